@@ -1,0 +1,59 @@
+"""One exception tree for everything a user can see.
+
+    C2DError
+    ├── UsageError          the caller asked for something that cannot be (exit 2)
+    ├── EnvironmentProblem  the machine lacks something (exit 3)
+    ├── StateProblem        the box is not in the state the verb needs (exit 4)
+    ├── Refused             a rule said no: permission, order, policy (exit 5)
+    └── Failed              something that should work did not (exit 1)
+
+Every error has a stable code (``C2D-…``), a sentence saying what is wrong, and a next step. The code is an
+interface: scripts match on it, so it never changes its meaning. Exit statuses are part of the CLI's interface.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class C2DError(Exception):
+    """A problem with a stable ``code``, a ``message`` and a ``next_step`` a user can take."""
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, code: str, message: str, next_step: str = "", **details: object) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.next_step = next_step
+        self.details = details
+
+    def as_dict(self) -> dict[str, object]:
+        """The shape printed by ``--json``: code, message, next_step, cause and details."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "next_step": self.next_step,
+            "cause": str(self.__cause__) if self.__cause__ else None,
+            **self.details,
+        }
+
+
+class UsageError(C2DError):
+    exit_status = 2
+
+
+class EnvironmentProblem(C2DError):
+    exit_status = 3
+
+
+class StateProblem(C2DError):
+    exit_status = 4
+
+
+class Refused(C2DError):
+    exit_status = 5
+
+
+class Failed(C2DError):
+    exit_status = 1

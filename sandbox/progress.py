@@ -1,0 +1,57 @@
+"""The one event stream that every long verb yields and that CLI, ``--json`` and TUI render.
+
+A verb is a generator: it yields :class:`Event` and *returns* its result. :func:`run` drives one with a sink.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+State = Literal["started", "progress", "done", "skipped", "failed", "note"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. ``step`` is a stable dotted name such as ``bundle.kubernetes``."""
+
+    step: str
+    state: State
+    text: str = ""
+    fraction: float | None = None
+    """Share of the step that is done, 0..1, where it is known."""
+    seconds: float | None = None
+    """Elapsed seconds of the step; on ``started``, the estimate if one is known."""
+    at: float = field(default_factory=time.time)
+    """Unix seconds (UTC)."""
+
+
+Progress = Generator[Event, None, T]
+"""What a verb returns: a generator of events whose return value is the verb's result."""
+
+
+def run(verb: Progress[T], sink: Callable[[Event], None]) -> T:
+    """Drive ``verb`` to its end, give each event to ``sink``, return the verb's result."""
+    while True:
+        try:
+            event = next(verb)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        sink(event)
+
+
+def step(name: str, text: str, work: Callable[[], T]) -> Progress[T]:
+    """A step that has no inner progress: started, then done or failed with the elapsed seconds."""
+    began = time.monotonic()
+    yield Event(name, "started", text)
+    try:
+        result = work()
+    except BaseException:
+        yield Event(name, "failed", text, seconds=time.monotonic() - began)
+        raise
+    yield Event(name, "done", text, seconds=time.monotonic() - began)
+    return result
