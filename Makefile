@@ -1,0 +1,36 @@
+# Thin: everything real lives in c2d-box itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test verify check bench clean
+
+$(STAMP): pyproject.toml
+	@echo "==> creating $(VENV) and installing c2d-box into it"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## boot a box and run a real Compute-to-Data job in it
+	@$(BIN)/c2d-box --yes demo
+
+test: $(STAMP)  ## every kind of test; the big sweeps sampled
+	@$(BIN)/c2d-box --yes bundle build
+	@$(BIN)/python -m pytest
+
+verify: $(STAMP)  ## every test in full
+	@$(BIN)/c2d-box --yes bundle build
+	@$(BIN)/python -m pytest --full
+
+check: $(STAMP)  ## lint, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## figures on this machine
+	@$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) dist build
