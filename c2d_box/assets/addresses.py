@@ -1,0 +1,35 @@
+"""Ethereum addresses as text: one spelling (EIP-55) for comparing, storing and hashing.
+
+Clients write addresses in any case; the DID derivation, nonces and job ownership need exactly one spelling.
+"""
+
+from __future__ import annotations
+
+import re
+
+from Crypto.Hash import keccak as _keccak
+
+ZERO = "0x" + "0" * 40
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
+
+
+def keccak256(data: bytes) -> bytes:
+    return _keccak.new(digest_bits=256, data=data).digest()
+
+
+def is_address(value: object) -> bool:
+    return isinstance(value, str) and _ADDRESS.match(value) is not None
+
+
+def checksum(address: str) -> str:
+    """The EIP-55 spelling of ``address``; ValueError when it is no address."""
+    if not is_address(address):
+        raise ValueError(f"not an Ethereum address: {address[:80]!r}")
+    bare = address[2:].lower()
+    digest = keccak256(bare.encode()).hex()
+    return "0x" + "".join(c.upper() if int(d, 16) > 7 else c for c, d in zip(bare, digest, strict=False))
+
+
+def same(left: object, right: object) -> bool:
+    """Whether both are text naming the same address, in whatever case."""
+    return isinstance(left, str) and isinstance(right, str) and left.lower() == right.lower()

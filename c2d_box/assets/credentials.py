@@ -1,0 +1,73 @@
+"""Who may use an asset at all: its credential lists and the state of its NFT.
+
+Only entries of type ``address`` exist in this generation, and only the first such entry of a list counts.
+A non-empty allow list decides alone; otherwise the deny list does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from c2d_box.assets.ddo import DDO
+
+IN_DENY_LIST = "CREDENTIAL_IN_DENY_LIST"
+NOT_IN_ALLOW_LIST = "CREDENTIAL_NOT_IN_ALLOW_LIST"
+ASSET_DISABLED = "ASSET_DISABLED"
+USABLE_STATES = frozenset({0, 5})  # active, unlisted
+_NOBODY: dict[str, Any] = {"allow": [{"type": "address", "values": ["nobody"]}]}
+
+
+def check(ddo: DDO, consumer: str, environments: Collection[str] = ()) -> str | None:
+    """None, or the code that refuses ``consumer``. Compute environments fetch inputs for an already judged
+    consumer, so their addresses pass."""
+    if consumer.lower() in {address.lower() for address in environments}:
+        return None
+    allow, deny = _addresses(ddo, "allow"), _addresses(ddo, "deny")
+    if allow:
+        return None if consumer.lower() in allow else NOT_IN_ALLOW_LIST
+    return IN_DENY_LIST if consumer.lower() in deny else None
+
+
+def refusal(
+    ddo: DDO, consumer: str, chain_state: int | None, environments: Collection[str] = ()
+) -> str | None:
+    """None, or the text refusing ``consumer`` the asset; ``chain_state`` is the NFT's state on the chain.
+
+    Texts are the Provider's, without its ``Provider <network>: `` prefix.
+    """
+    nft = ddo.nft or {}
+    if not nft.get("address") or not ddo.chain_id:
+        return "Asset malformed or disabled."
+    if chain_state not in USABLE_STATES:
+        return "Asset is not consumable."
+    code: str | None
+    if nft.get("state") not in USABLE_STATES or not ddo.metadata.raw:
+        code = ASSET_DISABLED
+    else:
+        code = check(ddo, consumer, environments)
+    if code is None:
+        return None
+    return f"Error: Access to asset {ddo.id} was denied with code: ConsumableCodes.{code}."
+
+
+def _addresses(ddo: DDO, which: str) -> set[str]:
+    entries = _lists(ddo.credentials).get(which)
+    if not isinstance(entries, list):
+        return set()
+    entry = next((e for e in entries if isinstance(e, dict) and e.get("type") == "address"), None)
+    values = entry.get("values") if entry else None
+    return {v.lower() for v in values if isinstance(v, str)} if isinstance(values, list) else set()
+
+
+def _lists(credentials: Any) -> dict[str, Any]:
+    """Old records carry the lists as JSON text; lists that cannot be read let nobody in."""
+    if isinstance(credentials, str):
+        try:
+            credentials = json.loads(credentials)
+        except ValueError:
+            return _NOBODY
+    if not credentials:
+        return {}
+    return credentials if isinstance(credentials, dict) else _NOBODY

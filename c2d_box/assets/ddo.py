@@ -1,0 +1,121 @@
+"""The DDO: what is published about an asset, read leniently and written back unchanged.
+
+Unknown keys are kept and absent keys stay absent (``raw``), because the document is hashed, signed and
+re-published by editing clients. Fields on which a decision hangs keep whatever type was published: turning
+the text ``"true"`` into a yes would open a dataset.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+ACCESS = "access"
+COMPUTE = "compute"
+
+
+class _Node(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The node as published: same keys, same values, nothing added."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class Container(_Node):
+    """Image and command of an algorithm; ``$ALGO`` in the entrypoint is the algorithm file's path."""
+
+    entrypoint: str = ""
+    image: str = ""
+    tag: str = ""
+    checksum: str = ""
+
+
+class AlgorithmSection(_Node):
+    container: Container | None = None
+    rawcode: str | None = None
+    language: str | None = None
+    version: str | None = None
+    consumer_parameters: list[Any] | None = None
+
+
+class Metadata(_Node):
+    name: str = ""
+    description: str = ""
+    type: str = ""
+    author: str = ""
+    license: str = ""
+    algorithm: AlgorithmSection | None = None
+
+
+class ComputeRules(_Node):
+    """Whom a compute service trusts, uninterpreted: see :mod:`c2d_box.assets.permissions`."""
+
+    allow_raw_algorithm: Any = None
+    allow_network_access: Any = None
+    publisher_trusted_algorithms: Any = None
+    publisher_trusted_algorithm_publishers: Any = None
+
+
+class Service(_Node):
+    id: str = ""
+    type: str = ""
+    name: str | None = None
+    description: str | None = None
+    datatoken_address: str = ""
+    service_endpoint: str = ""
+    files: str = ""
+    timeout: int = 0
+    compute: ComputeRules | None = None
+    consumer_parameters: list[Any] | None = None
+    additional_information: Any = None
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """``additionalInformation.c2d``: the trust settings for which the DDO has no field of its own."""
+        extra = self.additional_information
+        section = extra.get("c2d") if isinstance(extra, dict) else None
+        return section if isinstance(section, dict) else {}
+
+
+class DDO(_Node):
+    context: Any = Field(default=None, alias="@context")
+    id: str
+    version: str = ""
+    chain_id: int = 0
+    nft_address: str = ""
+    metadata: Metadata = Metadata()
+    services: Sequence[Service] = ()
+    credentials: Any = None
+    nft: dict[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, document: dict[str, Any] | str | bytes) -> Self:
+        """A DDO from JSON text or an already parsed object; pydantic's ValidationError if it is neither."""
+        value = json.loads(document) if isinstance(document, str | bytes) else document
+        return cls.model_validate(value)
+
+    def service(self, service_id: str) -> Service | None:
+        """The service with this id (clients send ``0`` and ``"0"`` alike)."""
+        return next((s for s in self.services if s.id == str(service_id)), None)
+
+    def index_of(self, service_id: str) -> int | None:
+        """The service's position: the ``serviceIndex`` of its orders on the chain."""
+        return next((i for i, s in enumerate(self.services) if s.id == str(service_id)), None)
+
+    def first(self, kind: str) -> Service | None:
+        """The first service of type ``access`` or ``compute``."""
+        return next((s for s in self.services if s.type == kind), None)
+
+    @property
+    def is_algorithm(self) -> bool:
+        return self.metadata.type == "algorithm"
+
+    @property
+    def container(self) -> Container | None:
+        return self.metadata.algorithm.container if self.metadata.algorithm else None

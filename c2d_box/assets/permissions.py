@@ -1,0 +1,285 @@
+"""Whether one dataset may be computed on by one algorithm: a pure decision with its reasons.
+
+Everything the answer depends on is a value in the request; whoever asks has read the facts (the algorithm's
+current NFT owner, its datatoken's publishing market, the checksums of what would really run) from the chain
+and from the files themselves. The verdict's ``code`` is the wire code; its reason tree says in plain words
+why each rule answered as it did.
+
+Every list a publisher filled must be satisfied: publishers, algorithms and markets restrict one another. So
+the box's own settings (``trustedMarkets``, ``trustAllPublished``) can only open what the two lists of the DDO
+leave open, never what they close, and a Provider that knows only those lists agrees wherever they are filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from c2d_box.assets.addresses import is_address, same
+from c2d_box.assets.ddo import COMPUTE, ComputeRules, Service
+
+EmptyLists = Literal["none", "all"]
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class PublishedAlgorithm:
+    """Facts about a registered algorithm, read at the time of asking.
+
+    ``owner`` is the NFT's current owner, ``market`` the publishing market of the ordered datatoken; checksums
+    as in :mod:`c2d_box.assets.checksums`, of the files and container that would run now. ``files_readable``:
+    this Provider holds its files (an algorithm offered for compute only runs nowhere else).
+    """
+
+    did: str
+    owner: str
+    market: str = ""
+    files_checksum: str = ""
+    container_checksum: str = ""
+    service_type: str = "access"
+    files_readable: bool = True
+
+
+@dataclass(frozen=True)
+class RawAlgorithm:
+    """Code sent with the request: nobody has published it, so no list can name it."""
+
+
+Algorithm = PublishedAlgorithm | RawAlgorithm
+
+
+@dataclass(frozen=True)
+class PermissionRequest:
+    """One dataset service, one algorithm. ``main``: it is the job's first dataset. ``network_wanted`` and
+    ``network_operator`` are two of the three yeses to network access; the third is the service's own."""
+
+    dataset: str
+    service: Service
+    algorithm: Algorithm
+    empty_lists: EmptyLists = "none"
+    main: bool = True
+    files_readable: bool = True
+    network_wanted: bool = False
+    network_operator: bool = False
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one rule answered, in words; ``because`` are the rules it rests on."""
+
+    rule: str
+    allowed: bool
+    text: str
+    because: tuple[Reason, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        value: dict[str, Any] = {"rule": self.rule, "allowed": self.allowed, "text": self.text}
+        return {**value, "because": [r.as_dict() for r in self.because]} if self.because else value
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """The tree as indented text, one line per rule."""
+        yield f"{'  ' * depth}{'yes' if self.allowed else 'no '} {self.text}"
+        for reason in self.because:
+            yield from reason.lines(depth + 1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``code`` is empty when allowed. On the wire a refusal stands under ``about``: the dataset's own key
+    plus ``suffix``, or ``algorithm``. ``network``: the job gets network access."""
+
+    allowed: bool
+    code: str
+    reasons: Reason
+    suffix: str = ""
+    about: Literal["dataset", "algorithm"] = "dataset"
+    network: bool = False
+
+    @property
+    def deciding(self) -> Reason:
+        """The innermost rule that refused, or the whole tree when nothing did."""
+        reason = self.reasons
+        while denied := next((r for r in reason.because if not r.allowed), None):
+            reason = denied
+        return reason
+
+
+@dataclass(frozen=True)
+class _Answer:
+    reason: Reason
+    code: str = ""
+    suffix: str = ""
+    about: Literal["dataset", "algorithm"] = "dataset"
+
+    @property
+    def allowed(self) -> bool:
+        return self.reason.allowed
+
+
+def decide(request: PermissionRequest) -> Verdict:
+    """May the algorithm run on the dataset's service? The first refusal, in wire order, gives the code."""
+    answers = [_service(request), _trust(request), _network(request)]
+    first = next((a for a in answers if not a.allowed), None)
+    name = _name(request.algorithm)
+    text = f"{name} may {'' if first is None else 'not '}run on {request.dataset}"
+    tree = Reason("permission", first is None, text, tuple(a.reason for a in answers))
+    if first:
+        return Verdict(False, first.code, tree, first.suffix, first.about)
+    return Verdict(True, "", tree, network=request.network_wanted)
+
+
+def _service(request: PermissionRequest) -> _Answer:
+    """The service itself: its type, and that the files it needs are held by this very Provider."""
+    service, algorithm = request.service, request.algorithm
+    if service.type not in ("access", COMPUTE):
+        text = f"service {service.id} is of type {service.type or 'nothing'}: neither access nor compute"
+        return _no("service", "service_not_access_compute", text, ".serviceId")
+    if request.main and service.type != COMPUTE:
+        text = f"service {service.id} is for access; a job's main dataset needs a compute service"
+        return _no("service", "main_service_compute", text, ".serviceId")
+    if service.type == COMPUTE and not request.files_readable:
+        text = f"the files of service {service.id} are encrypted for another Provider"
+        return _no("service", "compute_services_not_in_same_provider", text, ".serviceId")
+    private = isinstance(algorithm, PublishedAlgorithm) and algorithm.service_type == COMPUTE
+    if private and isinstance(algorithm, PublishedAlgorithm) and not algorithm.files_readable:
+        text = "the algorithm is offered for compute only, and another Provider holds its files"
+        return _Answer(
+            Reason("service", False, text), "compute_services_not_in_same_provider", about="algorithm"
+        )
+    return _yes("service", f"service {service.id} can be computed on here")
+
+
+def _trust(request: PermissionRequest) -> _Answer:
+    rules = request.service.compute or ComputeRules()
+    if isinstance(request.algorithm, RawAlgorithm):
+        return _raw(rules)
+    answers = list(_lists(request, rules, request.algorithm))
+    denied = next((a for a in answers if not a.allowed), None)
+    text = "the publisher trusts this algorithm" if denied is None else "the publisher does not trust it"
+    reason = Reason("trust", denied is None, text, tuple(a.reason for a in answers))
+    return _Answer(reason, denied.code if denied else "")
+
+
+def _raw(rules: ComputeRules) -> _Answer:
+    if rules.allow_raw_algorithm is True:
+        return _yes("raw", "the publisher allows raw algorithms (allowRawAlgorithm is true)")
+    stands = "absent" if rules.allow_raw_algorithm is None else "not the literal true"
+    return _no("raw", "no_raw_algo_allowed", f"raw algorithms are refused: allowRawAlgorithm is {stands}")
+
+
+def _lists(
+    request: PermissionRequest, rules: ComputeRules, algorithm: PublishedAlgorithm
+) -> Iterator[_Answer]:
+    """One answer per filled list; where none is filled, the one rule for empty lists."""
+    extension = request.service.trust
+    publishers, algorithms = rules.publisher_trusted_algorithm_publishers, rules.publisher_trusted_algorithms
+    markets = extension.get("trustedMarkets")
+    if not (publishers or algorithms or markets):
+        yield _nothing_listed(request, extension.get("trustAllPublished"))
+        return
+    if publishers:
+        yield _publishers(publishers, algorithm)
+    if algorithms:
+        yield _algorithms(algorithms, algorithm)
+    if markets:
+        yield _markets(markets, algorithm)
+
+
+def _nothing_listed(request: PermissionRequest, trust_all: object) -> _Answer:
+    if trust_all is True:
+        return _yes("all published", "the publisher trusts every published algorithm (trustAllPublished)")
+    if request.empty_lists == "all":
+        return _yes("empty lists", "no list is filled, and this Provider reads that as everybody")
+    return _no(
+        "empty lists", "not_trusted_algo", "no list is filled: nobody may compute until its owner permits"
+    )
+
+
+def _publishers(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
+    rule, code = "publishers", "not_trusted_algo_publisher"
+    if not isinstance(listed, list):
+        return _no(rule, code, "publisherTrustedAlgorithmPublishers is not a list")
+    if ANY in listed:
+        return _yes(rule, "every publisher is trusted (*)")
+    if is_address(algorithm.owner) and any(same(algorithm.owner, entry) for entry in listed):
+        return _yes(rule, f"its owner {algorithm.owner} is one of {len(listed)} trusted publishers")
+    return _no(rule, code, f"its owner {algorithm.owner or '(unknown)'} is not among the trusted publishers")
+
+
+def _markets(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
+    rule, code = "markets", "not_trusted_algo"
+    if not isinstance(listed, list):
+        return _no(rule, code, "trustedMarkets is not a list")
+    if ANY in listed:
+        return _yes(rule, "every marketplace is trusted (*)")
+    if is_address(algorithm.market) and any(same(algorithm.market, entry) for entry in listed):
+        return _yes(rule, f"it was published on the trusted marketplace {algorithm.market}")
+    return _no(rule, code, f"its marketplace {algorithm.market or '(none)'} is not among the trusted ones")
+
+
+def _algorithms(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
+    rule = "algorithms"
+    if not isinstance(listed, list):
+        return _no(rule, "no_publisherTrustedAlgorithms", "publisherTrustedAlgorithms is not a list")
+    if any(e == ANY or (isinstance(e, dict) and e.get("did") == ANY) for e in listed):
+        return _yes(rule, "every algorithm is trusted (*)")
+    if not all(isinstance(e, dict) and isinstance(e.get("did"), str) and e["did"] for e in listed):
+        text = "publisherTrustedAlgorithms has an entry without a did; its owner has to repair the list"
+        return _no(rule, "no_publisherTrustedAlgorithms", text)
+    entries = [e for e in listed if e["did"] == algorithm.did]
+    if not entries:
+        return _no(rule, "not_trusted_algo", f"{algorithm.did} is not among {len(listed)} trusted algorithms")
+    answers = [_checksums(entry, algorithm) for entry in entries]
+    return next((a for a in answers if a.allowed), answers[-1])
+
+
+def _checksums(entry: dict[str, Any], algorithm: PublishedAlgorithm) -> _Answer:
+    """The permission was given to particular bytes: they must still be the ones that would run."""
+    rule = "algorithms"
+    files, container = entry.get("filesChecksum"), entry.get("containerSectionChecksum")
+    if files and str(files).lower() != algorithm.files_checksum.lower():
+        change = f"{_short(files)} then, {_short(algorithm.files_checksum)} now"
+        text = f"its files changed since they were permitted: {change}"
+        return _no(rule, "algorithm_file_checksum_mismatch", text)
+    if container and container != algorithm.container_checksum:
+        change = f"{_short(container)} then, {_short(algorithm.container_checksum)} now"
+        text = f"its container changed since it was permitted: {change}"
+        return _no(rule, "algorithm_container_checksum_mismatch", text)
+    return _yes(rule, f"{algorithm.did} is listed, with {_compared(files, container)}")
+
+
+def _network(request: PermissionRequest) -> _Answer:
+    """Three yeses or none: the job wants it, the environment's operator grants it, every input allows it."""
+    if not request.network_wanted:
+        return _yes("network", "the algorithm runs without network")
+    rules = request.service.compute or ComputeRules()
+    if rules.allow_network_access is not True:
+        return _no("network", "network_not_allowed", "the dataset's publisher does not allow network access")
+    if not request.network_operator:
+        return _no(
+            "network", "network_not_allowed", "the environment's operator does not grant network access"
+        )
+    return _yes("network", "job, operator and publisher all say yes to network access")
+
+
+def _yes(rule: str, text: str) -> _Answer:
+    return _Answer(Reason(rule, True, text))
+
+
+def _no(rule: str, code: str, text: str, suffix: str = "") -> _Answer:
+    return _Answer(Reason(rule, False, text), code, suffix)
+
+
+def _name(algorithm: Algorithm) -> str:
+    return "a raw algorithm" if isinstance(algorithm, RawAlgorithm) else algorithm.did
+
+
+def _short(checksum: object) -> str:
+    text = str(checksum)
+    return f"{text[:12]}…" if len(text) > 12 else text or "(none)"
+
+
+def _compared(files: object, container: object) -> str:
+    compared = [name for name, given in (("files", files), ("container", container)) if given]
+    return f"{' and '.join(compared)} unchanged" if compared else "no checksum to compare"
