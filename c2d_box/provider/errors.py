@@ -1,0 +1,60 @@
+"""The error families of the Provider's HTTP API, and what must never be in them: a URL.
+
+ApiError
+├── Invalid     400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
+├── Refusal     400/403/404 {"error": text} or {"error": {resource: code}}, with "reasons" where there are any
+└── Upstream    the status and body of a service behind us
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+STRIPPED = "<URL stripped for security reasons>"
+BAD_SIGNATURE = "Invalid signature provided. Please check the nonce or documentId."
+_URL = re.compile(r"\S*[a-zA-Z][a-zA-Z0-9+.-]*://\S*")
+
+
+class ApiError(Exception):
+    """Ends the request with ``status`` and the JSON ``body``."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(f"{status}")
+        self.status = status
+        self.body = body
+
+
+class Invalid(ApiError):
+    """Parameter validation: every failed field with its texts (a wrong signature is one text, not a list)."""
+
+    def __init__(self, errors: Mapping[str, list[str] | str]) -> None:
+        super().__init__(400, {"errors": dict(errors), "message": "Validation error", "success": False})
+
+
+class Refusal(ApiError):
+    """A business rule said no."""
+
+    def __init__(
+        self, error: str | Mapping[str, str], *, status: int = 400, reasons: Any = None, **more: Any
+    ) -> None:
+        body: dict[str, Any] = {"error": dict(error) if isinstance(error, Mapping) else error}
+        if reasons is not None:
+            body["reasons"] = reasons
+        super().__init__(status, body | more)
+
+
+class Upstream(ApiError):
+    """An answer of operator-service handed through."""
+
+
+def without_urls(value: Any) -> Any:
+    """The value with every white-space-separated token that holds a URL replaced, however deeply nested."""
+    if isinstance(value, str):
+        return _URL.sub(STRIPPED, value) if "://" in value else value
+    if isinstance(value, Mapping):
+        return {key: without_urls(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_urls(entry) for entry in value]
+    return value

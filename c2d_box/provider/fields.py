@@ -1,0 +1,261 @@
+"""Parameter validation as data: which fields a route wants, in which order, and the exact texts clients see.
+
+A field marked ``bail`` ends the validation when it fails: only it and errors collected before it are
+reported. Required means present and not empty; ``0`` and ``False`` count as present. Dotted names reach
+into objects.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+Data = Mapping[str, Any]
+Rule = Callable[[Data, str], str | None]
+
+MAX_NONCE = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Field:
+    name: str
+    rules: tuple[Rule, ...]
+    bail: bool = False
+
+
+@dataclass
+class Checked:
+    """The outcome: texts per field, and whether validation ended early."""
+
+    errors: dict[str, list[str] | str]
+    bailed: bool
+
+
+def check(data: Data, fields: tuple[Field, ...]) -> Checked:
+    errors: dict[str, list[str] | str] = {}
+    for field in fields:
+        text = next((text for rule in field.rules if (text := rule(data, field.name)) is not None), None)
+        if text is not None:
+            errors[field.name] = [text]
+            if field.bail:
+                return Checked(errors, bailed=True)
+    return Checked(errors, bailed=False)
+
+
+def lookup(data: Data, name: str) -> Any:
+    """The value at a dotted name, or None; a literal key with dots is found too."""
+    if name in data:
+        return data[name]
+    value: Any = data
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def present(data: Data, name: str) -> bool:
+    value = lookup(data, name)
+    return value is not None and value not in ("", [], {})
+
+
+def required(data: Data, name: str) -> str | None:
+    return None if present(data, name) else f"The {name} field is required."
+
+
+def required_without(other: str) -> Rule:
+    def rule(data: Data, name: str) -> str | None:
+        if present(data, name) or present(data, other):
+            return None
+        return f"The {name} field is required when {other} is not present."
+
+    return rule
+
+
+def required_with_all(*others: str) -> Rule:
+    def rule(data: Data, name: str) -> str | None:
+        if present(data, name) or not all(present(data, other) for other in others):
+            return None
+        return f"The {name} field is required when {', '.join(others)} are present."
+
+    return rule
+
+
+def required_if(other: str, value: str) -> Rule:
+    def rule(data: Data, name: str) -> str | None:
+        if present(data, name) or lookup(data, other) != value:
+            return None
+        return f"The {name} field is required."
+
+    return rule
+
+
+def integer(data: Data, name: str) -> str | None:
+    value = lookup(data, name)
+    if value is None or value == "" or _as_int(value) is not None:
+        return None
+    return f"The {name} must be an integer."
+
+
+def at_least(minimum: int) -> Rule:
+    def rule(data: Data, name: str) -> str | None:
+        number = _as_int(lookup(data, name))
+        return None if number is None or number >= minimum else f"The {name} must be at least {minimum}."
+
+    return rule
+
+
+def numeric(data: Data, name: str) -> str | None:
+    value = lookup(data, name)
+    if value is None or value == "":
+        return None
+    return None if as_number(value) is not None else f"The {name} must be a number."
+
+
+def countable(data: Data, name: str) -> str | None:
+    """Clients read the stored nonce as a floating point number and add one: past 2^53 they would be stuck."""
+    number = as_number(lookup(data, name))
+    return f"The {name} must be at most {MAX_NONCE}." if number is not None and number > MAX_NONCE else None
+
+
+def one_of(*allowed: str) -> Rule:
+    def rule(data: Data, name: str) -> str | None:
+        value = lookup(data, name)
+        return None if value is None or value in allowed else f"The selected {name} is invalid."
+
+    return rule
+
+
+def matches(pattern: str) -> Rule:
+    compiled = re.compile(pattern)
+
+    def rule(data: Data, name: str) -> str | None:
+        value = lookup(data, name)
+        if value is None or (isinstance(value, str) and compiled.match(value)):
+            return None
+        return f"The {name} format is invalid."
+
+    return rule
+
+
+def future(data: Data, name: str) -> str | None:
+    number = _as_int(lookup(data, name))
+    return None if number is not None and number > time.time() else "Invalid timestamp provided."
+
+
+def as_number(value: Any) -> Decimal | None:
+    """A nonce as clients send it: JSON number or decimal text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 64:
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) < 64 else None
+
+
+def _as_int(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | str) or len(str(value)) > 64:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+_nonce = Field("nonce", (required, numeric, countable), bail=True)
+_consumer = Field("consumerAddress", (required,), bail=True)
+
+NONCE = (Field("userAddress", (required,)),)
+
+DECRYPT = (
+    Field("decrypterAddress", (required,)),
+    Field("chainId", (required,)),
+    Field("dataNftAddress", (required,)),
+    Field("transactionId", (required_without("encryptedDocument"),)),
+    Field(
+        "encryptedDocument", (required_without("transactionId"), required_with_all("flags", "documentHash"))
+    ),
+    Field(
+        "flags",
+        (required_without("transactionId"), required_with_all("encryptedDocument", "documentHash"), integer),
+    ),
+    Field(
+        "documentHash", (required_without("transactionId"), required_with_all("encryptedDocument", "flags"))
+    ),
+    Field("nonce", (required, numeric)),
+)
+
+FILEINFO = (
+    Field(
+        "type",
+        (required_without("did"), one_of("ipfs", "url", "arweave", "graphql", "smartcontract", "s3")),
+    ),
+    Field("did", (required_without("type"), matches(r"^did:op"))),
+    Field("hash", (required_if("type", "ipfs"),)),
+    Field("url", (required_if("type", "url"),)),
+    Field("transactionId", (required_if("type", "arweave"),)),
+    Field("serviceId", (required_without("type"),)),
+)
+
+INITIALIZE = (
+    Field("documentId", (required,)),
+    Field("serviceId", (required,)),
+    _consumer,
+    Field("fileIndex", (integer, at_least(0))),
+)
+
+INITIALIZE_COMPUTE = (
+    Field("datasets", (required,)),
+    Field("algorithm.documentId", (required_without("algorithm.meta"),)),
+    Field("algorithm.meta", (required_without("algorithm.documentId"),)),
+    Field("compute.env", (required,)),
+    Field("compute.validUntil", (required, integer)),
+    Field("consumerAddress", (required,)),
+)
+
+DOWNLOAD = (
+    Field("documentId", (required,), bail=True),
+    Field("serviceId", (required,)),
+    _consumer,
+    Field("transferTxId", (required,), bail=True),
+    Field("fileIndex", (required, integer, at_least(0))),
+    _nonce,
+)
+
+START = (
+    Field("dataset.documentId", (required,), bail=True),
+    Field("dataset.serviceId", (required,), bail=True),
+    Field("dataset.transferTxId", (required,)),
+    Field(
+        "algorithm.documentId",
+        (
+            required_without("algorithm.meta"),
+            required_with_all("algorithm.serviceId", "algorithm.transferTxId"),
+        ),
+    ),
+    Field("algorithm.meta", (required_without("algorithm.documentId"),)),
+    _consumer,
+    _nonce,
+)
+
+STOP = (_consumer, _nonce)
+DELETE = STOP
+STATUS = (_consumer,)
+RESULT = (Field("jobId", (required,), bail=True), Field("index", (required,), bail=True), _consumer, _nonce)
+CREATE_TOKEN = (
+    Field("address", (required,), bail=True),
+    Field("expiration", (required, integer, future), bail=True),
+    _nonce,
+    Field("signature", (required,)),
+)
+DELETE_TOKEN = (
+    Field("address", (required,), bail=True),
+    Field("token", (required,), bail=True),
+    _nonce,
+    Field("signature", (required,)),
+)

@@ -1,0 +1,43 @@
+"""What can go wrong with bytes from elsewhere. No message ever holds a URL, a header or a credential.
+
+StorageError
+├── Forbidden     an address rule said no
+├── Unreachable   nothing answered, or it broke off
+├── Rejected      the source answered with a status that is not success
+├── TooLarge      more bytes than the caller allows
+└── Unusable      the file object cannot be fetched as it stands (user data missing, …)
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """``text`` is safe to show to anybody."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class Forbidden(StorageError):
+    pass
+
+
+class Unreachable(StorageError):
+    pass
+
+
+class Rejected(StorageError):
+    """``status`` is the HTTP status of the source."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the source answered with status {status}")
+        self.status = status
+
+
+class TooLarge(StorageError):
+    pass
+
+
+class Unusable(StorageError):
+    pass

@@ -1,0 +1,39 @@
+"""The port: a file object opened for reading, and what can be said about it without reading it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What the source says. ``length`` counts the bytes of this answer (of the range, where one was asked
+    for); ``filename`` may be empty where naming the file would give its source away."""
+
+    status: int = 200
+    length: int | None = None
+    content_type: str = ""
+    filename: str = ""
+    content_range: str | None = None
+
+
+@dataclass
+class OpenFile:
+    """A body that is read once, chunk by chunk, with the source held back while the reader is slow.
+
+    Always ``close()`` it, read or not; closing twice is fine.
+    """
+
+    meta: Meta
+    chunks: AsyncIterator[bytes]
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Whether a file can be read, and its sha256 when it was asked for and the file is small enough."""
+
+    valid: bool
+    meta: Meta = Meta()
+    sha256: str | None = None
