@@ -1,0 +1,130 @@
+{{/* /etc/c2d/config.json of each service: exactly the keys its Settings model knows. */}}
+
+{{- define "c2d.config.listen" -}}
+{{- dict "host" "0.0.0.0" "port" . | toJson -}}
+{{- end }}
+
+{{- define "c2d.config.chainRef" -}}
+{{- dict "id" .Values.chain.id "rpcUrl" (include "c2d.rpcUrl" .) "addressFile" (include "c2d.addressFile" .) | toJson -}}
+{{- end }}
+
+{{- define "c2d.config.postgres" -}}
+{{- $host := .Values.postgres.host -}}
+{{- if .Values.postgres.enabled }}{{ $host = include "c2d.host" (dict "root" . "name" "postgres") }}{{ end -}}
+{{- dict "host" (required "postgres.host must be set when postgres.enabled is false" $host) "port" .Values.postgres.port "database" .Values.postgres.database "user" .Values.postgres.user | toJson -}}
+{{- end }}
+
+{{- define "c2d.config.resultStore" -}}
+{{- $store := .Values.resultStore -}}
+{{- if eq $store.kind "ipfs" -}}
+{{- $api := $store.api | default (include "c2d.jobUrl" (dict "root" . "key" "ipfs" "name" "ipfs" "port" 5001)) -}}
+{{- $gateway := $store.gateway | default (include "c2d.ipfsGateway" .) -}}
+{{- dict "kind" "ipfs" "api" $api "gateway" $gateway | toJson -}}
+{{- else -}}
+{{- $endpoint := $store.endpoint | default (include "c2d.jobUrl" (dict "root" . "key" "s3" "name" "s3" "port" 9000)) -}}
+{{- dict "kind" "s3" "endpoint" $endpoint "bucket" $store.bucket "region" $store.region | toJson -}}
+{{- end -}}
+{{- end }}
+
+{{- define "c2d.config.chain" -}}
+{{- $hosts := .Values.chain.allowedHosts -}}
+{{- range $name := list "chain" "chain.%s" "chain.%s.svc" "chain.%s.svc.cluster.local" -}}
+{{- $hosts = append $hosts ($name | replace "%s" $.Release.Namespace) -}}
+{{- end -}}
+{{- dict
+  "listen" (include "c2d.config.listen" 8545 | fromJson)
+  "chainId" .Values.chain.id
+  "dataDir" "/var/lib/c2d"
+  "secretsDir" "/etc/c2d/secrets"
+  "mnemonic" .Values.chain.mnemonic
+  "allowedHosts" $hosts
+  "allowedOrigins" .Values.chain.allowedOrigins
+  | toPrettyJson -}}
+{{- end }}
+
+{{- define "c2d.config.cache" -}}
+{{- dict
+  "listen" (include "c2d.config.listen" 5000 | fromJson)
+  "chain" (include "c2d.config.chainRef" . | fromJson)
+  "endpointAliases" (include "c2d.config.endpointAliases" (dict "root" . "extra" .Values.cache.endpointAliases) | fromJson)
+  "database" "/var/lib/c2d/cache.sqlite"
+  "secretsDir" "/etc/c2d/secrets"
+  | toPrettyJson -}}
+{{- end }}
+
+{{/* The Provider's public address means the Provider's Service to whoever is inside the cluster. */}}
+{{- define "c2d.config.endpointAliases" -}}
+{{- $inside := printf "http://%s:8030" (include "c2d.host" (dict "root" .root "name" "provider")) -}}
+{{- merge (deepCopy .extra) (dict .root.Values.provider.publicUrl $inside) | toJson -}}
+{{- end }}
+
+{{- define "c2d.config.provider" -}}
+{{- $fetch := deepCopy .Values.provider.fetch -}}
+{{- $allow := $fetch.allow -}}
+{{- range (list (include "c2d.s3Endpoint" .) (include "c2d.ipfsGateway" .)) -}}{{- if . }}{{ $allow = append $allow . }}{{ end -}}{{- end -}}
+{{- $_ := set $fetch "allow" (uniq $allow) -}}
+{{- $_ := set $fetch "ipfsGateway" ($fetch.ipfsGateway | default (include "c2d.ipfsGateway" .)) -}}
+{{- dict
+  "listen" (include "c2d.config.listen" 8030 | fromJson)
+  "chain" (include "c2d.config.chainRef" . | fromJson)
+  "cacheUrl" (.Values.provider.cacheUrl | default (printf "http://%s:5000" (include "c2d.host" (dict "root" . "name" "cache"))))
+  "operatorServiceUrl" (printf "http://%s:8050" (include "c2d.host" (dict "root" . "name" "operator-service")))
+  "publicUrl" .Values.provider.publicUrl
+  "internalUrl" (include "c2d.jobUrl" (dict "root" . "key" "provider" "name" "provider" "port" 8030))
+  "feeToken" .Values.provider.feeToken
+  "fetch" $fetch
+  "endpointAliases" (include "c2d.config.endpointAliases" (dict "root" . "extra" .Values.provider.endpointAliases) | fromJson)
+  "trust" .Values.provider.trust
+  "compat" .Values.provider.compat
+  "database" "/var/lib/c2d/provider.sqlite"
+  "secretsDir" "/etc/c2d/secrets"
+  | toPrettyJson -}}
+{{- end }}
+
+{{- define "c2d.config.operator-service" -}}
+{{- if and .Values.operatorService.signatureRequired (not .Values.operatorService.allowedProviders) -}}
+{{- fail "operatorService.allowedProviders must name at least one Provider's address" -}}
+{{- end -}}
+{{- dict
+  "listen" (include "c2d.config.listen" 8050 | fromJson)
+  "namespace" .Values.namespaces.jobs
+  "postgres" (include "c2d.config.postgres" . | fromJson)
+  "signatureRequired" .Values.operatorService.signatureRequired
+  "allowedProviders" .Values.operatorService.allowedProviders
+  "environments" .Values.environments
+  "resultStore" (include "c2d.config.resultStore" . | fromJson)
+  "chainId" .Values.chain.id
+  "secretsDir" "/etc/c2d/secrets"
+  | toPrettyJson -}}
+{{- end }}
+
+{{- define "c2d.config.operator-engine" -}}
+{{- $targets := .Values.operatorEngine.wardenTargets -}}
+{{- range $key, $port := dict "provider" 8030 "operatorEngine" 8051 "ipfs" 5001 "s3" 9000 -}}
+{{- with index $.Values.clusterIPs $key }}{{ $targets = append $targets (printf "%s:%d" . $port) }}{{ end -}}
+{{- end -}}
+{{- dict
+  "listen" (include "c2d.config.listen" 8051 | fromJson)
+  "namespace" .Values.namespaces.jobs
+  "postgres" (include "c2d.config.postgres" . | fromJson)
+  "environments" .Values.environments
+  "images" (dict "runtime" (include "c2d.image" (dict "root" . "name" "runtime")))
+  "imagePullPolicy" .Values.jobs.imagePullPolicy
+  "runtimeClasses" (omit .Values.runtimeClasses "create")
+  "storageClass" .Values.jobs.storageClass
+  "engineUrl" (include "c2d.jobUrl" (dict "root" . "key" "operatorEngine" "name" "operator-engine" "port" 8051))
+  "resultStore" (include "c2d.config.resultStore" . | fromJson)
+  "warden" (dict "targets" (uniq $targets))
+  "hostUsers" .Values.operatorEngine.hostUsers
+  "secretsDir" "/etc/c2d/secrets"
+  | toPrettyJson -}}
+{{- end }}
+
+{{- define "c2d.config.provisioner" -}}
+{{- dict
+  "listen" (include "c2d.config.listen" 8052 | fromJson)
+  "root" .Values.provisioner.root
+  "namespaces" (list .Release.Namespace .Values.namespaces.jobs)
+  "reserveBytes" .Values.provisioner.reserveBytes
+  | toPrettyJson -}}
+{{- end }}
