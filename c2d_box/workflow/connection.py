@@ -1,0 +1,99 @@
+"""Where the API server is and how to prove who we are: from inside a pod, or from a kubeconfig."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from c2d_box.errors import StateProblem
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """``token_file`` is read anew for every request: the kubelet rotates it."""
+
+    server: str
+    tls: ssl.SSLContext
+    ca_file: Path | None = None
+    token_file: Path | None = None
+    certificate: tuple[Path, Path] | None = None
+
+    def authorization(self) -> dict[str, str]:
+        if self.token_file is None:
+            return {}
+        return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
+
+
+def find(kubeconfig: Path | None = None) -> Connection:
+    """An explicit kubeconfig, else the pod's service account, else ``$KUBECONFIG``."""
+    if kubeconfig is not None:
+        return from_kubeconfig(kubeconfig)
+    if (ACCOUNT / "token").exists():
+        return in_cluster()
+    named = os.environ.get("KUBECONFIG")
+    if named:
+        return from_kubeconfig(Path(named))
+    raise StateProblem(
+        "C2D-CLUSTER-UNKNOWN",
+        "There is neither a service account of a pod nor a kubeconfig.",
+        "Run this inside the cluster or set KUBECONFIG.",
+    )
+
+
+def in_cluster() -> Connection:
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    authority = ACCOUNT / "ca.crt"
+    return Connection(
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        tls=ssl.create_default_context(cafile=str(authority)),
+        ca_file=authority,
+        token_file=ACCOUNT / "token",
+    )
+
+
+def from_kubeconfig(path: Path) -> Connection:
+    """The current context; client certificates or a token file, as files or inline."""
+    config = yaml.safe_load(path.read_text())
+    context = _named(config["contexts"], config["current-context"])["context"]
+    cluster = _named(config["clusters"], context["cluster"])["cluster"]
+    user = _named(config["users"], context["user"])["user"]
+    authority = _file(cluster, "certificate-authority", path)
+    tls = ssl.create_default_context(cafile=str(authority) if authority else None)
+    certificate, key = _file(user, "client-certificate", path), _file(user, "client-key", path)
+    token = Path(user["tokenFile"]) if "tokenFile" in user else _file(user, "token", path, encoded=False)
+    if certificate and key:
+        tls.load_cert_chain(certificate, key)
+    return Connection(
+        server=cluster["server"].rstrip("/"),
+        tls=tls,
+        ca_file=authority,
+        token_file=token,
+        certificate=(certificate, key) if certificate and key else None,
+    )
+
+
+def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+def _file(section: dict[str, Any], key: str, beside: Path, *, encoded: bool = True) -> Path | None:
+    """The file that ``key`` names, or its inline data in a private temporary file."""
+    if encoded and key in section:
+        return beside.parent / str(section[key])
+    data = section.get(f"{key}-data" if encoded else key)
+    if data is None:
+        return None
+    content = base64.b64decode(data) if encoded else data.encode()
+    handle, name = tempfile.mkstemp(prefix="c2d-kube-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    return Path(name)

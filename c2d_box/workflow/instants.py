@@ -1,0 +1,14 @@
+"""Moments: Unix seconds (UTC, float) inside, RFC 3339 with microseconds in Kubernetes objects."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def to_text(seconds: float) -> str:
+    """``2026-01-01T00:00:00.000000Z``: also what Kubernetes' MicroTime (Leases) insists on."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_text(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

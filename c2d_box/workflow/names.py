@@ -1,0 +1,110 @@
+"""Every name that two of operator-service, engine and pods must spell alike.
+
+Plain constants without imports: the pods' programs load this on a job's hot path.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+GROUP: Final = "oceanprotocol.com"
+VERSION: Final = "v1alpha"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+PLURAL: Final = "workflows"
+KIND: Final = "WorkFlow"
+FINALIZER: Final = "oceanprotocol.com/cleanup"
+
+LABEL_JOB: Final = "c2d.oceanprotocol.com/job"
+LABEL_ENVIRONMENT: Final = "c2d.oceanprotocol.com/environment"
+LABEL_OWNER: Final = "c2d.oceanprotocol.com/owner"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+ANNOTATION_ACCEPTED: Final = "c2d.oceanprotocol.com/accepted"
+"""Unix seconds with fraction at which operator-service accepted the job: Kubernetes keeps whole seconds
+only.
+"""
+
+Component = Literal["configuration", "algorithm", "publishing"]
+"""The three pods of a job, by their label ``app.kubernetes.io/component``."""
+COMPONENTS: Final[tuple[Component, ...]] = ("configuration", "algorithm", "publishing")
+
+Stage = Literal["configuration", "judge", "upload"]
+"""Who may report in band to the engine; each has its own token."""
+
+# -- users: one per role, so that a file's owner says who wrote it
+
+UID_CONFIGURATION: Final = 10001
+UID_WARDEN: Final = 10002
+UID_ALGORITHM: Final = 10003
+UID_JUDGE: Final = 10004
+UID_UPLOAD: Final = 10005
+UID_REGISTER: Final = 10006
+GID_JOB: Final = 10000
+
+# -- the job's volume, as the algorithm sees it
+
+DATA: Final = "/data"
+INPUTS: Final = "inputs"
+TRANSFORMATIONS: Final = "transformations"
+DDOS: Final = "ddos"
+CONTROL: Final = "control"
+ADMIN_LOGS: Final = "adminlogs"
+OUTPUTS: Final = "outputs"
+LOGS: Final = "logs"
+ALGORITHM_FILE: Final = f"{DATA}/{TRANSFORMATIONS}/algorithm"
+ALGORITHM_LOG: Final = f"{DATA}/{LOGS}/algorithm.log"
+CUSTOM_DATA_FILE: Final = f"{DATA}/{INPUTS}/algoCustomData.json"
+CONFIGURE_LOG: Final = f"{DATA}/{ADMIN_LOGS}/configure.log"
+STAGED_MARKER: Final = f"{DATA}/{CONTROL}/staged"
+"""Written last by configuration, after the engine has recorded the success: the warden's cue."""
+
+# -- what is mounted beside it
+
+GATE_FOLDER: Final = "/c2d"
+GATE: Final = f"{GATE_FOLDER}/gate"
+GO_FOLDER: Final = "/c2d-go"
+GO_AHEAD: Final = f"{GO_FOLDER}/ahead"
+"""Written by the warden into a folder that the algorithm's container mounts read-only: the gate's cue."""
+VERDICT_FOLDER: Final = "/verdict"
+MANIFEST: Final = f"{VERDICT_FOLDER}/manifest.json"
+JOB_FOLDER: Final = "/etc/c2d/job"
+JOB_FILE: Final = f"{JOB_FOLDER}/job.json"
+TOKEN_FILE: Final = f"{JOB_FOLDER}/token"
+STORE_FILE: Final = f"{JOB_FOLDER}/store.json"
+GRANTS_FOLDER: Final = "/etc/c2d/grants"
+GRANTS_FILE: Final = f"{GRANTS_FOLDER}/grants.json"
+
+# -- environment variables of our own programs (Ocean's, for the algorithm, are in
+# operator_engine.environment)
+
+ENV_JOB: Final = "C2D_JOB"
+ENV_ENGINE: Final = "C2D_ENGINE"
+ENV_DEADLINE: Final = "C2D_DEADLINE"
+"""Unix seconds after which a program gives up waiting."""
+ENV_WARDEN: Final = "C2D_WARDEN"
+
+# -- objects of a job
+
+
+def pod(job: str, component: Component, attempt: int = 1) -> str:
+    """The pod's name: a second attempt gets another one, since the first may still be going away."""
+    return f"{job}-{component}" if attempt == 1 else f"{job}-{component}-{attempt}"
+
+
+def claim(job: str) -> str:
+    return f"{job}-data"
+
+
+def grants_secret(job: str) -> str:
+    """Made by operator-service: key ``grants.json``."""
+    return f"{job}-grants"
+
+
+def stage_secret(job: str) -> str:
+    """Made by the engine: ``job.json``, a token per stage, the result store's address and credentials."""
+    return f"{job}-stages"
+
+
+def bare_did(did: str) -> str:
+    """A DID as file name: ``did:op:`` is cut off, whatever else remains."""
+    return did.removeprefix("did:op:")

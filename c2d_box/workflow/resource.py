@@ -1,0 +1,230 @@
+"""The WorkFlow: what a consumer asked for (spec), and the truth about its job (status).
+
+``status.times`` is the backbone. Each stage that is over has its moment there, written once and never
+changed; where a job stands follows from which moments exist, so that whoever reads the object knows what
+to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from c2d_box.workflow import instants, names, states
+
+Moment = Literal[
+    "accepted",  # operator-service took the job
+    "admitted",  # the engine gave it a place in the environment
+    "bound",  # its volume exists
+    "created",  # its pods are about to be created: the intent, recorded before the act
+    "staged",  # configuration reported success: from here on the algorithm may be running
+    "started",  # the warden's go-ahead, as read from its log
+    "exited",  # the algorithm's end by the node's clock: for timing only
+    "ended",  # Kubernetes itself says that the algorithm's container is not running any more
+    "judged",
+    "uploaded",
+    "finished",
+    "cleaned",
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        coerce_numbers_to_str=True,
+    )
+
+
+class Container(_Part):
+    entrypoint: str
+    image: str
+    tag: str = ""
+    checksum: str = ""
+
+    @property
+    def reference(self) -> str:
+        """By digest where there is one, else by tag."""
+        if self.checksum.startswith("sha256:"):
+            return f"{self.image}@{self.checksum}"
+        return f"{self.image}:{self.tag}" if self.tag else self.image
+
+
+class Algorithm(_Part):
+    """Custom and user data travel as they came: keys in lower case, as the original's payload has them."""
+
+    id: str | None = None
+    rawcode: str | None = ""
+    container: Container
+    algocustomdata: Any = None
+    userdata: Any = None
+
+
+class Input(_Part):
+    index: int = 0
+    id: str
+    files: int | None = None
+
+
+class JobStage(_Part):
+    index: int = 0
+    input: tuple[Input, ...] = ()
+    algorithm: Algorithm
+    compute: dict[str, Any] = Field(default_factory=dict)
+    output: dict[str, Any] | None = None
+
+
+class Spec(_Part):
+    """Everything but ``stop`` is fixed at creation."""
+
+    job_id: str = ""
+    owner: str = ""
+    agreement_id: str = ""
+    environment: str
+    chain_id: int | None = None
+    provider_address: str | None = None
+    maxtime: int | None = None
+    valid_until: int | None = None
+    stages: tuple[JobStage, ...] = Field(min_length=1, max_length=1)
+    stop: bool = False
+
+
+class Result(_Part):
+    filename: str
+    filesize: int
+    type: str
+    url: str = ""
+    cid: str | None = None
+    sha256: str | None = None
+
+
+class AlgorithmRun(_Part):
+    """What Kubernetes said about the one pod that may run the algorithm."""
+
+    uid: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+
+
+class Outcome(_Part):
+    """How the job will end, decided before publishing, which may still turn a 70 into 77 or 79."""
+
+    code: int
+    reason: str | None = None
+
+
+class Attempts(_Part):
+    configuration: int = 1
+    publishing: int = 1
+
+
+class Status(_Part):
+    code: int = states.State.WARMING_UP
+    text: str = states.TEXTS[states.State.WARMING_UP]
+    phase: str = "Queued"
+    reason: str | None = None
+    times: dict[str, str] = Field(default_factory=dict)
+    stop: int = 0
+    algorithm: AlgorithmRun = AlgorithmRun()
+    attempts: Attempts = Attempts()
+    outcome: Outcome | None = None
+    results: tuple[Result, ...] | None = None
+    refused: tuple[dict[str, Any], ...] | None = None
+    inputs: tuple[dict[str, Any], ...] | None = None
+    isolation: dict[str, Any] | None = None
+
+
+class WorkFlow(_Part):
+    name: str
+    uid: str = ""
+    version: str = ""
+    created: float = 0.0
+    deleted: float | None = None
+    finalizers: tuple[str, ...] = ()
+    spec: Spec
+    status: Status = Status()
+
+    @property
+    def job(self) -> str:
+        return self.name
+
+    @property
+    def stage(self) -> JobStage:
+        return self.spec.stages[0]
+
+    def at(self, moment: Moment) -> float | None:
+        """Unix seconds of a stage's end, None while it is not over."""
+        text = self.status.times.get(moment)
+        if text is not None:
+            return instants.from_text(text)
+        return self.created if moment == "accepted" else None
+
+    @property
+    def finished(self) -> bool:
+        return "finished" in self.status.times
+
+
+def parse(body: Mapping[str, Any]) -> WorkFlow:
+    """Raises pydantic's ValidationError for an object that is no WorkFlow (the CRD's schema refuses most)."""
+    metadata = body["metadata"]
+    accepted = (metadata.get("annotations") or {}).get(names.ANNOTATION_ACCEPTED)
+    deleted = metadata.get("deletionTimestamp")
+    return WorkFlow(
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        version=metadata.get("resourceVersion", ""),
+        created=_created(accepted, metadata.get("creationTimestamp")),
+        deleted=instants.from_text(deleted) if deleted else None,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        spec=Spec.model_validate(body["spec"]),
+        status=Status.model_validate(body.get("status") or {}),
+    )
+
+
+def _created(accepted: str | None, stamp: str | None) -> float:
+    """The annotation's fraction of a second is believed only within the second or so Kubernetes saw
+    itself.
+    """
+    seen = instants.from_text(stamp) if stamp else 0.0
+    try:
+        claimed = float(accepted) if accepted else seen
+    except ValueError:
+        return seen
+    return claimed if not seen or abs(claimed - seen) < 5 else seen
+
+
+def build(job: str, spec: Mapping[str, Any], accepted: float) -> dict[str, Any]:
+    """The object as operator-service creates it; with the finalizer, which saves the engine a write."""
+    owner = str(spec.get("owner", "")).lower()
+    labels = {names.LABEL_JOB: job, names.LABEL_ENVIRONMENT: str(spec["environment"])}
+    if owner.isalnum() and len(owner) < 64:
+        labels[names.LABEL_OWNER] = owner
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {
+            "name": job,
+            "labels": labels,
+            "annotations": {names.ANNOTATION_ACCEPTED: f"{accepted:.6f}"},
+            "finalizers": [names.FINALIZER],
+        },
+        "spec": dict(spec),
+    }
+
+
+def owner_reference(workflow: WorkFlow) -> dict[str, Any]:
+    """Lets Kubernetes collect a job's objects even where the engine is gone for good."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": workflow.name,
+        "uid": workflow.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }

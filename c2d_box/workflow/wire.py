@@ -1,0 +1,58 @@
+"""The status object of ``/compute``: Ocean's keys, types and oddities (strings for times, "" for no
+results).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from c2d_box.workflow import states
+from c2d_box.workflow.resource import WorkFlow
+
+
+def seconds(moment: float | None) -> str | None:
+    return None if moment is None else f"{moment:.6f}"
+
+
+def results(workflow: WorkFlow) -> list[dict[str, Any]] | str:
+    """Without the storage address; the position is the index of ``getResult``."""
+    listed = [
+        {"filename": result.filename, "filesize": result.filesize, "type": result.type, "index": index}
+        for index, result in enumerate(workflow.status.results or ())
+    ]
+    return listed or ""
+
+
+def status(workflow: WorkFlow) -> dict[str, Any]:
+    """``reason``, ``exitCode`` and ``times`` are ours; clients ignore keys they do not know."""
+    spec, state = workflow.spec, workflow.status
+    algorithm = workflow.stage.algorithm
+    return {
+        "agreementId": spec.agreement_id,
+        "jobId": workflow.job,
+        "owner": spec.owner,
+        "status": state.code,
+        "statusText": state.text,
+        "dateCreated": seconds(workflow.at("accepted")),
+        "dateFinished": seconds(workflow.at("finished")),
+        "results": results(workflow),
+        "stopreq": max(state.stop, int(workflow.spec.stop and not workflow.finished)),
+        "removed": int(workflow.deleted is not None),
+        "algoDID": "raw" if algorithm.id is None else algorithm.id,
+        "inputDID": [entry.id for entry in workflow.stage.input],
+        "environment": spec.environment,
+        "reason": state.reason,
+        "exitCode": state.algorithm.exit_code,
+        "times": {moment: seconds(workflow.at(moment)) for moment in state.times},  # type: ignore[arg-type]
+    }
+
+
+def event(workflow: WorkFlow) -> dict[str, Any]:
+    """What the Provider is told on every change."""
+    return {
+        "jobId": workflow.job,
+        "status": workflow.status.code,
+        "statusText": workflow.status.text,
+        "dateFinished": seconds(workflow.at("finished")),
+        "final": workflow.status.code in states.FINAL,
+    }
