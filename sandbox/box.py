@@ -1,0 +1,177 @@
+"""The box: one name, one home, one cluster, one set of ports. Opening it starts nothing.
+
+``box.json`` in the home remembers what was chosen at the first ``up``, so that later commands need no
+options.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import StateProblem, UsageError
+from sandbox.home import Home
+
+if TYPE_CHECKING:
+    from sandbox.clusters.port import Cluster
+    from sandbox.verbs.kubeapi import KubeApi
+
+DEFAULT_NAME = "c2d"
+CHAIN_ID = 8996
+NODE_PORTS = {
+    "chain": 30545,
+    "cache": 30500,
+    "provider": 30030,
+    "operator_service": 31000,
+    "ipfs_api": 30501,
+    "ipfs_gateway": 30808,
+    "s3": 30900,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports on 127.0.0.1, by service. The defaults are those Ocean users know."""
+
+    chain: int = 8545
+    cache: int = 5000
+    provider: int = 8030
+    operator_service: int = 31000
+    ipfs_api: int = 5001
+    ipfs_gateway: int = 8080
+    s3: int = 9000
+
+    def shifted(self, offset: int) -> Ports:
+        """Every port moved by ``offset``: a second box beside the first."""
+        return Ports(**{name: port + offset for name, port in asdict(self).items()})
+
+    def changed(self, name: str, port: int) -> Ports:
+        """One port replaced; ``name`` as users write it (``operator-service``)."""
+        attribute = name.replace("-", "_")
+        if attribute not in asdict(self):
+            known = ", ".join(sorted(asdict(self))).replace("_", "-")
+            raise UsageError("C2D-USAGE-PORT", f"there is no port named {name}", f"use one of: {known}")
+        return replace(self, **{attribute: port})
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChoice:
+    """Which chain the box talks to: its own test chain, its own anvil, or one outside."""
+
+    kind: str = "testchain"
+    rpc_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``box.json`` holds."""
+
+    name: str = DEFAULT_NAME
+    ports: Ports = field(default_factory=Ports)
+    chain: ChainChoice = field(default_factory=ChainChoice)
+    barge_keys: bool = False
+    trust_empty_lists: str = "none"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box that may be up, down or not there yet."""
+
+    home: Home
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def ports(self) -> Ports:
+        return self.settings.ports
+
+    @property
+    def exists(self) -> bool:
+        """Whether ``up`` ever got as far as choosing."""
+        return self.home.box_file.exists()
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The cluster that carries this box."""
+        from sandbox.clusters.native import NativeCluster
+
+        return NativeCluster(self.home, self.name)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where each service answers on this machine."""
+        ports = self.ports.as_dict()
+        if self.settings.chain.rpc_url:
+            ports.pop("chain")
+        urls = {name.replace("_", "-"): f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        if self.settings.chain.rpc_url:
+            urls["chain"] = self.settings.chain.rpc_url
+        return urls
+
+    def kube(self) -> KubeApi:
+        """The box's Kubernetes API; raises ``C2D-BOX-DOWN`` where there is none."""
+        from sandbox.verbs.kubeapi import KubeApi
+
+        return KubeApi(self.home.kubeconfig)
+
+    def command(self, arguments: str) -> str:
+        """A command line for this very box, as the user would have to type it."""
+        words = ["c2d-box"]
+        if self.name != DEFAULT_NAME:
+            words.append(f"--name {self.name}")
+        if self.home != default_home(self.name):
+            words.append(f"--home {self.home.path}")
+        return " ".join([*words, arguments])
+
+    def remember(self, settings: Settings) -> Box:
+        """Write ``box.json``; returns the box with these settings."""
+        self.home.path.mkdir(parents=True, exist_ok=True)
+        scratch = self.home.box_file.with_suffix(f".{os.getpid()}")
+        scratch.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+        scratch.replace(self.home.box_file)
+        return Box(self.home, settings)
+
+
+def default_home(name: str) -> Home:
+    """The home of the box called ``name``: boxes with another name stand beside the default one."""
+    home = Home.default()
+    return home if name == DEFAULT_NAME else Home(home.path.with_name(f"{home.path.name}-{name}"))
+
+
+def open_box(home: Path | None = None, name: str | None = None) -> Box:
+    """The box at ``home`` (or of that ``name``), with what its ``box.json`` remembers."""
+    place = Home(home.absolute()) if home else default_home(name or DEFAULT_NAME)
+    if not place.box_file.exists():
+        return Box(place, Settings(name=name or DEFAULT_NAME))
+    settings = _read(place.box_file)
+    if name and name != settings.name:
+        raise StateProblem(
+            "C2D-BOX-OTHER-NAME",
+            f"the box at {place.path} is called {settings.name}, not {name}",
+            "leave --name out, or choose another --home",
+        )
+    return Box(place, settings)
+
+
+def _read(file: Path) -> Settings:
+    try:
+        document = json.loads(file.read_text())
+        known = {item.name for item in fields(Settings)}
+        values = {key: value for key, value in document.items() if key in known}
+        values["ports"] = Ports(**values.get("ports", {}))
+        values["chain"] = ChainChoice(**values.get("chain", {}))
+        return Settings(**values)
+    except (ValueError, TypeError, AttributeError) as cause:
+        raise StateProblem(
+            "C2D-BOX-FILE-BROKEN", f"{file} cannot be read", "c2d-box reset --all forgets this box"
+        ) from cause

@@ -1,0 +1,103 @@
+"""The root command, the table of commands, and the one place where an exception becomes an exit status.
+
+The table carries each command's one-line help, so that ``--help`` imports none of the command modules.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from sandbox.cli.settings import Settings, global_options
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "The box": {
+        "up": ("lifecycle:up", "Boot the box, or resume it."),
+        "down": ("lifecycle:down", "Stop everything, keep the state."),
+        "status": ("status:status", "What runs where, and how healthy it is."),
+        "reset": ("lifecycle:reset", "Stop and forget everything, after saying what."),
+        "doctor": ("doctor:doctor", "Check this machine; each finding with its fix."),
+        "env": ("status:env", "Shell exports for ocean.js, ocean.py and curl."),
+        "logs": ("logs:logs", "Logs of a component or service."),
+        "kubectl": ("kubectl:kubectl", "kubectl, talking to the box's cluster."),
+        "bundle": ("bundle:bundle", "Build, list and verify what a box is made of."),
+        "images": ("images:images", "List algorithm images, import your own."),
+        "demo": ("demo:demo", "A whole Compute-to-Data job on real data, explained."),
+    },
+    "Data and algorithms": {
+        "accounts": ("accounts:accounts", "Accounts, roles and balances."),
+        "publish": ("assets:publish", "Publish a dataset or an algorithm."),
+        "assets": ("assets:assets", "Published assets."),
+        "permit": ("assets:permit", "Let an algorithm compute on a dataset."),
+        "revoke": ("assets:revoke", "Take that permission back."),
+        "download": ("assets:download", "Order and download an access asset."),
+    },
+    "Jobs": {
+        "start": ("jobs:start", "Order and start a compute job."),
+        "jobs": ("jobs:jobs", "Your jobs."),
+        "job": ("jobs:job", "One job in detail (job ID), or its logs (job logs ID)."),
+        "results": ("jobs:results", "List or fetch the results of a job."),
+        "stop": ("jobs:stop", "Stop a running job."),
+    },
+}
+
+COMMANDS = {name: target for section in SECTIONS.values() for name, (target, _) in section.items()}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name; imports the module of the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, attribute = target.split(":")
+        command = getattr(importlib.import_module(f"sandbox.cli.commands.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Global options may stand before or after the command. Results go to stdout, narration to stderr. "
+    "Exit status: 0 done, 1 failed, 2 usage, 3 machine, 4 state of the box, 5 refused by a rule, 130 Ctrl-C.",
+)
+@global_options
+def root() -> None:
+    """Compute-to-Data on one computer: the data stays, the algorithm travels.
+
+    \b
+    c2d-box demo        a whole job on real data, explained step by step
+    c2d-box up          boot the box
+    c2d-box status      what runs where
+    """
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run one command line; returns the exit status. No traceback leaves this function unless ``--debug``."""
+    settings = Settings()
+    try:
+        with root.make_context("c2d-box", arguments, obj=settings) as context:
+            root.invoke(context)
+        return 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (Exception, KeyboardInterrupt) as problem:
+        from sandbox.cli.failures import report
+
+        return report(problem, settings)

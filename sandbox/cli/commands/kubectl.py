@@ -1,0 +1,32 @@
+"""kubectl: the box's own binary on the box's own cluster."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from sandbox.cli.declare import command
+from sandbox.cli.opening import the_box
+
+
+@command(
+    "c2d-box kubectl get pods -A\nc2d-box kubectl get workflows -n c2d-jobs",
+    name="kubectl",
+    context={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kubectl(arguments: tuple[str, ...]) -> None:
+    """kubectl, talking to the box's cluster. Everything after the word goes to kubectl, exit status
+    included.
+    """
+    from c2d_box.errors import StateProblem
+    from sandbox.bundle import Bundle
+
+    box = the_box()
+    if not box.home.kubeconfig.exists():
+        raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", box.command("up"))
+    binary = Bundle.open().binary("kube")
+    environment = {**os.environ, "KUBECONFIG": str(box.home.kubeconfig)}
+    os.execve(binary, ["kubectl", *arguments], environment)

@@ -1,0 +1,135 @@
+"""up, down, reset."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import click
+
+from c2d_box.errors import UsageError
+from sandbox.box import Box, ChainChoice, Settings
+from sandbox.cli.declare import command
+from sandbox.cli.narration import perform
+from sandbox.cli.opening import agreed, the_box
+from sandbox.cli.output import document, pairs, say
+
+
+@command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
+@click.option("--port-offset", type=int, help="Move every port by this much (a second box).")
+@click.option("--port", "ports", multiple=True, metavar="NAME=PORT", help="One port, e.g. provider=18030.")
+@click.option("--chain", type=click.Choice(["testchain"]), help="Which chain runs in the box.")
+@click.option("--chain-rpc", metavar="URL", help="Use a chain outside the box instead.")
+@click.option(
+    "--barge-keys", is_flag=True, default=None, help="Well-known signing keys, for client test-suites."
+)
+@click.option(
+    "--trust-empty-lists",
+    type=click.Choice(["none", "all"]),
+    help="Who may compute where a dataset's trust lists are empty.",
+)
+def up(
+    port_offset: int | None,
+    ports: tuple[str, ...],
+    chain: str | None,
+    chain_rpc: str | None,
+    barge_keys: bool | None,
+    trust_empty_lists: str | None,
+) -> None:
+    """Boot the box, or resume it where it was.
+
+    Builds what is missing, starts Kubernetes, installs the services, waits until each answers. Safe to
+    repeat, also after Ctrl-C or a crash at any point.
+    """
+    box = the_box()
+    settings = chosen(box.settings, port_offset, ports, chain, chain_rpc)
+    if barge_keys is not None:
+        settings = replace(settings, barge_keys=barge_keys)
+    if trust_empty_lists is not None:
+        settings = replace(settings, trust_empty_lists=trust_empty_lists)
+    warn(settings)
+    from sandbox.verbs.up import up as verb
+
+    report = perform(verb(Box(box.home, settings)))
+    if document(report):
+        return
+    pairs({**report.urls, "kubeconfig": report.kubeconfig, "addresses": report.address_file})
+    print(
+        f'\nup in {report.seconds:.1f} s. Next: {box.command("demo")}, or eval "$({box.command("env")})"',
+        file=sys.stderr,
+    )
+
+
+def chosen(
+    settings: Settings,
+    port_offset: int | None,
+    ports: tuple[str, ...],
+    chain: str | None,
+    chain_rpc: str | None,
+) -> Settings:
+    """What the box remembers, changed by the options given now."""
+    if chain and chain_rpc:
+        raise UsageError("C2D-USAGE", "--chain and --chain-rpc exclude each other", "give one of them")
+    chosen_ports = settings.ports if port_offset is None else type(settings.ports)().shifted(port_offset)
+    for item in ports:
+        name, _, number = item.partition("=")
+        if not number.isdigit():
+            raise UsageError(
+                "C2D-USAGE-PORT", f"{item} is not NAME=PORT", "for example --port provider=18030"
+            )
+        chosen_ports = chosen_ports.changed(name, int(number))
+    choice = settings.chain
+    if chain_rpc:
+        choice = ChainChoice("rpc", chain_rpc)
+    elif chain:
+        choice = ChainChoice(chain)
+    return replace(settings, ports=chosen_ports, chain=choice)
+
+
+def warn(settings: Settings) -> None:
+    """Say loudly what weakens the box."""
+    if settings.barge_keys:
+        print("warning: barge keys are public; whoever reads this can sign as this Provider", file=sys.stderr)
+    if settings.trust_empty_lists == "all":
+        print("warning: datasets without trust lists are open to every algorithm", file=sys.stderr)
+
+
+@command("c2d-box down", name="down")
+def down() -> None:
+    """Stop everything, keep the state. `up` goes on from there."""
+    from sandbox.verbs.down import down as verb
+
+    box = the_box()
+    report = perform(verb(box))
+    if not document(report):
+        say(
+            f"{box.name} is down; its state stays in {box.home.path}"
+            if report.kept
+            else "there is no box here"
+        )
+
+
+@command("c2d-box reset\nc2d-box reset --all --yes", name="reset")
+@click.option("--all", "everything", is_flag=True, help="Forget keys, name and ports too: the whole home.")
+def reset(everything: bool) -> None:
+    """Stop and forget: cluster, chain, assets, jobs, results. Says what, then asks."""
+    from sandbox.verbs.down import losses
+    from sandbox.verbs.down import reset as verb
+
+    box = the_box()
+    if not box.home.path.exists():
+        if not document({"name": box.name, "home": box.home.path, "kept": False}):
+            say("there is no box here")
+        return
+    cost = losses(box, everything=everything)
+    print(f"reset of {cost.home} ({cost.bytes / 1e6:.0f} MB) forgets:", file=sys.stderr)
+    for line in cost.forgotten:
+        print(f"  - {line}", file=sys.stderr)
+    print(f"and keeps: {', '.join(cost.kept)}", file=sys.stderr)
+    if not agreed("Forget all that?"):
+        raise UsageError(
+            "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
+        )
+    report = perform(verb(box, everything=everything))
+    if not document(report):
+        say(f"{box.name} is forgotten")

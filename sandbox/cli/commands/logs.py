@@ -1,0 +1,37 @@
+"""logs."""
+
+from __future__ import annotations
+
+import click
+
+from sandbox.cli.declare import command
+from sandbox.cli.opening import the_box
+from sandbox.cli.output import document, say
+
+
+@command(
+    "c2d-box logs provider\nc2d-box logs kubelet --lines 50\nc2d-box logs operator-engine --follow",
+    name="logs",
+)
+@click.argument("source")
+@click.option("--lines", "-n", default=200, show_default=True, help="How many of the last lines.")
+@click.option("--follow", "-f", is_flag=True, help="Go on as lines arrive (services).")
+def logs(source: str, lines: int, follow: bool) -> None:
+    """Logs of a service (provider, cache, chain …) or of a component of the cluster (kubelet, etcd …).
+
+    --json: list of lines.
+    """
+    from sandbox.verbs.logs import logs as verb
+
+    stream = verb(the_box(), source, lines=lines, follow=follow)
+    if not follow and document_of(stream):
+        return
+    for line in stream:
+        say(line)
+
+
+def document_of(stream: object) -> bool:
+    """With ``--json`` the whole log as one list."""
+    from sandbox.cli.settings import current
+
+    return current().json and document(list(stream))  # type: ignore[call-overload]

@@ -1,0 +1,43 @@
+"""How commands are declared: every one takes the global options and shows an example in its help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from sandbox.cli.settings import global_options
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+Declaration = Callable[[Callable[..., Any]], click.Command]
+GroupDeclaration = Callable[[Callable[..., Any]], click.Group]
+
+
+def command(example: str, *, context: dict[str, Any] | None = None, **attributes: Any) -> Declaration:
+    """Declare a command; ``example`` (one line or several) ends its help."""
+
+    def declare(function: Callable[..., Any]) -> click.Command:
+        made = click.command(
+            epilog=_epilog(example), context_settings={**CONTEXT, **(context or {})}, **attributes
+        )(global_options(function, hidden=True))
+        assert isinstance(made, click.Command)
+        return made
+
+    return declare
+
+
+def group(example: str, cls: type[click.Group] = click.Group, **attributes: Any) -> GroupDeclaration:
+    """Declare a command with subcommands."""
+
+    def declare(function: Callable[..., Any]) -> click.Group:
+        return click.group(cls=cls, epilog=_epilog(example), context_settings=CONTEXT, **attributes)(
+            global_options(function, hidden=True)
+        )
+
+    return declare
+
+
+def _epilog(example: str) -> str:
+    lines = "\n".join(f"  {line}" for line in example.splitlines())
+    return f"\b\nExample:\n{lines}\n\nGlobal options (--home, --json, --as, --yes …): c2d-box --help"

@@ -1,0 +1,115 @@
+"""How the event stream of a verb is shown on stderr: a live list on a terminal, plain lines elsewhere, JSON
+lines with ``--json``. stdout belongs to the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypeVar
+
+from sandbox.cli.settings import Settings, current
+from sandbox.progress import Event, Progress, run
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+T = TypeVar("T")
+Sink = Callable[[Event], None]
+
+MARKS = {"started": "→", "progress": "…", "done": "✓", "skipped": "–", "failed": "✗", "note": " "}
+COLOURS = {"done": "green", "skipped": "dim", "failed": "red", "note": ""}
+
+
+def perform(verb: Progress[T]) -> T:
+    """Run a verb to its end, narrating; returns its result."""
+    with _sink(current()) as sink:
+        return run(verb, sink)
+
+
+@contextmanager
+def _sink(settings: Settings) -> Iterator[Sink]:
+    if settings.json:
+        yield json_lines
+    elif sys.stderr.isatty() and not settings.no_color and os.environ.get("TERM") != "dumb":
+        with _live() as sink:
+            yield sink
+    else:
+        yield plain_lines
+
+
+def json_lines(event: Event) -> None:
+    """One event as one JSON object on stderr."""
+    print(json.dumps({"event": asdict(event)}), file=sys.stderr, flush=True)
+
+
+def plain_lines(event: Event) -> None:
+    """One event as one line; inner progress is left out, as a log file has no use for it."""
+    if event.state == "progress":
+        return
+    print(line(event), file=sys.stderr, flush=True)
+
+
+def line(event: Event) -> str:
+    """The text of an event: mark, what, seconds."""
+    if event.state == "note":
+        return event.text
+    timing = ""
+    if event.seconds is not None:
+        timing = (
+            f"  (about {event.seconds:.0f} s)" if event.state == "started" else f"  {event.seconds:.1f} s"
+        )
+    return f"{MARKS[event.state]} {event.text or event.step}{timing}"
+
+
+@contextmanager
+def _live() -> Iterator[Sink]:
+    """Finished steps scroll by; the steps under way stand below with a spinner, their share and elapsed
+    time.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True, highlight=False)
+    underway: dict[str, Event] = {}
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+
+        def sink(event: Event) -> None:
+            _follow(event, underway, console)
+            live.update(_picture(underway))
+
+        yield sink
+
+
+def _follow(event: Event, underway: dict[str, Event], console: Console) -> None:
+    from rich.text import Text
+
+    if event.state == "started":
+        underway[event.step] = event
+        return
+    if event.state == "progress":
+        begun = underway.get(event.step, event)
+        underway[event.step] = Event(
+            event.step, "progress", event.text or begun.text, event.fraction, begun.seconds, begun.at
+        )
+        return
+    if event.state in ("done", "skipped", "failed"):
+        underway.pop(event.step, None)
+    console.print(Text(line(event), style=COLOURS[event.state]))
+
+
+def _picture(underway: dict[str, Event]) -> RenderableType:
+    from rich.console import Group
+    from rich.spinner import Spinner
+
+    return Group(*(Spinner("dots", _underway_text(event)) for event in underway.values()))
+
+
+def _underway_text(event: Event) -> str:
+    share = f"  {event.fraction:.0%}" if event.fraction is not None else ""
+    estimate = f"  of about {event.seconds:.0f} s" if event.seconds else ""
+    return f"{event.text or event.step}{share}{estimate}"

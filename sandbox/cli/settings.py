@@ -1,0 +1,70 @@
+"""The options every command takes, before or after its name, and the value object they fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Settings:
+    """What the global options of one invocation said."""
+
+    home: Path | None = None
+    name: str | None = None
+    json: bool = False
+    act_as: str | None = None
+    yes: bool = False
+    no_color: bool = False
+    debug: bool = False
+
+
+def current() -> Settings:
+    """The settings of the running command."""
+    settings = click.get_current_context().find_object(Settings)
+    assert settings is not None
+    return settings
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    settings = context.find_object(Settings)
+    if settings is not None and value not in (None, False):
+        setattr(settings, str(parameter.name), value)
+
+
+def global_options(command: F, *, hidden: bool = False) -> F:
+    """Give ``command`` the global options; their values land in :class:`Settings`, not in its arguments."""
+    for names, attributes in reversed(_OPTIONS):
+        command = click.option(*names, expose_value=False, callback=_remember, hidden=hidden, **attributes)(
+            command
+        )
+    return command
+
+
+_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (
+        ("--home",),
+        {
+            "type": click.Path(file_okay=False, path_type=Path),
+            "help": "The box's folder (also C2D_BOX_HOME).",
+        },
+    ),
+    (("--name",), {"help": "Name of the box (default c2d); another name is another box."}),
+    (
+        ("--json",),
+        {"is_flag": True, "help": "Machine-readable result on stdout, events as JSON lines on stderr."},
+    ),
+    (
+        ("--as", "act_as"),
+        {"metavar": "ACCOUNT", "help": "Who acts: a role (see accounts) or a 0x address."},
+    ),
+    (("--yes", "-y"), {"is_flag": True, "help": "Answer yes to every question."}),
+    (("--no-color",), {"is_flag": True, "help": "No colours, no live display (also NO_COLOR)."}),
+    (("--debug",), {"is_flag": True, "help": "Show the traceback of an error."}),
+)

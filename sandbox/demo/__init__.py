@@ -1,0 +1,1 @@
+"""A whole Compute-to-Data job on real data, told step by step."""

@@ -1,0 +1,8 @@
+"""What can be wrong with a machine, and how to put it right: one finding per check, each with id, evidence
+and fix.
+"""
+
+from sandbox.doctor.examination import examine
+from sandbox.doctor.finding import Finding, Level
+
+__all__ = ["Finding", "Level", "examine"]

@@ -1,0 +1,46 @@
+"""Runs every check. A check that itself breaks becomes a finding, so that one surprise does not hide the
+others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from sandbox.doctor import machine, ports
+from sandbox.doctor.finding import Finding
+
+Check = Callable[[], Finding | list[Finding]]
+
+
+def examine(
+    home: Path, cache: Path, box_ports: Mapping[str, int], *, running: bool, more: Iterable[Check] = ()
+) -> list[Finding]:
+    """All findings, problems first. Ports are only looked at while the box is down (else it holds them
+    itself).
+    """
+    checks: list[Check] = [
+        machine.system,
+        machine.distribution,
+        machine.rights,
+        machine.memory,
+        partial(machine.disk, home),
+        partial(machine.disk, cache),
+        machine.kernel,
+        *more,
+    ]
+    if not running:
+        checks.append(lambda: ports.free_ports(box_ports.items()))
+    findings = [finding for check in checks for finding in _safely(check)]
+    order = {"problem": 0, "warning": 1, "ok": 2}
+    return sorted(findings, key=lambda finding: order[finding.level])
+
+
+def _safely(check: Check) -> list[Finding]:
+    try:
+        found = check()
+    except Exception as error:
+        name = getattr(check, "__name__", "a check")
+        return [Finding("C2D-DOC-CHECK", "warning", name, f"could not be checked: {error}")]
+    return found if isinstance(found, list) else [found]

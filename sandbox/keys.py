@@ -1,0 +1,112 @@
+"""The secrets of one box: generated once, kept as files only the owner can read, never derived from a
+public mnemonic.
+
+Each secret is one file ``<folder>/<name>`` (0600 in a 0700 folder). ``--barge-keys`` swaps the signing keys
+for the well-known ones that client test-suites expect; whoever does that is warned, as anybody can sign
+with them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+BARGE_KEYS = {
+    "provider-key": "0xfd5c1ccea015b6d663618850824154a3b3fb2882c46cefb05b9a93fea8c3d215",
+    "cache-key": "0x5d75837394b078ce97bc289fa8d75e21000573520bfa7784a9d28ccaae602bf8",
+}
+
+
+def _signing_key() -> str:
+    while True:
+        candidate = secrets.randbits(256)
+        if 0 < candidate < SECP256K1_ORDER:
+            return f"0x{candidate:064x}"
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _access_key() -> str:
+    return secrets.token_hex(10).upper()
+
+
+RECIPES: Mapping[str, Callable[[], str]] = {
+    "provider-key": _signing_key,
+    "cache-key": _signing_key,
+    "environment-key-ocean-compute": _signing_key,
+    "token-secret": _token,
+    "admin-password": _token,
+    "postgres-password": _token,
+    "root-access-key": _access_key,
+    "root-secret-key": _token,
+    "publisher-access-key": _access_key,
+    "publisher-secret-key": _token,
+    "admin-token": _token,
+    "upload-token": _token,
+    "swarm-key": lambda: secrets.token_hex(32),
+}
+
+
+@dataclass(frozen=True)
+class BoxKeys:
+    """The secrets of a box by name. Its ``repr`` shows names only."""
+
+    folder: Path
+    values: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    def __repr__(self) -> str:
+        return f"BoxKeys({self.folder}, {sorted(self.values)})"
+
+    def address(self, name: str) -> str:
+        """The checksummed address of a signing key."""
+        return address_of(self.values[name])
+
+
+def open_keys(folder: Path, *, barge: bool = False) -> BoxKeys:
+    """Read the box's secrets, making those that do not exist yet.
+
+    A secret is written to a temporary file and renamed, so that an interrupted run leaves either none or a
+    whole one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    values = {}
+    for name, make in RECIPES.items():
+        path = folder / name
+        if barge and name in BARGE_KEYS:
+            _write(path, BARGE_KEYS[name])
+        elif not path.exists():
+            _write(path, make())
+        values[name] = path.read_text().strip()
+    return BoxKeys(folder, values)
+
+
+def _write(path: Path, value: str) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(value)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def address_of(key: str) -> str:
+    """The EIP-55 address of a secp256k1 private key in hex."""
+    from coincurve import PrivateKey
+    from eth_hash.auto import keccak
+
+    public = PrivateKey(bytes.fromhex(key.removeprefix("0x"))).public_key.format(compressed=False)[1:]
+    plain = keccak(public)[-20:].hex()
+    case = keccak(plain.encode()).hex()
+    return "0x" + "".join(c.upper() if int(h, 16) >= 8 else c for c, h in zip(plain, case, strict=False))

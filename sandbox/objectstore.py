@@ -1,0 +1,130 @@
+"""Putting a publisher's file into the box's private S3, and looking at what is there.
+
+The few S3 calls the box needs, signed with AWS Signature Version 4
+(docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html), so that no cloud SDK has to travel
+along. Path-style addressing, as versitygw serves it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from c2d_box.errors import Failed, StateProblem
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """Where an object lies; the shape an ``s3`` file object of a DDO needs besides the credentials."""
+
+    endpoint: str
+    region: str
+    bucket: str
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """One S3 endpoint seen with one pair of credentials."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = "us-east-1"
+    timeout: float = 60.0
+
+    def ensure_bucket(self, bucket: str) -> None:
+        """Create ``bucket`` unless it is there already."""
+        answer = self._send("PUT", f"/{bucket}", hashlib.sha256(b"").hexdigest(), b"")
+        if answer.status_code not in (200, 409):
+            raise _refused(f"create bucket {bucket}", answer)
+
+    def put_file(self, bucket: str, key: str, path: Path) -> StoredObject:
+        """Stream the file at ``path`` to ``bucket/key``; the store checks the SHA-256 on arrival."""
+        digest, size = _digest(path)
+        answer = self._send("PUT", f"/{bucket}/{key}", digest, _chunks(path), size)
+        if answer.status_code != 200:
+            raise _refused(f"store {path.name} as {bucket}/{key}", answer)
+        return StoredObject(self.endpoint, self.region, bucket, key, size, digest)
+
+    def exists(self, bucket: str, key: str) -> bool:
+        """Whether ``bucket/key`` is there."""
+        answer = self._send("HEAD", f"/{bucket}/{key}", hashlib.sha256(b"").hexdigest(), b"")
+        return answer.status_code == 200
+
+    def _send(
+        self, method: str, path: str, digest: str, body: bytes | Iterator[bytes], size: int = 0
+    ) -> httpx.Response:
+        quoted = quote(path, safe="/-_.~")
+        headers = self._signed(method, quoted, digest, datetime.now(UTC))
+        headers["content-length"] = str(size or (len(body) if isinstance(body, bytes) else 0))
+        try:
+            return httpx.request(
+                method, self.endpoint + quoted, headers=headers, content=body, timeout=self.timeout
+            )
+        except httpx.TransportError as cause:
+            raise StateProblem(
+                "C2D-S3-UNREACHABLE",
+                f"the object store at {self.endpoint} does not answer",
+                "c2d-box status shows its state; c2d-box up starts it",
+            ) from cause
+
+    def _signed(self, method: str, path: str, digest: str, now: datetime) -> dict[str, str]:
+        stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
+        headers = {
+            "host": urlsplit(self.endpoint).netloc,
+            "x-amz-content-sha256": digest,
+            "x-amz-date": stamp,
+        }
+        names = ";".join(headers)
+        canonical = "\n".join(
+            [method, path, "", *(f"{name}:{value}" for name, value in headers.items()), "", names, digest]
+        )
+        scope = f"{day}/{self.region}/s3/aws4_request"
+        hashed = hashlib.sha256(canonical.encode()).hexdigest()
+        signature = self._signature(day, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}")
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope},"
+            f"SignedHeaders={names},Signature={signature}"
+        )
+        return headers
+
+    def _signature(self, day: str, text: str) -> str:
+        key = f"AWS4{self.secret_key}".encode()
+        for part in (day, self.region, "s3", "aws4_request"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    hashed, size = hashlib.sha256(), 0
+    for chunk in _chunks(path):
+        hashed.update(chunk)
+        size += len(chunk)
+    return hashed.hexdigest(), size
+
+
+def _refused(what: str, answer: httpx.Response) -> Failed:
+    return Failed(
+        "C2D-S3-REFUSED",
+        f"the object store refused to {what} (HTTP {answer.status_code})",
+        "c2d-box logs s3",
+        answer=answer.text[:300],
+    )

@@ -1,0 +1,75 @@
+"""``down`` stops and keeps; ``reset`` forgets. Both end with nothing of the box running."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.box import Box
+from sandbox.progress import Event, Progress
+from sandbox.verbs.lock import changing
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What ``reset`` is about to forget, in words a user can weigh."""
+
+    home: Path
+    bytes: int
+    forgotten: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DownReport:
+    name: str
+    home: Path
+    kept: bool
+
+
+def down(box: Box) -> Progress[DownReport]:
+    """Stop every process of the box; its state stays. Idempotent."""
+    if not box.home.path.exists():
+        yield Event("box.down", "skipped", "there is no box here")
+        return DownReport(box.name, box.home.path, kept=False)
+    with changing(box.home, "down"):
+        yield from box.cluster.stop()
+    return DownReport(box.name, box.home.path, kept=True)
+
+
+def losses(box: Box, *, everything: bool) -> Losses:
+    """What a reset would cost. Looks, changes nothing."""
+    forgotten = ["the cluster with every job and its history", "the test chain: assets, orders, balances"]
+    forgotten += ["results in IPFS", "objects in S3", "imported algorithm images"]
+    kept = ["the bundle in the cache"]
+    identity = ["the box's keys", "its name and ports"]
+    (forgotten if everything else kept).extend(identity)
+    return Losses(box.home.path, _size(box.home.path), tuple(forgotten), tuple(kept))
+
+
+def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
+    """Stop and forget. With ``everything`` the home itself is gone afterwards."""
+    if not box.home.path.exists():
+        yield Event("box.reset", "skipped", "there is no box here")
+        return DownReport(box.name, box.home.path, kept=False)
+    with changing(box.home, "reset"):
+        yield from box.cluster.delete()
+        for path in (box.home.address_file, box.home.kubeconfig):
+            path.unlink(missing_ok=True)
+        if everything:
+            yield Event("box.reset", "started", f"forgetting {box.home.path}")
+            shutil.rmtree(box.home.path)
+            yield Event("box.reset", "done", f"forgot {box.home.path}")
+    return DownReport(box.name, box.home.path, kept=False)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            information = path.lstat()
+        except OSError:
+            continue
+        total += information.st_blocks * 512
+    return total

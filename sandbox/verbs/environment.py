@@ -1,0 +1,28 @@
+"""``env``: the variables Ocean's clients read, for this box."""
+
+from __future__ import annotations
+
+from sandbox.box import CHAIN_ID, Box
+
+
+def exports(box: Box) -> dict[str, str]:
+    """Names that ocean.js, ocean.py and ocean-cli know, and a few of ours."""
+    urls = box.urls
+    return {
+        "NETWORK_NAME": "development",
+        "CHAIN_ID": str(CHAIN_ID),
+        "NODE_URI": urls["chain"],
+        "RPC": urls["chain"],
+        "RPC_URL": urls["chain"],
+        "OCEAN_NETWORK_URL": urls["chain"],
+        "AQUARIUS_URL": urls["cache"],
+        "METADATA_CACHE_URI": urls["cache"],
+        "PROVIDER_URL": urls["provider"],
+        "ADDRESS_FILE": str(box.home.address_file),
+        "IPFS_GATEWAY": urls["ipfs-gateway"],
+        "IPFS_API": urls["ipfs-api"],
+        "IPFS_TOKEN_FILE": str(box.home.keys / "admin-token"),
+        "S3_ENDPOINT": urls["s3"],
+        "OPERATOR_SERVICE_URL": urls["operator-service"],
+        "KUBECONFIG": str(box.home.kubeconfig),
+    }

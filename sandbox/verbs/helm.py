@@ -1,0 +1,53 @@
+"""Installing the chart with the bundle's helm, and getting over what an interrupted helm leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import Failed
+from sandbox.box import Box
+from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.release import NAMESPACE, chart_folder
+
+RELEASE = "c2d"
+UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling")
+
+
+def install(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> None:
+    """``helm upgrade --install``; does not wait for the services."""
+    forget_unfinished(kube)
+    with tempfile.TemporaryDirectory(prefix="c2d-helm-") as scratch:
+        file = Path(scratch) / "values.json"
+        file.write_text(json.dumps(values))
+        command = [str(helm), "upgrade", "--install", RELEASE, str(chart_folder())]
+        command += ["--namespace", NAMESPACE, "--values", str(file), "--kubeconfig", str(box.home.kubeconfig)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(scratch))
+    if done.returncode != 0:
+        raise Failed(
+            "C2D-CHART-REFUSED",
+            "the chart could not be installed",
+            f"{box.command('status')}; then {box.command('up')}",
+            helm=done.stderr.strip().splitlines()[-12:],
+        )
+
+
+def forget_unfinished(kube: KubeApi) -> None:
+    """Drop helm's records of releases that never came to an end.
+
+    Helm refuses to go on beside them; what they created is taken over by name.
+    """
+    path = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    for record in kube.items(path, labelSelector=f"owner=helm,name={RELEASE}"):
+        if record["metadata"]["labels"].get("status") in UNFINISHED:
+            kube.delete(f"{path}/{record['metadata']['name']}")
+
+
+def _environment(scratch: str) -> dict[str, str]:
+    folders = {f"HELM_{kind}_HOME": scratch for kind in ("CACHE", "CONFIG", "DATA")}
+    return {**os.environ, **folders}

@@ -1,0 +1,138 @@
+"""The handful of Kubernetes calls the verbs make, over plain HTTPS: a client library would cost a quarter
+of a second.
+
+Objects are what the API server speaks: JSON as dictionaries. Errors are coded; 404 is an answer (``None``),
+not an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from c2d_box.errors import Failed, StateProblem
+
+Object = dict[str, Any]
+FIELD_MANAGER = "c2d-box"
+
+
+class KubeApi:
+    """One cluster, seen through one kubeconfig."""
+
+    def __init__(self, kubeconfig: Path, timeout: float = 10.0) -> None:
+        if not kubeconfig.exists():
+            raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", "c2d-box up")
+        context = _Context(kubeconfig)
+        self._client = httpx.Client(
+            base_url=context.server, verify=context.tls, timeout=timeout, trust_env=False
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, path: str, **query: str) -> Object | None:
+        """The object or list at ``path``; None where there is none."""
+        answer = self._send("GET", path, params=query)
+        return None if answer.status_code == 404 else self._object(answer)
+
+    def items(self, path: str, **query: str) -> list[Object]:
+        """The items of a list; empty where the resource does not exist."""
+        return list((self.get(path, **query) or {}).get("items", []))
+
+    def apply(self, path: str, body: Object) -> Object:
+        """Server-side apply, forced: what we own is what we say."""
+        return self._object(
+            self._send(
+                "PATCH",
+                path,
+                params={"fieldManager": FIELD_MANAGER, "force": "true"},
+                headers={"content-type": "application/apply-patch+yaml"},
+                content=json.dumps(body),
+            )
+        )
+
+    def delete(self, path: str) -> None:
+        """Delete; no matter whether it was there."""
+        answer = self._send("DELETE", path)
+        if answer.status_code != 404:
+            self._object(answer)
+
+    def text(self, path: str, **query: str) -> str:
+        """The body at ``path`` as text (logs, proxied answers); empty where there is none."""
+        answer = self._send("GET", path, params=query)
+        return answer.text if answer.is_success else ""
+
+    def ok(self, path: str) -> bool:
+        """Whether GET ``path`` answers with success."""
+        try:
+            return self._client.get(path, timeout=2.0).is_success
+        except httpx.TransportError:
+            return False
+
+    def lines(self, path: str, **query: str) -> Iterator[str]:
+        """Follow a streamed text line by line."""
+        with self._client.stream("GET", path, params=query, timeout=None) as answer:
+            if not answer.is_success:
+                answer.read()
+                self._object(answer)
+            yield from answer.iter_lines()
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **arguments)
+        except httpx.TransportError as cause:
+            raise StateProblem(
+                "C2D-BOX-DOWN", "the box's Kubernetes does not answer", "c2d-box up (or c2d-box status)"
+            ) from cause
+
+    def _object(self, answer: httpx.Response) -> Object:
+        if answer.is_success:
+            body: Object = answer.json()
+            return body
+        try:
+            reason = answer.json().get("message", answer.text)
+        except ValueError:
+            reason = answer.text
+        raise Failed(
+            "C2D-KUBERNETES-REFUSED",
+            f"Kubernetes refused {answer.request.method} {answer.request.url.path}: {reason}",
+            "c2d-box status",
+        )
+
+
+class _Context:
+    """Server and TLS material of a kubeconfig's current context."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        document = yaml.load(kubeconfig.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        context = _named(document["contexts"], document["current-context"])["context"]
+        cluster = _named(document["clusters"], context["cluster"])["cluster"]
+        user = _named(document["users"], context["user"])["user"]
+        self.server: str = cluster["server"]
+        self.tls = ssl.create_default_context(
+            cadata=_material(cluster, "certificate-authority", kubeconfig.parent).decode()
+        )
+        certificate = _material(user, "client-certificate", kubeconfig.parent)
+        key = _material(user, "client-key", kubeconfig.parent)
+        with tempfile.NamedTemporaryFile(prefix="c2d-", suffix=".pem") as both:
+            both.write(certificate + b"\n" + key)
+            both.flush()
+            self.tls.load_cert_chain(both.name)
+
+
+def _named(entries: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+def _material(source: Mapping[str, Any], name: str, folder: Path) -> bytes:
+    if f"{name}-data" in source:
+        return base64.b64decode(source[f"{name}-data"])
+    return folder.joinpath(source[name]).read_bytes()

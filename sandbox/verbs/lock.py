@@ -1,0 +1,36 @@
+"""One verb that changes a box at a time. The kernel gives the lock back when its holder dies, however it
+dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from c2d_box.errors import StateProblem
+from sandbox.home import Home
+
+
+@contextmanager
+def changing(home: Home, verb: str) -> Iterator[None]:
+    """Hold the box's lock while ``verb`` changes it; a second one is told who holds it (``C2D-BOX-BUSY``)."""
+    home.path.mkdir(parents=True, exist_ok=True)
+    with (home.path / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another c2d-box"
+            raise StateProblem(
+                "C2D-BOX-BUSY",
+                f"this box is being changed by {holder}",
+                "wait for it, or end that process and run the command again",
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"c2d-box {verb} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})")
+        file.flush()
+        yield

@@ -1,0 +1,155 @@
+"""Waiting for the services, and saying why when one does not come up.
+
+Ready means two things at once: Kubernetes lists a ready endpoint, and the service answers a real request.
+The second is there because, after a restart, Kubernetes remembers the readiness of pods that are not
+running yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import httpx
+
+from c2d_box.errors import Failed
+from sandbox.progress import Event, Progress
+from sandbox.verbs.kubeapi import KubeApi, Object
+
+POLL_SECONDS = 0.15
+DEADLINE_SECONDS = 180.0
+HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError"}
+PATIENCE_SECONDS = 20.0
+"""How long a hopeless reason may stand before it is believed: images and Secrets may come a little later."""
+RESTARTS_TOLERATED = 4
+
+Probe = Callable[[], bool]
+
+
+def await_services(
+    kube: KubeApi,
+    namespace: str,
+    services: Iterable[str],
+    probes: Mapping[str, Probe],
+    deadline: float = DEADLINE_SECONDS,
+) -> Progress[dict[str, float]]:
+    """Wait until every service is ready; returns the seconds each took. Raises C2D-SERVICE-NOT-READY with
+    evidence.
+    """
+    began = time.monotonic()
+    waiting, took = list(services), {}
+    for name in waiting:
+        yield Event(f"service.{name}", "started", name)
+    while waiting:
+        elapsed = time.monotonic() - began
+        listed = ready_endpoints(kube, namespace)
+        for name in [name for name in waiting if name in listed and probes.get(name, _yes)()]:
+            waiting.remove(name)
+            took[name] = elapsed
+            yield Event(f"service.{name}", "done", name, seconds=elapsed)
+        if not waiting:
+            break
+        failure = _hopeless(kube, namespace, waiting, elapsed) if elapsed > 3 else None
+        if failure is None and elapsed > deadline:
+            failure = (waiting[0], f"not ready after {deadline:.0f} s")
+        if failure is not None:
+            yield Event(f"service.{failure[0]}", "failed", failure[0], seconds=elapsed)
+            raise _not_ready(kube, namespace, *failure)
+        time.sleep(POLL_SECONDS)
+    return took
+
+
+def ready_endpoints(kube: KubeApi, namespace: str) -> set[str]:
+    """Names of services with at least one ready endpoint."""
+    ready = set()
+    for piece in kube.items(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"):
+        name = piece["metadata"].get("labels", {}).get("kubernetes.io/service-name")
+        if name and any((e.get("conditions") or {}).get("ready") for e in piece.get("endpoints") or []):
+            ready.add(name)
+    return ready
+
+
+def http_probe(url: str) -> Probe:
+    """Answers HTTP at all with something below 500."""
+
+    def probe() -> bool:
+        try:
+            return httpx.get(url, timeout=2.0, trust_env=False).status_code < 500
+        except httpx.HTTPError:
+            return False
+
+    return probe
+
+
+def _yes() -> bool:
+    return True
+
+
+def _hopeless(kube: KubeApi, namespace: str, waiting: list[str], elapsed: float) -> tuple[str, str] | None:
+    for name in waiting:
+        for pod in pods_behind(kube, namespace, name):
+            reason = _reason(pod, elapsed)
+            if reason:
+                return name, reason
+    return None
+
+
+def _reason(pod: Object, elapsed: float) -> str | None:
+    states = pod.get("status", {})
+    for container in [*states.get("initContainerStatuses", []), *states.get("containerStatuses", [])]:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        why = f"{waiting.get('reason')}: {waiting.get('message', '')}".strip(": ")
+        if waiting.get("reason") in HOPELESS and elapsed > PATIENCE_SECONDS:
+            return why
+        if (
+            waiting.get("reason") == "CrashLoopBackOff"
+            and container.get("restartCount", 0) >= RESTARTS_TOLERATED
+        ):
+            return why
+    return None
+
+
+def pods_behind(kube: KubeApi, namespace: str, service: str) -> list[Object]:
+    """The pods a service selects."""
+    found = kube.get(f"/api/v1/namespaces/{namespace}/services/{service}")
+    selector = (found or {}).get("spec", {}).get("selector")
+    if not selector:
+        return []
+    labels = ",".join(f"{key}={value}" for key, value in selector.items())
+    return kube.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels)
+
+
+def _not_ready(kube: KubeApi, namespace: str, service: str, reason: str) -> Failed:
+    details: dict[str, object] = {}
+    pods = pods_behind(kube, namespace, service)
+    if not pods:
+        details["pods"] = "none was created"
+    for pod in pods:
+        name = pod["metadata"]["name"]
+        details[f"pod_{name}"] = pod.get("status", {}).get("phase", "unknown")
+        details["events"] = _events(kube, namespace, name)
+        details["last_log_lines"] = last_lines(kube, namespace, pod)
+    return Failed(
+        "C2D-SERVICE-NOT-READY",
+        f"the service {service} does not become ready: {reason}",
+        f"c2d-box logs {service}; after the cause is gone, c2d-box up goes on from here",
+        **details,
+    )
+
+
+def _events(kube: KubeApi, namespace: str, pod: str) -> list[str]:
+    events = kube.items(f"/api/v1/namespaces/{namespace}/events", fieldSelector=f"involvedObject.name={pod}")
+    return [
+        f"{event.get('reason')}: {event.get('message')}" for event in events if event.get("type") != "Normal"
+    ][-4:]
+
+
+def last_lines(kube: KubeApi, namespace: str, pod: Object, count: int = 8) -> list[str]:
+    """The last log lines of a pod's containers, of the crashed run if there is no other."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/log"
+    lines: list[str] = []
+    for container in pod.get("spec", {}).get("containers", []):
+        query = {"container": container["name"], "tailLines": str(count)}
+        text = kube.text(path, **query) or kube.text(path, **query, previous="true")
+        lines += text.splitlines()
+    return lines[-count:]

@@ -1,0 +1,144 @@
+"""What the chart is told about this box: values without a single secret in them, and the Secrets beside them.
+
+Job pods have no DNS, so the four services they may reach have fixed addresses inside the box's service range.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.box import CHAIN_ID, Box
+from sandbox.clusters.port import Isolation
+from sandbox.keys import BoxKeys
+
+NAMESPACE, JOBS, SYSTEM = "c2d", "c2d-jobs", "c2d-system"
+ENVIRONMENT = "ocean-compute"
+SERVICES = ("chain", "postgres", "ipfs", "s3", "cache", "provider", "operator-service", "operator-engine")
+SERVICE_IMAGES = ("runtime", "postgres", "kubo", "s3")
+OFFSETS = {"dns": 10, "provider": 30, "operatorEngine": 31, "ipfs": 32, "s3": 33}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Fixed addresses of services, by the chart's names."""
+
+    by_name: Mapping[str, str]
+
+    @classmethod
+    def within(cls, service_cidr: str) -> Addresses:
+        base = ipaddress.ip_network(service_cidr).network_address
+        return cls({name: str(base + offset) for name, offset in OFFSETS.items() if name != "dns"})
+
+    def isolation(self) -> Isolation:
+        """What pods of the two routed job classes may reach; the algorithm's reach nothing."""
+        provider, engine = (self.by_name["provider"], 8030), (self.by_name["operatorEngine"], 8051)
+        return Isolation.listing(
+            staging=[provider, engine], publishing=[engine, (self.by_name["ipfs"], 5001)]
+        )
+
+
+def chart_folder() -> Path:
+    """The chart: inside the wheel, or at its place in a checkout."""
+    packaged = Path(__file__).parents[1] / "charts" / "c2d"
+    return packaged if packaged.exists() else Path(__file__).parents[2] / "charts" / "c2d"
+
+
+def services_of(box: Box) -> tuple[str, ...]:
+    """The services this box runs."""
+    return SERVICES if box.settings.chain.rpc_url is None else tuple(s for s in SERVICES if s != "chain")
+
+
+def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str, Any]:
+    """The chart's values for this box; ``images`` maps names to references by digest."""
+    addresses = Addresses.within(box.cluster.service_cidr).by_name
+    classes = box.cluster.runtime_classes
+    provider, s3 = box.urls["provider"], box.urls["s3"]
+    values: dict[str, Any] = {
+        "images": {name: images[name] for name in SERVICE_IMAGES},
+        "imagePullPolicy": "Never",
+        "clusterIPs": dict(addresses),
+        "nodePorts": {"enabled": True},
+        "storage": {"className": "c2d-service"},
+        "runtimeClasses": {"create": True, **classes},
+        "chain": _chain(box),
+        "provider": {
+            "publicUrl": provider,
+            "fetch": {
+                "allow": ["http://s3.c2d.svc:9000", "http://ipfs.c2d.svc:8080"],
+                "ipfsGateway": "http://ipfs.c2d.svc:8080",
+                "aliases": {s3: "http://s3.c2d.svc:9000"},
+            },
+            "endpointAliases": {provider: f"http://{addresses['provider']}:8030"},
+            "trust": {"emptyLists": box.settings.trust_empty_lists},
+        },
+        "cache": {"endpointAliases": {provider: f"http://{addresses['provider']}:8030"}},
+        "operatorService": {"allowedProviders": [keys.address("provider-key")]},
+        "environments": [_environment(keys)],
+        "jobs": {"imagePullPolicy": "Never"},
+        "provisioner": {"enabled": True, "root": str(box.home.volumes)},
+    }
+    return values
+
+
+def _chain(box: Box) -> dict[str, Any]:
+    choice = box.settings.chain
+    if choice.rpc_url is not None:
+        return {"enabled": False, "id": CHAIN_ID, "rpcUrl": choice.rpc_url, "addressFile": ""}
+    return {
+        "enabled": True,
+        "id": CHAIN_ID,
+        "allowedHosts": [f"127.0.0.1:{box.ports.chain}", f"localhost:{box.ports.chain}"],
+    }
+
+
+def _environment(keys: BoxKeys) -> dict[str, Any]:
+    return {
+        "id": ENVIRONMENT,
+        "desc": "This computer",
+        "cpuNumber": 1,
+        "cpuType": "",
+        "gpuNumber": 0,
+        "gpuType": "",
+        "ramGB": 1,
+        "diskGB": 1,
+        "priceMin": 0,
+        "maxJobs": 10,
+        "maxJobDuration": 3600,
+        "storageExpiry": 0,
+        "consumerAddress": keys.address(f"environment-key-{ENVIRONMENT}"),
+    }
+
+
+def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
+    """The Secrets of the services' namespace: name, then key to value. Each service gets what it needs and
+    no more.
+    """
+    environment = f"environment-key-{ENVIRONMENT}"
+    swarm_key = f"/key/swarm/psk/1.0.0/\n/base16/\n{keys['swarm-key']}\n"
+    return {
+        "cache-secrets": _pick(keys, "cache-key"),
+        "provider-secrets": _pick(keys, "provider-key", "token-secret"),
+        "operator-service-secrets": _pick(keys, "postgres-password", "admin-password"),
+        "operator-engine-secrets": _pick(keys, "postgres-password", environment, "upload-token"),
+        "postgres-secrets": _pick(keys, "postgres-password"),
+        "ipfs-secrets": {**_pick(keys, "upload-token", "admin-token"), "swarm-key": swarm_key},
+        "s3-secrets": _pick(keys, "root-access-key", "root-secret-key"),
+    }
+
+
+def _pick(keys: BoxKeys, *names: str) -> dict[str, str]:
+    return {name: keys[name] for name in names}
+
+
+def fingerprint(values: Mapping[str, Any], chart: Path) -> str:
+    """Changes when anything helm would install changes: values (images by digest among them) or chart."""
+    hashed = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    for file in sorted(path for path in chart.rglob("*") if path.is_file()):
+        hashed.update(str(file.relative_to(chart)).encode() + b"\0" + file.read_bytes())
+    return hashed.hexdigest()

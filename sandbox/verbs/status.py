@@ -1,0 +1,125 @@
+"""``status``: what runs where and how healthy it is. Looks only; works on a stopped box too, and needs no
+root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from c2d_box.errors import C2DError
+from sandbox.box import Box
+from sandbox.verbs.kubeapi import KubeApi, Object
+from sandbox.verbs.readiness import pods_behind, ready_endpoints
+from sandbox.verbs.release import NAMESPACE, services_of
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of the cluster or a service of ours."""
+
+    name: str
+    kind: str
+    """``cluster`` or ``service``."""
+    state: str
+    restarts: int = 0
+    url: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxStatus:
+    name: str
+    home: Path
+    state: str
+    """``absent``, ``stopped``, ``starting``, ``running``, ``degraded``, ``stopping`` or ``failed``."""
+    parts: tuple[Part, ...]
+    urls: Mapping[str, str]
+    versions: Mapping[str, str]
+    kubeconfig: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceReport:
+    """Proportional set size (shared pages counted once in all) of every process of the box, in bytes."""
+
+    total_bytes: int
+    by_process: Mapping[str, int]
+
+
+def status(box: Box) -> BoxStatus:
+    """The state of everything, as seen now."""
+    cluster = box.cluster.status()
+    parts = [Part(c.name, "cluster", c.state, c.restarts, detail=c.last_error) for c in cluster.components]
+    state = str(cluster.state)
+    if state in ("running", "degraded"):
+        services = _services(box)
+        parts += services
+        if state == "running" and any(part.state != "ready" for part in services):
+            state = "degraded"
+    return BoxStatus(
+        box.name,
+        box.home.path,
+        state,
+        tuple(parts),
+        box.urls,
+        _versions(),
+        box.home.kubeconfig,
+        {
+            "trust.emptyLists": box.settings.trust_empty_lists,
+            "barge keys": "yes" if box.settings.barge_keys else "no",
+        },
+        cluster.detail,
+    )
+
+
+def resources(box: Box) -> ResourceReport:
+    """Memory of the box: supervisor, components and pods."""
+    seen = box.cluster.resources()
+    ordered = sorted(seen.by_process.items(), key=lambda item: -item[1])
+    return ResourceReport(seen.pss_bytes, dict(ordered))
+
+
+def _services(box: Box) -> list[Part]:
+    try:
+        kube = box.kube()
+        ready = ready_endpoints(kube, NAMESPACE)
+        return [_service(box, kube, name, name in ready) for name in services_of(box)]
+    except C2DError as problem:
+        return [Part(name, "service", "unknown", detail=problem.message) for name in services_of(box)]
+
+
+def _service(box: Box, kube: KubeApi, name: str, ready: bool) -> Part:
+    url = box.urls.get(name, box.urls.get(f"{name}-gateway", ""))
+    pods = pods_behind(kube, NAMESPACE, name)
+    containers = [c for pod in pods for c in pod.get("status", {}).get("containerStatuses", [])]
+    restarts = sum(int(container.get("restartCount", 0)) for container in containers)
+    state = "ready" if ready else "starting" if pods else "absent"
+    return Part(name, "service", state, restarts, url, "" if ready else _why(containers))
+
+
+def _why(containers: list[Object]) -> str:
+    for container in containers:
+        waiting = (container.get("state") or {}).get("waiting")
+        if waiting:
+            return f"{waiting.get('reason', '')} {waiting.get('message', '')}".strip()
+    return ""
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    try:
+        versions["c2d-box"] = version("c2d-box")
+    except PackageNotFoundError:
+        versions["c2d-box"] = "unknown"
+    try:
+        from sandbox.bundle import Bundle
+
+        versions["kubernetes"] = str(Bundle.open().kubernetes_version)
+    except Exception:
+        versions["kubernetes"] = "no bundle"
+    return versions

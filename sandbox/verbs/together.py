@@ -1,0 +1,67 @@
+"""Several verbs at once: their events arrive interleaved, their results in the order of the verbs.
+
+Threads, because verbs wait on processes and sockets. The first failure is raised after the others came to
+their end or were told to stop, so that nothing goes on behind the user's back.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sandbox.progress import Event, Progress
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Finished:
+    index: int
+    result: Any = None
+    error: BaseException | None = None
+
+
+def together(verbs: Sequence[Progress[T]]) -> Progress[list[T]]:
+    """Run ``verbs`` in parallel; returns their results in order."""
+    mailbox: queue.SimpleQueue[Event | _Finished] = queue.SimpleQueue()
+    stopping = threading.Event()
+    for index, verb in enumerate(verbs):
+        threading.Thread(target=_drive, args=(index, verb, mailbox, stopping), daemon=True).start()
+    finished: dict[int, _Finished] = {}
+    try:
+        while len(finished) < len(verbs):
+            item = mailbox.get()
+            if isinstance(item, Event):
+                yield item
+                continue
+            finished[item.index] = item
+            if item.error is not None:
+                stopping.set()
+    finally:
+        stopping.set()
+    for item in sorted(finished.values(), key=lambda item: item.index):
+        if item.error is not None and not isinstance(item.error, GeneratorExit):
+            raise item.error
+    return [finished[index].result for index in range(len(verbs))]
+
+
+def _drive(
+    index: int,
+    verb: Progress[Any],
+    mailbox: queue.SimpleQueue[Event | _Finished],
+    stopping: threading.Event,
+) -> None:
+    try:
+        while True:
+            if stopping.is_set():
+                verb.close()
+                mailbox.put(_Finished(index, error=GeneratorExit()))
+                return
+            mailbox.put(next(verb))
+    except StopIteration as stop:
+        mailbox.put(_Finished(index, result=stop.value))
+    except BaseException as error:
+        mailbox.put(_Finished(index, error=error))

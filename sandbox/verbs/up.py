@@ -1,0 +1,210 @@
+"""``up``: from whatever there is to a box that answers. Every step looks first and does only what is
+missing, so that an interrupted ``up`` is repaired by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from c2d_box.errors import EnvironmentProblem, Failed
+from sandbox.box import NODE_PORTS, Box
+from sandbox.doctor.ports import holder, is_free
+from sandbox.keys import BoxKeys, open_keys
+from sandbox.progress import Event, Progress, step
+from sandbox.verbs.helm import install
+from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.lock import changing
+from sandbox.verbs.readiness import Probe, await_services, http_probe
+from sandbox.verbs.release import (
+    NAMESPACE,
+    SERVICE_IMAGES,
+    Addresses,
+    chart_folder,
+    chart_values,
+    fingerprint,
+    secrets,
+    services_of,
+)
+from sandbox.verbs.together import together
+
+if TYPE_CHECKING:
+    from sandbox.bundle import Bundle
+
+RELEASED = "c2d-box.io/released"
+ALGORITHM_IMAGES = ("algo-python", "algo-node")
+HEALTHZ = ("chain", "cache", "provider", "operator-service")
+
+
+@dataclass(frozen=True, slots=True)
+class UpReport:
+    """What is where once the box is up."""
+
+    name: str
+    home: Path
+    urls: Mapping[str, str]
+    kubeconfig: Path
+    address_file: Path
+    seconds: float
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+
+def up(box: Box) -> Progress[UpReport]:
+    """Boot or resume ``box``. Idempotent."""
+    began = time.monotonic()
+    with changing(box.home, "up"):
+        box = box.remember(box.settings)
+        steps = yield from _raise(box)
+    return UpReport(
+        box.name,
+        box.home.path,
+        box.urls,
+        box.home.kubeconfig,
+        box.home.address_file,
+        time.monotonic() - began,
+        steps,
+    )
+
+
+def _raise(box: Box) -> Progress[dict[str, float]]:
+    clock = _Clock()
+    bundle = yield from _bundle()
+    clock.lap("bundle")
+    if box.cluster.status().state not in ("running", "degraded"):
+        _demand_ports(box)
+    yield from box.cluster.create()
+    clock.lap("cluster")
+    yield from together([box.cluster.load_image(bundle.image(name).archive) for name in SERVICE_IMAGES])
+    clock.lap("images")
+    kube = box.kube()
+    keys = open_keys(box.home.keys, barge=box.settings.barge_keys)
+    yield from _install(box, kube, bundle, keys)
+    clock.lap("install")
+    box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation())
+    box.cluster.publish({port: NODE_PORTS[name] for name, port in _published(box).items()})
+    yield from together(
+        [
+            await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
+            *[_ignoring(box.cluster.load_image(bundle.image(name).archive)) for name in ALGORITHM_IMAGES],
+        ]
+    )
+    clock.lap("services")
+    yield from step("box.addresses", "contract addresses", lambda: _save_addresses(box))
+    kube.close()
+    return clock.laps
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name], self._last = now - self._last, now
+
+
+def _ignoring(verb: Progress[str]) -> Progress[dict[str, float]]:
+    yield from verb
+    return {}
+
+
+def _bundle() -> Progress[Bundle]:
+    from sandbox.bundle import Bundle, build
+
+    try:
+        return Bundle.open()
+    except Exception:
+        return (yield from build())
+
+
+def _published(box: Box) -> dict[str, int]:
+    ports = box.ports.as_dict()
+    if box.settings.chain.rpc_url is not None:
+        ports.pop("chain")
+    return ports
+
+
+def _demand_ports(box: Box) -> None:
+    for name, port in _published(box).items():
+        if not is_free(port):
+            raise EnvironmentProblem(
+                "C2D-PORT-TAKEN",
+                f"port {port}, wanted for {name.replace('_', '-')}, is held by {holder(port) or 'a process'}",
+                f"end that process, or use other ports: {box.command('up --port-offset 100')}",
+            )
+
+
+def _install(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Progress[None]:
+    images = {name: bundle.image(name) for name in SERVICE_IMAGES}
+    values = chart_values(box, keys, {name: f"{i.name}@{i.digest}" for name, i in images.items()})
+    print_of_this = fingerprint({**values, "secrets": secrets(keys)}, chart_folder())
+    namespace = kube.get(f"/api/v1/namespaces/{NAMESPACE}") or {}
+    if namespace.get("metadata", {}).get("annotations", {}).get(RELEASED) == print_of_this:
+        yield Event("chart.install", "skipped", "chart: nothing changed")
+        return
+    yield from step("chart.secrets", "keys of this box", lambda: _apply_secrets(kube, keys))
+    yield from step(
+        "chart.install", "installing the chart", lambda: install(box, kube, bundle.binary("helm"), values)
+    )
+    kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace(print_of_this))
+
+
+def _apply_secrets(kube: KubeApi, keys: BoxKeys) -> None:
+    kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace(None))
+    for name, values in secrets(keys).items():
+        kube.apply(
+            f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}",
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name},
+                "type": "Opaque",
+                "stringData": values,
+            },
+        )
+
+
+def _namespace(released: str | None) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": NAMESPACE,
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            "annotations": {RELEASED: released} if released else {},
+        },
+    }
+
+
+def _probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
+    urls = box.urls
+    engine = f"/api/v1/namespaces/{NAMESPACE}/services/operator-engine:8051/proxy/healthz"
+    return {
+        **{
+            name: http_probe(f"{urls[name]}/healthz")
+            for name in ("chain", "cache", "provider", "operator-service")
+        },
+        "operator-engine": lambda: kube.ok(engine),
+        "ipfs": http_probe(f"{urls['ipfs-gateway']}/"),
+        "s3": http_probe(f"{urls['s3']}/"),
+    }
+
+
+def _save_addresses(box: Box) -> None:
+    if box.settings.chain.rpc_url is not None:
+        return
+    answer = httpx.get(f"{box.urls['chain']}/address.json", timeout=10.0, trust_env=False)
+    if answer.status_code != 200:
+        raise Failed(
+            "C2D-CHAIN-NOT-DEPLOYED", "the chain does not know its contracts' addresses", "c2d-box logs chain"
+        )
+    scratch = box.home.address_file.with_suffix(f".{os.getpid()}")
+    scratch.write_bytes(answer.content)
+    scratch.replace(box.home.address_file)
