@@ -1,0 +1,119 @@
+"""``python -m sandbox.testchain --config FILE``: serve the chain until SIGTERM.
+
+``--ephemeral`` instead needs nothing: a free port, a temporary folder, gone at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import socket
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from c2d_box.errors import C2DError, EnvironmentProblem
+from sandbox.testchain.settings import Listen, Settings, load
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object for each line, as all services of the box log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.testchain", description="Serve the test chain.")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--config", type=Path, help="JSON settings, see sandbox/testchain/settings.py")
+    source.add_argument("--ephemeral", action="store_true", help="a free port and a temporary folder")
+    parser.add_argument("--ready-file", type=Path, help='gets {"url", "pid"} once the port is open')
+    options = parser.parse_args(arguments)
+    _log_to_stdout()
+    os.environ.setdefault("ETH_HASH_BACKEND", "pysha3" if find_spec("sha3") else "pycryptodome")
+    try:
+        if options.config:
+            serve(load(options.config), options.ready_file)
+        else:
+            with tempfile.TemporaryDirectory(prefix="c2d-chain-") as folder:
+                serve(Settings(listen=Listen(port=0), data_dir=Path(folder)), options.ready_file)
+    except C2DError as error:
+        print(json.dumps(error.as_dict()), file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def serve(settings: Settings, ready_file: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    listener = _listen(settings.listen)
+    import uvicorn
+
+    from sandbox.testchain.node import open_node
+    from sandbox.testchain.server import Server, write_atomically
+
+    node = open_node(settings)
+    server = Server(node)
+
+    class Stopping(uvicorn.Server):
+        """Long polls end with the signal; uvicorn alone would wait for each."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            server.let_go()
+            await super().shutdown(sockets)
+
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if ready_file is not None:
+        write_atomically(ready_file, json.dumps({"url": url, "pid": os.getpid()}))
+    logging.getLogger("c2d.testchain").info("serving chain %d at %s", settings.chain_id, url)
+    config = uvicorn.Config(
+        server.application(),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        server_header=False,
+    )
+    try:
+        Stopping(config).run(sockets=[listener])
+    finally:
+        node.store.close()
+
+
+def _listen(listen: Listen) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((listen.host, listen.port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        raise EnvironmentProblem(
+            "C2D-PORT-TAKEN",
+            f"cannot listen on {listen.host}:{listen.port}: {error.strerror}",
+            "Stop what uses that port, or configure another one.",
+        ) from error
+    return listener
+
+
+def _log_to_stdout() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

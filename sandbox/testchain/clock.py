@@ -1,0 +1,39 @@
+"""The chain's time: the wall clock plus an offset that tests move, never backwards from one block to the next."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+
+class Clock:
+    """``offset`` in seconds lasts; ``fixed`` is used for the next block only, then time goes on from there."""
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self.offset = 0
+        self.fixed: int | None = None
+
+    def next_timestamp(self, previous: int) -> int:
+        """The timestamp a block made now would get, in Unix seconds."""
+        wanted = self.fixed if self.fixed is not None else int(self._wall()) + self.offset
+        return max(wanted, previous)
+
+    def used(self, timestamp: int) -> None:
+        """A block was made with ``timestamp``."""
+        if self.fixed is not None:
+            self.offset = timestamp - int(self._wall())
+            self.fixed = None
+
+    def set(self, timestamp: int) -> int:
+        """Make it ``timestamp`` now; returns the offset."""
+        self.offset = timestamp - int(self._wall())
+        return self.offset
+
+    def dump(self) -> str:
+        return json.dumps({"offset": self.offset, "fixed": self.fixed})
+
+    def restore(self, text: str) -> None:
+        state = json.loads(text)
+        self.offset, self.fixed = int(state["offset"]), state["fixed"]

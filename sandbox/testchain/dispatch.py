@@ -1,0 +1,127 @@
+"""JSON-RPC 2.0 over bytes: single requests, batches, notifications, and an error object for everything wrong.
+
+Reading methods run beside each other on a few threads, writing ones alone on the ledger's. Within a batch the order
+is kept: a run of requests of one kind is one hop to that kind's threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.testchain import faults
+from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.index import RawJson
+from sandbox.testchain.methods import METHODS, Lane, Method
+from sandbox.testchain.node import Node
+
+log = logging.getLogger("c2d.testchain")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One parsed request; ``fault`` is set instead of ``method`` when it cannot be answered."""
+
+    id: object
+    method: Method | None
+    params: Sequence[object]
+    fault: RpcFault | None = None
+    wants_answer: bool = True
+
+    @property
+    def lane(self) -> Lane:
+        return self.method.lane if self.method else Lane.READ
+
+
+class Dispatcher:
+    def __init__(self, node: Node, readers: Executor, writer: Executor) -> None:
+        self._node = node
+        self._executors = {Lane.READ: readers, Lane.WRITE: writer}
+
+    async def answer(self, body: bytes) -> bytes:
+        """The response body; empty when there were only notifications."""
+        try:
+            message = json.loads(body)
+        except (ValueError, RecursionError):
+            return _failure(None, RpcFault(faults.PARSE_ERROR, "parse error")).encode()
+        if isinstance(message, list):
+            return (await self._batch(message)).encode()
+        return "".join(await self._run([parse(message)])).encode()
+
+    async def _batch(self, messages: list[object]) -> str:
+        if not messages:
+            return _failure(None, RpcFault(faults.INVALID_REQUEST, "empty batch"))
+        if len(messages) > self._node.settings.batch_limit:
+            return _failure(None, RpcFault(faults.INVALID_REQUEST, "batch too large"))
+        requests = [parse(message) for message in messages]
+        answers: list[str] = []
+        for _, run in itertools.groupby(requests, key=lambda request: request.lane):
+            answers += await self._run(list(run))
+        return f"[{','.join(answers)}]" if answers else ""
+
+    async def _run(self, requests: list[Request]) -> list[str]:
+        """Answer requests of one lane in order."""
+        work: Callable[[], list[str]] = lambda: [  # noqa: E731
+            text for request in requests for text in (self._one(request),) if request.wants_answer
+        ]
+        return await asyncio.get_running_loop().run_in_executor(self._executors[requests[0].lane], work)
+
+    def _one(self, request: Request) -> str:
+        if request.method is None:
+            assert request.fault is not None
+            return _failure(request.id, request.fault)
+        try:
+            return _success(request.id, request.method(self._node, request.params))
+        except RpcFault as fault:
+            return _failure(request.id, fault)
+        except Exception:
+            log.exception("%s failed", request.method.name)
+            return _failure(request.id, RpcFault(faults.INTERNAL, "internal error"))
+
+
+def parse(message: object) -> Request:
+    """One request out of the decoded JSON."""
+    if not isinstance(message, dict):
+        return Request(None, None, (), RpcFault(faults.INVALID_REQUEST, "invalid request"))
+    identity = message.get("id")
+    name, params = message.get("method"), message.get("params")
+    if (
+        not isinstance(name, str)
+        or isinstance(identity, (dict, list))
+        or message.get("jsonrpc", "2.0") != "2.0"
+    ):
+        identity = None if isinstance(identity, (dict, list)) else identity
+        return Request(identity, None, (), RpcFault(faults.INVALID_REQUEST, "invalid request"))
+    wants_answer = "id" in message
+    if params is not None and not isinstance(params, list):
+        fault = faults.invalid_params("non-array args")
+        return Request(identity, None, (), fault, wants_answer)
+    method = METHODS.get(name)
+    if method is None:
+        fault = RpcFault(faults.METHOD_NOT_FOUND, f"the method {name} does not exist/is not available")
+        return Request(identity, None, (), fault, wants_answer)
+    return Request(identity, method, _without_trailing_nulls(params or []), None, wants_answer)
+
+
+def _without_trailing_nulls(params: list[object]) -> list[object]:
+    """Optional parameters may be given as null."""
+    end = len(params)
+    while end and params[end - 1] is None:
+        end -= 1
+    return params[:end]
+
+
+def _success(identity: object, result: Any) -> str:
+    text = result if isinstance(result, RawJson) else json.dumps(result, separators=(",", ":"))
+    return f'{{"jsonrpc":"2.0","id":{json.dumps(identity)},"result":{text}}}'
+
+
+def _failure(identity: object, fault: RpcFault) -> str:
+    error = json.dumps(fault.as_dict(), separators=(",", ":"))
+    return f'{{"jsonrpc":"2.0","id":{json.dumps(identity)},"error":{error}}}'

@@ -1,0 +1,82 @@
+"""Filters that clients poll (``eth_newFilter`` and its kin): where each has read to. They live as long as the process.
+
+As in geth a filter nobody asked about for five minutes is dropped.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from sandbox.testchain.index import LogFilter
+
+IDLE_SECONDS = 300.0
+MAX_FILTERS = 10_000
+Kind = Literal["logs", "blocks", "transactions"]
+
+
+@dataclass(slots=True)
+class Filter:
+    kind: Kind
+    wanted: LogFilter
+    first: int
+    """Lowest block the filter's creator asked for."""
+    last: int | None
+    """Highest block, None for no end."""
+    seen: int
+    """The block up to which changes were handed out."""
+    used: float
+
+
+class Filters:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._filters: dict[str, Filter] = {}
+
+    def add(self, kind: Kind, head: int, wanted: LogFilter, first: int, last: int | None) -> str:
+        with self._lock:
+            self._drop_idle()
+            if len(self._filters) >= MAX_FILTERS:
+                del self._filters[next(iter(self._filters))]
+            name = hex(secrets.randbits(128))
+            self._filters[name] = Filter(kind, wanted, first, last, max(head, first - 1), self._now())
+            return name
+
+    def get(self, name: str) -> Filter | None:
+        with self._lock:
+            self._drop_idle()
+            found = self._filters.get(name)
+            if found is not None:
+                found.used = self._now()
+            return found
+
+    def take(self, name: str, head: int) -> tuple[Filter, int, int] | None:
+        """The filter and the blocks ``low..high`` it has not seen yet (low > high: nothing new)."""
+        found = self.get(name)
+        if found is None:
+            return None
+        with self._lock:
+            low = found.seen + 1
+            high = head if found.last is None else min(head, found.last)
+            found.seen = max(found.seen, high)
+            return found, low, high
+
+    def remove(self, name: str) -> bool:
+        with self._lock:
+            return self._filters.pop(name, None) is not None
+
+    def rewind(self, head: int) -> None:
+        """The chain went back to ``head``: blocks made from there on are new to every filter."""
+        with self._lock:
+            for found in self._filters.values():
+                found.seen = min(found.seen, head)
+
+    def _drop_idle(self) -> None:
+        limit = self._now() - IDLE_SECONDS
+        for name in [name for name, found in self._filters.items() if found.used < limit]:
+            del self._filters[name]

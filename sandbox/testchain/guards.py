@@ -1,0 +1,59 @@
+"""Who may talk to the node at all.
+
+127.0.0.1 is no border: any page in the user's browser can send requests there. A page cannot send
+``application/json`` without a preflight, which only listed origins pass; a rebound name shows in the Host header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox.testchain.settings import Settings
+
+
+def refusal(request: Request, settings: Settings) -> Response | None:
+    """The answer for a caller that is not let in; None for one that is."""
+    if not host_allowed(request.headers.get("host", ""), settings.allowed_hosts):
+        return JSONResponse({"error": "invalid host specified"}, 403)
+    origin = request.headers.get("origin")
+    if origin is not None and origin not in settings.allowed_origins:
+        return JSONResponse({"error": "origin not allowed"}, 403)
+    return None
+
+
+def wrong_content(request: Request) -> Response | None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        return JSONResponse({"error": "invalid content type, only application/json is supported"}, 415)
+    return None
+
+
+def host_allowed(header: str, allowed: Iterable[str]) -> bool:
+    """``header`` is a Host header with or without port; ``allowed`` are names or ``*.suffix``."""
+    host = _name(header).lower().rstrip(".")
+    return any(
+        host.endswith(pattern[1:].lower()) if pattern.startswith("*.") else host == pattern.lower()
+        for pattern in allowed
+    )
+
+
+def _name(header: str) -> str:
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0]
+
+
+def cross_origin(request: Request, settings: Settings) -> dict[str, str]:
+    """CORS headers for a listed origin, none for others."""
+    origin = request.headers.get("origin")
+    if origin is None or origin not in settings.allowed_origins:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": "POST, GET",
+        "Access-Control-Allow-Headers": "content-type",
+        "Vary": "Origin",
+    }

@@ -1,0 +1,47 @@
+"""Waiting for the next block without polling: what ``GET /c2d/head`` and our indexers stand on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sandbox.testchain.index import Head
+
+
+class Heads:
+    """Wakes coroutines when the head moves. ``moved`` is called from the ledger's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, current: Callable[[], Head]) -> None:
+        self._loop = loop
+        self._current = current
+        self._change = asyncio.Event()
+        self._reverts = 0
+        self._closed = False
+
+    def moved(self, head: Head, reverted: bool) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, reverted)
+
+    def _wake(self, reverted: bool) -> None:
+        self._reverts += reverted
+        self._change.set()
+        self._change = asyncio.Event()
+
+    def close(self) -> None:
+        """Let everybody go: the server stops."""
+        self._closed = True
+        self._wake(False)
+
+    async def after(self, number: int, timeout: float) -> Head:
+        """The head as soon as it is not ``number`` (higher, or lower after a revert), or after ``timeout`` seconds."""
+        reverts = self._reverts
+        deadline = self._loop.time() + timeout
+        while self._current().number == number and self._reverts == reverts and not self._closed:
+            remaining = deadline - self._loop.time()
+            if remaining <= 0:
+                break
+            try:
+                await asyncio.wait_for(self._change.wait(), remaining)
+            except TimeoutError:
+                break
+        return self._current()

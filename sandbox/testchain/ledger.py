@@ -1,0 +1,335 @@
+"""The one writer: takes transactions, makes blocks, keeps the head.
+
+Every public method runs on the ledger's own thread, one after the other; the server sees to that. A block with its
+state, rows and the clock is committed before its transaction is acknowledged, so what was acknowledged survives
+any kill. A transaction ahead of its sender's nonce waits (and is kept) until the gap closes, as in geth's pool.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import rlp
+from eth.abc import StateAPI
+from eth.constants import EMPTY_SHA256
+from eth.db.trie import make_trie_root_and_nodes
+from eth.vm.forks.prague.blocks import PragueBlockHeader
+from eth_hash.auto import keccak
+from lru import LRU
+
+from sandbox.testchain import admission, index, rendering
+from sandbox.testchain.clock import Clock
+from sandbox.testchain.encoding import data, quantity
+from sandbox.testchain.faults import RpcFault, refused
+from sandbox.testchain.index import BlockRow, Head, Index, LogRow, TransactionRow
+from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, Machine, Surroundings
+from sandbox.testchain.nodes import CACHED_NODES, Nodes
+from sandbox.testchain.store import Store
+
+MAX_WAITING = 64
+"""Transactions of one sender that may wait for an earlier nonce."""
+_HASH_DEPTH = 256
+Listener = Callable[[Head, bool], None]
+
+
+class Ledger:
+    """``head`` may be read from any thread; it changes only after the commit."""
+
+    def __init__(self, store: Store, machine: Machine, clock: Clock) -> None:
+        self._store = store
+        self._machine = machine
+        self._cache: LRU[bytes, bytes] = LRU(CACHED_NODES)
+        self._nodes = Nodes(store, self._cache)
+        self._listeners: list[Listener] = []
+        self.clock = clock
+        self.index = Index(store)
+        self.head = self.index.head() or Head(-1, bytes(32), 0, bytes(32))
+        saved = self.meta("clock")
+        if saved is not None:
+            clock.restore(saved)
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener(head, reverted)`` on this thread after every change of the head."""
+        self._listeners.append(listener)
+
+    # -- reading, from any thread ---------------------------------------------------------------------------------
+
+    def reading(self) -> Nodes:
+        """A view of the state database for a call: writes to it go nowhere."""
+        return Nodes(self._store, self._cache)
+
+    def surroundings(self, head: Head) -> Surroundings:
+        """What code called *at* ``head`` sees: that block's own number and time."""
+        return Surroundings(
+            max(head.number, 0), head.timestamp, _randomness(head.hash, head.number), self._below(head.number)
+        )
+
+    def next_surroundings(self) -> Surroundings:
+        """What a transaction sent now would see."""
+        head = self.head
+        return Surroundings(
+            head.number + 1,
+            self.clock.next_timestamp(head.timestamp),
+            _randomness(head.hash, head.number + 1),
+            self._below(head.number + 1),
+        )
+
+    def state_at(self, head: Head) -> StateAPI:
+        return self._machine.state(self.reading(), head.state_root, self.surroundings(head))
+
+    def meta(self, name: str) -> str | None:
+        row = self._store.reader().execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    # -- transactions ---------------------------------------------------------------------------------------------
+
+    def submit(self, raw: bytes) -> bytes:
+        """Take a signed transaction: mined now, or kept while an earlier nonce is missing. Returns its hash."""
+        tx = admission.decode(raw, self._machine.chain_id)
+        if self.index.raw_transaction(tx.hash) is not None or self.index.waiting(tx.hash) is not None:
+            raise refused("already known")
+        admission.check_form(tx)
+        state, around = self._open_state()
+        expected = state.get_nonce(tx.sender)
+        if tx.nonce < expected:
+            raise admission.nonce_too_low(expected, tx.nonce)
+        if tx.nonce > expected:
+            self._keep_waiting(tx, raw)
+        else:
+            admission.check_funds(tx, state)
+            self._mine(state, around, tx, raw)
+            self._mine_waiting(tx.sender)
+        return bytes(tx.hash)
+
+    def _keep_waiting(self, tx: Any, raw: bytes) -> None:
+        with self._store.writing() as db:
+            count = db.execute("SELECT count(*) FROM waiting WHERE sender = ?", (tx.sender,)).fetchone()[0]
+            if count >= MAX_WAITING:
+                raise refused(f"nonce too high: {MAX_WAITING} transactions of this sender wait already")
+            db.execute(
+                "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", (tx.hash, tx.sender, tx.nonce, raw)
+            )
+
+    def _mine_waiting(self, sender: bytes) -> None:
+        """Mine what was waiting for the nonce just used; drop what has become impossible."""
+        while True:
+            state, around = self._open_state()
+            nonce = state.get_nonce(sender)  # type: ignore[arg-type]
+            row = self._store.reader().execute(
+                "SELECT raw FROM waiting WHERE sender = ? AND nonce = ?", (sender, nonce)
+            )
+            found = row.fetchone()
+            if found is None:
+                return
+            tx = admission.decode(found[0], self._machine.chain_id)
+            try:
+                admission.check_funds(tx, state)
+            except RpcFault:
+                self._forget_waiting(tx)
+                return
+            self._mine(state, around, tx, found[0])
+
+    def _forget_waiting(self, tx: Any) -> None:
+        with self._store.writing() as db:
+            db.execute("DELETE FROM waiting WHERE hash = ?", (tx.hash,))
+
+    # -- blocks ---------------------------------------------------------------------------------------------------
+
+    def genesis(self, balances: dict[bytes, int], meta: dict[str, str]) -> None:
+        """Make block 0 with these balances in wei."""
+        around = self.next_surroundings()
+        state = self._machine.state(self._nodes, _EMPTY_ROOT, around)
+        for address, balance in balances.items():
+            state.set_balance(address, balance)  # type: ignore[arg-type]
+        self._seal(state, around, None, b"", meta)
+
+    def mine(self) -> Head:
+        """An empty block."""
+        state, around = self._open_state()
+        self._seal(state, around, None, b"", {})
+        return self.head
+
+    def set_balance(self, address: bytes, balance: int) -> None:
+        """Give ``address`` exactly ``balance`` wei, in an otherwise empty block (a test chain's privilege)."""
+        state, around = self._open_state()
+        state.set_balance(address, balance)  # type: ignore[arg-type]
+        self._seal(state, around, None, b"", {})
+
+    def _open_state(self) -> tuple[StateAPI, Surroundings]:
+        around = self.next_surroundings()
+        return self._machine.state(self._nodes, self.head.state_root, around), around
+
+    def _mine(self, state: StateAPI, around: Surroundings, tx: Any, raw: bytes) -> None:
+        receipt, gas_used = self._machine.apply(state, tx)
+        self._seal(state, around, (tx, receipt, gas_used), raw, {})
+
+    def _seal(
+        self,
+        state: StateAPI,
+        around: Surroundings,
+        done: tuple[Any, Any, int] | None,
+        raw: bytes,
+        meta: dict[str, str],
+    ) -> None:
+        self._nodes.discard()  # what an earlier failure may have left
+        state.persist()
+        header = self._header(around, state.state_root, done)
+        encoded = rlp.encode(header)
+        block_hash = keccak(encoded)
+        body = rendering.header_json(header, block_hash, _block_size(len(encoded), raw, done))
+        block = BlockRow(
+            header.block_number,
+            block_hash,
+            header.timestamp,
+            header.state_root,
+            header.gas_used,
+            rendering.compact(body),
+        )
+        transactions, logs = self._rows(block, done, raw) if done else ((), ())
+        self.clock.used(header.timestamp)
+        with self._store.writing() as db:
+            self._nodes.flush(db)
+            index.insert(db, block, transactions, logs)
+            for name, value in {**meta, "clock": self.clock.dump()}.items():
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+            if done:
+                db.execute(
+                    "DELETE FROM waiting WHERE sender = ? AND nonce = ?", (done[0].sender, done[0].nonce)
+                )
+        self._nodes.settled()
+        self._move(Head(block.number, block.hash, block.timestamp, block.state_root), reverted=False)
+
+    def _header(
+        self, around: Surroundings, root: bytes, done: tuple[Any, Any, int] | None
+    ) -> PragueBlockHeader:
+        fields: dict[str, Any] = {}
+        if done:
+            tx, receipt, gas_used = done
+            fields = {
+                "transaction_root": make_trie_root_and_nodes([tx])[0],
+                "receipt_root": make_trie_root_and_nodes([receipt])[0],
+                "bloom": int(receipt.bloom),
+                "gas_used": gas_used,
+            }
+        header: PragueBlockHeader = PragueBlockHeader(
+            difficulty=0,
+            block_number=around.number,
+            gas_limit=GAS_LIMIT,
+            timestamp=around.timestamp,
+            coinbase=COINBASE,
+            parent_hash=self.head.hash,
+            state_root=root,
+            mix_hash=around.mix_hash,
+            nonce=bytes(8),
+            base_fee_per_gas=BASE_FEE,
+            requests_hash=EMPTY_SHA256,
+            **fields,
+        )
+        return header
+
+    def _rows(
+        self, block: BlockRow, done: tuple[Any, Any, int], raw: bytes
+    ) -> tuple[Iterable[TransactionRow], Iterable[LogRow]]:
+        tx, receipt, gas_used = done
+        place = {
+            "blockHash": data(block.hash),
+            "blockNumber": quantity(block.number),
+            "transactionHash": data(tx.hash),
+            "transactionIndex": "0x0",
+        }
+        logs = [rendering.log_json(log, place, i, block.timestamp) for i, log in enumerate(receipt.logs)]
+        body = rendering.transaction_json(tx, self._machine.chain_id, BASE_FEE)
+        body |= {key: place[key] for key in ("blockHash", "blockNumber", "transactionIndex")}
+        row = TransactionRow(
+            tx.hash,
+            block.number,
+            0,
+            tx.sender,
+            rendering.effective_gas_price(tx, BASE_FEE) - BASE_FEE,
+            raw,
+            rendering.compact(body),
+            rendering.compact(rendering.receipt_json(tx, receipt, place, logs, gas_used, BASE_FEE)),
+        )
+        rows = [
+            LogRow(
+                block.number,
+                position,
+                log.address,
+                tuple(topic.to_bytes(32, "big") for topic in log.topics),
+                rendering.compact(logs[position]),
+            )
+            for position, log in enumerate(receipt.logs)
+        ]
+        return [row], rows
+
+    # -- time travel ----------------------------------------------------------------------------------------------
+
+    def save_clock(self) -> None:
+        with self._store.writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (self.clock.dump(),))
+
+    def remember(self, name: str, value: str) -> None:
+        with self._store.writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def snapshot(self) -> int:
+        """Remember head, clock and waiting transactions; returns the snapshot's number."""
+        with self._store.writing() as db:
+            waiting = [raw.hex() for (raw,) in db.execute("SELECT raw FROM waiting")]
+            cursor = db.execute(
+                "INSERT INTO snapshots (block, clock, waiting) VALUES (?, ?, ?)",
+                (self.head.number, self.clock.dump(), json.dumps(waiting)),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def revert(self, snapshot: int) -> bool:
+        """Go back to ``snapshot``, which is used up with all later ones. False where there is none."""
+        with self._store.writing() as db:
+            row = db.execute(
+                "SELECT block, clock, waiting FROM snapshots WHERE id = ?", (snapshot,)
+            ).fetchone()
+            if row is None:
+                return False
+            index.truncate(db, row[0])
+            db.execute("DELETE FROM snapshots WHERE id >= ?", (snapshot,))
+            db.execute("DELETE FROM waiting")
+            for raw in map(bytes.fromhex, json.loads(row[2])):
+                tx = admission.decode(raw, self._machine.chain_id)
+                db.execute("INSERT INTO waiting VALUES (?, ?, ?, ?)", (tx.hash, tx.sender, tx.nonce, raw))
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (row[1],))
+        self.clock.restore(row[1])
+        head = self.index.head()
+        assert head is not None
+        self._move(head, reverted=True)
+        return True
+
+    def _move(self, head: Head, reverted: bool) -> None:
+        self.head = head
+        for listener in self._listeners:
+            listener(head, reverted)
+
+    def _below(self, number: int) -> Callable[[], Iterable[bytes]]:
+        return lambda: self.index.hashes_below(number, _HASH_DEPTH)
+
+
+_EMPTY_ROOT = keccak(b"\x80")
+
+
+def _randomness(parent_hash: bytes, number: int) -> bytes:
+    """PREVRANDAO: fixed for a block, different for each."""
+    return keccak(parent_hash + number.to_bytes(8, "big", signed=True))
+
+
+def _block_size(header: int, raw: bytes, done: tuple[Any, Any, int] | None) -> int:
+    """The length of the block's RLP: header, one transaction (as a string if typed), no uncles, no withdrawals."""
+    inner = 0
+    if done:
+        inner = len(raw) + (_prefix(len(raw)) if done[0].type_id else 0)
+    payload = header + _prefix(inner) + inner + 2
+    return payload + _prefix(payload)
+
+
+def _prefix(length: int) -> int:
+    return 1 if length < 56 else 1 + (length.bit_length() + 7) // 8

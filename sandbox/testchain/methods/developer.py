@@ -1,0 +1,103 @@
+"""What only a test chain can do: snapshots, time travel, empty blocks, money from nothing.
+
+Names and answers follow ganache and hardhat, since test-suites call those. ``c2d_faucet`` is ours.
+"""
+
+from __future__ import annotations
+
+from sandbox.testchain.encoding import as_address, as_quantity, quantity
+from sandbox.testchain.faults import invalid_params
+from sandbox.testchain.methods.registry import Lane, method
+from sandbox.testchain.node import Node
+
+_MAX_BLOCKS = 10_000
+
+
+@method("evm_snapshot", "anvil_snapshot", lane=Lane.WRITE)
+def snapshot(node: Node) -> str:
+    return quantity(node.ledger.snapshot())
+
+
+@method("evm_revert", "anvil_revert", lane=Lane.WRITE)
+def revert(node: Node, name: object) -> bool:
+    return node.ledger.revert(as_quantity(name, "snapshot"))
+
+
+@method("evm_mine", lane=Lane.WRITE)
+def mine(node: Node, options: object = None) -> str:
+    """One block; with a number or ``{"timestamp": t}`` at that time, with ``{"blocks": n}`` n of them."""
+    blocks, timestamp = 1, options
+    if isinstance(options, dict):
+        blocks = as_quantity(options.get("blocks", 1), "blocks")
+        timestamp = options.get("timestamp")
+    if timestamp is not None:
+        _fix(node, timestamp)
+    _mine(node, blocks, 0)
+    return "0x0"
+
+
+@method("hardhat_mine", "anvil_mine", lane=Lane.WRITE)
+def mine_many(node: Node, blocks: object = 1, interval: object = 0) -> bool:
+    _mine(node, as_quantity(blocks, "blocks"), as_quantity(interval, "interval"))
+    return True
+
+
+@method("evm_increaseTime", "anvil_increaseTime", lane=Lane.WRITE)
+def increase_time(node: Node, seconds: object) -> str:
+    """Move the clock forward; answers the whole offset in seconds."""
+    clock = node.ledger.clock
+    clock.offset += as_quantity(seconds, "seconds")
+    node.ledger.save_clock()
+    return quantity(max(clock.offset, 0))
+
+
+@method("evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp", lane=Lane.WRITE)
+def set_next_timestamp(node: Node, timestamp: object) -> str:
+    _fix(node, timestamp)
+    node.ledger.save_clock()
+    return quantity(as_quantity(timestamp, "timestamp"))
+
+
+@method("evm_setTime", "anvil_setTime", lane=Lane.WRITE)
+def set_time(node: Node, timestamp: object) -> str:
+    """Set the clock, seconds since 1970 (milliseconds, as ganache's callers send them, are recognised)."""
+    wanted = as_quantity(timestamp, "timestamp")
+    offset = node.ledger.clock.set(wanted // 1000 if wanted > 10**11 else wanted)
+    node.ledger.save_clock()
+    return quantity(max(offset, 0))
+
+
+@method("hardhat_setBalance", "anvil_setBalance", "evm_setAccountBalance", lane=Lane.WRITE)
+def set_balance(node: Node, address: object, balance: object) -> bool:
+    """Takes effect in a block of its own (other nodes change the state of the newest block)."""
+    node.ledger.set_balance(as_address(address), as_quantity(balance, "balance"))
+    return True
+
+
+@method("c2d_faucet", lane=Lane.WRITE)
+def faucet(node: Node, address: object, amount: object = quantity(10**20)) -> str:
+    """Add ``amount`` wei (100 ETH by default) to ``address``; answers the new balance."""
+    place = as_address(address)
+    state = node.ledger.state_at(node.ledger.head)
+    balance = state.get_balance(place) + as_quantity(amount, "amount")  # type: ignore[arg-type]
+    if balance >= 2**256:
+        raise invalid_params("invalid amount: the balance would not fit")
+    node.ledger.set_balance(place, balance)
+    return quantity(balance)
+
+
+def _fix(node: Node, timestamp: object) -> None:
+    wanted = as_quantity(timestamp, "timestamp")
+    newest = node.ledger.head.timestamp
+    if wanted < newest:
+        raise invalid_params(f"timestamp {wanted} is lower than that of the newest block, {newest}")
+    node.ledger.clock.fixed = wanted
+
+
+def _mine(node: Node, blocks: int, interval: int) -> None:
+    if not 1 <= blocks <= _MAX_BLOCKS:
+        raise invalid_params(f"invalid blocks: 1 to {_MAX_BLOCKS} expected")
+    for number in range(blocks):
+        if interval and number:
+            node.ledger.clock.fixed = node.ledger.head.timestamp + interval
+        node.ledger.mine()

@@ -1,0 +1,52 @@
+"""Which function answers which method, and on which thread it may run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sandbox.testchain.faults import invalid_params
+from sandbox.testchain.node import Node
+
+
+class Lane(Enum):
+    READ = "read"
+    """Any thread, beside others: touches committed data only."""
+    WRITE = "write"
+    """The ledger's thread: makes blocks or moves the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    name: str
+    lane: Lane
+    answer: Callable[..., Any]
+    required: int
+    most: int
+
+    def __call__(self, node: Node, params: Sequence[object]) -> Any:
+        if len(params) < self.required:
+            raise invalid_params(f"missing value for required argument {len(params)}")
+        if len(params) > self.most:
+            raise invalid_params(f"too many arguments, want at most {self.most}")
+        return self.answer(node, *params)
+
+
+METHODS: dict[str, Method] = {}
+_Answer = Callable[..., Any]
+
+
+def method(*names: str, lane: Lane = Lane.READ) -> Callable[[_Answer], _Answer]:
+    """Register a function ``(node, *params)`` under ``names``; its signature says how many params there are."""
+
+    def register(answer: _Answer) -> _Answer:
+        parameters = list(inspect.signature(answer).parameters.values())[1:]
+        required = sum(1 for parameter in parameters if parameter.default is parameter.empty)
+        for name in names:
+            METHODS[name] = Method(name, lane, answer, required, len(parameters))
+        return answer
+
+    return register

@@ -1,0 +1,56 @@
+"""Signatures by the accounts the node holds: ocean.js and tests sign through them."""
+
+from __future__ import annotations
+
+import json
+
+from sandbox.testchain.accounts import Account, message_digest, sign_digest
+from sandbox.testchain.encoding import as_bytes, data
+from sandbox.testchain.faults import invalid_params
+from sandbox.testchain.methods.registry import method
+from sandbox.testchain.methods.transactions import account_of
+from sandbox.testchain.node import Node
+
+
+@method("eth_accounts", "eth_requestAccounts", "personal_listAccounts")
+def accounts(node: Node) -> list[str]:
+    return [data(account.address) for account in node.keys.accounts]
+
+
+@method("eth_sign")
+def sign(node: Node, address: object, message: object) -> str:
+    return _signature(account_of(node, address), message_digest(as_bytes(message, "message")))
+
+
+@method("personal_sign")
+def personal_sign(node: Node, message: object, address: object, password: object = None) -> str:
+    """Accounts are never locked: a password is taken and not looked at."""
+    return _signature(account_of(node, address), message_digest(as_bytes(message, "message")))
+
+
+@method("personal_unlockAccount")
+def unlock(node: Node, address: object, password: object = None, duration: object = None) -> bool:
+    account_of(node, address)
+    return True
+
+
+@method("eth_signTypedData_v4", "eth_signTypedData")
+def sign_typed_data(node: Node, address: object, typed: object) -> str:
+    from eth_account._utils.encode_typed_data.encoding_and_hashing import hash_domain  # noqa: F401
+    from eth_account.messages import _hash_eip191_message, encode_typed_data
+
+    account = account_of(node, address)
+    message = json.loads(typed) if isinstance(typed, str) else typed
+    if not isinstance(message, dict):
+        raise invalid_params("invalid typed data: object expected")
+    try:
+        signable = encode_typed_data(full_message=message)
+    except Exception as error:  # every field has its own exception there
+        raise invalid_params(f"invalid typed data: {error}") from error
+    return _signature(account, bytes(_hash_eip191_message(signable)))
+
+
+def _signature(account: Account, digest: bytes) -> str:
+    """r, s and v (27 or 28) as 65 bytes."""
+    recovery, r, s = sign_digest(account, digest)
+    return f"0x{r:064x}{s:064x}{recovery + 27:02x}"

@@ -1,0 +1,168 @@
+"""The HTTP side of the chain: JSON-RPC at ``/``, the address file, health, and the long poll for new blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.testchain import guards
+from sandbox.testchain.deploy import deploy
+from sandbox.testchain.dispatch import Dispatcher
+from sandbox.testchain.heads import Heads
+from sandbox.testchain.node import Node
+from sandbox.testchain.rpc import LocalRpc
+
+log = logging.getLogger("c2d.testchain")
+READERS = 4
+_MAX_POLL_SECONDS = 60.0
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Server:
+    """The application around one open node. It owns the threads; closing the node is the caller's."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.addresses: dict[str, Any] | None = None
+        self.failure: str | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._dispatcher = Dispatcher(node, self._readers, self._writer)
+        self._heads: Heads | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    def application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/", self._guarded(self._rpc), methods=["POST"]),
+                Route("/", self._guarded(self._preflight), methods=["OPTIONS"]),
+                Route("/address.json", self._guarded(self._address_file)),
+                Route("/c2d/head", self._guarded(self._head)),
+                Route("/healthz", self._health),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    def let_go(self) -> None:
+        """End all long polls, so that a stop need not wait for them."""
+        if self._heads is not None:
+            self._heads.close()
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        self._heads = Heads(loop, lambda: self.node.ledger.head)
+        self.node.ledger.listen(self._heads.moved)
+        task = asyncio.create_task(self._prepare())
+        self._background.add(task)
+        try:
+            yield
+        finally:
+            self.let_go()
+            await asyncio.to_thread(self._stop_threads)
+
+    def _stop_threads(self) -> None:
+        self._writer.shutdown(cancel_futures=True)
+        self._readers.shutdown(cancel_futures=True)
+
+    async def _prepare(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            self.addresses = await loop.run_in_executor(self._writer, self._deployed)
+        except Exception as error:
+            self.failure = str(error)
+            log.exception("deploying the contracts failed")
+
+    def _deployed(self) -> dict[str, Any]:
+        """The address file: remembered from the first start, or made by deploying now."""
+        if not self.node.settings.deploy_contracts:
+            return {}
+        known = self.node.ledger.meta("addresses")
+        addresses: dict[str, Any]
+        if known is None:
+            addresses = deploy(LocalRpc(self.node), self.node.settings.mnemonic, first_nonce=0)
+            self.node.ledger.remember("addresses", json.dumps(addresses))
+            log.info("deployed Ocean's contracts up to block %d", self.node.ledger.head.number)
+        else:
+            addresses = json.loads(known)
+        write_atomically(self.node.settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
+        return addresses
+
+    def _guarded(self, handler: Handler) -> Handler:
+        settings = self.node.settings
+
+        async def guarded(request: Request) -> Response:
+            refused = guards.refusal(request, settings)
+            response = refused if refused is not None else await handler(request)
+            response.headers.update(guards.cross_origin(request, settings))
+            return response
+
+        return guarded
+
+    async def _rpc(self, request: Request) -> Response:
+        wrong = guards.wrong_content(request)
+        if wrong is not None:
+            return wrong
+        try:
+            body = await self._body(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        if body is None:
+            return JSONResponse({"error": "request body too large"}, 413)
+        return Response(await self._dispatcher.answer(body), media_type="application/json")
+
+    async def _body(self, request: Request) -> bytes | None:
+        """The body, None when it is larger than allowed."""
+        limit = self.node.settings.body_limit
+        chunks: list[bytes] = []
+        total = 0
+        async for chunk in request.stream():
+            total += len(chunk)
+            if total > limit:
+                return None
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def _preflight(self, _request: Request) -> Response:
+        return Response(status_code=204)
+
+    async def _address_file(self, _request: Request) -> Response:
+        if self.addresses is None:
+            return JSONResponse({"error": self.failure or "contracts are being deployed"}, 503)
+        return JSONResponse(self.addresses)
+
+    async def _health(self, _request: Request) -> Response:
+        if self.addresses is None:
+            return JSONResponse({"ready": False, "error": self.failure}, 503)
+        return JSONResponse({"ready": True, "block": self.node.ledger.head.number})
+
+    async def _head(self, request: Request) -> Response:
+        """``?after=N&timeout=S``: answered when the head is no longer N, at the latest after S seconds."""
+        assert self._heads is not None
+        try:
+            after = int(request.query_params.get("after", "-1"))
+            timeout = min(float(request.query_params.get("timeout", "25")), _MAX_POLL_SECONDS)
+        except ValueError:
+            return JSONResponse({"error": "after and timeout are numbers"}, 400)
+        head = await self._heads.after(after, timeout)
+        return JSONResponse(
+            {"number": head.number, "hash": f"0x{head.hash.hex()}", "timestamp": head.timestamp}
+        )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text)
+    draft.replace(path)
