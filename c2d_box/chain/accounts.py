@@ -1,0 +1,30 @@
+"""Keys that sign transactions. They stay with the caller: nodes only ever see signed transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+
+from c2d_box.assets import signatures
+
+PATH = "m/44'/60'/0'/0"
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A private key and its checksummed address; the key is in no ``repr``."""
+
+    key: bytes = field(repr=False)
+    address: str
+
+
+def from_key(key: bytes | str) -> Signer:
+    """The signer of a 32-byte key, raw or as hex."""
+    raw = bytes.fromhex(key.removeprefix("0x")) if isinstance(key, str) else bytes(key)
+    return Signer(raw, signatures.address_of(raw))
+
+
+def from_mnemonic(mnemonic: str, index: int) -> Signer:
+    """Account ``index`` of a mnemonic, on the path every Ethereum tool uses."""
+    return from_key(key_from_seed(seed_from_mnemonic(mnemonic, ""), f"{PATH}/{index}"))

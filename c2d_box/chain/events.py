@@ -1,0 +1,135 @@
+"""Events of Ocean's contracts: their topics, and logs decoded to plain values.
+
+A log proves nothing by its shape, only by the address that emitted it: whoever decides on one compares
+``Event.address`` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from c2d_box.assets.addresses import checksum, keccak256
+from c2d_box.chain import abis
+from c2d_box.chain.node import Chain
+
+METADATA = ("MetadataCreated", "MetadataUpdated", "MetadataState", "MetadataValidated", "TokenURIUpdate")
+ORDERS = ("OrderStarted", "OrderReused", "ProviderFee", "OrderExecuted")
+_HOME = {
+    **dict.fromkeys(METADATA, abis.NFT),
+    "Transfer721": abis.NFT,
+    **dict.fromkeys(ORDERS, abis.DATATOKEN),
+    "NFTCreated": abis.FACTORY,
+    "TokenCreated": abis.FACTORY,
+    "NewFixedRate": abis.FACTORY,
+    "DispenserCreated": abis.DISPENSER,
+    "ExchangeCreated": abis.EXCHANGE,
+    "ExchangeRateChanged": abis.EXCHANGE,
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One decoded log. Addresses are checksummed, hashes 0x lower-case hex, bytes stay bytes."""
+
+    name: str
+    address: str
+    arguments: Mapping[str, Any]
+    block: int
+    block_hash: str
+    tx: str
+    index: int
+
+    def __getitem__(self, argument: str) -> Any:
+        return self.arguments[argument]
+
+
+@cache
+def topic(name: str) -> str:
+    """The first topic of an event: the keccak of its signature."""
+    entry = _entry(name)
+    types = ",".join(_type(i) for i in entry["inputs"])
+    return "0x" + keccak256(f"{entry['name']}({types})".encode()).hex()
+
+
+def decoded(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Event]:
+    """The logs that are events called one of ``names``, in their order; all others are passed over."""
+    wanted = {topic(name): name for name in names}
+    for log in logs:
+        topics = [_hex(t) for t in log["topics"]]
+        name = wanted.get(topics[0]) if topics else None
+        event = _decode(name, topics, log) if name else None
+        if event:
+            yield event
+
+
+def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest") -> list[Event]:
+    """Everything NFTs said about their metadata in these blocks, in chain order.
+
+    The emitter may be any contract: whether it is one of the factory's NFTs is for the caller to ask
+    (:func:`c2d_box.chain.nfts.is_deployed_nft`).
+    """
+    logs = chain.logs([topic(name) for name in METADATA], from_block, to_block)
+    return sorted(decoded(logs, METADATA), key=lambda e: (e.block, e.index))
+
+
+def order_logs(
+    chain: Chain, from_block: int, to_block: int | str = "latest", datatoken: str | None = None
+) -> list[Event]:
+    """OrderStarted and OrderReused in these blocks, in chain order, of one datatoken or of every contract."""
+    names = ("OrderStarted", "OrderReused")
+    logs = chain.logs([topic(name) for name in names], from_block, to_block, datatoken)
+    return sorted(decoded(logs, names), key=lambda e: (e.block, e.index))
+
+
+def _decode(name: str, topics: list[str], log: Mapping[str, Any]) -> Event | None:
+    """None for a log with the right first topic and anything else wrong: shapes can be forged."""
+    inputs = _entry(name)["inputs"]
+    indexed = [i for i in inputs if i["indexed"]]
+    plain = [i for i in inputs if not i["indexed"]]
+    if len(topics) != len(indexed) + 1:
+        return None
+    try:
+        values = decode([_type(i) for i in plain], _bytes(log["data"]))
+        arguments = {i["name"]: _value(i["type"], v) for i, v in zip(plain, values, strict=True)}
+        for entry, word in zip(indexed, topics[1:], strict=True):
+            (value,) = decode([_type(entry)], bytes.fromhex(word[2:]))
+            arguments[entry["name"]] = _value(entry["type"], value)
+    except (DecodingError, ValueError, OverflowError):
+        return None
+    return Event(
+        name,
+        checksum(str(log["address"])),
+        arguments,
+        int(log["blockNumber"]),
+        _hex(log["blockHash"]),
+        _hex(log["transactionHash"]),
+        int(log["logIndex"]),
+    )
+
+
+def _entry(name: str) -> dict[str, Any]:
+    return abis.event(_HOME[name], "Transfer" if name == "Transfer721" else name)
+
+
+def _type(entry: Mapping[str, Any]) -> str:
+    return str(entry["type"])
+
+
+def _value(kind: str, value: Any) -> Any:
+    if kind == "address":
+        return checksum(value)
+    return "0x" + value.hex() if kind == "bytes32" else value
+
+
+def _hex(value: Any) -> str:
+    return value.lower() if isinstance(value, str) else "0x" + bytes(value).hex()
+
+
+def _bytes(value: Any) -> bytes:
+    return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)

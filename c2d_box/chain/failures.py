@@ -1,0 +1,97 @@
+"""What a node or a contract says went wrong, as coded errors with a next step. Wrapped once, here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from web3.exceptions import (
+    ContractLogicError,
+    TimeExhausted,
+    TransactionNotFound,
+    Web3Exception,
+    Web3RPCError,
+)
+
+from c2d_box.errors import C2DError, Failed, Refused
+
+REVERTED = "C2D-CHAIN-REVERTED"
+UNREACHABLE = "C2D-CHAIN-UNREACHABLE"
+UNFUNDED = "C2D-CHAIN-FUNDS"
+REFUSED_BY_NODE = "C2D-CHAIN-NODE"
+NOT_MINED = "C2D-CHAIN-NOT-MINED"
+
+_REASON = re.compile(
+    r"(?:execution reverted|VM Exception[^:]*revert(?:ed)?)[:\s]*(?:reason string )?", re.IGNORECASE
+)
+
+
+@contextmanager
+def wrapped(doing: str) -> Iterator[None]:
+    """Turn whatever web3 raises while ``doing`` something into a C2DError, cause chained."""
+    try:
+        yield
+    except C2DError:
+        raise
+    except ContractLogicError as error:
+        raise reverted(doing, _reason(error)) from error
+    except (requests.RequestException, ConnectionError) as error:
+        raise Failed(
+            UNREACHABLE,
+            f"the chain's node did not answer while {doing}",
+            "see whether the chain is running and its address is right",
+        ) from error
+    except TimeExhausted as error:
+        raise Failed(
+            NOT_MINED, f"no block took the transaction in time while {doing}", "try again"
+        ) from error
+    except (Web3RPCError, TransactionNotFound) as error:
+        raise _node(doing, error) from error
+    except (Web3Exception, ValueError, TypeError) as error:
+        raise Failed(REFUSED_BY_NODE, f"{_text(error)} (while {doing})", "see the node's log") from error
+
+
+def reverted(doing: str, reason: str) -> Refused:
+    """A contract said no; its own words are the reason."""
+    return Refused(
+        REVERTED,
+        f"the contract refused {doing}: {reason or 'it gave no reason'}",
+        "nothing was changed on the chain; the reason names what the contract asks for",
+        reason=reason,
+    )
+
+
+def is_nonce_conflict(error: C2DError) -> bool:
+    """Whether a node refused a transaction only because another one of the same account came first."""
+    text = f"{error.message} {error.__cause__}".lower()
+    signs = (
+        "nonce too low",
+        "already known",
+        "replacement transaction underpriced",
+        "invalid nonce",
+        "nonce",
+    )
+    return error.code == REFUSED_BY_NODE and any(sign in text for sign in signs)
+
+
+def _node(doing: str, error: Exception) -> C2DError:
+    text = _text(error)
+    if any(sign in text.lower() for sign in ("insufficient funds", "insufficient balance", "cannot afford")):
+        return Refused(UNFUNDED, f"the account cannot pay for {doing}", "fund it (faucet) and try again")
+    if "revert" in text.lower():
+        return reverted(doing, _reason(error))
+    return Failed(REFUSED_BY_NODE, f"the node refused {doing}: {text}", "see the node's log")
+
+
+def _reason(error: Exception) -> str:
+    return _REASON.sub("", _text(error)).strip(" :'\"")
+
+
+def _text(error: Exception) -> str:
+    response = getattr(error, "rpc_response", None)
+    if isinstance(response, dict) and isinstance(response.get("error"), dict):
+        return str(response["error"].get("message", error))
+    message = getattr(error, "message", None)
+    return str(message or error)

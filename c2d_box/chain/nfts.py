@@ -1,0 +1,87 @@
+"""Data NFTs and their datatokens, as the chain has them now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from c2d_box.assets.addresses import ZERO, checksum, same
+from c2d_box.chain import abis
+from c2d_box.chain.node import Chain
+
+
+class State(IntEnum):
+    """What an NFT's owner says about its asset."""
+
+    ACTIVE = 0
+    END_OF_LIFE = 1
+    DEPRECATED = 2
+    REVOKED = 3
+    ORDERING_DISABLED = 4
+    UNLISTED = 5
+
+
+@dataclass(frozen=True)
+class OnChainMetadata:
+    decryptor_url: str
+    decryptor_address: str
+    state: int
+    present: bool
+
+
+def metadata(chain: Chain, nft: str) -> OnChainMetadata:
+    """``getMetaData()``: who decrypts the document, and the asset's state."""
+    url, address, state, present = chain.read(abis.NFT, nft, "getMetaData")
+    return OnChainMetadata(url, address, int(state), bool(present))
+
+
+def state(chain: Chain, nft: str) -> int:
+    return metadata(chain, nft).state
+
+
+def owner(chain: Chain, nft: str) -> str:
+    """The NFT's current owner (token 1: a data NFT has exactly one token)."""
+    return str(chain.read(abis.NFT, nft, "ownerOf", 1))
+
+
+def is_deployed_nft(chain: Chain, nft: str) -> bool:
+    """Whether Ocean's factory made this NFT; anything else may claim anything."""
+    return same(chain.read(abis.FACTORY, chain.addresses.factory, "erc721List", checksum(nft)), nft)
+
+
+def is_deployed_datatoken(chain: Chain, nft: str, datatoken: str) -> bool:
+    """Whether ``datatoken`` belongs to ``nft``."""
+    return bool(chain.read(abis.NFT, nft, "isDeployed", checksum(datatoken)))
+
+
+def may_update_metadata(chain: Chain, nft: str, account: str) -> bool:
+    _manager, _deployer, updater, _store = chain.read(abis.NFT, nft, "getPermissions", checksum(account))
+    return bool(updater)
+
+
+def market(chain: Chain, datatoken: str) -> str:
+    """The publishing market's address of a datatoken, or the empty text where there is none."""
+    address = str(chain.read(abis.DATATOKEN, datatoken, "getPublishingMarketFee")[0])
+    return "" if address == ZERO else address
+
+
+def details(chain: Chain, nft: str) -> dict[str, Any]:
+    """Name, symbol, state, tokenURI and owner: what the metadata cache adds to a DDO as ``nft``."""
+    return {
+        "address": checksum(nft),
+        "name": chain.read(abis.NFT, nft, "name"),
+        "symbol": chain.read(abis.NFT, nft, "symbol"),
+        "state": state(chain, nft),
+        "tokenURI": chain.read(abis.NFT, nft, "tokenURI", 1),
+        "owner": owner(chain, nft),
+    }
+
+
+def token_details(chain: Chain, token: str) -> dict[str, Any]:
+    """Address, name and symbol of a datatoken or any ERC20."""
+    return {
+        "address": checksum(token),
+        "name": chain.read(abis.DATATOKEN, token, "name"),
+        "symbol": chain.read(abis.DATATOKEN, token, "symbol"),
+    }

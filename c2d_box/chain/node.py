@@ -1,0 +1,150 @@
+"""A chain as one object: its node, its contracts, and the few reads everybody needs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from eth_typing import ChecksumAddress
+from web3 import HTTPProvider, Web3
+from web3.contract import Contract
+from web3.exceptions import TransactionNotFound
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.providers import BaseProvider
+from web3.types import TxReceipt
+
+from c2d_box.assets.addresses import ZERO, checksum
+from c2d_box.chain import abis
+from c2d_box.chain.addresses import Addresses
+from c2d_box.chain.failures import wrapped
+from c2d_box.errors import StateProblem
+
+
+class Chain:
+    """A JSON-RPC node together with the addresses of Ocean's contracts on its chain.
+
+    The first use compares the node's chain id with the address file's: orders on another chain mean nothing.
+    """
+
+    def __init__(self, rpc_url: str | BaseProvider, addresses: Addresses, timeout: float = 20) -> None:
+        provider = (
+            HTTPProvider(rpc_url, request_kwargs={"timeout": timeout})
+            if isinstance(rpc_url, str)
+            else rpc_url
+        )
+        self.addresses = addresses
+        self._web3 = Web3(provider)
+        self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self._contracts: dict[tuple[str, str], Contract] = {}
+        self._decimals: dict[str, int] = {}
+        self._checked = False
+        self._lock = threading.Lock()
+
+    @property
+    def chain_id(self) -> int:
+        return self.addresses.chain_id
+
+    @property
+    def web3(self) -> Web3:
+        """The client itself; the first access proves that the node serves the right chain."""
+        if not self._checked:
+            with wrapped("asking for the chain id"):
+                found = self._web3.eth.chain_id
+            if found != self.chain_id:
+                raise StateProblem(
+                    "C2D-CHAIN-MISMATCH",
+                    f"the node serves chain {found}, the address file means chain {self.chain_id}",
+                    "use the node and the address file of one chain",
+                )
+            self._checked = True
+        return self._web3
+
+    def contract(self, name: str, address: str) -> Contract:
+        """The contract ``name`` (Solidity name) at ``address``."""
+        key = (name, checksum(address))
+        with self._lock:
+            if key not in self._contracts:
+                if len(self._contracts) > 2048:
+                    self._contracts.clear()
+                self._contracts[key] = self._web3.eth.contract(
+                    address=cast(ChecksumAddress, key[1]), abi=abis.abi(name)
+                )
+            return self._contracts[key]
+
+    def read(self, name: str, address: str, function: str, *arguments: Any) -> Any:
+        """What a view function returns now."""
+        with wrapped(f"reading {function}"):
+            self.web3  # noqa: B018 - the first use checks the chain id
+            return self.contract(name, address).functions[function](*arguments).call()
+
+    def latest_block(self) -> int:
+        with wrapped("asking for the latest block"):
+            return int(self.web3.eth.block_number)
+
+    def block(self, number: int | str) -> Mapping[str, Any]:
+        """A block's header (``number``, ``hash``, ``parentHash``, ``timestamp``, …)."""
+        with wrapped("reading a block"):
+            return cast(Mapping[str, Any], self.web3.eth.get_block(cast(Any, number)))
+
+    def receipt(self, tx: str) -> TxReceipt | None:
+        """The receipt of a mined transaction, or None."""
+        with wrapped("reading a receipt"):
+            try:
+                return self.web3.eth.get_transaction_receipt(cast(Any, tx))
+            except TransactionNotFound:
+                return None
+
+    def wait(self, tx: str, timeout: float = 120, unknown: float = 5) -> TxReceipt | None:
+        """The receipt of ``tx``, waiting up to ``timeout`` seconds for its block; None when it does not come.
+
+        A transaction the node has never heard of is given only ``unknown`` seconds, so that an invented hash
+        holds nobody up.
+        """
+        start, pause = time.monotonic(), 0.01
+        while True:
+            found = self.receipt(tx)
+            waited = time.monotonic() - start
+            if found is not None or waited >= timeout:
+                return found
+            if waited >= unknown and not self._knows(tx):
+                return None
+            time.sleep(min(pause, timeout - waited))
+            pause = min(pause * 1.5, 1.0)
+
+    def decimals(self, token: str) -> int:
+        """The decimals of an ERC20 token; they never change, so they are asked for once."""
+        if token == ZERO:
+            return 18
+        if token not in self._decimals:
+            self._decimals[token] = int(self.read(abis.DATATOKEN, token, "decimals"))
+        return self._decimals[token]
+
+    def balance(self, address: str, token: str | None = None) -> int:
+        """Base units of ``token``, or of the chain's own coin."""
+        if token is not None:
+            return int(self.read(abis.DATATOKEN, token, "balanceOf", checksum(address)))
+        with wrapped("reading a balance"):
+            return int(self.web3.eth.get_balance(cast(Any, checksum(address))))
+
+    def logs(
+        self,
+        topics: Sequence[str],
+        from_block: int,
+        to_block: int | str = "latest",
+        address: str | Sequence[str] | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Logs whose first topic is one of ``topics``."""
+        query: dict[str, Any] = {"fromBlock": from_block, "toBlock": to_block, "topics": [list(topics)]}
+        if address:
+            query["address"] = address
+        with wrapped("reading logs"):
+            return cast(list[Mapping[str, Any]], self.web3.eth.get_logs(cast(Any, query)))
+
+    def _knows(self, tx: str) -> bool:
+        with wrapped("looking a transaction up"):
+            try:
+                return bool(self.web3.eth.get_transaction(cast(Any, tx)))
+            except TransactionNotFound:
+                return False

@@ -1,0 +1,125 @@
+"""Provider fees: the signed quote that a consumer hands to the datatoken when ordering.
+
+The contract itself recovers the signer; the Provider later recognises its own quote by it. The data binds the
+quote to one environment, datatoken and service, or a quote for one order would pay for another.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, TypedDict
+
+from c2d_box.assets.addresses import ZERO, checksum, keccak256
+from c2d_box.assets.signatures import address_of, from_vrs, recover_hash, sign_hash
+
+
+class ProviderFee(TypedDict):
+    """A signed quote exactly as it stands on the wire; the amount is decimal text in base units."""
+
+    providerFeeAddress: str
+    providerFeeToken: str
+    providerFeeAmount: str
+    providerData: str
+    v: int
+    r: str
+    s: str
+    validUntil: int
+
+
+def fee_amount(seconds: float, price_per_minute: float, decimals: int) -> int:
+    """Base units for ``seconds`` of compute at a price in whole tokens per minute, never below zero.
+
+    All the seconds count: the original looks at their remainder after whole days. Rounded down, as there.
+    """
+    if seconds <= 0 or price_per_minute <= 0:
+        return 0
+    exact: Fraction = Fraction(str(seconds)) * Fraction(str(price_per_minute)) / 60 * Fraction(10) ** decimals
+    return math.floor(exact)
+
+
+def fee_hash(data: bytes, address: str, token: str, amount: int, valid_until: int) -> bytes:
+    """keccak of the packed fee: what the Provider signs and the datatoken recovers."""
+    return keccak256(
+        data
+        + bytes.fromhex(address[2:])
+        + bytes.fromhex(token[2:])
+        + amount.to_bytes(32, "big")
+        + valid_until.to_bytes(32, "big")
+    )
+
+
+def sign_fee(
+    key: bytes | str,
+    *,
+    datatoken: str,
+    service_id: str,
+    environment: str | None = None,
+    token: str = ZERO,
+    amount: int = 0,
+    valid_until: int = 0,
+    now: float | None = None,
+) -> ProviderFee:
+    """A quote of ``amount`` base units of ``token`` for one service, good until ``valid_until`` (unix time).
+
+    Access services: no environment, amount 0, ``valid_until`` 0. A zero amount is signed like any other.
+    """
+    data = _data(environment, time.time() if now is None else now, datatoken, service_id)
+    address, fee_token = address_of(key), checksum(token)
+    signature = sign_hash(key, fee_hash(data, address, fee_token, amount, valid_until))
+    return ProviderFee(
+        providerFeeAddress=address,
+        providerFeeToken=fee_token,
+        providerFeeAmount=str(amount),
+        providerData="0x" + data.hex(),
+        v=signature.v,
+        r=signature.r,
+        s=signature.s,
+        validUntil=valid_until,
+    )
+
+
+def signer_of(fee: Mapping[str, Any]) -> str | None:
+    """Who signed a fee, given with the keys of the wire or of the ProviderFee event; None if malformed."""
+    try:
+        data, r, s = (_bytes(fee[key]) for key in ("providerData", "r", "s"))
+        address, token = checksum(fee["providerFeeAddress"]), checksum(fee["providerFeeToken"])
+        hashed = fee_hash(data, address, token, int(fee["providerFeeAmount"]), int(fee["validUntil"]))
+        return recover_hash(hashed, from_vrs(int(fee["v"]), r, s))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def read_data(data: bytes | str) -> dict[str, Any] | None:
+    """The JSON object inside ``providerData``, or None: anybody can put anything there."""
+    try:
+        value = json.loads(_bytes(data))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def as_tuple(fee: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The fee in the order of the contract's struct."""
+    return (
+        checksum(fee["providerFeeAddress"]),
+        checksum(fee["providerFeeToken"]),
+        int(fee["providerFeeAmount"]),
+        int(fee["v"]),
+        _bytes(fee["r"]).rjust(32, b"\0"),
+        _bytes(fee["s"]).rjust(32, b"\0"),
+        int(fee["validUntil"]),
+        _bytes(fee["providerData"]),
+    )
+
+
+def _data(environment: str | None, now: float, datatoken: str, service_id: str) -> bytes:
+    value = {"environment": environment, "timestamp": now, "dt": datatoken, "id": service_id}
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _bytes(value: bytes | str) -> bytes:
+    return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)

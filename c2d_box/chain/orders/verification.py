@@ -1,0 +1,195 @@
+"""Whether a transaction is a paid, still valid order of one service for one account.
+
+Any contract can emit logs of an order's shape in a transaction of its own. So only logs of the service's own
+datatoken count, in the given transaction and in the one it reuses. Reusing restarts the service's clock, so
+an order may only be reused while it was still good: else a free reuse would revive an expired one for ever.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from web3.types import TxReceipt
+
+from c2d_box.assets.addresses import same
+from c2d_box.chain import nfts
+from c2d_box.chain.events import Event, decoded
+from c2d_box.chain.node import Chain
+from c2d_box.chain.orders.fees import read_data, signer_of
+
+WEI = 10**18
+CONFIRMATION_GRACE = 90
+_HASH = re.compile(r"0x[0-9a-fA-F]{64}\Z")
+_NAMES = ("OrderStarted", "OrderReused", "ProviderFee")
+
+
+class OrderInvalid(Exception):
+    """No such order; ``str()`` is the wire text without its ``Provider <network>: `` prefix."""
+
+
+@dataclass(frozen=True)
+class OrderClaim:
+    """What a consumer claims: ``tx`` ordered this service for ``sender``.
+
+    ``environment`` is checked when given (datasets of a compute job); ``allow_expired`` skips the end of the
+    fee's validity (initialize, initializeCompute). ``providers`` are this Provider's own addresses.
+    """
+
+    tx: str
+    sender: str
+    nft: str
+    datatoken: str
+    service_id: str
+    service_index: int
+    timeout: int
+    providers: Sequence[str]
+    environment: str | None = None
+    allow_expired: bool = False
+    now: float | None = None
+    wait: float = 120
+
+
+@dataclass(frozen=True)
+class Order:
+    """A proven order. ``tx`` is the transaction given, ``start_tx`` the original one: equal unless reused.
+
+    Times are unix seconds of the chain; ``fee_amount`` is in base units of ``fee_token``.
+    """
+
+    tx: str
+    start_tx: str
+    consumer: str
+    payer: str
+    service_index: int
+    market: str
+    started: int
+    reused: int | None
+    block: int
+    environment: str | None
+    fee_amount: int
+    fee_token: str
+    fee_valid_until: int
+    quoted: float
+    fee: Event = field(repr=False, compare=False)
+
+    @property
+    def since(self) -> int:
+        """When the service's timeout began to run."""
+        return self.started if self.reused is None else self.reused
+
+
+def verify(chain: Chain, claim: OrderClaim) -> Order:
+    """The order behind ``claim``, or OrderInvalid saying what is wrong with it."""
+    now = time.time() if claim.now is None else claim.now
+    if not nfts.is_deployed_datatoken(chain, claim.nft, claim.datatoken):
+        raise OrderInvalid(f"Datatoken {claim.datatoken} was not deployed by data NFT {claim.nft}.")
+    receipt = _receipt(chain, claim.tx, claim.wait)
+    logs = _own_logs(receipt, claim.datatoken)
+    fee = _fee(logs, claim)
+    _check_fee(chain, fee, claim, now)
+    reused = next((e for e in reversed(logs) if e.name == "OrderReused"), None)
+    if reused:
+        logs = _own_logs(_receipt(chain, reused["orderTxId"], 0), claim.datatoken)
+    started = _started(logs, claim)
+    _check_age(started, reused, claim, now)
+    return _order(started, reused, fee)
+
+
+def _receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
+    if not _HASH.match(tx):
+        raise OrderInvalid(f"{tx[:80]!r} is not a transaction id.")
+    receipt = chain.wait(tx.lower(), timeout=wait)
+    if receipt is None:
+        raise OrderInvalid(f"Transaction {tx} was not found on the chain.")
+    if receipt["status"] != 1:
+        raise OrderInvalid(f"Transaction {tx} has failed.")
+    return receipt
+
+
+def _own_logs(receipt: TxReceipt, datatoken: str) -> list[Event]:
+    return [e for e in decoded(receipt["logs"], _NAMES) if same(e.address, datatoken)]
+
+
+def _fee(logs: list[Event], claim: OrderClaim) -> Event:
+    for event in reversed(logs):
+        data = read_data(event["providerData"]) if event.name == "ProviderFee" else None
+        if data is None or not same(data.get("dt"), claim.datatoken):
+            continue
+        if str(data.get("id")).lower() == claim.service_id.lower():
+            return event
+    raise OrderInvalid(f"Cannot find the event for the provider fee in tx id {claim.tx}.")
+
+
+def _check_fee(chain: Chain, fee: Event, claim: OrderClaim, now: float) -> None:
+    data = read_data(fee["providerData"]) or {}
+    if claim.environment is not None and data.get("environment") != claim.environment:
+        raise OrderInvalid("Mismatch between ordered c2d environment and selected one.")
+    if not any(same(fee["providerFeeAddress"], own) for own in claim.providers):
+        raise OrderInvalid("The providerFeeAddress is not the expected one.")
+    if not same(signer_of(fee.arguments), fee["providerFeeAddress"]):
+        raise OrderInvalid("The provider fee was not signed by this Provider.")
+    valid_until = int(fee["validUntil"])
+    if valid_until == 0 or claim.environment is None or claim.allow_expired or now < valid_until:
+        return
+    confirmed = int(chain.block(fee.block)["timestamp"])
+    lag = max(0.0, confirmed - _quoted(fee))
+    if now >= valid_until + lag + CONFIRMATION_GRACE:
+        raise OrderInvalid("Ordered c2d time was exceeded, check validUntil.")
+
+
+def _started(logs: list[Event], claim: OrderClaim) -> Event:
+    started = [e for e in logs if e.name == "OrderStarted"]
+    if not started:
+        raise OrderInvalid(f"Cannot find the OrderStarted event of datatoken {claim.datatoken}.")
+    served = [e for e in started if e["serviceIndex"] == claim.service_index]
+    if not served:
+        raise OrderInvalid(f"The order is not for service {claim.service_id}.")
+    paid = [e for e in served if e["amount"] >= WEI]
+    if not paid:
+        raise OrderInvalid(f"The order paid {served[-1]['amount']} wei of the datatoken, {WEI} are due.")
+    mine = [e for e in paid if same(e["consumer"], claim.sender) or same(e["payer"], claim.sender)]
+    if not mine:
+        raise OrderInvalid("The consumer of the order is not the sender of the request.")
+    return mine[-1]
+
+
+def _check_age(started: Event, reused: Event | None, claim: OrderClaim, now: float) -> None:
+    if claim.timeout <= 0:
+        return
+    begun = int(started["timestamp"])
+    if reused:
+        if int(reused["timestamp"]) - begun > claim.timeout:
+            raise OrderInvalid("The order had already expired when it was reused.")
+        begun = int(reused["timestamp"])
+    if now - begun > claim.timeout:
+        raise OrderInvalid(f"The order has expired: it was good for {claim.timeout} seconds.")
+
+
+def _order(started: Event, reused: Event | None, fee: Event) -> Order:
+    environment = (read_data(fee["providerData"]) or {}).get("environment")
+    return Order(
+        tx=fee.tx,
+        start_tx=started.tx,
+        consumer=started["consumer"],
+        payer=started["payer"],
+        service_index=int(started["serviceIndex"]),
+        market=started["publishMarketAddress"],
+        started=int(started["timestamp"]),
+        reused=int(reused["timestamp"]) if reused else None,
+        block=fee.block,
+        environment=environment if isinstance(environment, str) else None,
+        fee_amount=int(fee["providerFeeAmount"]),
+        fee_token=fee["providerFeeToken"],
+        fee_valid_until=int(fee["validUntil"]),
+        quoted=_quoted(fee),
+        fee=fee,
+    )
+
+
+def _quoted(fee: Event) -> float:
+    """When the Provider made the quote; signed by it, so trustworthy once the signature was checked."""
+    stamp = (read_data(fee["providerData"]) or {}).get("timestamp")
+    return float(stamp) if isinstance(stamp, int | float) and not isinstance(stamp, bool) else float("inf")

@@ -1,0 +1,101 @@
+"""Sending: sign locally, number without gaps, estimate gas, and say why a contract refused.
+
+The account's next nonce is read and used under one lock per account and chain, so threads of one process
+never collide; another process with the same key may still come first, and then the nonce is read again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, cast
+
+from web3.types import TxReceipt
+
+from c2d_box.chain import failures
+from c2d_box.chain.accounts import Signer
+from c2d_box.chain.failures import wrapped
+from c2d_box.chain.node import Chain
+from c2d_box.errors import C2DError, Failed
+
+_ATTEMPTS = 8
+_GAS_MARGIN = 1.25
+_locks: defaultdict[tuple[int, str], threading.Lock] = defaultdict(threading.Lock)
+_locks_guard = threading.Lock()
+
+
+def send(
+    chain: Chain, signer: Signer, contract: str, address: str, function: str, *arguments: Any
+) -> TxReceipt:
+    """Call ``function`` of the contract as ``signer``; its receipt once a block holds it.
+
+    Raises Refused (C2D-CHAIN-REVERTED) with the contract's words, Refused (C2D-CHAIN-FUNDS), or Failed.
+    """
+    chain.web3  # noqa: B018 - the first use checks the chain id
+    call = chain.contract(contract, address).functions[function](*arguments)
+    for attempt in range(_ATTEMPTS):
+        try:
+            with _lock(chain, signer):
+                tx = _submit(chain, signer, call, function)
+            break
+        except C2DError as error:
+            if not failures.is_nonce_conflict(error) or attempt == _ATTEMPTS - 1:
+                raise
+    receipt = chain.wait(tx, unknown=120)
+    if receipt is None:
+        raise Failed(
+            failures.NOT_MINED,
+            f"{function} was sent as {tx}, but no block has taken it for two minutes",
+            "look the transaction up before sending it again",
+            tx=tx,
+        )
+    if receipt["status"] != 1:
+        raise failures.reverted(function, _replay(call, signer, receipt))
+    return receipt
+
+
+def hash_of(receipt: TxReceipt) -> str:
+    """The transaction's hash: 0x and lower-case hex."""
+    return "0x" + bytes(receipt["transactionHash"]).hex()
+
+
+def _submit(chain: Chain, signer: Signer, call: Any, function: str) -> str:
+    web3 = chain.web3
+    with wrapped(function):
+        nonce = web3.eth.get_transaction_count(cast(Any, signer.address), "pending")
+        gas = call.estimate_gas({"from": signer.address})
+        fields = {
+            "from": signer.address,
+            "nonce": nonce,
+            "gas": int(gas * _GAS_MARGIN),
+            "chainId": chain.chain_id,
+            **_price(chain),
+        }
+        signed = web3.eth.account.sign_transaction(call.build_transaction(fields), signer.key)
+        return "0x" + bytes(web3.eth.send_raw_transaction(signed.raw_transaction)).hex()
+
+
+def _price(chain: Chain) -> Mapping[str, int]:
+    """EIP-1559 fields where blocks have a base fee (room for six full blocks), a gas price elsewhere."""
+    web3 = chain.web3
+    base = web3.eth.get_block("latest").get("baseFeePerGas")
+    if base is None:
+        return {"gasPrice": web3.eth.gas_price}
+    tip = web3.eth.max_priority_fee
+    return {"maxPriorityFeePerGas": tip, "maxFeePerGas": 2 * base + tip}
+
+
+def _replay(call: Any, signer: Signer, receipt: TxReceipt) -> str:
+    """The contract's words for a transaction that failed only in its block."""
+    try:
+        with wrapped("asking why"):
+            call.call({"from": signer.address}, block_identifier=receipt["blockNumber"])
+    except C2DError as error:
+        return str(error.details.get("reason", ""))
+    return ""
+
+
+def _lock(chain: Chain, signer: Signer) -> threading.Lock:
+    with _locks_guard:
+        return _locks[(chain.chain_id, signer.address)]
