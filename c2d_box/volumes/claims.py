@@ -1,0 +1,182 @@
+"""Claims, volumes and storage classes as this package sees them, read from the API server's JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+PROVISIONER = "c2d-box.io/volumes"
+FINALIZER = "c2d-box.io/wipe"
+PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
+HOSTNAME = "kubernetes.io/hostname"
+
+UNITS = {
+    "": 1,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A directory that a volume is made with."""
+
+    name: str
+    user: int
+    group: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageClass:
+    """How to make a volume: a ``disk`` has a size limit, a ``directory`` has none."""
+
+    name: str
+    kind: Literal["disk", "directory"]
+    owner: Folder
+    folders: tuple[Folder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A PersistentVolumeClaim; ``size`` in bytes."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    storage_class: str
+    size: int
+    volume: str
+    deleting: bool
+    finalizers: tuple[str, ...]
+    selected_node: str
+    access_modes: tuple[str, ...]
+
+    @property
+    def volume_name(self) -> str:
+        """The name of the PersistentVolume that is made for this claim."""
+        return f"pvc-{self.uid}"
+
+    @property
+    def protected(self) -> bool:
+        """Whether the claim waits for us before it vanishes."""
+        return FINALIZER in self.finalizers
+
+    @property
+    def released(self) -> bool:
+        """Whether nobody but us holds the deleted claim: no pod uses it any more."""
+        return self.deleting and set(self.finalizers) <= {FINALIZER}
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A PersistentVolume of ours."""
+
+    name: str
+    claim_uid: str
+    node: str
+    deleting: bool
+
+
+def size_of(quantity: str) -> int:
+    """Bytes of a Kubernetes quantity such as ``512Mi`` (rounded up to whole bytes)."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(|k|M|G|T|Ki|Mi|Gi|Ti)", quantity)
+    if not match:
+        raise ValueError(f"not a size: {quantity!r}")
+    exact = Decimal(match[1]) * UNITS[match[2]]
+    return int(exact.to_integral_value(rounding="ROUND_CEILING"))
+
+
+def folder(text: str) -> Folder:
+    """``name:user:group:mode`` (mode in octal)."""
+    name, user, group, mode = text.split(":")
+    if name in ("", ".", "..") or "/" in name:
+        raise ValueError(f"not a folder name: {name!r}")
+    return Folder(name, int(user), int(group), int(mode, 8))
+
+
+def claim(item: Mapping[str, Any]) -> Claim:
+    meta, spec = item["metadata"], item["spec"]
+    annotations = meta.get("annotations") or {}
+    return Claim(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        version=meta["resourceVersion"],
+        storage_class=spec.get("storageClassName") or "",
+        size=size_of(spec.get("resources", {}).get("requests", {}).get("storage", "0")),
+        volume=spec.get("volumeName") or "",
+        deleting="deletionTimestamp" in meta,
+        finalizers=tuple(meta.get("finalizers") or ()),
+        selected_node=annotations.get(SELECTED_NODE, ""),
+        access_modes=tuple(spec.get("accessModes") or ("ReadWriteOnce",)),
+    )
+
+
+def volume(item: Mapping[str, Any]) -> Volume | None:
+    """The volume, or None where it is not one of ours."""
+    meta, spec = item["metadata"], item["spec"]
+    if (meta.get("annotations") or {}).get(PROVISIONED_BY) != PROVISIONER:
+        return None
+    terms = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    return Volume(
+        name=meta["name"],
+        claim_uid=spec["claimRef"]["uid"],
+        node=terms[0]["matchExpressions"][0]["values"][0],
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def storage_class(item: Mapping[str, Any]) -> StorageClass | None:
+    """The class, or None where another provisioner serves it."""
+    if item["provisioner"] != PROVISIONER:
+        return None
+    parameters = item.get("parameters") or {}
+    user, group, mode = parameters.get("owner", "0:0:0755").split(":")
+    folders = tuple(folder(part) for part in parameters.get("folders", "").split(",") if part)
+    kind: Literal["disk", "directory"] = "directory" if parameters.get("kind") == "directory" else "disk"
+    return StorageClass(
+        item["metadata"]["name"], kind, Folder("volume", int(user), int(group), int(mode, 8)), folders
+    )
+
+
+def manifest(made_for: Claim, path: str, node: str) -> dict[str, Any]:
+    """The PersistentVolume for a claim. The reference's UID is what makes Kubernetes bind it at once."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": made_for.volume_name, "annotations": {PROVISIONED_BY: PROVISIONER}},
+        "spec": {
+            "accessModes": list(made_for.access_modes),
+            "capacity": {"storage": str(made_for.size)},
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "namespace": made_for.namespace,
+                "name": made_for.name,
+                "uid": made_for.uid,
+            },
+            "local": {"path": path},
+            "nodeAffinity": {
+                "required": {
+                    "nodeSelectorTerms": [
+                        {"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": [node]}]}
+                    ]
+                }
+            },
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": made_for.storage_class,
+            "volumeMode": "Filesystem",
+        },
+    }

@@ -1,0 +1,123 @@
+"""The loop: for each volume that something changed for, ask the plan and do what it says, until it says
+nothing.
+
+One task per volume at a time, so that steps of one volume never overlap, while a gigabyte of one job being
+overwritten does not keep another job's claim waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from c2d_box.errors import C2DError
+from c2d_box.volumes.claims import Claim
+from c2d_box.volumes.cluster import Cluster
+from c2d_box.volumes.disks import Disks
+from c2d_box.volumes.plan import Action, Situation, plan
+
+log = logging.getLogger("c2d.volumes")
+PAUSES = (0.05, 0.2, 1.0, 5.0, 15.0)
+
+
+class Controller:
+    """Serves the claims of ``cluster`` from the disk of ``node``."""
+
+    def __init__(self, cluster: Cluster, disks: Disks, node: str) -> None:
+        self._cluster, self._disks, self._node = cluster, disks, node
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+
+    def changed(self, name: str) -> None:
+        """Something may have to be done for the volume ``name``."""
+        if not name:
+            return
+        if name in self._busy:
+            self._again.add(name)
+            return
+        task = asyncio.get_running_loop().create_task(self._settle(name), name=name)
+        self._busy[name] = task
+        task.add_done_callback(lambda _: self._idle(name))
+
+    async def sweep(self) -> None:
+        """Look at everything that lies on the disk: what a crash left behind has no event to wake it."""
+        for name in await asyncio.to_thread(self._disks.names):
+            self.changed(name)
+
+    async def stop(self) -> None:
+        for task in list(self._busy.values()):
+            task.cancel()
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    def _idle(self, name: str) -> None:
+        del self._busy[name]
+        if name in self._again:
+            self._again.discard(name)
+            self.changed(name)
+
+    async def _settle(self, name: str) -> None:
+        """Act until nothing is left to be done; after a failure wait, longer each time, and ask again."""
+        failures = 0
+        while action := await self._next(name):
+            began = time.monotonic()
+            try:
+                await self._act(name, action)
+            except (C2DError, OSError) as problem:
+                log.warning("%s failed", action.value, extra={"volume": name, "problem": str(problem)})
+                await self._tell(name, getattr(problem, "code", "C2D-VOLUME-DISK"), str(problem))
+                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            log.info(action.value, extra={"volume": name, "seconds": round(time.monotonic() - began, 4)})
+            if action in (Action.RETIRE, Action.REPORT_LOST):
+                return  # the watch says when there is more to do
+
+    async def _next(self, name: str) -> Action | None:
+        claim = self._cluster.claims.get(name)
+        return plan(
+            Situation(
+                node=self._node,
+                claim=claim,
+                storage_class=self._cluster.classes.get(claim.storage_class) if claim else None,
+                volume=self._cluster.volumes.get(name),
+                stored=await asyncio.to_thread(self._disks.stored, name),
+            )
+        )
+
+    async def _act(self, name: str, action: Action) -> None:
+        if action is Action.ERASE:
+            written = await asyncio.to_thread(self._disks.erase, name)
+            log.info("overwritten", extra={"volume": name, "bytes": written})
+        elif action is Action.MOUNT:
+            await asyncio.to_thread(self._disks.mount, name)
+        elif action is Action.RETIRE:
+            await self._cluster.retire(self._cluster.volumes[name])
+        elif claim := self._cluster.claims.get(name):
+            await self._act_for(claim, name, action)
+
+    async def _act_for(self, claim: Claim, name: str, action: Action) -> None:
+        if action is Action.PROTECT:
+            await self._cluster.protect(claim)
+        elif action is Action.UNPROTECT:
+            await self._cluster.unprotect(claim)
+        elif action is Action.REPORT_LOST:
+            log.error("the volume's data is not on this node", extra={"volume": name})
+            await self._cluster.tell(
+                claim, "C2D-VOLUME-LOST", f"the data of {name} is not on node {self._node}"
+            )
+        else:
+            made_by = self._cluster.classes[claim.storage_class]
+            if action is Action.MAKE:
+                await asyncio.to_thread(self._disks.make, name, made_by, claim.size)
+            else:
+                await self._cluster.publish(claim, str(self._disks.path(name, made_by.kind)), self._node)
+
+    async def _tell(self, name: str, reason: str, message: str) -> None:
+        claim = self._cluster.claims.get(name)
+        if claim:
+            try:
+                await self._cluster.tell(claim, reason, message)
+            except C2DError as problem:
+                log.warning("no event written", extra={"volume": name, "problem": str(problem)})

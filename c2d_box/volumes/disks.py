@@ -1,0 +1,198 @@
+"""The volumes on this node's disk: making, mounting and erasing them.
+
+    <root>/jobs/<volume>/disk.img        a sparse file with an ext4 file system, as large as its claim
+    <root>/jobs/<volume>/mnt/volume      what pods see; it exists only while the file system is mounted
+    <root>/services/<volume>/volume      a plain directory
+
+Pods get ``mnt/volume`` and not ``mnt``: after a reboot, before the file system is mounted again, the path is
+missing and the kubelet waits, where an empty directory of the node would silently take its place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from c2d_box.errors import Failed
+from c2d_box.volumes import mounts, wiping
+from c2d_box.volumes.claims import Folder, StorageClass
+from c2d_box.volumes.plan import Stored
+
+BLOCK = 4096
+# Too small for a file system with its own tables.
+SMALLEST = 1 << 20
+
+
+class Run(Protocol):
+    """Runs a program to its end; an exit status not in ``accept`` is an error."""
+
+    def __call__(self, command: Sequence[str], accept: Sequence[int] = (0,)) -> None: ...
+
+
+def run(command: Sequence[str], accept: Sequence[int] = (0,)) -> None:
+    """Run a program; where it fails, say what it said."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired) as cause:
+        raise Failed("C2D-VOLUME-TOOL", f"{command[0]} did not run: {cause}") from cause
+    if done.returncode not in accept:
+        said = (done.stderr or done.stdout).strip()
+        raise Failed("C2D-VOLUME-TOOL", f"{' '.join(command)} ended with {done.returncode}: {said}")
+
+
+@dataclass(frozen=True)
+class Disks:
+    """What lies under ``root``; ``reserve`` bytes of the disk stay free."""
+
+    root: Path
+    reserve: int = 0
+    run: Run = field(default=run)
+
+    def names(self) -> set[str]:
+        """The volumes of which anything is here."""
+        return {entry.name for kind in ("jobs", "services") for entry in self._entries(kind)}
+
+    def stored(self, name: str) -> Stored | None:
+        if (self.root / "jobs" / name).exists():
+            mounted = mounts.is_mounted(self._mount_point(name))
+            return Stored("disk", mounted and self.path(name, "disk").is_dir())
+        if (self.root / "services" / name).exists():
+            return Stored("directory", self.path(name, "directory").is_dir())
+        return None
+
+    def path(self, name: str, kind: str) -> Path:
+        """The folder that becomes the volume."""
+        return (
+            self._mount_point(name) / "volume" if kind == "disk" else self.root / "services" / name / "volume"
+        )
+
+    def make(self, name: str, storage_class: StorageClass, size: int) -> Path:
+        """Make the volume from nothing (an interrupted attempt is erased first). Returns its path."""
+        self.erase(name)
+        path = self.path(name, storage_class.kind)
+        if storage_class.kind == "disk":
+            self._make_disk(name, size)
+        else:
+            path.parent.mkdir(parents=True, mode=0o711)
+        scratch = path.with_name("volume.new")
+        _make_folder(scratch, storage_class.owner)
+        for folder in storage_class.folders:
+            _make_folder(scratch / folder.name, folder)
+        scratch.rename(path)
+        return path
+
+    def mount(self, name: str) -> None:
+        """Mount the volume's file system, after a check: the node may have gone down with it mounted."""
+        if mounts.is_mounted(self._mount_point(name)):
+            return
+        if self._was_dirty(self._image(name)):
+            self.run(["e2fsck", "-p", "-E", "nodiscard", str(self._image(name))], accept=(0, 1))
+        self._mount(name)
+
+    def erase(self, name: str) -> int:
+        """Unmount, overwrite and remove the volume. Returns the number of bytes overwritten."""
+        if (directory := self.root / "services" / name).exists():
+            shutil.rmtree(directory)
+        folder, image, written = self.root / "jobs" / name, self._image(name), 0
+        if not folder.exists():
+            return 0
+        self.unmount(name)
+        if image.exists():
+            written = wiping.overwrite(image)
+            image.unlink()
+        shutil.rmtree(folder)
+        return written
+
+    def unmount(self, name: str, patience: float = 5.0) -> None:
+        """Unmount, and wait until nobody in any namespace holds the file system."""
+        point, deadline = self._mount_point(name), time.monotonic() + patience
+        while mounts.is_mounted(point):
+            try:
+                self.run(["umount", str(point)])
+            except Failed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        while devices := mounts.devices_of(self._image(name)):
+            if time.monotonic() > deadline:
+                raise Failed("C2D-VOLUME-BUSY", f"{name} is still in use through {', '.join(devices)}")
+            time.sleep(0.02)
+
+    def room(self) -> int:
+        """Bytes that can still be promised: what is free, less what existing disks may yet grow by and the
+        reserve.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        disk, promised = os.statvfs(self.root), 0
+        for entry in self._entries("jobs"):
+            image = entry / "disk.img"
+            if image.exists():
+                stat = image.stat()
+                promised += max(0, stat.st_size - stat.st_blocks * 512)
+        return disk.f_bavail * disk.f_frsize - promised - self.reserve
+
+    def _make_disk(self, name: str, size: int) -> None:
+        if size < SMALLEST:
+            raise Failed("C2D-VOLUME-SIZE", f"a volume of {size} bytes is too small: at least {SMALLEST}")
+        if (room := self.room()) < size:
+            raise Failed(
+                "C2D-VOLUME-NO-ROOM",
+                f"the node's disk has room for {max(0, room)} bytes more, {size} are asked for",
+                "free space on the node, or ask for less",
+            )
+        point, image = self._mount_point(name), self._image(name)
+        point.mkdir(parents=True, mode=0o711)
+        with image.open("xb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.truncate(-(-size // BLOCK) * BLOCK)
+        options = "lazy_itable_init=1,nodiscard,root_owner=0:0"
+        self.run(
+            [
+                "mkfs.ext4",
+                "-q",
+                "-F",
+                "-b",
+                str(BLOCK),
+                "-O",
+                "^has_journal",
+                "-m",
+                "0",
+                "-E",
+                options,
+                str(image),
+            ]
+        )
+        self._mount(name)
+        shutil.rmtree(point / "lost+found", ignore_errors=True)
+
+    def _mount(self, name: str) -> None:
+        options = "loop,nodev,nosuid,noatime,noinit_itable"
+        self.run(["mount", "-t", "ext4", "-o", options, str(self._image(name)), str(self._mount_point(name))])
+
+    def _was_dirty(self, image: Path) -> bool:
+        """Whether the file system was not unmounted cleanly (``s_state`` of the superblock)."""
+        with image.open("rb") as file:
+            file.seek(1024 + 58)
+            return not int.from_bytes(file.read(2), "little") & 1
+
+    def _entries(self, kind: str) -> list[Path]:
+        folder = self.root / kind
+        return [entry for entry in folder.iterdir() if entry.is_dir()] if folder.exists() else []
+
+    def _image(self, name: str) -> Path:
+        return self.root / "jobs" / name / "disk.img"
+
+    def _mount_point(self, name: str) -> Path:
+        return self.root / "jobs" / name / "mnt"
+
+
+def _make_folder(path: Path, like: Folder) -> None:
+    path.mkdir()
+    os.chown(path, like.user, like.group)
+    path.chmod(like.mode)

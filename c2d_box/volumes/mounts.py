@@ -1,0 +1,67 @@
+"""Which file systems are mounted where, and which files stand behind loop devices: read from the kernel,
+never kept.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOP_GET_STATUS64 = 0x4C05
+LOOP_INFO64 = 232
+"""Size of the kernel's ``struct loop_info64``, which begins with the backing file's device and inode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of mountinfo."""
+
+    point: Path
+    source: str
+
+
+def mounts(text: str | None = None) -> list[Mount]:
+    """All mounts of this process's namespace, in the order they were made."""
+    lines = (Path("/proc/self/mountinfo").read_text() if text is None else text).splitlines()
+    found = []
+    for line in lines:
+        before, after = line.split(" - ", 1)
+        found.append(Mount(Path(_plain(before.split(" ")[4])), _plain(after.split(" ")[1])))
+    return found
+
+
+def _plain(field: str) -> str:
+    r"""A field of mountinfo: blanks and backslashes are written as ``\040`` and the like."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
+
+
+def is_mounted(point: Path) -> bool:
+    return any(mount.point == point for mount in mounts())
+
+
+def loops() -> dict[str, tuple[int, int]]:
+    """Device number and inode of the backing file, by loop device (``/dev/loop3``).
+
+    Asked of the device itself: the path in sysfs is cut short as soon as the container that attached it is gone.
+    """
+    attached = {}
+    for entry in Path("/sys/block").glob("loop*/loop"):
+        device = f"/dev/{entry.parent.name}"
+        try:
+            with open(device, "rb", buffering=0) as handle:
+                status = fcntl.ioctl(handle, LOOP_GET_STATUS64, bytes(LOOP_INFO64))
+        except OSError:  # detached meanwhile
+            continue
+        number, inode = struct.unpack_from("<QQ", status)
+        attached[device] = (number, inode)
+    return attached
+
+
+def devices_of(*files: Path) -> list[str]:
+    """The loop devices that ``files`` stand behind, in whatever namespace they are mounted."""
+    stats = [file.stat() for file in files if file.exists()]
+    wanted = {(stat.st_dev, stat.st_ino) for stat in stats}
+    return [device for device, backing in loops().items() if backing in wanted] if wanted else []

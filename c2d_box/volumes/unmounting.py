@@ -1,0 +1,72 @@
+"""Taking everything off a node that is going down: every mount of a volume under a root, every loop device
+behind one.
+
+The cluster driver calls this after the pods have ended and the kubelet's own mounts are gone. It needs no API
+server.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from c2d_box.errors import Failed
+from c2d_box.volumes import mounts
+
+
+@dataclass(frozen=True)
+class Unmounted:
+    """What was taken off."""
+
+    points: tuple[Path, ...]
+    devices: tuple[str, ...]
+
+
+def unmount_all(root: Path, patience: float = 10.0) -> Unmounted:
+    """Unmount every volume under ``root`` wherever it is mounted, and detach its loop device.
+
+    Idempotent. A mount that stays busy for ``patience`` seconds is an error that names it: it is never
+    detached lazily, as its data would then live on unseen. ``root`` itself, where it is a mount, is left to
+    whoever made it.
+    """
+    root = root.resolve()
+    points, deadline = [], time.monotonic() + patience
+    devices = tuple(_ours(root))
+    while todo := _mounted(root):
+        for point in reversed(todo):
+            if not _umount(point):
+                if time.monotonic() > deadline:
+                    raise Failed("C2D-VOLUME-BUSY", f"{point} is in use", "end what uses it, then repeat")
+                time.sleep(0.1)
+                break
+            points.append(point)
+    while left := _ours(root):
+        for device in left:
+            subprocess.run(["losetup", "-d", device], capture_output=True, check=False)
+        if time.monotonic() > deadline:
+            raise Failed(
+                "C2D-VOLUME-BUSY",
+                f"{', '.join(left)} is still attached",
+                "a process in another namespace holds it",
+            )
+        time.sleep(0.02)
+    return Unmounted(tuple(points), devices)
+
+
+def _ours(root: Path) -> list[str]:
+    return mounts.devices_of(*root.glob("jobs/*/disk.img"))
+
+
+def _mounted(root: Path) -> list[Path]:
+    devices = set(_ours(root))
+    return [
+        mount.point
+        for mount in mounts.mounts()
+        if mount.source in devices or (mount.point != root and mount.point.is_relative_to(root))
+    ]
+
+
+def _umount(point: Path) -> bool:
+    return subprocess.run(["umount", str(point)], capture_output=True, check=False).returncode == 0
