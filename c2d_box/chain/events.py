@@ -14,7 +14,7 @@ from typing import Any
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
-from c2d_box.assets.addresses import checksum, keccak256
+from c2d_box.assets.addresses import checksum, keccak256, same
 from c2d_box.chain import abis
 from c2d_box.chain.node import Chain
 
@@ -76,6 +76,13 @@ def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest")
     """
     logs = chain.logs([topic(name) for name in METADATA], from_block, to_block)
     return sorted(decoded(logs, METADATA), key=lambda e: (e.block, e.index))
+
+
+def metadata_of(chain: Chain, tx: str, nft: str) -> Event | None:
+    """What a transaction first wrote as ``nft``'s metadata (created or updated), or None."""
+    receipt = chain.receipt(tx)
+    written = decoded(receipt["logs"], METADATA[:2]) if receipt else ()
+    return next((e for e in written if same(e.address, nft)), None)
 
 
 def order_logs(

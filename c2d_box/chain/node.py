@@ -47,6 +47,11 @@ class Chain:
         return self.addresses.chain_id
 
     @property
+    def network(self) -> str:
+        """The network's name as the Provider's texts say it."""
+        return "Ganache" if self.chain_id == 8996 else self.addresses.network or "Unknown"
+
+    @property
     def web3(self) -> Web3:
         """The client itself; the first access proves that the node serves the right chain."""
         if not self._checked:

@@ -1,0 +1,35 @@
+"""Asking any contract anything it answers for free: the ``smartcontract`` file objects of publishers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from web3.exceptions import Web3Exception
+
+from c2d_box.assets.addresses import checksum
+from c2d_box.chain.failures import reverted, wrapped
+from c2d_box.chain.node import Chain
+
+
+def call(chain: Chain, address: str, function: Mapping[str, Any], arguments: Sequence[Any] = ()) -> Any:
+    """What the view or pure ``function`` (its ABI entry) returns: bytes as 0x hex, tuples as lists.
+
+    Raises Refused (C2D-CHAIN-REVERTED) also where no such contract or function is, and Failed (C2D-CHAIN-…).
+    """
+    name = str(function["name"])
+    web3 = chain.web3
+    with wrapped(f"calling {name}"):
+        try:
+            contract = web3.eth.contract(
+                address=cast(Any, checksum(address)), abi=[cast(Any, dict(function))]
+            )
+            return _plain(contract.functions[name](*arguments).call())
+        except (Web3Exception, ValueError, TypeError) as error:
+            raise reverted(f"calling {name}", str(error)) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
