@@ -1,0 +1,1 @@
+"""One port, several drivers: where the box's Kubernetes comes from."""

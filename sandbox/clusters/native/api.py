@@ -1,0 +1,94 @@
+"""The handful of API server calls the supervisor makes itself, over plain HTTPS with the admin certificate."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+from sandbox.clusters.native.components import AliveCheck, Check, HttpCheck
+from sandbox.clusters.native.kubeconfigs import API_PORT
+
+TIMEOUT = 3.0
+
+
+def tls_context(pki: Path, authority: str, certificate: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(pki / f"{authority}.crt"))
+    context.load_cert_chain(pki / f"{certificate}.crt", pki / f"{certificate}.key")
+    return context
+
+
+class Api:
+    """A connection to the cluster's API server, opened anew for each call."""
+
+    def __init__(self, node_ip: str, pki: Path) -> None:
+        self._node_ip = node_ip
+        self._context = tls_context(pki, "ca", "admin")
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and parsed answer. Raises OSError where nobody answers."""
+        connection = http.client.HTTPSConnection(
+            self._node_ip, API_PORT, context=self._context, timeout=TIMEOUT
+        )
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            data = answer.read()
+        except http.client.HTTPException as cause:
+            raise OSError(str(cause)) from cause
+        finally:
+            connection.close()
+        try:
+            return answer.status, json.loads(data)
+        except ValueError:
+            return answer.status, None
+
+    def create(self, path: str, body: Any) -> bool:
+        """Create unless it exists; False when the server is not ready for it."""
+        status, _ = self.call("POST", path, body)
+        return status in (200, 201, 409)
+
+    def node_is_ready(self, name: str) -> bool:
+        status, node = self.call("GET", f"/api/v1/nodes/{name}")
+        if status != 200:
+            return False
+        conditions = node.get("status", {}).get("conditions", [])
+        return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def holds(check: Check, pki: Path) -> bool:
+    """Whether a component's readiness check holds right now."""
+    if isinstance(check, AliveCheck):
+        return True
+    try:
+        return _answers(check, pki) if isinstance(check, HttpCheck) else _connects(check.path, check)
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _connects(path: str, check: Any) -> bool:
+    if path:
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.settimeout(TIMEOUT)
+            unix.connect(path)
+            return True
+    with socket.create_connection((check.host, check.port), TIMEOUT):
+        return True
+
+
+def _answers(check: HttpCheck, pki: Path) -> bool:
+    connection: http.client.HTTPConnection
+    if check.certificate:
+        context = tls_context(pki, check.authority, check.certificate)
+        connection = http.client.HTTPSConnection(check.host, check.port, context=context, timeout=TIMEOUT)
+    else:
+        connection = http.client.HTTPConnection(check.host, check.port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", check.path)
+        return connection.getresponse().status == 200
+    finally:
+        connection.close()

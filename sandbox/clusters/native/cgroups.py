@@ -1,0 +1,124 @@
+"""The box's control groups: one subtree named after the box in every hierarchy, so that it can be taken away whole.
+
+Works on both versions: with v1 (and hybrid) the subtree exists once per mounted hierarchy, with v2 once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MOUNT_TABLE = Path("/proc/self/mounts")
+BOX = "box"
+"""Child group that holds the components; kubelet makes its own beside it for pods."""
+
+
+def hierarchies() -> list[Path]:
+    """Mount points of every control group hierarchy."""
+    found = []
+    for line in MOUNT_TABLE.read_text().splitlines():
+        _, target, kind, *_ = line.split()
+        if kind in ("cgroup", "cgroup2") and Path(target) not in found:
+            found.append(Path(target))
+    return found
+
+
+def create(group: str) -> None:
+    for hierarchy in hierarchies():
+        parent = hierarchy
+        for part in (group, BOX):
+            child = parent / part
+            child.mkdir(exist_ok=True)
+            _inherit_cpuset(parent, child)
+            parent = child
+
+
+def _inherit_cpuset(parent: Path, child: Path) -> None:
+    """A v1 cpuset group accepts no process until it names CPUs and memory nodes."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        source, target = parent / name, child / name
+        if target.exists() and not target.read_text().strip() and source.read_text().strip():
+            target.write_text(source.read_text())
+
+
+def enter(group: str) -> dict[Path, str]:
+    """Move this process into the box's group everywhere; answers where it was before."""
+    before = _membership()
+    for hierarchy in hierarchies():
+        (hierarchy / group / BOX / "cgroup.procs").write_text(str(os.getpid()))
+    return before
+
+
+def leave(before: dict[Path, str]) -> None:
+    """Go back to where :func:`enter` found this process; to the root where that group is gone."""
+    for hierarchy in hierarchies():
+        home = hierarchy / before.get(hierarchy, "/").lstrip("/")
+        target = home if home.is_dir() else hierarchy
+        try:
+            (target / "cgroup.procs").write_text(str(os.getpid()))
+        except OSError:
+            (hierarchy / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _membership() -> dict[Path, str]:
+    """Path within each mounted hierarchy, matched by controller names."""
+    lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    found: dict[Path, str] = {}
+    for line in MOUNT_TABLE.read_text().splitlines():
+        _, target, kind, options, *_ = line.split()
+        for number, names, path in lines:
+            wanted = set(names.split(",")) if names else set()
+            v2 = kind == "cgroup2" and number == "0"
+            if v2 or (kind == "cgroup" and wanted and wanted <= set(options.split(","))):
+                found[Path(target)] = path
+    return found
+
+
+def _folders(group: str) -> Iterator[Path]:
+    """Every folder of the box, deepest first."""
+    for hierarchy in hierarchies():
+        top = hierarchy / group
+        if top.is_dir():
+            for folder, _, _ in os.walk(top, topdown=False):
+                yield Path(folder)
+
+
+def processes(group: str, below: str = "") -> set[int]:
+    """Process ids in the box's groups as this process's namespace numbers them (0: invisible here)."""
+    found: set[int] = set()
+    prefix = f"/{group}/{below}" if below else f"/{group}"
+    for folder in _folders(group):
+        if prefix in str(folder):
+            try:
+                found.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def remove(group: str, patience: float = 3.0) -> list[Path]:
+    """Kill what is still inside and remove the subtrees; answers the folders that would not go."""
+    end = time.monotonic() + patience
+    while True:
+        for pid in processes(group) - {0, os.getpid()}:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        left = [folder for folder in list(_folders(group)) if not _removed(folder)]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.02)
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

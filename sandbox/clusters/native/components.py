@@ -1,0 +1,257 @@
+"""The processes a box is made of: what each is started with, needs first, and when it counts as ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.clusters.native.configuration import CONTAINERD_SOCKET
+from sandbox.clusters.native.kubeconfigs import API_PORT
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.record import Record
+
+NODE_PORTS = "30000-32767"
+ETCD_CLIENTS = "https://127.0.0.1:2379"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCheck:
+    """Ready when this answers 200. ``certificate`` is the stem of the client certificate to show, if any."""
+
+    host: str
+    port: int
+    path: str
+    certificate: str = ""
+    authority: str = "ca"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketCheck:
+    """Ready when a connection to this unix socket, or TCP address, is accepted."""
+
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AliveCheck:
+    """Ready once started: nothing to ask."""
+
+
+Check = HttpCheck | SocketCheck | AliveCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    name: str
+    program: Path
+    arguments: tuple[str, ...]
+    check: Check
+    needs: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    in_host_network: bool = False
+    patience: float = 60.0
+    """Seconds from start to ready after which the first boot is given up."""
+
+
+def components(layout: Layout, record: Record) -> list[Component]:
+    """All of them, each after what it needs."""
+    return [
+        _etcd(layout, record),
+        _containerd(layout, record),
+        _apiserver(layout, record),
+        _controller_manager(layout, record),
+        _scheduler(layout, record),
+        _kubelet(layout, record),
+        _kube_proxy(layout, record),
+        _coredns(layout, record),
+        _forwarder(layout, record),
+    ]
+
+
+def _tuned(megabytes: int) -> dict[str, str]:
+    """Collect garbage earlier than Go would: the box is idle most of the time, its owner's memory is not."""
+    return {"GOGC": "50", "GOMEMLIMIT": f"{megabytes}MiB"}
+
+
+def _kube(record: Record) -> Path:
+    return Path(record.programs["kube"])
+
+
+def _etcd(layout: Layout, record: Record) -> Component:
+    pki = layout.pki
+    return Component(
+        "etcd",
+        _kube(record),
+        (
+            "--name=c2d",
+            f"--data-dir={layout.etcd}",
+            f"--listen-client-urls={ETCD_CLIENTS}",
+            f"--advertise-client-urls={ETCD_CLIENTS}",
+            "--listen-peer-urls=http://127.0.0.1:0",
+            "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+            "--initial-cluster=c2d=http://127.0.0.1:2380",
+            "--client-cert-auth",
+            f"--trusted-ca-file={pki / 'etcd-ca.crt'}",
+            f"--cert-file={pki / 'etcd.crt'}",
+            f"--key-file={pki / 'etcd.key'}",
+            "--auto-compaction-mode=periodic",
+            "--auto-compaction-retention=30m",
+            "--snapshot-count=5000",
+            "--quota-backend-bytes=1073741824",
+            "--log-level=warn",
+        ),
+        HttpCheck("127.0.0.1", 2379, "/health", "etcd-client", "etcd-ca"),
+        environment=_tuned(96),
+    )
+
+
+def _containerd(layout: Layout, record: Record) -> Component:
+    return Component(
+        "containerd",
+        Path(record.programs["containerd"]),
+        ("--config", str(layout.configuration / "containerd.toml"), "--log-level", "warn"),
+        SocketCheck(path=CONTAINERD_SOCKET),
+        environment=_tuned(128),
+    )
+
+
+def _apiserver(layout: Layout, record: Record) -> Component:
+    pki = layout.pki
+    ranges = record.ranges
+    return Component(
+        "kube-apiserver",
+        _kube(record),
+        (
+            f"--advertise-address={ranges.node_ip}",
+            f"--bind-address={ranges.node_ip}",
+            f"--secure-port={API_PORT}",
+            "--anonymous-auth=false",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--disable-admission-plugins=TaintNodesByCondition",
+            "--allow-privileged=true",
+            f"--client-ca-file={pki / 'ca.crt'}",
+            f"--tls-cert-file={pki / 'apiserver.crt'}",
+            f"--tls-private-key-file={pki / 'apiserver.key'}",
+            f"--etcd-servers={ETCD_CLIENTS}",
+            f"--etcd-cafile={pki / 'etcd-ca.crt'}",
+            f"--etcd-certfile={pki / 'etcd-client.crt'}",
+            f"--etcd-keyfile={pki / 'etcd-client.key'}",
+            f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+            f"--kubelet-client-certificate={pki / 'apiserver-kubelet.crt'}",
+            f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            f"--service-account-key-file={pki / 'service-account.pub'}",
+            f"--service-account-signing-key-file={pki / 'service-account.key'}",
+            f"--service-cluster-ip-range={ranges.services}",
+            f"--service-node-port-range={NODE_PORTS}",
+            "--event-ttl=2h",
+            "--profiling=false",
+        ),
+        HttpCheck(str(ranges.node_ip), API_PORT, "/readyz", "admin"),
+        needs=("etcd",),
+        environment=_tuned(384),
+    )
+
+
+def _controller_manager(layout: Layout, record: Record) -> Component:
+    pki = layout.pki
+    kubeconfig = layout.configuration / "controller-manager.kubeconfig"
+    return Component(
+        "kube-controller-manager",
+        _kube(record),
+        (
+            f"--kubeconfig={kubeconfig}",
+            f"--authentication-kubeconfig={kubeconfig}",
+            f"--authorization-kubeconfig={kubeconfig}",
+            "--bind-address=127.0.0.1",
+            f"--tls-cert-file={pki / 'loopback.crt'}",
+            f"--tls-private-key-file={pki / 'loopback.key'}",
+            "--leader-elect=false",
+            "--use-service-account-credentials=true",
+            f"--root-ca-file={pki / 'ca.crt'}",
+            f"--service-account-private-key-file={pki / 'service-account.key'}",
+            "--controllers=*,-bootstrap-signer-controller,-token-cleaner-controller",
+            "--profiling=false",
+        ),
+        HttpCheck("127.0.0.1", 10257, "/healthz", "admin"),
+        needs=("kube-apiserver",),
+        environment=_tuned(160),
+    )
+
+
+def _scheduler(layout: Layout, record: Record) -> Component:
+    pki = layout.pki
+    kubeconfig = layout.configuration / "scheduler.kubeconfig"
+    return Component(
+        "kube-scheduler",
+        _kube(record),
+        (
+            f"--kubeconfig={kubeconfig}",
+            f"--authentication-kubeconfig={kubeconfig}",
+            f"--authorization-kubeconfig={kubeconfig}",
+            "--bind-address=127.0.0.1",
+            f"--tls-cert-file={pki / 'loopback.crt'}",
+            f"--tls-private-key-file={pki / 'loopback.key'}",
+            "--leader-elect=false",
+            "--profiling=false",
+        ),
+        HttpCheck("127.0.0.1", 10259, "/healthz", "admin"),
+        needs=("kube-apiserver",),
+        environment=_tuned(96),
+    )
+
+
+def _kubelet(layout: Layout, record: Record) -> Component:
+    return Component(
+        "kubelet",
+        _kube(record),
+        (
+            f"--config={layout.configuration / 'kubelet.yaml'}",
+            f"--kubeconfig={layout.configuration / 'kubelet.kubeconfig'}",
+            f"--root-dir={layout.kubelet}",
+            f"--cert-dir={layout.kubelet / 'pki'}",
+            f"--hostname-override={record.name}",
+            f"--node-ip={record.ranges.node_ip}",
+        ),
+        HttpCheck("127.0.0.1", 10248, "/healthz"),
+        needs=("containerd", "kube-apiserver"),
+        environment=_tuned(160),
+    )
+
+
+def _kube_proxy(layout: Layout, record: Record) -> Component:
+    return Component(
+        "kube-proxy",
+        _kube(record),
+        (f"--config={layout.configuration / 'kube-proxy.yaml'}",),
+        HttpCheck("127.0.0.1", 10256, "/healthz"),
+        needs=("kube-apiserver",),
+        environment=_tuned(64),
+    )
+
+
+def _coredns(layout: Layout, record: Record) -> Component:
+    return Component(
+        "coredns",
+        Path(record.programs["coredns"]),
+        ("-conf", str(layout.configuration / "Corefile")),
+        SocketCheck(host=str(record.ranges.dns_ip), port=53),
+        needs=("kube-apiserver",),
+        environment=_tuned(64),
+    )
+
+
+def _forwarder(layout: Layout, record: Record) -> Component:
+    return Component(
+        "forwarder",
+        Path(record.programs["forwarder"]),
+        (str(layout.configuration / "forwards.json"),),
+        AliveCheck(),
+        environment=_tuned(32),
+        in_host_network=True,
+    )

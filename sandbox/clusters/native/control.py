@@ -1,0 +1,89 @@
+"""How a user's command talks to the root supervisor: JSON lines over a unix socket only the owner can open.
+
+A request is one line ``{"verb": …, …}``. The answer is any number of event lines ``{"event": …}`` and one last line,
+``{"result": …}`` or ``{"error": {code, message, next_step}}``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed, Refused, StateProblem, UsageError
+from sandbox.progress import Event
+
+LONGEST_LINE = 1 << 20
+_KINDS: dict[int, type[C2DError]] = {
+    kind.exit_status: kind for kind in (UsageError, EnvironmentProblem, StateProblem, Refused, Failed)
+}
+
+
+class NotRunning(Exception):
+    """Nobody answers on the socket."""
+
+
+def encode(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def event_line(event: Event) -> bytes:
+    return encode({"event": asdict(event)})
+
+
+def error_value(error: C2DError) -> dict[str, Any]:
+    return {**error.as_dict(), "exit_status": error.exit_status}
+
+
+def raise_error(value: dict[str, Any]) -> None:
+    kind = _KINDS.get(int(value.get("exit_status", 1)), Failed)
+    raise kind(value["code"], value["message"], value.get("next_step", ""))
+
+
+def ask(path: Path, request: dict[str, Any], timeout: float = 30.0) -> Any:
+    """The result of one request; events on the way are dropped."""
+    conversation = follow(path, request, timeout)
+    while True:
+        try:
+            next(conversation)
+        except StopIteration as end:
+            return end.value
+
+
+def follow(path: Path, request: dict[str, Any], timeout: float) -> Generator[Event, None, Any]:
+    """Yield the answer's events and return its result. ``timeout`` is between two lines, in seconds."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError) as cause:
+            raise NotRunning from cause
+        except PermissionError as cause:
+            raise StateProblem(
+                "C2D-NOT-YOURS",
+                f"The box below {path.parent} belongs to another user.",
+                "Act as the user who started it, or choose another home with --home.",
+            ) from cause
+        try:
+            connection.sendall(encode(request))
+            with connection.makefile("rb") as stream:
+                for line in stream:
+                    value = json.loads(line)
+                    if "event" in value:
+                        yield Event(**value["event"])
+                    elif "error" in value:
+                        raise_error(value["error"])
+                    else:
+                        return value["result"]
+        except (ConnectionResetError, BrokenPipeError) as cause:
+            raise NotRunning from cause
+        except TimeoutError as cause:
+            raise StateProblem(
+                "C2D-SUPERVISOR-SILENT",
+                f"The box's supervisor did not answer within {timeout:.0f} s.",
+                "Stop the box with `c2d-box down` and start it again.",
+            ) from cause
+    raise NotRunning

@@ -1,0 +1,389 @@
+"""The native driver: what a user's command does. Everything that needs root is the supervisor's."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageError
+from sandbox.clusters.native import control, host_ports, probes, ranges
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.processes import command_of
+from sandbox.clusters.native.record import Options, Record
+from sandbox.clusters.native.supervision import tail
+from sandbox.clusters.native.sweep import holders
+from sandbox.clusters.port import (
+    ClusterImage,
+    ClusterState,
+    ClusterStatus,
+    ComponentStatus,
+    Isolation,
+    Resources,
+)
+from sandbox.home import Home
+from sandbox.progress import Event, Progress
+
+PROGRAMS = (
+    "kube",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "runc",
+    "coredns",
+    "forwarder",
+    "cni/bridge",
+    "cni/host-local",
+    "cni/loopback",
+)
+BOOT_SILENCE = 120.0
+STOP_PATIENCE = 20.0
+IMPORT_PATIENCE = 600.0
+ROOT_REASON = "The cluster's processes need root (containers, network); everything else runs as you."
+
+
+class Programs(Protocol):
+    """What the driver needs of a bundle."""
+
+    @property
+    def kubernetes_version(self) -> str: ...
+
+    def binary(self, name: str) -> Path: ...
+
+    def image(self, name: str) -> Any: ...
+
+
+class NativeCluster:
+    """A cluster in ``home`` made of ``bundle``'s programs. See ``sandbox.clusters.port`` for the contract."""
+
+    def __init__(
+        self, home: Home, bundle: Programs, name: str = "c2d", options: Options | None = None
+    ) -> None:
+        self.home = home
+        self.name = name
+        self._bundle = bundle
+        self._options = options or Options()
+        self._layout = Layout(home, name)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.home.kubeconfig
+
+    @property
+    def node_ip(self) -> str:
+        return str(self._record().ranges.node_ip)
+
+    @property
+    def service_cidr(self) -> str:
+        return str(self._record().ranges.services)
+
+    @property
+    def dns_ip(self) -> str:
+        return str(self._record().ranges.dns_ip)
+
+    @property
+    def runtime_classes(self) -> dict[str, str]:
+        handlers = ("unrouted", "staging", "publishing")
+        roles = ("algorithm", "configuration", "publishing")
+        return {role: f"{self.name}-{handler}" for role, handler in zip(roles, handlers, strict=True)}
+
+    def _record(self) -> Record:
+        record = Record.load(self._layout.record)
+        if record is None:
+            raise StateProblem(
+                "C2D-NO-CLUSTER", f"There is no cluster in {self.home.path}.", "Create it with `c2d-box up`."
+            )
+        return record
+
+    # -- create, stop, delete ------------------------------------------------------------------------------
+
+    def create(self) -> Progress[None]:
+        self._layout.check()
+        self._prepare_folder()
+        with self._only_creator():
+            phase = self._phase()
+            if phase == "stopping":
+                yield from self._await_end()
+                phase = None
+            if phase is None:
+                yield Event("cluster.prepare", "started", "preparing certificates and network")
+                self._boot()
+                yield Event("cluster.prepare", "done")
+            else:
+                self._refuse_other_version(self._record(), running=True)
+            try:
+                yield from control.follow(self._layout.socket, {"verb": "follow-boot"}, BOOT_SILENCE)
+            except control.NotRunning as cause:
+                raise self._died() from cause
+            except C2DError:
+                self._abandon()
+                raise
+
+    def _boot(self) -> None:
+        probes.require(self.home.path)
+        record = self._fresh_record()
+        host_ports.require_free(list(record.ports))
+        record.save(self._layout.record)
+        self._as_root()
+
+    def _abandon(self) -> None:
+        """A boot that failed is not left half running."""
+        try:
+            for _ in self.stop():
+                pass
+        except C2DError:
+            return
+
+    def _fresh_record(self) -> Record:
+        """The record of before with this bundle's programs, or a new one with a free address block."""
+        pause = self._bundle.image("pause")
+        before = Record.load(self._layout.record)
+        if before is not None:
+            self._refuse_other_version(before, running=False)
+        block = (
+            before.block if before else str(ranges.choose(ranges.taken_by_host(), str(self.home.path)).block)
+        )
+        self._refuse_taken_range(block)
+        return Record(
+            name=self.name,
+            block=block,
+            kubernetes_version=self._bundle.kubernetes_version,
+            programs={name: str(self._bundle.binary(name)) for name in PROGRAMS},
+            owner=_invoking_user(),
+            pause_reference=pause.reference,
+            pause_archive=str(pause.archive),
+            ports=before.ports if before else {},
+            isolation=before.isolation if before else Isolation(),
+            options=self._options,
+        )
+
+    def _refuse_taken_range(self, block: str) -> None:
+        clash = ranges.overlapping(block, self._layout.host_link)
+        if clash:
+            raise EnvironmentProblem(
+                "C2D-RANGE-TAKEN",
+                f"This box uses {block}, and the machine now has a route to {clash}.",
+                "Take that network down while the box runs, or forget the box with `c2d-box reset`.",
+            )
+
+    def _refuse_other_version(self, record: Record, running: bool) -> None:
+        if record.name != self.name:
+            raise UsageError(
+                "C2D-BOX-NAME",
+                f"The box in {self.home.path} is called '{record.name}', not '{self.name}'.",
+                "Use its name, or another home.",
+            )
+        ours = self._bundle.kubernetes_version
+        minor = ".".join(ours.lstrip("v").split(".")[:2])
+        theirs = ".".join(record.kubernetes_version.lstrip("v").split(".")[:2])
+        if minor != theirs or (running and ours != record.kubernetes_version):
+            raise StateProblem(
+                "C2D-BUNDLE-VERSION",
+                f"This box was made with Kubernetes {record.kubernetes_version}; the bundle has {ours}.",
+                "Run `c2d-box down` and then `up`."
+                if minor == theirs
+                else "Use the bundle it was made with, or forget the box with `c2d-box reset`.",
+            )
+
+    def stop(self) -> Progress[None]:
+        try:
+            yield from control.follow(self._layout.socket, {"verb": "stop"}, STOP_PATIENCE)
+        except control.NotRunning:
+            pass
+        yield from self._await_end()
+        if self._layout.state.exists():
+            yield Event("cluster.sweep", "started", "removing what a crash left behind")
+            self._as_root("--sweep")
+            yield Event("cluster.sweep", "done")
+
+    def delete(self) -> Progress[None]:
+        yield from self.stop()
+        if self._layout.record.exists():
+            yield Event("cluster.delete", "started", "forgetting the cluster's state")
+            self._as_root("--sweep", "--delete")
+            yield Event("cluster.delete", "done")
+        shutil.rmtree(self._layout.root, ignore_errors=True)
+        self.kubeconfig.unlink(missing_ok=True)
+
+    def _await_end(self) -> Progress[None]:
+        end = time.monotonic() + STOP_PATIENCE
+        while holders(self._layout):
+            if self._phase() not in (None, "stopping"):
+                return
+            if time.monotonic() > end:
+                return
+            time.sleep(0.02)
+        return
+        yield
+
+    def _died(self) -> C2DError:
+        log = tail(self._layout.log("supervisor"), 12)
+        return StateProblem(
+            "C2D-SUPERVISOR-DIED",
+            f"The box's supervisor ended while the box was starting.\n{log}".rstrip(),
+            "Start again with `c2d-box up`; it sweeps up first.",
+        )
+
+    # -- the supervisor ------------------------------------------------------------------------------------
+
+    def _prepare_folder(self) -> None:
+        for folder in (self.home.path, self._layout.root):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as cause:
+                raise EnvironmentProblem(
+                    "C2D-HOME", f"{folder} cannot be made: {cause.strerror}.", "Choose another --home."
+                ) from cause
+        owner = _invoking_user()
+        if os.geteuid() == 0 and owner[0] != 0:
+            os.chown(self.home.path, *owner)
+            os.chown(self._layout.root, *owner)
+
+    @contextmanager
+    def _only_creator(self) -> Generator[None, None, None]:
+        """One ``create`` at a time; the second is told who the first is."""
+        fd = os.open(self._layout.create_lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as cause:
+            who = os.read(fd, 20).decode().strip() or "?"
+            os.close(fd)
+            command = command_of(int(who)) if who.isdigit() else "?"
+            raise StateProblem(
+                "C2D-UP-IN-PROGRESS",
+                f"Process {who} is starting this box already: {command}",
+                "Wait for it, or look at `c2d-box status`.",
+            ) from cause
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.ftruncate(fd, 0)
+            os.close(fd)
+
+    def _as_root(self, *arguments: str) -> None:
+        """Run the supervisor's program, through sudo where needed, and raise what it reports."""
+        command = [sys.executable, "-m", "sandbox.clusters.native.supervisor", "--home", str(self.home.path)]
+        environment = None
+        if os.geteuid() != 0:
+            command = [*_sudo(), *command]
+        else:
+            environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+        answer = subprocess.run(
+            [*command, *arguments], stdout=subprocess.PIPE, text=True, check=False, env=environment
+        )
+        try:
+            value = json.loads(answer.stdout.splitlines()[-1])
+        except (IndexError, ValueError) as cause:
+            raise self._not_started(answer.returncode) from cause
+        if "error" in value:
+            control.raise_error(value["error"])
+
+    def _not_started(self, status: int) -> C2DError:
+        return EnvironmentProblem(
+            "C2D-NOT-ROOT",
+            f"The supervisor could not be started (status {status}). {ROOT_REASON}",
+            "Run the command as root, or as a user whom sudo lets run it.",
+        )
+
+    def _phase(self) -> str | None:
+        """What the supervisor says it is doing; None where there is none."""
+        try:
+            return str(control.ask(self._layout.socket, {"verb": "status"}, 10.0)["phase"])
+        except control.NotRunning:
+            return None
+
+    def _ask(self, timeout: float = 30.0, **request: Any) -> Any:
+        try:
+            return control.ask(self._layout.socket, request, timeout)
+        except control.NotRunning as cause:
+            raise StateProblem(
+                "C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`."
+            ) from cause
+
+    # -- while it runs -------------------------------------------------------------------------------------
+
+    def status(self) -> ClusterStatus:
+        living = holders(self._layout)
+        pid = living[0].pid if living else None
+        try:
+            value = control.ask(self._layout.socket, {"verb": "status"}, 10.0)
+        except control.NotRunning:
+            absent: ClusterState = "stopped" if self._layout.record.exists() else "absent"
+            return ClusterStatus(absent, self._last_words(), pid=pid)
+        parts = tuple(ComponentStatus(**part) for part in value["components"])
+        state: ClusterState = value["phase"]
+        if state == "running" and any(part.state != "ready" for part in parts):
+            state = "degraded"
+        detail = value["problem"]["message"] if value["problem"] else ""
+        return ClusterStatus(state, parts, detail, pid)
+
+    def _last_words(self) -> tuple[ComponentStatus, ...]:
+        try:
+            values = json.loads(self._layout.components.read_text())
+        except (OSError, ValueError):
+            return ()
+        return tuple(ComponentStatus(**{**value, "state": "stopped", "pid": None}) for value in values)
+
+    def load_image(self, archive: Path) -> Progress[str]:
+        began = time.monotonic()
+        yield Event("cluster.image", "started", f"importing {archive.name}")
+        digest = str(self._ask(IMPORT_PATIENCE, verb="load-image", archive=str(archive.resolve())))
+        yield Event(
+            "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began
+        )
+        return digest
+
+    def images(self) -> list[ClusterImage]:
+        return [ClusterImage(**value) for value in self._ask(verb="images")]
+
+    def publish(self, ports: Mapping[int, int]) -> None:
+        published = self._record().ports
+        host_ports.require_free([port for port in ports if port not in published])
+        self._ask(verb="publish", ports={str(host): node for host, node in ports.items()})
+
+    def allow(self, isolation: Isolation) -> None:
+        self._ask(verb="allow", isolation=isolation.as_dict())
+
+    def logs(self, component: str, lines: int = 200) -> str:
+        path = self._layout.log(component)
+        if "/" in component or not path.exists():
+            known = ", ".join(sorted(log.stem for log in self._layout.logs.glob("*.log")))
+            raise UsageError(
+                "C2D-NO-SUCH-COMPONENT",
+                f"There is no log of '{component}'.",
+                f"There are: {known or 'none'}.",
+            )
+        return tail(path, lines)
+
+    def resources(self) -> Resources:
+        value = self._ask(verb="resources")
+        return Resources(value["pss_bytes"], value["by_process"])
+
+
+def _invoking_user() -> tuple[int, int]:
+    if os.geteuid() == 0 and "SUDO_UID" in os.environ:
+        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+    return os.getuid(), os.getgid()
+
+
+def _sudo() -> list[str]:
+    """sudo's own question is the only one a user is asked; it says why."""
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        raise EnvironmentProblem(
+            "C2D-NOT-ROOT",
+            f"You are not root, and there is no sudo. {ROOT_REASON}",
+            "Run the command as root.",
+        )
+    prompt = f"[sudo] c2d-box: {ROOT_REASON} Password for %u: "
+    return [sudo, "-n", "--"] if not sys.stdin.isatty() else [sudo, "-p", prompt, "--"]

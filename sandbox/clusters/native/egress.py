@@ -1,0 +1,49 @@
+"""Only for a box that asked for it: let its service pods leave through this machine, and undo that again.
+
+This is the one place where the machine's own network is changed: ``ip_forward`` (what it was is written down
+first) and one nft table named after the box that hides the node's address behind the machine's.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from sandbox.clusters.native import network
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.ranges import Ranges
+
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def _note(layout: Layout) -> Path:
+    return layout.root / "ip-forward-before"
+
+
+def _table(layout: Layout) -> str:
+    return f"c2d-{layout.identity}"
+
+
+def open_egress(layout: Layout, ranges: Ranges) -> None:
+    note = _note(layout)
+    if not note.exists():
+        note.write_text(FORWARDING.read_text())
+    table = _table(layout)
+    text = f"""table ip {table} {{
+ chain postrouting {{
+  type nat hook postrouting priority srcnat; policy accept;
+  ip saddr {ranges.node_ip} oifname != "{layout.host_link}" masquerade
+ }}
+}}
+"""
+    network.run(["nft", "-f", "-"], text)
+    Path(f"/proc/sys/net/ipv4/conf/{layout.host_link}/forwarding").write_text("1")
+    FORWARDING.write_text("1")
+
+
+def close_egress(layout: Layout) -> None:
+    note = _note(layout)
+    if note.exists():
+        subprocess.run(["nft", "delete", "table", "ip", _table(layout)], capture_output=True, check=False)
+        FORWARDING.write_text(note.read_text())
+        note.unlink()

@@ -1,0 +1,120 @@
+"""The node's packet rules, as one nft text that replaces the box's tables in a single transaction.
+
+They live in the node's own network namespace beside kube-proxy's. What they hold:
+
+* pods of the algorithm class: no frame of theirs gets past their bridge, in any protocol;
+* pods of the staging and publishing class: TCP to the listed Service addresses and ports, nothing else, where the
+  match is on the address the pod dialled (``ct original``), because kube-proxy rewrites it before the filter;
+* service pods: the API server and DNS of the node, other pods and Services, nothing else of the node, and nothing
+  outside the box unless egress was asked for;
+* the machine itself: the API server and NodePorts, from the link's own address only;
+* IPv6: no frame crosses a bridge of the box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.clusters.native.kubeconfigs import API_PORT
+from sandbox.clusters.native.ranges import Ranges
+from sandbox.clusters.port import Endpoint, Isolation
+
+PODS = "pods"
+UNROUTED = "unrouted"
+STAGING = "staging"
+PUBLISHING = "publishing"
+UPLINK = "uplink"
+
+BEFORE_OTHERS = -10
+FAMILIES = ("inet", "bridge", "netdev")
+
+
+def rules(table: str, ranges: Ranges, isolation: Isolation, egress: bool, isolation_off: bool = False) -> str:
+    """The complete text for ``nft -f -``."""
+    lines: list[str] = []
+    for family in FAMILIES:
+        lines += [f"table {family} {table}", f"delete table {family} {table}"]
+    lines += _table("inet", table, _inet_chains(ranges, isolation, egress, isolation_off))
+    if not isolation_off:
+        lines += _table("bridge", table, [_chain("prerouting", "filter", "-300", ["ether type ip6 drop"])])
+        lines += _table("netdev", table, [_silence(UNROUTED)])
+    return "\n".join(lines) + "\n"
+
+
+def _table(family: str, name: str, chains: list[str]) -> list[str]:
+    return [f"table {family} {name} {{", *chains, "}"]
+
+
+def _chain(hook: str, kind: str, priority: str, body: list[str], policy: str = "accept") -> str:
+    inner = "\n".join(f"  {line}" for line in body)
+    return f" chain {hook} {{\n  type {kind} hook {hook} priority {priority}; policy {policy};\n{inner}\n }}"
+
+
+def _silence(device: str) -> str:
+    return (
+        f' chain {device} {{\n  type filter hook ingress device "{device}" priority -300; policy drop;\n }}'
+    )
+
+
+def _inet_chains(ranges: Ranges, isolation: Isolation, egress: bool, isolation_off: bool) -> list[str]:
+    jobs = [] if isolation_off else list(_job_forwarding(isolation))
+    forward = [*jobs, *_forwarding(ranges, egress)]
+    output = [_unserved(ranges)]
+    chains = [
+        _chain("forward", "filter", str(BEFORE_OTHERS), forward),
+        _chain("input", "filter", str(BEFORE_OTHERS), list(_input(ranges, isolation_off))),
+        _chain("output", "filter", str(BEFORE_OTHERS), output),
+    ]
+    if egress:
+        leave = [f'oifname "{UPLINK}" ip saddr {ranges.pods} masquerade']
+        chains.append(_chain("postrouting", "nat", "srcnat", leave))
+    return chains
+
+
+def _job_forwarding(isolation: Isolation) -> Iterator[str]:
+    yield f'iifname "{UNROUTED}" drop'
+    yield f'oifname "{UNROUTED}" drop'
+    for bridge, endpoints in ((STAGING, isolation.staging), (PUBLISHING, isolation.publishing)):
+        for endpoint in endpoints:
+            yield _allowed(bridge, endpoint)
+        yield f'iifname "{bridge}" drop'
+        yield f'oifname "{bridge}" ct state established accept'
+        yield f'oifname "{bridge}" drop'
+
+
+def _allowed(bridge: str, endpoint: Endpoint) -> str:
+    return (
+        f'iifname "{bridge}" oifname "{PODS}" meta l4proto tcp ct status dnat '
+        f"ct original ip daddr {endpoint.ip} ct original proto-dst {endpoint.port} accept"
+    )
+
+
+def _forwarding(ranges: Ranges, egress: bool) -> Iterator[str]:
+    yield f'iifname "{UPLINK}" oifname "{PODS}" ip saddr {ranges.host_ip} ct status dnat accept'
+    yield f'iifname "{UPLINK}" ct state established,related accept'
+    yield f'iifname "{UPLINK}" drop'
+    yield f'oifname "{UPLINK}" ct state established,related accept'
+    if egress:
+        yield f'iifname "{PODS}" oifname "{UPLINK}" ip daddr != {ranges.uplink} accept'
+    yield f'oifname "{UPLINK}" reject with icmp type net-unreachable'
+    yield _unserved(ranges)
+
+
+def _unserved(ranges: Ranges) -> str:
+    """A Service address that kube-proxy did not rewrite has nobody behind it."""
+    return f"ip daddr {ranges.services} reject with icmp type host-unreachable"
+
+
+def _input(ranges: Ranges, isolation_off: bool) -> Iterator[str]:
+    yield 'iifname "lo" accept'
+    if not isolation_off:
+        yield f'iifname {{ "{UNROUTED}", "{STAGING}", "{PUBLISHING}" }} drop'
+    yield "ct state established,related accept"
+    yield f'iifname "{UPLINK}" ip saddr {ranges.host_ip} tcp dport {API_PORT} accept'
+    yield f'iifname "{UPLINK}" ip saddr {ranges.host_ip} icmp type echo-request accept'
+    yield f'iifname "{UPLINK}" drop'
+    if not isolation_off:
+        yield f'iifname "{PODS}" ip daddr {ranges.node_ip} tcp dport {API_PORT} accept'
+        yield f'iifname "{PODS}" ip daddr {ranges.dns_ip} meta l4proto {{ tcp, udp }} th dport 53 accept'
+        yield f'iifname "{PODS}" icmp type echo-request accept'
+        yield f'iifname "{PODS}" drop'

@@ -1,0 +1,73 @@
+"""The box's view of the file system: the machine's, with private places where the components would leave traces.
+
+Everything mounted from here on is invisible to the machine and ends with the namespace. The home is a shared
+mount inside, so that what a privileged pod mounts below it (``mountPropagation: Bidirectional``) reaches other pods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from sandbox.clusters.native import syscalls
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.record import Record
+
+PRIVATE = (Path("/run"), Path("/var/lib"), Path("/var/log"))
+"""Where kubelet, containerd and the network plugins write by habit, whatever they are told."""
+
+TUNABLES = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
+"""Kernel parameters of the whole machine that kubelet insists on; it is shown what it wants to see instead."""
+
+
+def prepare(layout: Layout, record: Record) -> None:
+    """Call in a fresh mount namespace, as process 1 of the box."""
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)
+    keep = _needed(layout, record)
+    for folder in PRIVATE:
+        _make_private(folder, [path for path in keep if path.is_relative_to(folder)])
+    syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    _shield_tunables()
+    home = layout.home.path
+    syscalls.bind(home, home)
+    syscalls.mount("none", home, flags=syscalls.MS_REC | syscalls.MS_SHARED)
+
+
+def _needed(layout: Layout, record: Record) -> list[Path]:
+    """Folders that must stay visible even if they lie below a private place."""
+    programs = {Path(program).resolve().parent for program in record.programs.values()}
+    python = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parents[3]}
+    return sorted({layout.home.path.resolve(), *programs, *python, Path(record.pause_archive).parent})
+
+
+def _make_private(folder: Path, keep: list[Path]) -> None:
+    folder = folder.resolve()
+    if not folder.is_dir():
+        return
+    held = [(path, os.open(path, os.O_PATH)) for path in keep if path.is_dir()]
+    syscalls.mount("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
+    for path, fd in held:
+        path.mkdir(parents=True, exist_ok=True)
+        syscalls.bind(f"/proc/self/fd/{fd}", path)
+        os.close(fd)
+
+
+def _shield_tunables() -> None:
+    shadow = Path("/run/c2d-tunables")
+    shadow.mkdir()
+    for name, value in TUNABLES.items():
+        real = Path("/proc/sys") / name
+        if real.exists():
+            copy = shadow / name.replace("/", ".")
+            copy.write_text(f"{value}\n")
+            with contextlib.suppress(OSError):
+                syscalls.bind(copy, real, recursive=False)

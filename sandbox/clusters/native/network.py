@@ -1,0 +1,112 @@
+"""The node's links, addresses, routes and network parameters, and the machine's end of the one link out.
+
+All but that one end lives in the node's own network namespace and ends with it. The parameters set here are
+per namespace too: the machine's own ``ip_forward`` and bridge settings are never touched, unless egress is on.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from c2d_box.errors import Failed
+from sandbox.clusters.native.firewall import PODS, PUBLISHING, STAGING, UNROUTED, UPLINK, rules
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.ranges import Ranges
+from sandbox.clusters.native.record import Record
+
+PARAMETERS = Path("/proc/sys/net")
+
+
+def run(arguments: list[str], text: str | None = None) -> str:
+    answer = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise Failed(
+            "C2D-NETWORK",
+            f"`{' '.join(arguments)}` failed: {answer.stderr.strip()}",
+            "Run `c2d-box doctor`; it names what the kernel or the machine lacks.",
+        )
+    return answer.stdout
+
+
+def node_links(ranges: Ranges) -> str:
+    """``ip -batch`` text for the inside of the node's namespace, where :data:`UPLINK` already is."""
+    lines = [
+        "link set dev lo up",
+        f"address add {ranges.node_ip}/30 dev {UPLINK}",
+        f"link set dev {UPLINK} up",
+    ]
+    bridges = {
+        PODS: f"{ranges.pods[1]}/{ranges.pods.prefixlen}",
+        UNROUTED: "",
+        STAGING: f"{ranges.staging[1]}/{ranges.staging.prefixlen}",
+        PUBLISHING: f"{ranges.publishing[1]}/{ranges.publishing.prefixlen}",
+    }
+    for bridge, address in bridges.items():
+        lines.append(f"link add name {bridge} type bridge mcast_snooping 0")
+        if address:
+            lines.append(f"address add {address} dev {bridge}")
+        lines.append(f"link set dev {bridge} up")
+    lines.append(f"route add {ranges.services} dev {PODS} src {ranges.dns_ip}")
+    return "\n".join(lines) + "\n"
+
+
+def prepare_parameters() -> None:
+    """Before any link exists: no IPv6 on this node, no redirects, routing on."""
+    for kind in ("all", "default"):
+        _set(f"ipv6/conf/{kind}/disable_ipv6", "1")
+        _set(f"ipv4/conf/{kind}/send_redirects", "0")
+        _set(f"ipv4/conf/{kind}/accept_redirects", "0")
+        _set(f"ipv4/conf/{kind}/rp_filter", "1")
+    _set("ipv4/ip_forward", "1")
+    for name in ("arptables", "iptables", "ip6tables"):
+        _set(f"bridge/bridge-nf-call-{name}", "0")
+
+
+def build_node(ranges: Ranges) -> None:
+    run(["ip", "-batch", "-"], node_links(ranges))
+    # Ports of the pod bridge are isolated: the node answers ARP for every pod and routes between them.
+    _set(f"ipv4/conf/{PODS}/proxy_arp_pvlan", "1")
+    for bridge, policy in ((UNROUTED, "8"), (STAGING, "1"), (PUBLISHING, "1"), (PODS, "1")):
+        _set(f"ipv4/conf/{bridge}/arp_ignore", policy)
+
+
+def allow_egress(ranges: Ranges) -> None:
+    run(["ip", "route", "add", "default", "via", str(ranges.host_ip), "dev", UPLINK])
+
+
+def load_rules(layout: Layout, record: Record) -> None:
+    text = rules(
+        layout.nft_table,
+        record.ranges,
+        record.isolation,
+        record.options.egress,
+        record.options.isolation_off,
+    )
+    run(["nft", "-f", "-"], text)
+
+
+def connect_machine(layout: Layout, ranges: Ranges, node_pid: int) -> None:
+    """On the machine: one veth pair, its other end inside the node's namespace."""
+    link = layout.host_link
+    run(["ip", "link", "add", link, "type", "veth", "peer", "name", UPLINK, "netns", str(node_pid)])
+    _set(f"ipv6/conf/{link}/disable_ipv6", "1")
+    _set(f"ipv4/conf/{link}/forwarding", "0")
+    run(["ip", "address", "add", f"{ranges.host_ip}/30", "dev", link])
+    run(["ip", "link", "set", "dev", link, "up"])
+
+
+def machine_link_exists(layout: Layout) -> bool:
+    return Path("/sys/class/net", layout.host_link).exists()
+
+
+def disconnect_machine(layout: Layout) -> None:
+    if machine_link_exists(layout):
+        subprocess.run(["ip", "link", "delete", layout.host_link], capture_output=True, check=False)
+
+
+def _set(name: str, value: str) -> None:
+    """Set a parameter; one that this kernel does not have needs no setting."""
+    path = PARAMETERS / name
+    if path.exists():
+        path.write_text(value)

@@ -1,0 +1,188 @@
+"""The cluster's own certificates. Keys are 0600; nothing here leaves the machine.
+
+Two authorities, because etcd trusts every certificate of its authority with everything: a kubelet's certificate
+must not open etcd. Leaf certificates are issued again when they near their end or their addresses changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFE = timedelta(days=3650)
+LEAF_LIFE = timedelta(days=730)
+RENEW_BEFORE = timedelta(days=60)
+CLOCK_SLACK = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One certificate to hold: its file's stem, who it speaks for, and the names it serves under."""
+
+    stem: str
+    authority: str
+    common_name: str
+    organization: str = ""
+    dns_names: tuple[str, ...] = ()
+    addresses: tuple[IPv4Address, ...] = ()
+
+    @property
+    def serves(self) -> bool:
+        return bool(self.dns_names or self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+def subjects(node: str, node_ip: IPv4Address, api_service_ip: IPv4Address) -> list[Subject]:
+    loopback = IPv4Address("127.0.0.1")
+    services = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
+    full = (*services, "kubernetes.default.svc.cluster.local", "localhost", node)
+    return [
+        Subject("apiserver", "ca", "kube-apiserver", "", full, (node_ip, api_service_ip, loopback)),
+        Subject("kubelet-serving", "ca", f"system:node:{node}", "system:nodes", (node,), (node_ip,)),
+        Subject("loopback", "ca", "loopback", "", ("localhost",), (loopback,)),
+        Subject("admin", "ca", "c2d-box:admin", "system:masters"),
+        Subject("apiserver-kubelet", "ca", "kube-apiserver-kubelet-client", "system:masters"),
+        Subject("kubelet", "ca", f"system:node:{node}", "system:nodes"),
+        Subject("controller-manager", "ca", "system:kube-controller-manager"),
+        Subject("scheduler", "ca", "system:kube-scheduler"),
+        Subject("kube-proxy", "ca", "system:kube-proxy", "system:node-proxier"),
+        Subject("coredns", "ca", "c2d-box:coredns"),
+        Subject("etcd", "etcd-ca", "etcd", "", ("localhost",), (loopback,)),
+        Subject("etcd-client", "etcd-ca", "kube-apiserver-etcd-client"),
+    ]
+
+
+def ensure(folder: Path, wanted: Iterable[Subject]) -> None:
+    """Make whatever is missing, stale or for other addresses; leave the rest as it is."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    now = datetime.now(UTC)
+    authorities = {stem: _authority(folder, stem, now) for stem in ("ca", "etcd-ca")}
+    for subject in wanted:
+        if not _is_good(folder, subject, authorities[subject.authority], now):
+            _write(folder, subject.stem, _issue(subject, authorities[subject.authority], now))
+    _service_account_key(folder)
+
+
+def _authority(folder: Path, stem: str, now: datetime) -> Pair:
+    try:
+        key = serialization.load_pem_private_key((folder / f"{stem}.key").read_bytes(), None)
+        certificate = x509.load_pem_x509_certificate((folder / f"{stem}.crt").read_bytes())
+        if isinstance(key, ec.EllipticCurvePrivateKey) and certificate.public_key() == key.public_key():
+            return Pair(certificate, key)
+    except (FileNotFoundError, ValueError):
+        pass
+    fresh = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"c2d-box {stem}")])
+    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(fresh.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SLACK)
+        .not_valid_after(now + AUTHORITY_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(fresh.public_key()), critical=False)
+        .sign(fresh, hashes.SHA256())
+    )
+    pair = Pair(certificate, fresh)
+    _write(folder, stem, pair)
+    return pair
+
+
+def _issue(subject: Subject, authority: Pair, now: datetime) -> Pair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = [x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)]
+    if subject.organization:
+        name.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, subject.organization))
+    purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
+    if subject.serves:
+        purposes.insert(0, ExtendedKeyUsageOID.SERVER_AUTH)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name(name))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SLACK)
+        .not_valid_after(now + LEAF_LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
+        )
+    )
+    if subject.serves:
+        builder = builder.add_extension(x509.SubjectAlternativeName(_alternatives(subject)), critical=False)
+    return Pair(builder.sign(authority.key, hashes.SHA256()), key)
+
+
+def _alternatives(subject: Subject) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in subject.dns_names]
+    return names + [x509.IPAddress(address) for address in subject.addresses]
+
+
+def _is_good(folder: Path, subject: Subject, authority: Pair, now: datetime) -> bool:
+    try:
+        certificate = x509.load_pem_x509_certificate((folder / f"{subject.stem}.crt").read_bytes())
+        key = serialization.load_pem_private_key((folder / f"{subject.stem}.key").read_bytes(), None)
+        certificate.verify_directly_issued_by(authority.certificate)
+    except Exception:  # anything unreadable or of another authority is simply issued again
+        return False
+    if certificate.public_key() != key.public_key() or certificate.not_valid_after_utc - now < RENEW_BEFORE:
+        return False
+    if not subject.serves:
+        return True
+    try:
+        held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    return list(held) == _alternatives(subject)
+
+
+def _service_account_key(folder: Path) -> None:
+    path = folder / "service-account.key"
+    if path.exists():
+        return
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    _write_file(folder / "service-account.pub", public)
+    _write_file(path, _key_bytes(key))
+
+
+def _write(folder: Path, stem: str, pair: Pair) -> None:
+    _write_file(folder / f"{stem}.key", _key_bytes(pair.key))
+    _write_file(folder / f"{stem}.crt", pair.certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "wb") as stream:
+        stream.write(data)
+        os.fsync(stream.fileno())
+    draft.replace(path)

@@ -1,0 +1,160 @@
+"""What the native driver needs of a machine, each need with how it was looked at and what to do about it.
+
+``create`` refuses on a finding that is ``required``; ``doctor`` shows them all. Nothing here changes the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from c2d_box.errors import EnvironmentProblem
+
+LEAST_FREE = 3 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One looked-at need. ``id`` is stable; ``evidence`` says what was seen; ``fix`` is empty when all is well."""
+
+    id: str
+    holds: bool
+    evidence: str
+    fix: str = ""
+    required: bool = True
+
+
+def findings(home: Path | None = None) -> list[Finding]:
+    """Every need of the driver, looked at now."""
+    found = [probe() for probe in _PROBES]
+    return found if home is None else [*found, disk(home)]
+
+
+def require(home: Path | None = None) -> None:
+    """Raise for the first need that does not hold."""
+    for finding in findings(home):
+        if finding.required and not finding.holds:
+            code = "C2D-DISK-FULL" if finding.id == "disk" else "C2D-MACHINE-LACKS"
+            raise EnvironmentProblem(code, finding.evidence, finding.fix, finding=finding.id)
+
+
+def _system() -> Finding:
+    evidence = f"{platform.system()} {platform.release()} on {platform.machine()}"
+    return Finding(
+        "linux", platform.system() == "Linux", evidence, "The native cluster needs Linux; use kind."
+    )
+
+
+def _file_system(name: str, module: str) -> Callable[[], Finding]:
+    def probe() -> Finding:
+        known = [line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()]
+        holds = name in known or _module_exists(module)
+        evidence = f"the kernel {'has' if holds else 'lacks'} the file system {name}"
+        return Finding(f"kernel.{name}", holds, evidence, "" if holds else f"Load it: modprobe {module}")
+
+    return probe
+
+
+def _feature(name: str, module: str, why: str) -> Callable[[], Finding]:
+    def probe() -> Finding:
+        holds = _built_in(module) or Path("/sys/module", module).exists() or _module_exists(module)
+        evidence = f"the kernel {'has' if holds else 'lacks'} {name} ({why})"
+        return Finding(f"kernel.{name}", holds, evidence, "" if holds else f"Load it: modprobe {module}")
+
+    return probe
+
+
+def _built_in(module: str) -> bool:
+    """modules.builtin where it is installed, else the running kernel's own configuration."""
+    listing = Path("/lib/modules", platform.release(), "modules.builtin")
+    try:
+        if any(Path(line).name == f"{module}.ko" for line in listing.read_text().splitlines()):
+            return True
+    except OSError:
+        pass
+    option = {"veth": "VETH", "bridge": "BRIDGE", "nf_tables": "NF_TABLES", "loop": "BLK_DEV_LOOP"}.get(
+        module
+    )
+    return option is not None and f"CONFIG_{option}=y" in _kernel_configuration()
+
+
+def _kernel_configuration() -> set[str]:
+    import gzip
+
+    try:
+        return set(gzip.decompress(Path("/proc/config.gz").read_bytes()).decode().splitlines())
+    except OSError:
+        pass
+    try:
+        return set(Path(f"/boot/config-{platform.release()}").read_text().splitlines())
+    except OSError:
+        return set()
+
+
+def _module_exists(module: str) -> bool:
+    index = Path("/lib/modules", platform.release(), "modules.dep")
+    try:
+        return any(line.split(":")[0].split("/")[-1].startswith(f"{module}.ko") for line in index.open())
+    except OSError:
+        return False
+
+
+def _namespaces() -> Finding:
+    missing = [kind for kind in ("mnt", "net", "pid", "user") if not Path("/proc/self/ns", kind).exists()]
+    evidence = f"namespaces missing: {', '.join(missing)}" if missing else "mount, network, process, user"
+    return Finding(
+        "kernel.namespaces", not missing, evidence, "Use a kernel with namespaces." if missing else ""
+    )
+
+
+def _user_namespaces() -> Finding:
+    path = Path("/proc/sys/user/max_user_namespaces")
+    count = int(path.read_text()) if path.exists() else 0
+    fix = "" if count else "Allow them: sysctl user.max_user_namespaces=10000"
+    return Finding("kernel.user-namespaces", count > 0, f"at most {count} user namespaces", fix)
+
+
+def _control_groups() -> Finding:
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    kinds = {line.split()[2] for line in mounts}
+    version = "v1" if "cgroup" in kinds else "v2" if "cgroup2" in kinds else "none"
+    fix = "" if version != "none" else "Mount them: mount -t cgroup2 none /sys/fs/cgroup"
+    return Finding("kernel.cgroups", version != "none", f"control groups: {version}", fix)
+
+
+def _program(name: str, package: str) -> Callable[[], Finding]:
+    def probe() -> Finding:
+        path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        evidence = f"{name}: {path or 'not found'}"
+        return Finding(f"program.{name}", path is not None, evidence, "" if path else f"Install {package}.")
+
+    return probe
+
+
+def disk(home: Path) -> Finding:
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    evidence = f"{free / 2**30:.1f} GiB free at {place}"
+    fix = (
+        "" if free >= LEAST_FREE else f"Free at least {LEAST_FREE >> 30} GiB there, or choose another --home."
+    )
+    return Finding("disk", free >= LEAST_FREE, evidence, fix)
+
+
+_PROBES: tuple[Callable[[], Finding], ...] = (
+    _system,
+    _namespaces,
+    _user_namespaces,
+    _control_groups,
+    _file_system("overlay", "overlay"),
+    _feature("veth", "veth", "links of pods"),
+    _feature("bridge", "bridge", "networks of pods"),
+    _feature("nf_tables", "nf_tables", "services and isolation"),
+    _feature("loop", "loop", "volumes with a size limit"),
+    _program("ip", "iproute2"),
+    _program("nft", "nftables"),
+)

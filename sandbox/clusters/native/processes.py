@@ -1,0 +1,67 @@
+"""Who a process is, beyond its number: numbers are reused, a number with its start time in a boot is not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process that stays identified: its id, its start time (clock ticks), and the boot it lived in."""
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        started = _start_time(pid)
+        return None if started is None else cls(pid, started, boot_id())
+
+    @classmethod
+    def from_list(cls, value: list[object]) -> Identity:
+        return cls(int(str(value[0])), int(str(value[1])), str(value[2]))
+
+    def as_list(self) -> list[object]:
+        return [self.pid, self.started, self.boot]
+
+    def is_alive(self) -> bool:
+        return self.boot == boot_id() and _start_time(self.pid) == self.started
+
+    def kill(self, patience: float = 5.0) -> bool:
+        """SIGKILL and wait for the end; False when it outlives ``patience`` seconds."""
+        end = time.monotonic() + patience
+        while self.is_alive():
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+
+def _start_time(pid: int) -> int | None:
+    """Field 22 of ``/proc/<pid>/stat``; None for a process that has ended (zombies count as ended)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def command_of(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "?"
+    return " ".join(word.decode(errors="replace") for word in words if word) or "?"

@@ -1,0 +1,121 @@
+"""Which addresses a box uses: one free /16, cut the same way in every box.
+
+The node has a network of its own, so only the host's link to it can collide with anything; the whole block is
+kept clear of the machine's routes all the same, because a pod that may leave the box must reach them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from c2d_box.errors import EnvironmentProblem
+
+DNS_OFFSET = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """How a block (a /16) is cut."""
+
+    block: IPv4Network
+
+    def _part(self, offset: int, prefix: int) -> IPv4Network:
+        return IPv4Network((int(self.block.network_address) + offset, prefix))
+
+    @property
+    def services(self) -> IPv4Network:
+        """4,096 service addresses; the first 256 are never given out automatically."""
+        return self._part(0, 20)
+
+    @property
+    def pods(self) -> IPv4Network:
+        return self._part(0x1000, 20)
+
+    @property
+    def unrouted(self) -> IPv4Network:
+        return self._part(0x2000, 24)
+
+    @property
+    def staging(self) -> IPv4Network:
+        return self._part(0x2100, 24)
+
+    @property
+    def publishing(self) -> IPv4Network:
+        return self._part(0x2200, 24)
+
+    @property
+    def uplink(self) -> IPv4Network:
+        """The link between the machine (first address) and the node (second)."""
+        return self._part(0xFF00, 30)
+
+    @property
+    def host_ip(self) -> IPv4Address:
+        return self.uplink[1]
+
+    @property
+    def node_ip(self) -> IPv4Address:
+        return self.uplink[2]
+
+    @property
+    def dns_ip(self) -> IPv4Address:
+        """Where the node's DNS listens: the pod bridge's own address."""
+        return self.pods[1]
+
+    @property
+    def api_service_ip(self) -> IPv4Address:
+        return self.services[1]
+
+
+def candidates() -> list[IPv4Network]:
+    """Private /16 blocks, rarely used ones first, then carrier-grade NAT space."""
+    rare = [f"10.{second}.0.0/16" for second in [*range(64, 256), *range(64)]]
+    middle = [f"172.{second}.0.0/16" for second in range(31, 15, -1)]
+    shared = [f"100.{second}.0.0/16" for second in range(64, 128)]
+    return [IPv4Network(text) for text in [*rare, *middle, *shared]]
+
+
+def choose(taken: Iterable[IPv4Network], seed: str) -> Ranges:
+    """The first free block, beginning at a place that depends on ``seed`` so that boxes rarely meet."""
+    occupied = list(taken)
+    blocks = candidates()
+    start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") % 192
+    for block in [*blocks[start:192], *blocks[:start], *blocks[192:]]:
+        if not any(block.overlaps(other) for other in occupied):
+            return Ranges(block)
+    raise EnvironmentProblem(
+        "C2D-NO-FREE-RANGE",
+        "Every private address block of this machine is already routed somewhere.",
+        "Look at `ip route`; disconnect a VPN that claims all private addresses, then try again.",
+    )
+
+
+def taken_by_host() -> list[IPv4Network]:
+    """Every IPv4 range this machine has a route to (all tables), the default route left out."""
+    answer = subprocess.run(
+        ["ip", "-json", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=False
+    )
+    return list(_routes(answer.stdout)) if answer.returncode == 0 and answer.stdout.strip() else []
+
+
+def _routes(text: str) -> Iterator[IPv4Network]:
+    for route in json.loads(text):
+        target = str(route.get("dst", "default"))
+        if target != "default":
+            yield IPv4Network(target, strict=False)
+
+
+def overlapping(block: str, own_link: str) -> str:
+    """A range of this machine that overlaps ``block`` and is not the box's own link; empty where there is none."""
+    answer = subprocess.run(
+        ["ip", "-json", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=False
+    )
+    if answer.returncode != 0 or not answer.stdout.strip():
+        return ""
+    foreign = [route for route in json.loads(answer.stdout) if route.get("dev") != own_link]
+    ours = IPv4Network(block)
+    return next((str(other) for other in _routes(json.dumps(foreign)) if other.overlaps(ours)), "")

@@ -1,0 +1,35 @@
+"""What a running box costs: the proportional set size of every process in its process namespace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def measured() -> dict[str, Any]:
+    """Bytes of PSS in total and by process name; pages shared between processes are counted once."""
+    by_process: dict[str, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        size = _pss(folder)
+        if size:
+            name = _name(folder)
+            by_process[name] = by_process.get(name, 0) + size
+    return {"pss_bytes": sum(by_process.values()), "by_process": by_process}
+
+
+def _pss(folder: Path) -> int:
+    try:
+        for line in (folder / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def _name(folder: Path) -> str:
+    try:
+        first = (folder / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except OSError:
+        return "?"
+    return Path(first).name or "?"

@@ -1,0 +1,351 @@
+"""The supervisor proper: boots the components, answers on the socket, stops everything in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import C2DError, Failed
+from sandbox.clusters.native import cgroups, configuration, control, kubeconfigs, network, pki
+from sandbox.clusters.native.api import Api
+from sandbox.clusters.native.components import Component, components
+from sandbox.clusters.native.images import NodeImages
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.record import Record, write_atomically
+from sandbox.clusters.native.resources import measured
+from sandbox.clusters.native.supervision import LAST_LINES, Supervised, tail
+from sandbox.clusters.port import Isolation
+from sandbox.progress import Event
+
+PAUSE = "pause-image"
+RULES = "job-rules"
+NODE_DEADLINE = 90.0
+CONTAINER_PATIENCE = 2.5
+LOG_CAP = 8 << 20
+CLIENTS = ("controller-manager", "scheduler", "kubelet", "kube-proxy", "coredns")
+
+
+def write_files(layout: Layout, record: Record) -> None:
+    """Certificates, configuration, program links: everything the components read, made anew where it must be."""
+    ranges = record.ranges
+    pki.ensure(layout.pki, pki.subjects(record.name, ranges.node_ip, ranges.api_service_ip))
+    texts = configuration.files(layout, record)
+    for stem in CLIENTS:
+        texts[f"{stem}.kubeconfig"] = kubeconfigs.text(str(ranges.node_ip), layout.pki, stem, record.name)
+    for name, text in texts.items():
+        path = layout.configuration / name
+        if not path.exists() or path.read_text() != text:
+            write_atomically(path, text)
+    admin = kubeconfigs.text(str(ranges.node_ip), layout.pki, "admin", record.name)
+    write_atomically(layout.home.kubeconfig, admin, record.owner)
+    _link_programs(layout, record)
+    for folder in (layout.etcd, layout.containerd, layout.kubelet, layout.logs, layout.pod_logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    layout.etcd.chmod(0o700)
+
+
+def _link_programs(layout: Layout, record: Record) -> None:
+    shutil.rmtree(layout.programs, ignore_errors=True)
+    for name, target in record.programs.items():
+        link = layout.programs / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+
+
+class Supervisor:
+    """Lives in the box's namespaces; one per box."""
+
+    def __init__(self, layout: Layout, record: Record, host_network: int) -> None:
+        self.layout = layout
+        self.record = record
+        self.events: list[Event] = []
+        self.news = asyncio.Condition()
+        self.ended = asyncio.Event()
+        self.began = time.monotonic()
+        self.phase = "starting"
+        self.problem: C2DError | None = None
+        self.done = {name: asyncio.Event() for name in (PAUSE, RULES)}
+        self.parts = {
+            part.name: Supervised(part, layout, host_network, self._component_changed)
+            for part in components(layout, record)
+        }
+        self.images = NodeImages(record.programs["ctr"])
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loading = asyncio.Lock()
+
+    def _needs(self, part: Component) -> list[asyncio.Event]:
+        extra = (PAUSE, RULES) if part.name == "kubelet" else ()
+        return [self.parts[name].ready for name in part.needs] + [self.done[name] for name in extra]
+
+    def _component_changed(self, part: Supervised) -> None:
+        if part.state == "ready":
+            self._say(Event(f"cluster.{part.name}", "done", f"{part.name} is ready", seconds=part.took))
+        elif part.state == "starting" and not part.restarts:
+            self._say(Event(f"cluster.{part.name}", "started", f"starting {part.name}"))
+        elif part.state == "backing-off":
+            self._say(Event(f"cluster.{part.name}", "note", f"{part.name} ended: {part.last_error}"))
+        self._write_components()
+
+    def _write_components(self) -> None:
+        value = [asdict(part.status()) for part in self.parts.values()]
+        write_atomically(self.layout.components, json.dumps(value), self.record.owner)
+
+    def _say(self, event: Event) -> None:
+        self.events.append(event)
+        self._start(self._wake())
+
+    async def _wake(self) -> None:
+        async with self.news:
+            self.news.notify_all()
+
+    def _start(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def run(self, serving: Callable[[], None]) -> None:
+        """Until told to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: self._start(self.stop()))
+        self.layout.socket.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._serve, self.layout.socket, limit=control.LONGEST_LINE)
+        self.layout.socket.chmod(0o600)
+        os.chown(self.layout.socket, *self.record.owner)
+        serving()
+        for part in self.parts.values():
+            self._start(part.live(self._needs(part.component)))
+        self._start(self._boot())
+        self._start(self._rotate_logs())
+        await self.ended.wait()
+        server.close()
+        self.layout.socket.unlink(missing_ok=True)
+
+    async def _boot(self) -> None:
+        try:
+            await asyncio.gather(self._prepare_node(), self._await_node())
+            self.phase = "running"
+            total = time.monotonic() - self.began
+            self._say(Event("cluster", "done", "the node is Ready", seconds=total))
+        except C2DError as problem:
+            self.phase, self.problem = "failed", problem
+            self._say(Event("cluster", "failed", problem.message))
+
+    async def _prepare_node(self) -> None:
+        """What must hold before the first pod: the rules, and the image every pod begins with."""
+        await asyncio.to_thread(network.load_rules, self.layout, self.record)
+        self.done[RULES].set()
+        await self._ready("containerd")
+        await asyncio.to_thread(self.images.load, Path(self.record.pause_archive))
+        self.done[PAUSE].set()
+
+    async def _ready(self, name: str) -> None:
+        """Wait for a component; raise when it is beyond hope."""
+        part = self.parts[name]
+        waits = [asyncio.ensure_future(event.wait()) for event in (part.ready, part.hopeless)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not part.ready.is_set():
+            log = tail(self.layout.log(name), LAST_LINES)
+            raise Failed(
+                "C2D-COMPONENT-FAILED",
+                f"{name} will not start: {part.last_error or 'no reason given'}\n{log}".rstrip(),
+                f"Look at `c2d-box logs {name}` and at `c2d-box doctor`, then try again.",
+            )
+
+    async def _await_node(self) -> None:
+        for name in ("etcd", "kube-apiserver"):
+            await self._ready(name)
+        api = Api(str(self.record.ranges.node_ip), self.layout.pki)
+        self._start(self._grant_dns(api))
+        for name in ("kubelet", "kube-proxy", "forwarder"):
+            await self._ready(name)
+        end = time.monotonic() + NODE_DEADLINE
+        while not await asyncio.to_thread(_quietly, lambda: api.node_is_ready(self.record.name)):
+            if time.monotonic() > end:
+                log = tail(self.layout.log("kubelet"), LAST_LINES)
+                raise Failed(
+                    "C2D-NODE-NOT-READY",
+                    f"The node is not Ready after {NODE_DEADLINE:.0f} s.\n{log}",
+                    "Look at `c2d-box logs kubelet`.",
+                )
+            await asyncio.sleep(0.03)
+        await self._ready("coredns")
+        for name in ("kube-controller-manager", "kube-scheduler"):
+            await self._ready(name)
+
+    async def _grant_dns(self, api: Api) -> None:
+        """The name server may read Services and their endpoints, nothing else."""
+        kinds = "/apis/rbac.authorization.k8s.io/v1"
+        name = "c2d-box:coredns"
+        reads = [
+            {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]},
+            {
+                "apiGroups": ["discovery.k8s.io"],
+                "resources": ["endpointslices"],
+                "verbs": ["list", "watch"],
+            },
+        ]
+        group = "rbac.authorization.k8s.io"
+        role = {"kind": "ClusterRole", "metadata": {"name": name}, "rules": reads}
+        binding = {
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": name}],
+        }
+        for path, body in ((f"{kinds}/clusterroles", role), (f"{kinds}/clusterrolebindings", binding)):
+            while not await asyncio.to_thread(_quietly, lambda p=path, b=body: api.create(p, b)):
+                await asyncio.sleep(0.1)
+
+    async def _rotate_logs(self) -> None:
+        """Keep each component's log below its cap; they append, so cutting the file is safe."""
+        while True:
+            await asyncio.sleep(10)
+            for log in self.layout.logs.glob("*.log"):
+                if log.stat().st_size > LOG_CAP:
+                    shutil.copyfile(log, log.with_suffix(".log.1"))
+                    os.truncate(log, 0)
+
+    async def stop(self) -> None:
+        """Controllers first, so that nothing is started again; then containers; then what holds the state."""
+        if self.phase == "stopping":
+            return
+        self.phase = "stopping"
+        self._say(Event("cluster.stop", "started", "stopping pods and components"))
+        for part in self.parts.values():
+            part.stopping = True
+        first = ("kubelet", "kube-scheduler", "kube-controller-manager", "kube-proxy", "coredns", "forwarder")
+        await asyncio.gather(
+            *(self.parts[name].end(signal.SIGTERM, 0.5) for name in first), self._end_containers()
+        )
+        await self.parts["kube-apiserver"].end(signal.SIGTERM, 0.2)
+        await asyncio.gather(
+            self.parts["containerd"].end(signal.SIGTERM, 1.0), self.parts["etcd"].end(signal.SIGTERM, 2.0)
+        )
+        self._write_components()
+        self._say(Event("cluster.stop", "done", "stopped"))
+        await asyncio.sleep(0.05)
+        self.ended.set()
+
+    async def _end_containers(self) -> None:
+        """SIGTERM to each container's first process, then a limited wait."""
+        group = self.layout.control_group
+        for pid in await asyncio.to_thread(_container_inits, group):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + CONTAINER_PATIENCE
+        while time.monotonic() < end:
+            if not await asyncio.to_thread(_container_inits, group):
+                return
+            await asyncio.sleep(0.05)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = json.loads(await reader.readline())
+            result = await self._answer(request, writer)
+            writer.write(control.encode({"result": result}))
+        except C2DError as problem:
+            writer.write(control.encode({"error": control.error_value(problem)}))
+        except (ConnectionError, ValueError):
+            pass
+        finally:
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+                writer.close()
+
+    async def _answer(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> Any:
+        verb = request.get("verb")
+        if verb == "status":
+            return self._status()
+        if verb == "follow-boot":
+            return await self._follow(writer, lambda: self.phase in ("running", "failed"))
+        if verb == "stop":
+            self._start(self.stop())
+            return await self._follow(writer, lambda: False)
+        if verb == "load-image":
+            async with self._loading:
+                return await asyncio.to_thread(self.images.load, Path(request["archive"]))
+        if verb == "images":
+            return [asdict(image) for image in await asyncio.to_thread(self.images.list)]
+        if verb == "publish":
+            return self._publish({int(host): int(node) for host, node in request["ports"].items()})
+        if verb == "allow":
+            return await self._allow(Isolation.from_dict(request["isolation"]))
+        if verb == "resources":
+            return await asyncio.to_thread(measured)
+        raise Failed(
+            "C2D-UNKNOWN-VERB", f"The supervisor does not know '{verb}'.", "Use one version of c2d-box."
+        )
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "phase": self.phase,
+            "problem": control.error_value(self.problem) if self.problem else None,
+            "components": [asdict(part.status()) for part in self.parts.values()],
+            "kubernetes_version": self.record.kubernetes_version,
+            "record": {"ports": self.record.ports},
+        }
+
+    async def _follow(self, writer: asyncio.StreamWriter, enough: Callable[[], bool]) -> None:
+        """Send every event of this life so far, then new ones until ``enough``."""
+        sent = 0
+        while True:
+            for event in self.events[sent:]:
+                writer.write(control.event_line(event))
+            sent = len(self.events)
+            await writer.drain()
+            if enough():
+                break
+            async with self.news:
+                if sent == len(self.events):
+                    await self.news.wait()
+        if self.problem is not None:
+            raise self.problem
+
+    def _remember(self, record: Record) -> None:
+        self.record = record
+        record.save(self.layout.record)
+
+    def _publish(self, ports: dict[int, int]) -> None:
+        self._remember(self.record.changed(ports=ports))
+        write_atomically(self.layout.configuration / "forwards.json", configuration.forwards(self.record))
+        self.parts["forwarder"].signal(signal.SIGHUP)
+
+    async def _allow(self, isolation: Isolation) -> None:
+        changed = self.record.changed(isolation=isolation)
+        await asyncio.to_thread(network.load_rules, self.layout, changed)
+        self._remember(changed)
+
+
+def _quietly(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:
+        return False
+
+
+def _container_inits(group: str) -> list[int]:
+    """First processes of containers: number 1 in a process namespace below the box's."""
+    found = []
+    for pid in cgroups.processes(group, "kubepods"):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid"))
+        if len(numbers) > 1 and numbers[-1] == "1":
+            found.append(pid)
+    return found

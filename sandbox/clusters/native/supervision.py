@@ -1,0 +1,166 @@
+"""One component's life: wait for its needs, start, become ready, and again after a crash, with back-off."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.clusters.native import syscalls
+from sandbox.clusters.native.api import holds
+from sandbox.clusters.native.backoff import Backoff
+from sandbox.clusters.native.components import Component
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.port import ComponentState, ComponentStatus
+
+POLL = 0.04
+LAST_LINES = 12
+ATTEMPTS = 3
+"""Short lives before the first readiness after which the boot is given up."""
+
+Listener = Callable[["Supervised"], None]
+
+
+@dataclass(slots=True)
+class Supervised:
+    component: Component
+    layout: Layout
+    host_network: int
+    """File descriptor of the machine's network namespace."""
+    changed: Listener
+    state: ComponentState = "waiting"
+    since: float = field(default_factory=time.time)
+    restarts: int = 0
+    last_error: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    hopeless: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
+    took: float = 0.0
+    """Seconds from the last start to readiness."""
+
+    @property
+    def name(self) -> str:
+        return self.component.name
+
+    def status(self) -> ComponentStatus:
+        pid = self.process.pid if self.process is not None and self.process.poll() is None else None
+        return ComponentStatus(self.name, self.state, pid, self.restarts, self.last_error, self.since)
+
+    def _enter(self, state: ComponentState) -> None:
+        self.state, self.since = state, time.time()
+        self.changed(self)
+
+    async def live(self, needs: list[asyncio.Event]) -> None:
+        """Until stopped: start, watch, start again."""
+        for need in needs:
+            await need.wait()
+        backoff = Backoff()
+        while not self.stopping:
+            began = time.monotonic()
+            await self._one_life()
+            if self.stopping:
+                break
+            self.last_error = self._why()
+            pause = backoff.after(time.monotonic() - began)
+            if not self.ready.is_set() and backoff.failures >= ATTEMPTS:
+                self.hopeless.set()
+            self._enter("backing-off")
+            await asyncio.sleep(pause)
+            self.restarts += 1
+        self._enter("stopped")
+
+    async def _one_life(self) -> None:
+        began = time.monotonic()
+        self._enter("starting")
+        try:
+            self.process = self._start()
+        except OSError as cause:
+            self.process, self.last_error = None, f"{self.component.program}: {cause.strerror}"
+            return
+        ended = asyncio.ensure_future(_end_of(self.process))
+        while not ended.done():
+            if await asyncio.to_thread(holds, self.component.check, self.layout.pki):
+                self.took = time.monotonic() - began
+                self._enter("ready")
+                self.ready.set()
+                break
+            if time.monotonic() - began > self.component.patience:
+                self.last_error = f"not ready after {self.component.patience:.0f} s"
+                self.hopeless.set()
+            await asyncio.sleep(POLL)
+        await ended
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        component = self.component
+        path = f"{self.layout.programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        with self.layout.log(component.name).open("ab") as log:
+            return subprocess.Popen(
+                [component.name, *component.arguments],
+                executable=component.program,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"PATH": path, "HOME": "/root", **component.environment},
+                start_new_session=True,
+                preexec_fn=self._join_host_network if component.in_host_network else None,
+            )
+
+    def _join_host_network(self) -> None:
+        syscalls.set_namespace(self.host_network, syscalls.CLONE_NEWNET)
+
+    def _why(self) -> str:
+        if self.process is None:
+            return self.last_error
+        code = self.process.returncode
+        how = f"signal {-code}" if code < 0 else f"exit status {code}"
+        return f"{how}\n{tail(self.layout.log(self.name), LAST_LINES)}".strip()
+
+    def signal(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, number)
+
+    async def end(self, number: int, patience: float) -> None:
+        """Ask it to end with signal ``number``, and after ``patience`` seconds no longer ask."""
+        self.stopping = True
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        self.signal(number)
+        try:
+            await asyncio.wait_for(_end_of(process), patience)
+        except TimeoutError:
+            process.kill()
+            await _end_of(process)
+
+
+async def _end_of(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end without a thread: the process's descriptor becomes readable."""
+    if process.poll() is not None:
+        return process.returncode
+    loop = asyncio.get_running_loop()
+    fd = os.pidfd_open(process.pid)
+    ended = asyncio.Event()
+    loop.add_reader(fd, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+    return process.wait()
+
+
+def tail(path: Path, lines: int) -> str:
+    """The last ``lines`` lines of a log, at most 64 KiB of it."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - 65536))
+            return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""

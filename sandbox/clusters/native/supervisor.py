@@ -1,0 +1,236 @@
+"""``python -m sandbox.clusters.native.supervisor --home H``: the one part of the box that needs root.
+
+Becomes the anchor (see the package's text): takes the lock, sweeps leftovers, makes the namespaces, starts process 1
+in them, connects the machine's end of the link, and when the inside has ended, removes what is left outside.
+Speaks to whoever started it in one JSON line on standard output: ``{"ok": true}`` or ``{"error": …}``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from c2d_box.errors import C2DError, Failed, StateProblem
+from sandbox.clusters.native import cgroups, control, inside, network, syscalls
+from sandbox.clusters.native.egress import open_egress
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.processes import Identity
+from sandbox.clusters.native.record import Record, write_atomically
+from sandbox.clusters.native.service import Supervisor, write_files
+from sandbox.clusters.native.sweep import sweep
+from sandbox.home import Home
+
+GO = b"g"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="c2d-box supervisor")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--sweep", action="store_true", help="only remove what a crash left behind")
+    parser.add_argument("--delete", action="store_true", help="with --sweep: remove the state as well")
+    options = parser.parse_args()
+    try:
+        record, layout = _load(options.home)
+        lock = _take_lock(layout)
+        stubborn = sweep(layout)
+        if options.delete and not stubborn:
+            shutil.rmtree(layout.root)
+        if stubborn:
+            raise Failed(
+                "C2D-LEFTOVERS", f"Could not remove: {', '.join(stubborn)}.", "Try again; at worst, reboot."
+            )
+        if options.sweep:
+            _report({"ok": True})
+            return
+        _daemonise(layout, record, lock)
+    except C2DError as problem:
+        _report({"error": control.error_value(problem)})
+        sys.exit(problem.exit_status)
+
+
+def _load(home: Path) -> tuple[Record, Layout]:
+    folder = Home(home)
+    record = Record.load(folder.cluster / "cluster.json")
+    if record is None:
+        raise StateProblem(
+            "C2D-NO-CLUSTER", f"There is no cluster in {home}.", "Create it with `c2d-box up`."
+        )
+    return record, Layout(folder, record.name)
+
+
+def _take_lock(layout: Layout) -> int:
+    """Held by the anchor for its whole life, and by nobody after it: children do not inherit it."""
+    fd = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as cause:
+        raise StateProblem(
+            "C2D-SUPERVISOR-RUNNING",
+            "This box already has a supervisor.",
+            "Wait a moment, then look at `c2d-box status`.",
+        ) from cause
+    return fd
+
+
+def _report(value: dict[str, object]) -> None:
+    print(json.dumps(value), flush=True)
+
+
+def _daemonise(layout: Layout, record: Record, lock: int) -> None:
+    """Fork; the parent hands on what the anchor says first and leaves."""
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        os.close(lock)
+        with os.fdopen(reader) as stream:
+            line = stream.readline()
+        value = json.loads(line) if line else _silent_death(layout)
+        _report(value)
+        sys.exit(0 if "ok" in value else int(value["error"]["exit_status"]))
+    os.close(reader)
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o022)
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    log = os.open(layout.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    for number, source in ((0, nothing), (1, log), (2, log)):
+        os.dup2(source, number)
+    _be_anchor(layout, record, writer)
+
+
+def _silent_death(layout: Layout) -> dict[str, dict[str, object]]:
+    problem = Failed(
+        "C2D-SUPERVISOR-DIED",
+        "The supervisor ended before it could say why.",
+        f"Look at {layout.log('supervisor')}.",
+    )
+    return {"error": control.error_value(problem)}
+
+
+def _be_anchor(layout: Layout, record: Record, launcher: int) -> NoReturn:
+    """Runs to the end of the box's life."""
+    status = 1
+    before: dict[Path, str] = {}
+    try:
+        cgroups.create(layout.control_group)
+        before = cgroups.enter(layout.control_group)
+        init = _start_inside(layout, record, launcher)
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(init, signal.SIGTERM))
+        _, status = os.waitpid(init, 0)
+    except C2DError as problem:
+        os.write(launcher, control.encode({"error": control.error_value(problem)}))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        cgroups.leave(before)
+        sweep(layout, os.getpid())
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _start_inside(layout: Layout, record: Record, launcher: int) -> int:
+    """Process 1 of the box in namespaces of its own, connected to the machine; answers its process id."""
+    home_numbers = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    host_network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    told, tell = os.pipe()
+    heard, hear = os.pipe()
+    syscalls.unshare(syscalls.CLONE_NEWPID)
+    init = os.fork()
+    if init == 0:
+        _be_init(layout, record, launcher, host_network, told, hear)
+    syscalls.set_namespace(home_numbers, syscalls.CLONE_NEWPID)
+    os.close(home_numbers)
+    os.close(told)
+    os.close(hear)
+    identities = {"anchor": Identity.of(os.getpid()), "init": Identity.of(init)}
+    value = {role: identity.as_list() for role, identity in identities.items() if identity}
+    write_atomically(layout.state, json.dumps(value), record.owner)
+    try:
+        if os.read(heard, 1) == GO:
+            network.connect_machine(layout, record.ranges, init)
+            if record.options.egress:
+                open_egress(layout, record.ranges)
+            os.write(tell, GO)
+    except BaseException:
+        os.kill(init, signal.SIGKILL)
+        os.waitpid(init, 0)
+        raise
+    finally:
+        os.close(tell)
+        os.close(heard)
+        os.close(launcher)
+    return init
+
+
+def _be_init(
+    layout: Layout, record: Record, launcher: int, host_network: int, told: int, hear: int
+) -> NoReturn:
+    """Process 1: dies with the anchor, takes everything with it, buries the orphans in between."""
+    syscalls.die_with_parent(signal.SIGKILL)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
+        os.write(hear, GO)
+        inside.prepare(layout, record)
+        network.prepare_parameters()
+        write_files(layout, record)
+        if os.read(told, 1) != GO:
+            os._exit(1)
+        network.build_node(record.ranges)
+        if record.options.egress:
+            network.allow_egress(record.ranges)
+        supervisor = os.fork()
+    except C2DError as problem:
+        os.write(launcher, control.encode({"error": control.error_value(problem)}))
+        os._exit(1)
+    except BaseException as problem:
+        traceback.print_exc()
+        failed = _unexpected(problem, layout)
+        os.write(launcher, control.encode({"error": control.error_value(failed)}))
+        os._exit(1)
+    if supervisor == 0:
+        _be_supervisor(layout, record, launcher, host_network)
+    os.close(launcher)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(supervisor, signal.SIGTERM))
+    while True:
+        pid, status = os.wait()
+        if pid == supervisor:
+            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _unexpected(problem: BaseException, layout: Layout) -> C2DError:
+    if isinstance(problem, OSError) and problem.errno == 28:
+        return Failed("C2D-DISK-FULL", f"No space left: {problem}.", "Free some space, then try again.")
+    return Failed("C2D-SUPERVISOR-DIED", f"{problem}", f"Look at {layout.log('supervisor')}.")
+
+
+def _be_supervisor(layout: Layout, record: Record, launcher: int, host_network: int) -> NoReturn:
+    def serving() -> None:
+        os.write(launcher, control.encode({"ok": True}))
+        os.close(launcher)
+
+    print(f"{time.strftime('%FT%TZ', time.gmtime())} starting", flush=True)
+    try:
+        asyncio.run(_supervise(layout, record, host_network, serving))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+async def _supervise(layout: Layout, record: Record, host_network: int, serving: object) -> None:
+    assert callable(serving)
+    await Supervisor(layout, record, host_network).run(serving)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The few Linux calls that Python 3.11 lacks: namespaces, mounts, and dying with one's parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_REC = 16384
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
+
+MNT_DETACH = 2
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def set_namespace(fd: int, kind: int) -> None:
+    """Move the calling thread into the namespace ``fd`` refers to."""
+    _checked(_libc.setns(fd, kind), "setns")
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Have the kernel send ``signal_number`` to this process when its parent ends."""
+    _checked(_libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
+
+
+def mount(source: str | Path, target: str | Path, kind: str = "", flags: int = 0, data: str = "") -> None:
+    _checked(
+        _libc.mount(
+            os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, data.encode() or None
+        ),
+        f"mount {source} on {target}",
+    )
+
+
+def unmount(target: str | Path, flags: int = MNT_DETACH) -> None:
+    _checked(_libc.umount2(os.fsencode(target), flags), f"unmount {target}")
+
+
+def bind(source: str | Path, target: str | Path, recursive: bool = True) -> None:
+    mount(source, target, flags=MS_BIND | (MS_REC if recursive else 0))

@@ -1,0 +1,157 @@
+"""What the box asks of a Kubernetes cluster, whoever provides it.
+
+The contract every driver keeps (native today; kind, k3d and an existing kubeconfig have their place beside it):
+
+``create``   Before: nothing, a stopped cluster, half a cluster left by a crash, or a running one. After: the node
+             is Ready, ``kubeconfig`` exists (0600) and works, runtime classes' handlers are in force *before* the
+             first pod could start, ``publish`` and ``allow`` of earlier runs hold again. Idempotent. Raises a coded
+             error and leaves nothing that the next ``create``, ``stop`` or ``delete`` could not deal with.
+``stop``     After: no process, mount, link, rule, cgroup or route of the cluster is left; its state is. Idempotent.
+``delete``   ``stop``, and then the state is gone too. Idempotent.
+``status``   Never blocks for longer than a moment, never raises for a stopped cluster, needs no root.
+``load_image``  Before: running. After: the archive's image can be run as ``name:tag`` and as ``name@digest`` with
+             pull policy ``Never``. Answers the manifest digest; cheap when the image is already there.
+``publish``  After: ``127.0.0.1:host_port`` reaches the NodePort. Replaces the ports published before.
+``allow``    After: pods of the staging and publishing classes reach exactly the endpoints listed and nothing else.
+             Replaces the list of before. Pods of the algorithm class never reach anything.
+
+Verbs that take long are generators of progress events (``sandbox.progress``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from sandbox.progress import Progress
+
+ComponentState = Literal["waiting", "starting", "ready", "backing-off", "stopped", "failed"]
+ClusterState = Literal["absent", "stopped", "starting", "running", "degraded", "stopping", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One TCP address a job pod may open: a Service's cluster IP and port."""
+
+    ip: str
+    port: int
+
+    @classmethod
+    def of(cls, value: Endpoint | tuple[str, int] | list[Any]) -> Endpoint:
+        return value if isinstance(value, Endpoint) else cls(str(value[0]), int(value[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What pods of the two routed job classes may reach. Empty: nothing at all."""
+
+    staging: tuple[Endpoint, ...] = ()
+    publishing: tuple[Endpoint, ...] = ()
+
+    @classmethod
+    def listing(
+        cls, staging: list[tuple[str, int]] | None = None, publishing: list[tuple[str, int]] | None = None
+    ) -> Isolation:
+        return cls(
+            tuple(Endpoint.of(item) for item in staging or ()),
+            tuple(Endpoint.of(item) for item in publishing or ()),
+        )
+
+    def as_dict(self) -> dict[str, list[list[Any]]]:
+        return {
+            "staging": [[item.ip, item.port] for item in self.staging],
+            "publishing": [[item.ip, item.port] for item in self.publishing],
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Isolation:
+        return cls(
+            tuple(Endpoint.of(item) for item in value.get("staging", ())),
+            tuple(Endpoint.of(item) for item in value.get("publishing", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    name: str
+    state: ComponentState
+    pid: int | None = None
+    restarts: int = 0
+    last_error: str = ""
+    since: float = 0.0
+    """Unix seconds at which the state was entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    state: ClusterState
+    components: tuple[ComponentStatus, ...] = ()
+    detail: str = ""
+    pid: int | None = None
+    """Process that holds the cluster; ending it ends the cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterImage:
+    """An image as the node knows it."""
+
+    reference: str
+    digest: str
+    size: int = 0
+    """Bytes of the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the running cluster costs, pods included."""
+
+    pss_bytes: int
+    by_process: Mapping[str, int] = field(default_factory=dict)
+
+
+class Cluster(Protocol):
+    """See the module's text for what each verb promises."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kubeconfig(self) -> Path: ...
+
+    @property
+    def node_ip(self) -> str:
+        """Address of the node, reachable from this machine only. Known after the first ``create``."""
+        ...
+
+    @property
+    def service_cidr(self) -> str: ...
+
+    @property
+    def dns_ip(self) -> str: ...
+
+    @property
+    def runtime_classes(self) -> dict[str, str]:
+        """Handler names by role: ``algorithm``, ``configuration``, ``publishing``."""
+        ...
+
+    def create(self) -> Progress[None]: ...
+
+    def stop(self) -> Progress[None]: ...
+
+    def delete(self) -> Progress[None]: ...
+
+    def status(self) -> ClusterStatus: ...
+
+    def load_image(self, archive: Path) -> Progress[str]: ...
+
+    def images(self) -> list[ClusterImage]: ...
+
+    def publish(self, ports: Mapping[int, int]) -> None: ...
+
+    def allow(self, isolation: Isolation) -> None: ...
+
+    def logs(self, component: str, lines: int = 200) -> str: ...
+
+    def resources(self) -> Resources: ...
