@@ -1,0 +1,88 @@
+"""The cache as one ASGI application: routes, and the indexer as a task beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from c2d_box.chain import Chain, addresses
+from c2d_box.errors import C2DError, StateProblem
+from c2d_box.metadata.documents import CacheKey, Decryptor
+from c2d_box.metadata.heads import Heads
+from c2d_box.metadata.indexer import Indexer
+from c2d_box.metadata.routes import Cache, routes
+from c2d_box.metadata.settings import Settings
+from c2d_box.metadata.store import Store
+from c2d_box.storage import AddressRules, Fetcher
+
+log = logging.getLogger("c2d.cache")
+
+
+def application(settings: Settings) -> Starlette:
+    cache = Cache(settings, Store(settings.database), _key(settings.secrets_dir))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(_index(cache))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            cache.store.close()
+
+    cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    app = Starlette(routes=routes(), middleware=[cors], lifespan=lifespan)
+    app.state.cache = cache
+    return app
+
+
+async def _index(cache: Cache) -> None:
+    """Waits until the contracts are deployed and the node answers, then follows the chain."""
+    settings = cache.settings
+    key = cache.key
+    if key is None:
+        log.error("without the secret cache-key no document can be decrypted")
+        return
+    chain = await _chain(settings)
+    rules = AddressRules(settings.endpoint_aliases.values())
+    fetcher = Fetcher(rules, aliases=settings.endpoint_aliases)
+    decryptor = Decryptor(fetcher, key, settings.chain.id, settings.decrypt_seconds, settings.max_document)
+    async with httpx.AsyncClient() as client:
+        heads = Heads(client, chain, settings.chain.rpc_url, settings.poll_seconds)
+        cache.indexer = Indexer(chain, cache.store, decryptor, heads, settings)
+        await cache.indexer.run()
+
+
+async def _chain(settings: Settings) -> Chain:
+    told = ""
+    while True:
+        try:
+            found = await asyncio.to_thread(addresses.load, settings.chain.address_file, settings.chain.id)
+            return Chain(settings.chain.rpc_url, found)
+        except C2DError as error:
+            if error.code != told:
+                log.info("waiting for the chain", extra={"code": error.code})
+                told = error.code
+            await asyncio.sleep(0.3)
+
+
+def _key(directory: Path) -> CacheKey | None:
+    path = directory / "cache-key"
+    try:
+        return CacheKey.of(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise StateProblem(
+            "C2D-CACHE-KEY", "the cache's key file cannot be used", "write 32 bytes of hex into cache-key"
+        ) from None

@@ -1,0 +1,46 @@
+"""Learning of new blocks: by a long poll where the node offers one (the box's chain does), else by asking
+in turns."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from c2d_box.chain import Chain
+
+_WAIT = 10
+
+
+class Heads:
+    def __init__(self, client: httpx.AsyncClient, chain: Chain, rpc_url: str, poll_seconds: float) -> None:
+        self._client = client
+        self._chain = chain
+        self._url = rpc_url.rstrip("/") + "/c2d/head"
+        self._poll = poll_seconds
+        self._long = True
+
+    async def after(self, number: int) -> int:
+        """The head's number once it is no longer ``number``, or after a while anyway."""
+        if self._long:
+            try:
+                return await self._long_poll(number)
+            except httpx.HTTPError:
+                await asyncio.sleep(self._poll)
+                return await asyncio.to_thread(self._chain.latest_block)
+            except ValueError:
+                self._long = False
+        await asyncio.sleep(self._poll)
+        return await asyncio.to_thread(self._chain.latest_block)
+
+    async def _long_poll(self, number: int) -> int:
+        answer = await self._client.get(
+            self._url, params={"after": number, "timeout": _WAIT}, timeout=_WAIT + 10
+        )
+        if answer.status_code in (502, 503, 504):
+            raise httpx.TransportError("the node is not ready")
+        body = answer.json() if answer.status_code == 200 else None
+        if not isinstance(body, dict) or "number" not in body:
+            raise ValueError("this node has no long poll")
+        value = body["number"]
+        return int(value, 16) if isinstance(value, str) else int(value)

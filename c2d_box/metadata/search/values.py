@@ -1,0 +1,87 @@
+"""Values of a record at a dotted field, and how query words compare with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import translate
+from functools import lru_cache
+from typing import Any
+
+Record = dict[str, Any]
+_WORD = re.compile(r"\w+", re.UNICODE)
+
+
+def values(record: Any, field: str) -> Iterator[Any]:
+    """Every leaf at ``field``; lists are looked into, ``.keyword`` means the same field."""
+    yield from _walk(record, field.removesuffix(".keyword").split("."))
+
+
+def every(record: Any) -> Iterator[Any]:
+    """Every leaf of the record: a query word without a field is looked for everywhere."""
+    if isinstance(record, dict):
+        for entry in record.values():
+            yield from every(entry)
+    elif isinstance(record, list):
+        for entry in record:
+            yield from every(entry)
+    elif record is not None:
+        yield record
+
+
+def _walk(node: Any, parts: list[str]) -> Iterator[Any]:
+    if isinstance(node, list):
+        for entry in node:
+            yield from _walk(entry, parts)
+    elif not parts:
+        if node is not None:
+            yield node
+    elif isinstance(node, dict):
+        if parts[0] in node:
+            yield from _walk(node[parts[0]], parts[1:])
+        rest = ".".join(parts)
+        if len(parts) > 1 and rest in node:
+            yield from _walk(node[rest], [])
+
+
+def equal(value: Any, wanted: Any) -> bool:
+    """As a keyword: text in any case, numbers and booleans by value, also where one side is text."""
+    return text(value) == text(wanted)
+
+
+def text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower()
+
+
+def words(value: Any) -> list[str]:
+    return _WORD.findall(text(value))
+
+
+def contains_phrase(value: Any, phrase: str) -> bool:
+    """The phrase's words stand in the value next to one another, in this order."""
+    wanted, there = words(phrase), words(value)
+    return bool(wanted) and any(
+        there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1)
+    )
+
+
+def matches_pattern(value: Any, pattern: str) -> bool:
+    """``*`` and ``?``, against the whole value or one of its words."""
+    compiled = _pattern(pattern.lower())
+    return compiled.match(text(value)) is not None or any(compiled.match(word) for word in words(value))
+
+
+@lru_cache(maxsize=256)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.replace("[", "[[]")))
+
+
+def number(value: Any) -> float | None:
+    try:
+        return float(value) if not isinstance(value, bool) else None
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,68 @@
+"""The compute environments, asked of operator-service at most every other second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from c2d_box.provider.errors import Refusal
+from c2d_box.provider.operator import Operator, OperatorUnavailable
+
+FRESH_SECONDS = 2.0
+_NUMBERS = ("cpuNumber", "gpuNumber", "ramGB", "diskGB", "priceMin")
+_INTEGERS = ("currentJobs", "maxJobs", "storageExpiry", "maxJobDuration")
+
+
+class Environments:
+    def __init__(self, operator: Operator, chain_id: int) -> None:
+        self._operator = operator
+        self._chain_id = chain_id
+        self._lock = asyncio.Lock()
+        self._read_at = -FRESH_SECONDS
+        self._known: list[dict[str, Any]] = []
+
+    async def all(self) -> list[dict[str, Any]]:
+        """Raises Refusal (503) when nobody can say; concurrent askers share one question."""
+        async with self._lock:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS:
+                try:
+                    found = await self._operator.environments(self._chain_id)
+                except OperatorUnavailable:
+                    raise Refusal(
+                        f"Compute envs could not be retrieved for chainId {self._chain_id}, "
+                        "check configuration.",
+                        status=503,
+                    ) from None
+                self._known = [_with_numbers(entry) for entry in found if self._offered(entry)]
+                self._read_at = time.monotonic()
+            return self._known
+
+    async def find(self, name: object) -> dict[str, Any] | None:
+        return next((entry for entry in await self.all() if entry["id"] == name), None)
+
+    async def consumers(self) -> set[str]:
+        """The addresses in whose name environments order and fetch; none if the backend is down."""
+        try:
+            return {str(entry.get("consumerAddress", "")) for entry in await self.all()} - {""}
+        except Refusal:
+            return set()
+
+    def _offered(self, entry: dict[str, Any]) -> bool:
+        allowed = entry.get("allowedChainId")
+        return not allowed or self._chain_id in allowed or str(self._chain_id) in allowed
+
+
+def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:
+    """Original engines announce numbers as text; clients compare ``priceMin === 0``."""
+    return {key: _number(key, value) for key, value in entry.items()}
+
+
+def _number(key: str, value: Any) -> Any:
+    if key not in _NUMBERS + _INTEGERS or not isinstance(value, str | int | float):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return int(number) if key in _INTEGERS or number.is_integer() else number

@@ -1,0 +1,159 @@
+"""The client of operator-service. Every call carries two signatures of this Provider: the reference's
+(over owner, job and nonce) and ours, which covers method, target and body, so that a captured call cannot
+become another one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import httpx
+
+from c2d_box.provider.secrets import ProviderKey
+
+_PREFIX = "/api/v1/operator"
+
+
+class OperatorUnavailable(Exception):
+    """operator-service does not answer."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of operator-service, to be handed through."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    job: str
+    status: int
+    finished: bool
+
+
+class Operator:
+    def __init__(self, client: httpx.AsyncClient, base_url: str, key: ProviderKey) -> None:
+        self._client = client
+        self._base = base_url.rstrip("/") + _PREFIX
+        self._key = key
+        self._last_nonce = 0
+        self._lock = threading.Lock()
+
+    async def start(self, payload: Mapping[str, Any]) -> Answer:
+        """``payload`` without signature and nonce."""
+        nonce = self._nonce()
+        body = {
+            **payload,
+            "providerSignature": self._key.sign(f"{payload['owner']}{nonce}"),
+            "nonce": nonce,
+            "providerAddress": self._key.address,
+        }
+        return await self._json("POST", "/compute", body=body)
+
+    async def status(self, owner: str, job: str | None, chain_id: int) -> Answer:
+        return await self._json("GET", "/compute", self._query(owner, job, chainId=str(chain_id)))
+
+    async def stop(self, owner: str, job: str | None, chain_id: int) -> Answer:
+        return await self._json("PUT", "/compute", self._query(owner, job, chainId=str(chain_id)))
+
+    async def delete(self, owner: str, job: str | None, chain_id: int) -> Answer:
+        return await self._json("DELETE", "/compute", self._query(owner, job, chainId=str(chain_id)))
+
+    async def environments(self, chain_id: int) -> list[dict[str, Any]]:
+        answer = await self._json("GET", "/environments", {"chainId": str(chain_id)})
+        if answer.status != 200 or not isinstance(answer.body, list):
+            raise OperatorUnavailable
+        return [entry for entry in answer.body if isinstance(entry, dict) and entry.get("id")]
+
+    async def result(self, owner: str, job: str, index: str, byte_range: str | None) -> httpx.Response:
+        """An open streamed answer; the caller closes it."""
+        headers = {"Range": byte_range} if byte_range else {}
+        request = self._request("GET", "/getResult", self._query(owner, job, index=index), headers=headers)
+        try:
+            return await self._client.send(request, stream=True)
+        except httpx.HTTPError:
+            raise OperatorUnavailable from None
+
+    async def events(self) -> AsyncIterator[JobEvent]:
+        """Status changes as they happen, until the connection ends (OperatorUnavailable)."""
+        request = self._request("GET", "/events", {}, timeout=httpx.Timeout(10.0, read=60.0))
+        try:
+            answer = await self._client.send(request, stream=True)
+            try:
+                if answer.status_code != 200:
+                    raise OperatorUnavailable
+                async for line in answer.aiter_lines():
+                    if line.startswith("data:") and (event := _event(line[5:])) is not None:
+                        yield event
+            finally:
+                await answer.aclose()
+        except httpx.HTTPError:
+            raise OperatorUnavailable from None
+        raise OperatorUnavailable
+
+    def _query(self, owner: str, job: str | None, **more: str) -> dict[str, str]:
+        nonce = self._nonce()
+        query = {"providerAddress": self._key.address, "owner": owner}
+        if job:
+            query["jobId"] = job
+        query["providerSignature"] = self._key.sign(f"{owner}{job or ''}{nonce}")
+        return {**query, "nonce": str(nonce), **more}
+
+    async def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Answer:
+        try:
+            answer = await self._client.send(self._request(method, path, query or {}, body))
+        except httpx.HTTPError:
+            raise OperatorUnavailable from None
+        try:
+            return Answer(answer.status_code, answer.json())
+        except ValueError:
+            return Answer(answer.status_code, {"error": "operator-service gave no readable answer"})
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: httpx.Timeout | None = None,
+    ) -> httpx.Request:
+        content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        request = self._client.build_request(
+            method,
+            self._base + path,
+            params=query or None,
+            content=content or None,
+            headers={**({"Content-Type": "application/json"} if content else {}), **(headers or {})},
+            timeout=timeout or httpx.Timeout(30.0),
+        )
+        nonce = str(self._nonce())
+        target = request.url.raw_path.decode("ascii")
+        text = f"{method}\n{target}\n{sha256(content).hexdigest()}\n{nonce}"
+        request.headers["X-C2D-Signature"] = self._key.sign(text)
+        request.headers["X-C2D-Nonce"] = nonce
+        return request
+
+    def _nonce(self) -> int:
+        """Nanoseconds, strictly rising in this process."""
+        with self._lock:
+            self._last_nonce = max(time.time_ns(), self._last_nonce + 1)
+            return self._last_nonce
+
+
+def _event(text: str) -> JobEvent | None:
+    try:
+        value = json.loads(text)
+        return JobEvent(str(value["jobId"]), int(value["status"]), value.get("dateFinished") is not None)
+    except (ValueError, KeyError, TypeError):
+        return None
