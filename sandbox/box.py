@@ -122,7 +122,7 @@ class Box:
         """The box's Kubernetes API; raises ``C2D-BOX-DOWN`` where there is none."""
         from sandbox.verbs.kubeapi import KubeApi
 
-        return KubeApi(self.home.kubeconfig)
+        return KubeApi.of(self.home.kubeconfig)
 
     def command(self, arguments: str) -> str:
         """A command line for this very box, as the user would have to type it."""

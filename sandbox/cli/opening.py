@@ -24,3 +24,8 @@ def agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         return False
     return click.confirm(question, default=False, err=True)
+
+
+def acting(default: str) -> str:
+    """Who acts: ``--as``, else ``default``."""
+    return current().act_as or default

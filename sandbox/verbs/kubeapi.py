@@ -25,15 +25,19 @@ FIELD_MANAGER = "c2d-box"
 
 
 class KubeApi:
-    """One cluster, seen through one kubeconfig."""
+    """One cluster, seen through one HTTP client."""
 
-    def __init__(self, kubeconfig: Path, timeout: float = 10.0) -> None:
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    @classmethod
+    def of(cls, kubeconfig: Path, timeout: float = 10.0) -> KubeApi:
+        """The cluster that ``kubeconfig`` names."""
         if not kubeconfig.exists():
             raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", "c2d-box up")
         context = _Context(kubeconfig)
-        self._client = httpx.Client(
-            base_url=context.server, verify=context.tls, timeout=timeout, trust_env=False
-        )
+        client = httpx.Client(base_url=context.server, verify=context.tls, timeout=timeout, trust_env=False)
+        return cls(client)
 
     def close(self) -> None:
         self._client.close()

@@ -1,0 +1,161 @@
+"""publish, assets, permit, revoke, download."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sandbox.cli.declare import command, group
+from sandbox.cli.narration import perform
+from sandbox.cli.opening import acting, the_box
+from sandbox.cli.output import document, pairs, say, table
+
+KINDS = click.Choice(["compute", "access"])
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def offer_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a publisher says about an asset."""
+    for option in reversed(
+        (
+            click.option("--name", "title", help="Name of the asset (default: the file's)."),
+            click.option("--description", default="", help="What it is."),
+            click.option("--author", default="", help="Who made it (default: the account's role)."),
+            click.option("--price", default=0.0, show_default=True, help="OCEAN per order; 0 is free."),
+            click.option("--timeout", default=0, help="Seconds an order may be used; 0 for ever."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@group("c2d-box publish dataset patients.csv --price 2", name="publish")
+def publish() -> None:
+    """Publish a dataset or an algorithm: NFT, datatoken, price and encrypted DDO on the chain."""
+
+
+@command(
+    "c2d-box publish dataset patients.csv --name 'Patients' --price 2\n"
+    "c2d-box publish dataset https://example.org/open.csv --type access",
+    name="dataset",
+)
+@click.argument("source")
+@click.option("--type", "kind", type=KINDS, default="compute", show_default=True, help="What may be bought.")
+@offer_options
+def dataset(
+    source: str, kind: str, title: str | None, description: str, author: str, price: float, timeout: int
+) -> None:
+    """Publish a file (it goes into the box's private S3) or a URL as a dataset.
+
+    Nobody may compute on it until you say who: c2d-box permit. --json: {did, name, type, nft, datatoken,
+    price, …}.
+    """
+    from sandbox.verbs.assets import Offer, publish_dataset
+
+    offer = Offer(title or Path(source).name, description, author, price, (kind,), timeout)
+    _show(perform(publish_dataset(the_box(), acting("publisher"), source, offer)))
+
+
+@command(
+    "c2d-box publish algorithm train.py --image c2d.local/algo-python\n"
+    "c2d-box publish algorithm run.js --image c2d.local/algo-node --entrypoint 'node $ALGO'",
+    name="algorithm",
+)
+@click.argument("source")
+@click.option("--image", default="c2d.local/algo-python", show_default=True, help="See: c2d-box images list.")
+@click.option("--entrypoint", default="python3 $ALGO", show_default=True, help="Command line in the image.")
+@click.option("--type", "kind", type=KINDS, default="access", show_default=True, help="What may be bought.")
+@offer_options
+def algorithm(
+    source: str,
+    image: str,
+    entrypoint: str,
+    kind: str,
+    title: str | None,
+    description: str,
+    author: str,
+    price: float,
+    timeout: int,
+) -> None:
+    """Publish a script or binary as an algorithm that runs in an image the node has.
+
+    --json: {did, name, type, nft, datatoken, price, publisher}.
+    """
+    from sandbox.verbs.assets import Offer, publish_algorithm
+
+    offer = Offer(title or Path(source).name, description, author, price, (kind,), timeout)
+    _show(perform(publish_algorithm(the_box(), acting("publisher"), source, image, entrypoint, offer)))
+
+
+@command("c2d-box assets\nc2d-box assets --json | jq '.[].id'", name="assets")
+def assets() -> None:
+    """Published assets. --json: list of DDOs as the metadata cache has them."""
+    from sandbox.verbs.assets import assets as verb
+
+    found = verb(the_box())
+    if not document(found):
+        rows = [(d["id"], d["metadata"]["type"], d["metadata"]["name"], _price(d)) for d in found]
+        table(["did", "type", "name", "price"], rows)
+
+
+@command("c2d-box permit did:op:DATASET did:op:ALGORITHM", name="permit")
+@click.argument("dataset")
+@click.argument("algorithm")
+def permit(dataset: str, algorithm: str) -> None:
+    """Let one algorithm, exactly as it is now, compute on a dataset of yours."""
+    from sandbox.verbs.assets import permit as verb
+
+    perform(verb(the_box(), acting("publisher"), dataset, algorithm))
+    if not document({"dataset": dataset, "algorithm": algorithm, "permitted": True}):
+        say(f"{algorithm} may compute on {dataset}")
+
+
+@command("c2d-box revoke did:op:DATASET did:op:ALGORITHM", name="revoke")
+@click.argument("dataset")
+@click.argument("algorithm")
+def revoke(dataset: str, algorithm: str) -> None:
+    """Take that permission back. Jobs that run already go on."""
+    from sandbox.verbs.assets import revoke as verb
+
+    perform(verb(the_box(), acting("publisher"), dataset, algorithm))
+    if not document({"dataset": dataset, "algorithm": algorithm, "permitted": False}):
+        say(f"{algorithm} may no longer compute on {dataset}")
+
+
+@command("c2d-box download did:op:ASSET --to ./here", name="download")
+@click.argument("did")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder."
+)
+def download(did: str, folder: Path) -> None:
+    """Order an asset of type access and download its files. --json: list of paths."""
+    from sandbox.verbs.assets import download as verb
+
+    paths = perform(verb(the_box(), acting("consumer"), did, folder))
+    if not document(paths):
+        for path in paths:
+            say(str(path))
+
+
+def _show(published: Any) -> None:
+    if document(published):
+        return
+    pairs(
+        {"did": published.did, "name": published.name, "nft": published.nft, "datatoken": published.datatoken}
+    )
+    if published.type == "dataset":
+        print("\nnobody may compute on it yet; next: c2d-box permit DATASET ALGORITHM", file=sys.stderr)
+
+
+def _price(ddo: dict[str, Any]) -> str:
+    price = (ddo.get("stats") or {}).get("price") or {}
+    value = price.get("value")
+    return "free" if value in (0, "0", None) else f"{value} {price.get('tokenSymbol', '')}".strip()
+
+
+for subcommand in (dataset, algorithm):
+    publish.add_command(subcommand)

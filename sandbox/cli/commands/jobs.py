@@ -1,0 +1,195 @@
+"""start, jobs, job, job logs, results, stop."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sandbox.cli.declare import command, group
+from sandbox.cli.narration import perform
+from sandbox.cli.opening import acting, the_box
+from sandbox.cli.output import document, pairs, say, table
+
+FAILED = 1
+KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
+FINISHED = 70
+
+
+@command(
+    "c2d-box start did:op:DATASET did:op:ALGORITHM --wait\n"
+    "c2d-box start did:op:A did:op:ALGO --with did:op:B",
+    name="start",
+)
+@click.argument("dataset")
+@click.argument("algorithm")
+@click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
+@click.option("--environment", help="Compute environment (default: the first free one).")
+@click.option("--wait", is_flag=True, help="Follow the job to its end; exit status 1 if it fails.")
+def start(
+    dataset: str, algorithm: str, additional: tuple[str, ...], environment: str | None, wait: bool
+) -> None:
+    """Check permissions and image, order what has to be ordered, start the job. Refusals cost nothing.
+
+    --json: the job object, as `job` prints it.
+    """
+    from sandbox.verbs import jobs as verbs
+
+    box, who = the_box(), acting("consumer")
+    job = perform(verbs.start(box, who, dataset, algorithm, additional=additional, environment=environment))
+    if wait:
+        job = perform(verbs.follow(box, who, str(job["jobId"])))
+    if not document(job):
+        _show(job)
+        if not wait:
+            print(f"\nnext: {box.command('job ' + str(job['jobId']))}", file=sys.stderr)
+    if wait and job["status"] != FINISHED:
+        raise click.exceptions.Exit(FAILED)
+
+
+@command("c2d-box jobs\nc2d-box jobs --json | jq '.[] | select(.status == 70) | .jobId'", name="jobs")
+def jobs() -> None:
+    """Your jobs, newest first.
+
+    --json: list of objects with the wire's field names: jobId, owner, status (integer), statusText,
+    dateCreated, dateFinished, results, stopreq, removed, algoDID, inputDID, agreementId.
+    """
+    from sandbox.verbs.jobs import jobs as verb
+
+    found = sorted(verb(the_box(), acting("consumer")), key=lambda j: str(j["dateCreated"]), reverse=True)
+    if not document(found):
+        rows = [
+            (j["jobId"], j["status"], j["statusText"].strip(), _when(j["dateCreated"]), _took(j))
+            for j in found
+        ]
+        table(["job", "status", "text", "created", "took"], rows)
+
+
+class JobGroup(click.Group):
+    """``job ID`` shows the job, ``job logs ID`` its logs: what is no subcommand is taken for an id."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+@group("c2d-box job 0123456789abcdef0123456789abcdef\nc2d-box job logs ID", cls=JobGroup, name="job")
+def job() -> None:
+    """One job: `job ID` shows it, `job logs ID` prints what its algorithm said."""
+
+
+@command("c2d-box job 0123456789abcdef0123456789abcdef --json", name="show", hidden=True)
+@click.argument("job_id")
+def show(job_id: str) -> None:
+    """One job in detail. --json: the wire's object."""
+    from sandbox.verbs.jobs import job as verb
+
+    seen = verb(the_box(), acting("consumer"), job_id)
+    if not document(seen):
+        _show(seen)
+
+
+@command("c2d-box job logs 0123456789abcdef0123456789abcdef\nc2d-box job logs ID --kind all", name="logs")
+@click.argument("job_id")
+@click.option(
+    "--kind", type=click.Choice(["algorithm", "configuration", "publish", "all"]), default="algorithm"
+)
+def job_logs(job_id: str, kind: str) -> None:
+    """The log of a job's algorithm (or of its other stages), as its owner may read it. --json: {name:
+    text}.
+    """
+    from sandbox.verbs.jobs import log_texts
+
+    texts = log_texts(the_box(), acting("consumer"), job_id, kind)
+    if document(texts):
+        return
+    for name, text in texts.items():
+        if len(texts) > 1:
+            say(f"==> {name} <==")
+        say(text.rstrip("\n"))
+
+
+@command("c2d-box results JOB\nc2d-box results JOB --to ./out\nc2d-box results JOB 0 --to .", name="results")
+@click.argument("job_id")
+@click.argument("index", type=int, required=False)
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Fetch them there.")
+def results(job_id: str, index: int | None, folder: Path | None) -> None:
+    """List the results of a job, or fetch them through the Provider.
+
+    --json: list of {filename, filesize, type, index}; with --to: list of {path, type, size}.
+    """
+    from sandbox.verbs import jobs as verbs
+
+    box, who = the_box(), acting("consumer")
+    if folder is None:
+        listed = verbs.results(box, who, job_id)
+        if not document(listed):
+            rows = [(item["index"], item["filename"], item["type"], item["filesize"]) for item in listed]
+            table(["index", "file", "type", "bytes"], rows, empty="no results (yet)")
+        return
+    fetched = perform(verbs.fetch(box, who, job_id, folder, index))
+    if not document(fetched):
+        for item in fetched:
+            say(str(item.path))
+
+
+@command("c2d-box stop 0123456789abcdef0123456789abcdef", name="stop")
+@click.argument("job_id")
+def stop(job_id: str) -> None:
+    """Stop a running job. Inputs and algorithm are deleted; what it wrote is published. --json: the job
+    object.
+    """
+    from sandbox.verbs.jobs import stop as verb
+
+    seen = perform(verb(the_box(), acting("consumer"), job_id))
+    if not document(seen):
+        _show(seen)
+
+
+def _show(seen: dict[str, Any]) -> None:
+    from sandbox.verbs.jobs import stage_seconds
+
+    pairs(
+        {
+            "job": seen["jobId"],
+            "status": f"{seen['status']} {str(seen['statusText']).strip()}",
+            **({"reason": seen["reason"]} if seen.get("reason") else {}),
+            "algorithm": seen.get("algoDID"),
+            "inputs": seen.get("inputDID"),
+            "owner": seen.get("owner"),
+            "created": _when(seen.get("dateCreated")),
+            "finished": _when(seen.get("dateFinished")),
+        }
+    )
+    stages = stage_seconds(seen)
+    if stages:
+        say()
+        table(["stage", "seconds"], stages.items())
+    if seen.get("results"):
+        say()
+        rows = [(item["index"], item["filename"], item["type"], item["filesize"]) for item in seen["results"]]
+        table(["index", "file", "type", "bytes"], rows)
+
+
+def _named(seen: dict[str, Any]) -> tuple[str, int, str]:
+    return seen["jobId"], seen["status"], seen["statusText"].strip()
+
+
+def _when(moment: Any) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(float(moment))) if moment else "-"
+
+
+def _took(seen: dict[str, Any]) -> str:
+    if not seen.get("dateFinished"):
+        return "-"
+    return f"{float(seen['dateFinished']) - float(seen['dateCreated']):.1f} s"
+
+
+for subcommand in (show, job_logs):
+    job.add_command(subcommand)

@@ -1,0 +1,67 @@
+"""Who can act in the box: the accounts of the well-known mnemonic, by role.
+
+They hold test money and nothing else: services sign with keys of their own. The mnemonic is public; never
+send real money there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import UsageError
+from sandbox.box import Box
+
+if TYPE_CHECKING:
+    from c2d_box.chain.accounts import Signer
+
+MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
+ACCOUNTS = 20
+ROLES = {"deployer": 0, "publisher": 3, "consumer2": 5, "consumer": 7}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account with what it owns, in whole units."""
+
+    role: str
+    index: int
+    address: str
+    eth: float
+    ocean: float
+
+
+def signer(who: str) -> Signer:
+    """The signer for a role, an index or one of the mnemonic's addresses."""
+    from c2d_box.chain import accounts
+
+    if who in ROLES:
+        return accounts.from_mnemonic(MNEMONIC, ROLES[who])
+    if who.isdigit() and int(who) < ACCOUNTS:
+        return accounts.from_mnemonic(MNEMONIC, int(who))
+    if who.lower().startswith("0x"):
+        for index in range(ACCOUNTS):
+            candidate = accounts.from_mnemonic(MNEMONIC, index)
+            if candidate.address.lower() == who.lower():
+                return candidate
+    raise UsageError(
+        "C2D-ACCOUNT-UNKNOWN",
+        f"{who} is no account of this box",
+        f"use {', '.join(ROLES)}, an index below {ACCOUNTS}, or an address that c2d-box accounts lists",
+    )
+
+
+def accounts(box: Box, count: int = ACCOUNTS) -> list[Account]:
+    """Every account with its balances as of now."""
+    from c2d_box.chain import accounts as keys
+    from sandbox.verbs.parties import chain_of
+
+    chain = chain_of(box)
+    roles = {index: role for role, index in ROLES.items()}
+    found = []
+    for index in range(count):
+        address = keys.from_mnemonic(MNEMONIC, index).address
+        eth = chain.web3.eth.get_balance(chain.web3.to_checksum_address(address)) / 10**18
+        ocean = chain.read("ERC20Template", chain.addresses.ocean, "balanceOf", address) / 10**18
+        found.append(Account(roles.get(index, ""), index, address, eth, ocean))
+    return found

@@ -1,0 +1,174 @@
+"""Publishing, permitting and downloading, for one of the box's accounts.
+
+A local file is put into the box's private S3 first; what stands in the DDO, encrypted to the Provider, is
+its place there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import UsageError
+from sandbox.box import Box
+from sandbox.keys import open_keys
+from sandbox.objectstore import ObjectStore
+from sandbox.progress import Progress, step
+from sandbox.verbs.images import ContainerImage, find_image
+from sandbox.verbs.parties import connection_to, consumer, publisher
+
+BUCKET = "published"
+IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
+"""The store as the Provider sees it, whatever port it has on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a publisher says about an asset besides its content."""
+
+    name: str
+    description: str = ""
+    author: str = ""
+    price: float = 0.0
+    """In OCEAN per order; 0 is free."""
+    services: tuple[str, ...] = ("compute",)
+    timeout: int = 0
+    """Seconds an order may be used; 0 for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An asset that is on the chain and in the metadata cache."""
+
+    did: str
+    name: str
+    type: str
+    nft: str
+    datatoken: str
+    price: float
+    publisher: str
+
+
+def publish_dataset(box: Box, who: str, source: str, offer: Offer) -> Progress[Published]:
+    """Publish a file or URL as a dataset. Nobody may compute on it until ``permit``."""
+    file = yield from _source(box, source)
+    party = publisher(box, who)
+    asset = yield from step(
+        "publish.dataset",
+        f"publishing {offer.name} on the chain",
+        lambda: party.publish_dataset(
+            offer.name,
+            [file],
+            price=offer.price,
+            services=offer.services,
+            timeout=offer.timeout,
+            description=offer.description,
+            author=offer.author or who,
+        ),
+    )
+    return _published(asset, offer, "dataset", who)
+
+
+def publish_algorithm(
+    box: Box, who: str, source: str, image: str, entrypoint: str, offer: Offer
+) -> Progress[Published]:
+    """Publish a script or binary as an algorithm that runs in ``image``, which must be on the node."""
+    container = find_image(box, image)
+    file = yield from _source(box, source)
+    party = publisher(box, who)
+    asset = yield from step(
+        "publish.algorithm",
+        f"publishing {offer.name} on the chain",
+        lambda: party.publish_algorithm(
+            offer.name,
+            [file],
+            container=container_section(container, entrypoint),
+            price=offer.price,
+            services=offer.services,
+            timeout=offer.timeout,
+            description=offer.description,
+            author=offer.author or who,
+        ),
+    )
+    return _published(asset, offer, "algorithm", who)
+
+
+def permit(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
+    """Put ``algorithm``, as it is now, on the dataset's list of trusted ones."""
+    party = publisher(box, who)
+    text = f"permitting {short(algorithm)} on {short(dataset)}"
+    yield from step("permit", text, lambda: party.permit(dataset, algorithm))
+
+
+def revoke(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
+    """Take ``algorithm`` off the dataset's list."""
+    party = publisher(box, who)
+    text = f"revoking {short(algorithm)} on {short(dataset)}"
+    yield from step("revoke", text, lambda: party.revoke(dataset, algorithm))
+
+
+def assets(box: Box) -> list[dict[str, Any]]:
+    """Every asset the cache knows: DDOs."""
+    return connection_to(box).cache.assets()
+
+
+def container_section(image: ContainerImage, entrypoint: str) -> dict[str, str]:
+    """The DDO's ``container``."""
+    return {"entrypoint": entrypoint, "image": image.image, "tag": image.tag, "checksum": image.checksum}
+
+
+def store_file(box: Box, path: Path) -> Mapping[str, Any]:
+    """Put a local file into the box's S3; returns the file object that belongs in a DDO."""
+    keys = open_keys(box.home.keys)
+    store = ObjectStore(box.urls["s3"], keys["root-access-key"], keys["root-secret-key"])
+    store.ensure_bucket(BUCKET)
+    name = f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}/{path.name}"
+    store.put_file(BUCKET, name, path)
+    access = {
+        "endpoint": IN_CLUSTER_S3,
+        "region": store.region,
+        "bucket": BUCKET,
+        "objectKey": name,
+        "accessKeyId": keys["root-access-key"],
+        "secretAccessKey": keys["root-secret-key"],
+    }
+    return {"type": "s3", "s3Access": access}
+
+
+def short(did: str) -> str:
+    """A DID as narration shows it."""
+    return f"{did[:14]}…{did[-4:]}" if len(did) > 24 else did
+
+
+def _source(box: Box, source: str) -> Progress[Mapping[str, Any]]:
+    if source.startswith(("http://", "https://")):
+        return {"type": "url", "url": source, "method": "GET"}
+    if source.startswith("ipfs://"):
+        return {"type": "ipfs", "hash": source.removeprefix("ipfs://")}
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(
+            "C2D-PUBLISH-NO-FILE", f"{source} is neither a file nor a URL", "give a path or a URL"
+        )
+    return (
+        yield from step(
+            "publish.store", f"putting {path.name} into the box's S3", lambda: store_file(box, path)
+        )
+    )
+
+
+def _published(asset: Any, offer: Offer, kind: str, who: str) -> Published:
+    return Published(asset.did, offer.name, kind, asset.nft, asset.datatoken, offer.price, who)
+
+
+def download(box: Box, who: str, did: str, folder: Path) -> Progress[list[Path]]:
+    """Order an ``access`` asset and bring its files to ``folder``."""
+    party = consumer(box, who)
+    return (
+        yield from step(
+            "download", f"ordering and downloading {short(did)}", lambda: party.download(did, folder)
+        )
+    )

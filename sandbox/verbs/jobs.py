@@ -1,0 +1,134 @@
+"""Starting, watching and collecting compute jobs, for one of the box's accounts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import Failed, StateProblem, UsageError
+from sandbox.box import Box
+from sandbox.progress import Event, Progress, step
+from sandbox.verbs.assets import short
+from sandbox.verbs.images import demand_image
+from sandbox.verbs.parties import consumer
+
+Job = dict[str, Any]
+POLL_SECONDS = 0.2
+MOMENTS = ("accepted", "configuring", "provisioned", "running", "publishing", "finished")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A result on this machine's disk."""
+
+    path: Path
+    type: str
+    size: int
+
+
+def start(
+    box: Box,
+    who: str,
+    dataset: str,
+    algorithm: str,
+    *,
+    additional: tuple[str, ...] = (),
+    environment: str | None = None,
+) -> Progress[Job]:
+    """Check, order, pay and start. What can be refused is refused before anything is paid."""
+    party = consumer(box, who)
+    container = party.connection.cache.ddo(algorithm).container
+    if container is not None:
+        demand_image(box, str(container.image), str(container.checksum))
+    job_id = yield from step(
+        "job.start",
+        f"ordering and starting {short(algorithm)} on {short(dataset)}",
+        lambda: party.start(dataset, algorithm, additional, environment=environment),
+    )
+    return party.get_job_details(job_id)
+
+
+def jobs(box: Box, who: str) -> list[Job]:
+    """All jobs of an account, as they are on the wire."""
+    return consumer(box, who).jobs()
+
+
+def job(box: Box, who: str, job_id: str) -> Job:
+    """One job as it is on the wire."""
+    return consumer(box, who).get_job_details(job_id)
+
+
+def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[Job]:
+    """Narrate a job until its end; returns its last state."""
+    party = consumer(box, who)
+    deadline, last, began = time.monotonic() + timeout, "", time.monotonic()
+    while True:
+        seen = party.get_job_details(job_id)
+        text = str(seen["statusText"]).strip()
+        if text != last:
+            yield Event("job.stage", "note", f"  {time.monotonic() - began:5.1f} s  {text}")
+            last = text
+        if seen.get("dateFinished"):
+            return seen
+        if time.monotonic() > deadline:
+            raise Failed("C2D-JOB-SLOW", f"job {job_id} is still {text}", f"c2d-box job {job_id}")
+        time.sleep(POLL_SECONDS)
+
+
+def stop(box: Box, who: str, job_id: str) -> Progress[Job]:
+    """Stop a job; what it wrote until then is published."""
+    party = consumer(box, who)
+    yield from step("job.stop", f"stopping {job_id}", lambda: party.stop(job_id))
+    return party.get_job_details(job_id)
+
+
+def results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
+    """What a job left: filename, filesize, type, index."""
+    return list(job(box, who, job_id).get("results") or [])
+
+
+def fetch(box: Box, who: str, job_id: str, folder: Path, index: int | None = None) -> Progress[list[Fetched]]:
+    """Bring results to ``folder`` through the Provider, which lets only the job's owner have them."""
+    party = consumer(box, who)
+    listed = results(box, who, job_id)
+    chosen = [item for item in listed if index is None or item["index"] == index]
+    if not chosen:
+        raise UsageError("C2D-RESULT-NONE", f"job {job_id} has no such result", f"c2d-box results {job_id}")
+    folder.mkdir(parents=True, exist_ok=True)
+    fetched = []
+    for item in chosen:
+        path = folder / Path(str(item["filename"])).name
+        yield from step(
+            f"result.{item['index']}",
+            f"fetching {item['filename']}",
+            lambda item=item, path=path: party.fetch_result(job_id, item["index"], path),  # type: ignore[misc]
+        )
+        fetched.append(Fetched(path, str(item["type"]), path.stat().st_size))
+    return fetched
+
+
+def stage_seconds(seen: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds spent in each stage, from the job's recorded moments."""
+    moments = {name: float(value) for name, value in (seen.get("times") or {}).items() if value}
+    known = sorted(moments.items(), key=lambda item: item[1])
+    return {f"{before} → {after}": end - begin for (before, begin), (after, end) in pairwise(known)}
+
+
+LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publish": "publishLog"}
+"""Types of the wire; the second is spelt as Ocean's clients know it."""
+
+
+def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
+    """Logs among a job's results, by name."""
+    party = consumer(box, who)
+    wanted = set(LOG_TYPES.values()) if kind == "all" else {LOG_TYPES[kind]}
+    listed = [item for item in results(box, who, job_id) if item["type"] in wanted]
+    if not listed:
+        raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"c2d-box job {job_id}")
+    return {
+        str(i["filename"]): party.read_result(job_id, i["index"]).decode(errors="replace") for i in listed
+    }

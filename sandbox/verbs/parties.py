@@ -1,0 +1,52 @@
+"""The SDK's two parties, connected to this box."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import StateProblem
+from sandbox.box import CHAIN_ID, Box
+from sandbox.verbs.accounts import signer
+
+if TYPE_CHECKING:
+    from c2d_box.client import Connection, Consumer, Publisher
+
+    from c2d_box.chain import Chain
+
+
+def connection_to(box: Box) -> Connection:
+    """Where the SDK finds this box's services; raises ``C2D-BOX-DOWN`` before the first ``up``."""
+    from c2d_box.client import Connection
+
+    if not box.home.address_file.exists():
+        raise StateProblem("C2D-BOX-DOWN", "this box is not up", box.command("up"))
+    return Connection(
+        provider_url=box.urls["provider"],
+        cache_url=box.urls["cache"],
+        rpc_url=box.urls["chain"],
+        address_file=box.home.address_file,
+        chain_id=CHAIN_ID,
+    )
+
+
+def publisher(box: Box, who: str) -> Publisher:
+    """The account ``who``, publishing."""
+    from c2d_box.client import Publisher
+
+    return Publisher(connection_to(box), signer(who))
+
+
+def consumer(box: Box, who: str) -> Consumer:
+    """The account ``who``, consuming."""
+    from c2d_box.client import Consumer
+
+    return Consumer(connection_to(box), signer(who))
+
+
+def chain_of(box: Box) -> Chain:
+    """The box's chain with Ocean's contracts."""
+    from c2d_box.chain import Chain, addresses
+
+    if not box.home.address_file.exists():
+        raise StateProblem("C2D-BOX-DOWN", "this box is not up", box.command("up"))
+    return Chain(box.urls["chain"], addresses.load(box.home.address_file, CHAIN_ID))
