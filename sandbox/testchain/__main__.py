@@ -9,9 +9,11 @@ import argparse
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,6 +65,7 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
     from sandbox.testchain.node import open_node
     from sandbox.testchain.server import Server, write_atomically
 
+    threading.stack_size(64 * 1024 * 1024)  # room for 1,024 nested EVM calls; touched only when they happen
     node = open_node(settings)
     server = Server(node)
 
@@ -85,6 +88,8 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
         timeout_graceful_shutdown=2,
         server_header=False,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises what it caught again, when it is done
     try:
         Stopping(config).run(sockets=[listener])
     finally:

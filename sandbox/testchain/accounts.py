@@ -1,6 +1,7 @@
 """The funded accounts: BIP-39 mnemonic to keys at ``m/44'/60'/0'/0/i``, held unlocked by the node.
 
-Derived here with hashlib and coincurve instead of eth-account, whose import alone costs more than the whole start.
+Derived here with hashlib and coincurve instead of eth-account, whose import alone costs more than the whole
+start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Which raw transactions the node takes: decoded, checked against the sender's account, refused in geth's words.
+"""Which raw transactions the node takes: decoded, checked against the sender's account, refused in geth's
+words.
 
 py-evm checks most of this too, but in its own words and by raising the same exception for everything.
 """
@@ -7,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import rlp
-from eth.abc import StateAPI
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
-from eth_utils import ValidationError
+from eth_utils.exceptions import ValidationError
 
 from sandbox.testchain.faults import RpcFault, invalid_params, refused
 from sandbox.testchain.machine import BASE_FEE, GAS_LIMIT
@@ -72,7 +71,7 @@ def _check_gas(tx: Any) -> None:
         raise refused(f"insufficient gas for floor data gas cost: gas {tx.gas}, minimum needed {floor}")
 
 
-def check_funds(tx: Any, state: StateAPI) -> None:
+def check_funds(tx: Any, state: Any) -> None:
     balance = state.get_balance(tx.sender)
     cost = tx.gas * tx.max_fee_per_gas + tx.value
     if balance < cost:
@@ -88,4 +87,4 @@ def nonce_too_low(expected: int, given: int) -> RpcFault:
 
 def encoded(tx: Any) -> bytes:
     """The canonical bytes of a signed transaction (EIP-2718 envelope or legacy RLP)."""
-    return bytes(tx.encode()) if tx.type_id else bytes(rlp.encode(tx))
+    return bytes(tx.encode())

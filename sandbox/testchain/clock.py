@@ -1,4 +1,6 @@
-"""The chain's time: the wall clock plus an offset that tests move, never backwards from one block to the next."""
+"""The chain's time: the wall clock plus an offset that tests move, never backwards from one block to the
+next.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from collections.abc import Callable
 
 
 class Clock:
-    """``offset`` in seconds lasts; ``fixed`` is used for the next block only, then time goes on from there."""
+    """``offset`` in seconds lasts; ``fixed`` holds for the next block only, then time goes on from there."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall

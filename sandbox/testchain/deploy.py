@@ -1,7 +1,8 @@
 """Ocean's contracts on a chain: always in the same order from account 0, so that addresses never change.
 
-Works over JSON-RPC with raw transactions signed here, so it serves our own node, anvil and any other alike. It can
-be run again at any time: a step whose contract or effect is there is skipped, so a kill in the middle costs nothing.
+Works over JSON-RPC with raw transactions signed here, so it serves our own node, anvil and any other alike.
+It can be run again at any time: a step whose contract or effect is there is skipped, so a kill in the
+middle costs nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import rlp
+import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
 
 from c2d_box.errors import Failed, StateProblem
@@ -94,8 +95,8 @@ def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
 def deploy(rpc: Rpc, mnemonic: str, first_nonce: int | None = None) -> dict[str, Any]:
     """Deploy what is missing and return the address file.
 
-    ``first_nonce`` is account 0's nonce of the first step. Without it: 0 where our contracts stand there (or the
-    account is unused), else the account's next nonce, on a chain that has another history.
+    ``first_nonce`` is account 0's nonce of the first step. Without it: 0 where our contracts stand there
+    (or the account is unused), else the account's next nonce, on a chain that has another history.
     """
     accounts = derive(mnemonic, 10)
     steps = plan(accounts)
@@ -187,7 +188,9 @@ def runtime_code(artifact: str) -> bytes:
 
 
 def same_code(deployed: bytes, artifact: str) -> bool:
-    """Is ``deployed`` the artifact's runtime code? Immutables are zero in the artifact and set on the chain."""
+    """Is ``deployed`` the artifact's runtime code? Immutables are zero in the artifact and set on the
+    chain.
+    """
     expected = runtime_code(artifact)
     if len(deployed) != len(expected):
         return False
@@ -217,7 +220,7 @@ def _check_code(rpc: Rpc, steps: Sequence[Step], addresses: dict[str, bytes]) ->
         if isinstance(step, Create) and not same_code(_code(rpc, addresses[step.name]), step.artifact):
             raise StateProblem(
                 "C2D-CHAIN-FOREIGN",
-                f"{checksummed(addresses[step.name])} does not hold {step.artifact}: account 0 was used otherwise",
+                f"{checksummed(addresses[step.name])} is not {step.artifact}: account 0 was used otherwise",
                 "Use an unused chain, or name the nonce at which Ocean's contracts begin.",
             )
 

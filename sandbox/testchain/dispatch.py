@@ -1,7 +1,8 @@
-"""JSON-RPC 2.0 over bytes: single requests, batches, notifications, and an error object for everything wrong.
+"""JSON-RPC 2.0 over bytes: single requests, batches, notifications, and an error object for everything
+wrong.
 
-Reading methods run beside each other on a few threads, writing ones alone on the ledger's. Within a batch the order
-is kept: a run of requests of one kind is one hop to that kind's threads.
+Reading methods run beside each other on a few threads, writing ones alone on the ledger's. Within a batch
+the order is kept: a run of requests of one kind is one hop to that kind's threads.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Hex as the execution API writes it, and the strict reading of parameters.
 
-Quantities have no leading zeros (``0x0`` for zero), data has two digits per byte. Clients differ in how sloppy
-they are: what geth accepts is accepted here, what it refuses is refused with ``-32602``.
+Quantities have no leading zeros (``0x0`` for zero), data has two digits per byte. Clients differ in how
+sloppy they are: what geth accepts is accepted here, what it refuses is refused with ``-32602``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def word(value: int) -> str:
 
 
 def checksummed(address: bytes) -> str:
-    """EIP-55 form, for the address file and ``eth_accounts`` of humans; the API itself answers in lower case."""
+    """EIP-55 form, for the address file and ``eth_accounts`` of humans; the API itself answers in lower
+    case.
+    """
     digits = address.hex()
     digest = keccak(digits.encode()).hex()
     return "0x" + "".join(d.upper() if int(h, 16) >= 8 else d for d, h in zip(digits, digest, strict=False))

@@ -1,4 +1,4 @@
-"""What a JSON-RPC caller gets when something is wrong: geth's codes and words, since clients match on them."""
+"""What a JSON-RPC caller gets when something is wrong: geth's codes and words: clients match on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Filters that clients poll (``eth_newFilter`` and its kin): where each has read to. They live as long as the process.
+"""Filters that clients poll (``eth_newFilter`` and its kin): where each has read to. They live as long as
+the process.
 
 As in geth a filter nobody asked about for five minutes is dropped.
 """

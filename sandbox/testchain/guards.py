@@ -1,7 +1,8 @@
 """Who may talk to the node at all.
 
 127.0.0.1 is no border: any page in the user's browser can send requests there. A page cannot send
-``application/json`` without a preflight, which only listed origins pass; a rebound name shows in the Host header.
+``application/json`` without a preflight, which only listed origins pass; a rebound name shows in the Host
+header.
 """
 
 from __future__ import annotations

@@ -32,10 +32,12 @@ class Heads:
         self._closed = True
         self._wake(False)
 
-    async def after(self, number: int, timeout: float) -> Head:
-        """The head as soon as it is not ``number`` (higher, or lower after a revert), or after ``timeout`` seconds."""
+    async def after(self, number: int, patience: float) -> Head:
+        """The head as soon as it is not ``number`` (higher, or lower after a revert), or after ``patience``
+        seconds.
+        """
         reverts = self._reverts
-        deadline = self._loop.time() + timeout
+        deadline = self._loop.time() + patience
         while self._current().number == number and self._reverts == reverts and not self._closed:
             remaining = deadline - self._loop.time()
             if remaining <= 0:

@@ -1,7 +1,7 @@
 """Rows of blocks, transactions, receipts and logs: written with a block, read by every query.
 
-Logs are found by address, first topic and block through ordinary SQL indexes; bloom filters are only rendered,
-never searched. Bodies are stored as finished JSON text and returned as :class:`RawJson`.
+Logs are found by address, first topic and block through ordinary SQL indexes; bloom filters are only
+rendered, never searched. Bodies are stored as finished JSON text and returned as :class:`RawJson`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The one writer: takes transactions, makes blocks, keeps the head.
 
-Every public method runs on the ledger's own thread, one after the other; the server sees to that. A block with its
-state, rows and the clock is committed before its transaction is acknowledged, so what was acknowledged survives
-any kill. A transaction ahead of its sender's nonce waits (and is kept) until the gap closes, as in geth's pool.
+Every public method runs on the ledger's own thread, one after the other; the server sees to that. A block
+with its state, rows and the clock is committed before its transaction is acknowledged, so what was
+acknowledged survives any kill. A transaction ahead of its sender's nonce waits (and is kept) until the gap
+closes, as in geth's pool.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import rlp
-from eth.abc import StateAPI
+import rlp  # type: ignore[import-untyped]
 from eth.constants import EMPTY_SHA256
 from eth.db.trie import make_trie_root_and_nodes
 from eth.vm.forks.prague.blocks import PragueBlockHeader
@@ -24,7 +24,7 @@ from sandbox.testchain.clock import Clock
 from sandbox.testchain.encoding import data, quantity
 from sandbox.testchain.faults import RpcFault, refused
 from sandbox.testchain.index import BlockRow, Head, Index, LogRow, TransactionRow
-from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, Machine, Surroundings
+from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, Machine, Surroundings, View
 from sandbox.testchain.nodes import CACHED_NODES, Nodes
 from sandbox.testchain.store import Store
 
@@ -54,17 +54,21 @@ class Ledger:
         """Call ``listener(head, reverted)`` on this thread after every change of the head."""
         self._listeners.append(listener)
 
-    # -- reading, from any thread ---------------------------------------------------------------------------------
+    # -- reading, from any thread --
 
-    def reading(self) -> Nodes:
-        """A view of the state database for a call: writes to it go nowhere."""
+    def view(self, head: Head) -> View:
+        """For calls *at* ``head``, which see that block's own number and time."""
+        mix_hash = _randomness(head.hash, head.number)
+        around = Surroundings(head.number, head.timestamp, mix_hash, self._below(head.number))
+        return View(self._reading(), head.state_root, around)
+
+    def next_view(self) -> View:
+        """For calls as in the block that a transaction sent now would get."""
+        return View(self._reading(), self.head.state_root, self.next_surroundings())
+
+    def _reading(self) -> Nodes:
+        """The state database for one call: nothing of what it writes is flushed."""
         return Nodes(self._store, self._cache)
-
-    def surroundings(self, head: Head) -> Surroundings:
-        """What code called *at* ``head`` sees: that block's own number and time."""
-        return Surroundings(
-            max(head.number, 0), head.timestamp, _randomness(head.hash, head.number), self._below(head.number)
-        )
 
     def next_surroundings(self) -> Surroundings:
         """What a transaction sent now would see."""
@@ -76,17 +80,19 @@ class Ledger:
             self._below(head.number + 1),
         )
 
-    def state_at(self, head: Head) -> StateAPI:
-        return self._machine.state(self.reading(), head.state_root, self.surroundings(head))
+    def state_at(self, head: Head) -> Any:
+        return self._machine.state(self.view(head))
 
     def meta(self, name: str) -> str | None:
         row = self._store.reader().execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
-    # -- transactions ---------------------------------------------------------------------------------------------
+    # -- transactions --
 
     def submit(self, raw: bytes) -> bytes:
-        """Take a signed transaction: mined now, or kept while an earlier nonce is missing. Returns its hash."""
+        """Take a signed transaction: mined now, or kept while an earlier nonce is missing. Returns its
+        hash.
+        """
         tx = admission.decode(raw, self._machine.chain_id)
         if self.index.raw_transaction(tx.hash) is not None or self.index.waiting(tx.hash) is not None:
             raise refused("already known")
@@ -116,7 +122,7 @@ class Ledger:
         """Mine what was waiting for the nonce just used; drop what has become impossible."""
         while True:
             state, around = self._open_state()
-            nonce = state.get_nonce(sender)  # type: ignore[arg-type]
+            nonce = state.get_nonce(sender)
             row = self._store.reader().execute(
                 "SELECT raw FROM waiting WHERE sender = ? AND nonce = ?", (sender, nonce)
             )
@@ -135,14 +141,14 @@ class Ledger:
         with self._store.writing() as db:
             db.execute("DELETE FROM waiting WHERE hash = ?", (tx.hash,))
 
-    # -- blocks ---------------------------------------------------------------------------------------------------
+    # -- blocks --
 
     def genesis(self, balances: dict[bytes, int], meta: dict[str, str]) -> None:
         """Make block 0 with these balances in wei."""
         around = self.next_surroundings()
-        state = self._machine.state(self._nodes, _EMPTY_ROOT, around)
+        state = self._machine.state(View(self._nodes, _EMPTY_ROOT, around))
         for address, balance in balances.items():
-            state.set_balance(address, balance)  # type: ignore[arg-type]
+            state.set_balance(address, balance)
         self._seal(state, around, None, b"", meta)
 
     def mine(self) -> Head:
@@ -152,22 +158,22 @@ class Ledger:
         return self.head
 
     def set_balance(self, address: bytes, balance: int) -> None:
-        """Give ``address`` exactly ``balance`` wei, in an otherwise empty block (a test chain's privilege)."""
+        """Give ``address`` exactly ``balance`` wei, in a block of its own (a test chain's privilege)."""
         state, around = self._open_state()
-        state.set_balance(address, balance)  # type: ignore[arg-type]
+        state.set_balance(address, balance)
         self._seal(state, around, None, b"", {})
 
-    def _open_state(self) -> tuple[StateAPI, Surroundings]:
+    def _open_state(self) -> tuple[Any, Surroundings]:
         around = self.next_surroundings()
-        return self._machine.state(self._nodes, self.head.state_root, around), around
+        return self._machine.state(View(self._nodes, self.head.state_root, around)), around
 
-    def _mine(self, state: StateAPI, around: Surroundings, tx: Any, raw: bytes) -> None:
+    def _mine(self, state: Any, around: Surroundings, tx: Any, raw: bytes) -> None:
         receipt, gas_used = self._machine.apply(state, tx)
         self._seal(state, around, (tx, receipt, gas_used), raw, {})
 
     def _seal(
         self,
-        state: StateAPI,
+        state: Any,
         around: Surroundings,
         done: tuple[Any, Any, int] | None,
         raw: bytes,
@@ -213,7 +219,8 @@ class Ledger:
                 "bloom": int(receipt.bloom),
                 "gas_used": gas_used,
             }
-        header: PragueBlockHeader = PragueBlockHeader(
+        make: Any = PragueBlockHeader
+        header: PragueBlockHeader = make(
             difficulty=0,
             block_number=around.number,
             gas_limit=GAS_LIMIT,
@@ -264,7 +271,7 @@ class Ledger:
         ]
         return [row], rows
 
-    # -- time travel ----------------------------------------------------------------------------------------------
+    # -- time travel --
 
     def save_clock(self) -> None:
         with self._store.writing() as db:
@@ -323,7 +330,9 @@ def _randomness(parent_hash: bytes, number: int) -> bytes:
 
 
 def _block_size(header: int, raw: bytes, done: tuple[Any, Any, int] | None) -> int:
-    """The length of the block's RLP: header, one transaction (as a string if typed), no uncles, no withdrawals."""
+    """The length of the block's RLP: header, one transaction (as a string if typed), no uncles, no
+    withdrawals.
+    """
     inner = 0
     if done:
         inner = len(raw) + (_prefix(len(raw)) if done[0].type_id else 0)

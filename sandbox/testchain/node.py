@@ -78,7 +78,7 @@ def open_node(settings: Settings, clock: Clock | None = None) -> Node:
         store.close()
         raise StateProblem(
             "C2D-CHAIN-MISMATCH",
-            f"the chain in {settings.data_dir} was made with another chain id, mnemonic or number of accounts",
+            f"the chain in {settings.data_dir} was made with another chain id, mnemonic or account count",
             "Give the old settings back, or move that folder away to begin a new chain.",
         )
     node = Node(settings, store, ledger, machine, keys)

@@ -1,7 +1,8 @@
 """py-evm's database on SQLite: trie nodes and code, addressed by their hash, never removed.
 
-Since nothing is overwritten, every past state root stays readable and any thread may read without a lock. Writes
-gather in memory while a block is made; the ledger flushes them in the same transaction as the block's index rows.
+Since nothing is overwritten, every past state root stays readable and any thread may read without a lock.
+Writes gather in memory while a block is made; the ledger flushes them in the same transaction as the
+block's index rows.
 """
 
 from __future__ import annotations

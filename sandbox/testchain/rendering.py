@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_hash.auto import keccak
 
 from sandbox.testchain.encoding import data, quantity, word
@@ -21,7 +20,7 @@ def compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def header_json(header: PragueBlockHeader, block_hash: bytes, size: int) -> dict[str, Any]:
+def header_json(header: Any, block_hash: bytes, size: int) -> dict[str, Any]:
     """Everything of a block but its ``transactions``."""
     return {
         "number": quantity(header.block_number),

@@ -1,4 +1,6 @@
-"""The HTTP side of the chain: JSON-RPC at ``/``, the address file, health, and the long poll for new blocks."""
+"""The HTTP side of the chain: JSON-RPC at ``/``, the address file, health, and the long poll for new
+blocks.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ class Listen(_Model):
 
 
 class Settings(_Model):
-    """``allowedHosts`` are exact names or ``*.suffix``; ``allowedOrigins`` are full origins (scheme://host:port)."""
+    """``allowedHosts`` are exact names or ``*.suffix``; ``allowedOrigins`` are full origins
+    (scheme://host:port).
+    """
 
     listen: Listen = Listen()
     chain_id: int = Field(default=8996, ge=1)

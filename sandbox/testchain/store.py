@@ -1,7 +1,8 @@
 """One SQLite file holds the state trie and the index, so that a block is either wholly there or not at all.
 
-Write-ahead log, one writing connection (the ledger's thread), one read-only connection for each reading thread.
-A commit survives ``kill -9`` of the process; after a power cut the last blocks may be missing but never half there.
+Write-ahead log, one writing connection (the ledger's thread), one read-only connection for each reading
+thread. A commit survives ``kill -9`` of the process; after a power cut the last blocks may be missing but
+never half there.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def faucet(node: Node, address: object, amount: object = quantity(10**20)) -> st
     """Add ``amount`` wei (100 ETH by default) to ``address``; answers the new balance."""
     place = as_address(address)
     state = node.ledger.state_at(node.ledger.head)
-    balance = state.get_balance(place) + as_quantity(amount, "amount")  # type: ignore[arg-type]
+    balance = state.get_balance(place) + as_quantity(amount, "amount")
     if balance >= 2**256:
         raise invalid_params("invalid amount: the balance would not fit")
     node.ledger.set_balance(place, balance)

@@ -121,7 +121,9 @@ def _filter(criteria: dict[str, object]) -> LogFilter:
 
 
 def _topic(entry: object) -> frozenset[bytes] | None:
-    """One position: null or an empty list for anything, a topic, or a list of alternatives (null in it: anything)."""
+    """One position: null or an empty list for anything, a topic, or a list of alternatives (null in it:
+    anything).
+    """
     if entry is None or entry == []:
         return None
     options = entry if isinstance(entry, list) else [entry]

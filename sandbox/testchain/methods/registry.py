@@ -40,7 +40,9 @@ _Answer = Callable[..., Any]
 
 
 def method(*names: str, lane: Lane = Lane.READ) -> Callable[[_Answer], _Answer]:
-    """Register a function ``(node, *params)`` under ``names``; its signature says how many params there are."""
+    """Register a function ``(node, *params)`` under ``names``; its signature says how many params there
+    are.
+    """
 
     def register(answer: _Answer) -> _Answer:
         parameters = list(inspect.signature(answer).parameters.values())[1:]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+from eth_hash.auto import keccak
+
 from sandbox.testchain.accounts import Account, message_digest, sign_digest
+from sandbox.testchain.drafting import account_of
 from sandbox.testchain.encoding import as_bytes, data
 from sandbox.testchain.faults import invalid_params
 from sandbox.testchain.methods.registry import method
-from sandbox.testchain.methods.transactions import account_of
 from sandbox.testchain.node import Node
 
 
@@ -36,8 +38,7 @@ def unlock(node: Node, address: object, password: object = None, duration: objec
 
 @method("eth_signTypedData_v4", "eth_signTypedData")
 def sign_typed_data(node: Node, address: object, typed: object) -> str:
-    from eth_account._utils.encode_typed_data.encoding_and_hashing import hash_domain  # noqa: F401
-    from eth_account.messages import _hash_eip191_message, encode_typed_data
+    from eth_account.messages import encode_typed_data
 
     account = account_of(node, address)
     message = json.loads(typed) if isinstance(typed, str) else typed
@@ -47,7 +48,8 @@ def sign_typed_data(node: Node, address: object, typed: object) -> str:
         signable = encode_typed_data(full_message=message)
     except Exception as error:  # every field has its own exception there
         raise invalid_params(f"invalid typed data: {error}") from error
-    return _signature(account, bytes(_hash_eip191_message(signable)))
+    digest = keccak(b"\x19" + signable.version + signable.header + signable.body)
+    return _signature(account, digest)
 
 
 def _signature(account: Account, digest: bytes) -> str:

@@ -1,0 +1,122 @@
+"""From a caller's transaction object to a :class:`Call` to try, or to a transaction signed by us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eth.vm.forks.prague.transactions import PragueTransactionBuilder
+from eth_keys.datatypes import PrivateKey
+
+from sandbox.testchain.accounts import Account
+from sandbox.testchain.calls import Call, estimate
+from sandbox.testchain.encoding import as_address, as_bytes, as_hash, optional_quantity
+from sandbox.testchain.faults import invalid_params, refused
+from sandbox.testchain.machine import BASE_FEE
+from sandbox.testchain.node import Node
+
+
+def read_call(request: object) -> Call:
+    """The transaction object of ``eth_call`` and its kin; a fee under the base fee is refused as by geth."""
+    if not isinstance(request, dict):
+        raise invalid_params("invalid argument 0: transaction object expected")
+    price = optional_quantity(request, "gasPrice", "maxFeePerGas") or 0
+    if 0 < price < BASE_FEE:
+        raise refused(f"max fee per gas less than block base fee: maxFeePerGas: {price}, baseFee: {BASE_FEE}")
+    return Call(
+        sender=as_address(request["from"], "from") if request.get("from") else bytes(20),
+        to=as_address(request["to"], "to") if request.get("to") else b"",
+        data=call_data(request),
+        value=optional_quantity(request, "value") or 0,
+        gas=optional_quantity(request, "gas", "gasLimit"),
+        gas_price=price,
+        access_list=access_list(request.get("accessList")),
+    )
+
+
+def call_data(request: Mapping[str, object]) -> bytes:
+    """``input``, or its old name ``data``; both only if they agree."""
+    given = [as_bytes(request[name], name) for name in ("input", "data") if request.get(name) is not None]
+    if len(set(given)) > 1:
+        raise invalid_params('both "data" and "input" are set and not equal')
+    return given[0] if given else b""
+
+
+def access_list(value: object) -> tuple[tuple[bytes, tuple[int, ...]], ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise invalid_params("invalid accessList: array expected")
+    return tuple(_access(entry) for entry in value)
+
+
+def _access(entry: object) -> tuple[bytes, tuple[int, ...]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("storageKeys", []), list):
+        raise invalid_params("invalid accessList: objects with address and storageKeys expected")
+    slots = (int.from_bytes(as_hash(key, "storageKey"), "big") for key in entry.get("storageKeys", []))
+    return as_address(entry.get("address"), "accessList.address"), tuple(slots)
+
+
+def account_of(node: Node, address: object) -> Account:
+    """The key for ``address``; only the mnemonic's accounts are held."""
+    account = node.keys.get(as_address(address, "from"))
+    if account is None:
+        raise refused("unknown account")
+    return account
+
+
+def signed(node: Node, request: object) -> Any:
+    """The transaction ``request`` describes, gaps filled (nonce, gas, fees), signed by its sender's key."""
+    if not isinstance(request, dict):
+        raise invalid_params("invalid argument 0: transaction object expected")
+    account = account_of(node, request.get("from"))
+    _check_chain(node, request)
+    if request.get("gasPrice") is not None and request.get("maxFeePerGas") is not None:
+        raise invalid_params("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
+    fields = {
+        "nonce": _nonce(node, request, account),
+        "gas": _gas(node, request),
+        "to": as_address(request["to"], "to") if request.get("to") else b"",
+        "value": optional_quantity(request, "value") or 0,
+        "data": call_data(request),
+    }
+    unsigned = _unsigned(request, fields, node.settings.chain_id)
+    return unsigned.as_signed_transaction(PrivateKey(account.key), chain_id=node.settings.chain_id)
+
+
+def _unsigned(request: Mapping[str, object], fields: dict[str, object], chain_id: int) -> Any:
+    """Legacy with a gas price, EIP-2930 if that comes with an access list, else EIP-1559."""
+    build: Any = PragueTransactionBuilder
+    price = optional_quantity(request, "gasPrice")
+    listed = access_list(request.get("accessList"))
+    if price is not None and not listed:
+        return build.create_unsigned_transaction(**fields, gas_price=price)
+    if price is not None:
+        return build.new_unsigned_access_list_transaction(
+            chain_id=chain_id, gas_price=price, access_list=listed, **fields
+        )
+    tip = optional_quantity(request, "maxPriorityFeePerGas") or 0
+    most = optional_quantity(request, "maxFeePerGas")
+    return build.new_unsigned_dynamic_fee_transaction(
+        chain_id=chain_id,
+        max_priority_fee_per_gas=tip,
+        max_fee_per_gas=2 * BASE_FEE + tip if most is None else most,
+        access_list=listed,
+        **fields,
+    )
+
+
+def _check_chain(node: Node, request: Mapping[str, object]) -> None:
+    given = optional_quantity(request, "chainId")
+    if given is not None and given != node.settings.chain_id:
+        raise refused(f"chainId does not match node's (have={given}, want={node.settings.chain_id})")
+
+
+def _nonce(node: Node, request: Mapping[str, object], account: Account) -> int:
+    given = optional_quantity(request, "nonce")
+    return int(node.ledger.state_at(node.ledger.head).get_nonce(account.address)) if given is None else given
+
+
+def _gas(node: Node, request: Mapping[str, object]) -> int:
+    given = optional_quantity(request, "gas", "gasLimit")
+    return estimate(node.machine, node.ledger.next_view(), read_call(request)) if given is None else given
