@@ -11,12 +11,13 @@ import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import StateProblem, UsageError
 from sandbox.home import Home
 
 if TYPE_CHECKING:
+    from sandbox.bundle import Bundle
     from sandbox.clusters.port import Cluster
     from sandbox.verbs.kubeapi import KubeApi
 
@@ -103,9 +104,9 @@ class Box:
     @cached_property
     def cluster(self) -> Cluster:
         """The cluster that carries this box."""
-        from sandbox.clusters.native import NativeCluster
+        from sandbox.clusters.native.driver import NativeCluster
 
-        return NativeCluster(self.home, self.name)
+        return NativeCluster(self.home, _BundleWhenNeeded(), self.name)
 
     @property
     def urls(self) -> dict[str, str]:
@@ -140,6 +141,25 @@ class Box:
         scratch.write_text(json.dumps(asdict(settings), indent=2) + "\n")
         scratch.replace(self.home.box_file)
         return Box(self.home, settings)
+
+
+class _BundleWhenNeeded:
+    """Looking at a box needs no bundle; booting it opens the one in the cache."""
+
+    @property
+    def kubernetes_version(self) -> str:
+        return self._bundle().kubernetes_version
+
+    def binary(self, name: str) -> Path:
+        return self._bundle().binary(name)
+
+    def image(self, name: str) -> Any:
+        return self._bundle().image(name)
+
+    def _bundle(self) -> Bundle:
+        from sandbox.bundle import Bundle
+
+        return Bundle.open()
 
 
 def default_home(name: str) -> Home:

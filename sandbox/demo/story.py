@@ -101,8 +101,8 @@ def demo(box: Box, folder: Path) -> Progress[Outcome]:
 def _publish(box: Box) -> Progress[tuple[assets.Published, assets.Published]]:
     yield from _say(
         "",
-        "2  A hospital publishes a table: 569 tumours, 30 measurements each. The table stays in its private S3;",
-        "   on the chain there is a description, a price, and the table's place, encrypted for the Provider.",
+        "2  A hospital publishes a table: 569 tumours, 30 measurements each. It stays in its private S3; on",
+        "   the chain there is a description, a price, and the table's place, encrypted for the Provider.",
     )
     dataset = yield from assets.publish_dataset(box, PUBLISHER, str(TABLE), _dataset())
     yield from _say(f"   dataset {dataset.did}, {DATASET_PRICE:g} OCEAN per job")
@@ -222,10 +222,9 @@ def _unfinished(box: Box, job: Mapping[str, Any]) -> Failed:
     job_id = job["jobId"]
     return Failed(
         "C2D-DEMO-JOB-FAILED",
-        f"the job ended with {job['status']} {str(job['statusText']).strip()}: {job.get('reason') or ''}".rstrip(
-            ": "
-        ),
-        f"{box.command('job logs ' + str(job['jobId']) + ' --kind all')}; {box.command('logs operator-engine')}",
+        f"the job ended with {job['status']} {str(job['statusText']).strip()}",
+        f"{box.command(f'job logs {job_id} --kind all')}; {box.command('logs operator-engine')}",
+        reason=job.get("reason") or "not recorded",
     )
 
 
