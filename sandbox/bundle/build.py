@@ -1,0 +1,213 @@
+"""The bundle's verbs: build it, list it, verify it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from c2d_box.errors import EnvironmentProblem
+from sandbox.bundle import catalogue
+from sandbox.bundle.cache import Cache, Entry
+from sandbox.bundle.commands import Commands
+from sandbox.bundle.golang import GoPrograms
+from sandbox.bundle.gotoolchain import GO_TOOLCHAIN
+from sandbox.bundle.machine import go_is_enough, install, install_command, missing_packages
+from sandbox.bundle.recipe import Recipe, architecture
+from sandbox.bundle.schedule import Plan, Schedule, whole
+from sandbox.bundle.store import Bundle, damaged
+from sandbox.progress import Event, Progress
+
+Confirm = Callable[[str], bool]
+"""Shown a question, answers whether the user agrees."""
+
+
+def build(
+    parts: Iterable[str] | None = None,
+    *,
+    yes: bool = False,
+    confirm: Confirm | None = None,
+    cache: Cache | None = None,
+) -> Progress[Bundle]:
+    """Make every part that is missing or damaged; nothing is done where all is there.
+
+    ``parts`` limits it to those and what they are made from. Debian packages that the machine lacks are installed
+    when ``yes`` is set or ``confirm`` agrees. Interrupted, it goes on with the first unfinished part the next time.
+    """
+    cache = cache or Cache()
+    began = time.monotonic()
+    recipes = catalogue.chosen(parts)
+    machine = architecture()
+    keys = catalogue.keys(recipes, machine)
+    missing = [recipe for recipe in recipes if whole(cache, recipe.name, keys[recipe.name]) is None]
+    yield Event(
+        "bundle", "started", f"{len(missing)} of {len(recipes)} parts to make", seconds=_estimate(missing)
+    )
+    go = Path("go")
+    if missing:
+        yield from _provide_packages(cache, missing, yes=yes, confirm=confirm)
+        go = yield from _provide_go(cache, missing, machine)
+    entries = yield from Schedule(cache, Plan(recipes, keys, machine, go)).run()
+    if missing or not (cache.root / "bundle.json").exists():
+        _describe(cache, machine)
+    yield Event("bundle", "done", f"{len(entries)} parts in {cache.root}", 1.0, time.monotonic() - began)
+    return Bundle(machine, entries)
+
+
+def _estimate(missing: Sequence[Recipe]) -> float:
+    """Seconds for two lanes that overlap: the longer one."""
+    lanes: dict[str, float] = {"compile": 0.0, "assemble": 0.0}
+    for recipe in missing:
+        lanes[recipe.lane] += recipe.seconds
+    return max(lanes.values())
+
+
+def _provide_packages(
+    cache: Cache, missing: Sequence[Recipe], *, yes: bool, confirm: Confirm | None
+) -> Progress[None]:
+    packages = missing_packages({group for recipe in missing for group in recipe.debian})
+    if not packages:
+        return
+    command = " ".join(install_command(packages))
+    step = "bundle.packages"
+    yield Event(step, "note", f"These Debian packages are needed: {' '.join(packages)}.")
+    if not yes and not (confirm is not None and confirm(f"Install them with `{command}`?")):
+        raise EnvironmentProblem(
+            "C2D-BUNDLE-CONSENT",
+            f"Building the bundle needs these Debian packages: {' '.join(packages)}.",
+            f"Run the command with --yes to have them installed, or install them: {command}",
+            packages=packages,
+        )
+    yield Event(step, "started", command)
+    began = time.monotonic()
+    install(packages, Commands("packages", cache.log("packages"), threading.Event()))
+    yield Event(step, "done", command, seconds=time.monotonic() - began)
+
+
+def _provide_go(cache: Cache, missing: Sequence[Recipe], machine: str) -> Progress[Path]:
+    """A Go toolchain that is new enough: the machine's, else one of our own."""
+    if not any(isinstance(recipe, GoPrograms) for recipe in missing) or go_is_enough():
+        return Path("go")
+    yield Event("bundle.go-toolchain", "note", "no Go, or one too old, on this machine: getting one")
+    keys = {GO_TOOLCHAIN.name: GO_TOOLCHAIN.key(machine, {})}
+    entries = yield from Schedule(cache, Plan([GO_TOOLCHAIN], keys, machine)).run()
+    return entries[GO_TOOLCHAIN.name].file("go/bin/go")
+
+
+PartState = Literal["ready", "missing", "outdated", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """One part as ``bundle list`` shows it."""
+
+    name: str
+    kind: str
+    version: str
+    state: PartState
+    """``outdated``: there is one made by another version of c2d-box or from other sources."""
+    key: str
+    size: int
+    """Bytes; 0 where there is none."""
+    seconds: float | None
+    """How long it took to build."""
+    digest: str | None
+    """Of an image's manifest."""
+    folder: Path
+
+
+_KINDS = {
+    "GoPrograms": "program",
+    "CProgram": "program",
+    "RootFilesystem": "layer",
+    "DebianFile": "program",
+    "WheelLayer": "layer",
+    "CodeLayer": "layer",
+    "ImageRecipe": "image",
+}
+
+
+def list_parts(parts: Iterable[str] | None = None, *, cache: Cache | None = None) -> list[PartStatus]:
+    """Every part and whether it is there. Reads names and times, not bytes."""
+    cache = cache or Cache()
+    recipes = catalogue.chosen(parts)
+    keys = catalogue.keys(recipes, architecture())
+    return [_status(cache, recipe, keys[recipe.name]) for recipe in recipes]
+
+
+def _status(cache: Cache, recipe: Recipe, key: str) -> PartStatus:
+    entry = cache.entry(recipe.name, key)
+    state: PartState = "ready"
+    if entry is None:
+        state = "outdated" if cache.latest(recipe.name) else "missing"
+    elif next(entry.damage(), None) is not None:
+        state = "damaged"
+    return PartStatus(
+        name=recipe.name,
+        kind=_KINDS.get(type(recipe).__name__, "part"),
+        version=recipe.version,
+        state=state,
+        key=key,
+        size=entry.manifest.size if entry else 0,
+        seconds=entry.manifest.seconds if entry else None,
+        digest=entry.manifest.facts.get("digest") if entry else None,
+        folder=cache.folder(recipe.name, key),
+    )
+
+
+def verify(parts: Iterable[str] | None = None, *, cache: Cache | None = None) -> Progress[list[PartStatus]]:
+    """Hash every file of every part that is there; raises an error that names what is damaged.
+
+    What it finds is remembered, so that the next ``build`` makes it again.
+    """
+    cache = cache or Cache()
+    findings: dict[str, list[str]] = {}
+    statuses = list_parts(parts, cache=cache)
+    total = sum(status.size for status in statuses) or 1
+    hashed = 0
+    for status in statuses:
+        entry = cache.entry(status.name, status.key)
+        if entry is None:
+            yield Event(f"bundle.{status.name}", "skipped", status.state)
+            continue
+        wrong = list(entry.damage(thorough=True))
+        hashed += status.size
+        if wrong:
+            entry.mark_damaged()
+            findings[status.name] = [f"{name}: {what}" for name, what in wrong]
+        yield Event(f"bundle.{status.name}", "failed" if wrong else "done", status.version, hashed / total)
+    if findings:
+        raise damaged(findings)
+    return statuses
+
+
+def _describe(cache: Cache, machine: str) -> None:
+    """Write ``bundle.json``: what this bundle is, for whoever finds the folder."""
+    entries: list[Entry] = []
+    for status in list_parts(cache=cache):
+        if entry := cache.entry(status.name, status.key):
+            entries.append(entry)
+    document = {
+        "format": 1,
+        "architecture": machine,
+        "kubernetes": catalogue.KUBERNETES,
+        "parts": [
+            {
+                "name": entry.manifest.part,
+                "version": entry.manifest.version,
+                "key": entry.manifest.key,
+                "bytes": entry.manifest.size,
+                "seconds": entry.manifest.seconds,
+                "digest": entry.manifest.facts.get("digest"),
+            }
+            for entry in entries
+        ],
+    }
+    temporary = cache.root / f"bundle.json.{os.getpid()}"
+    temporary.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    temporary.replace(cache.root / "bundle.json")

@@ -1,0 +1,234 @@
+"""The content-addressed store of finished parts: an entry is either whole or not there.
+
+    <root>/parts/<part>/<key>/        files of the part and ``manifest.json``, renamed into place when complete
+    <root>/work/<part>-<key>.<pid>/   a build in progress; what a killed build left is removed by the next one
+    <root>/locks/<part>.lock          held while a part is built, so that two builds do not make it twice
+    <root>/logs/<part>.log            what the compilers of the last build said
+
+The key is a hash over everything the part is made from, so a changed recipe never finds an old part. Inode times are
+recorded to tell cheaply whether a file was touched since; :meth:`Entry.damage` with ``thorough`` hashes every byte.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+FORMAT = 1
+"""Version of this layout; part of every key."""
+KEEP = 2
+"""Entries kept per part: the current one and the one before, so that switching between two versions is cheap."""
+
+Damage = Literal["missing", "size", "content", "marked"]
+
+
+def cache_root() -> Path:
+    """``$C2D_BOX_CACHE``, else ``$XDG_CACHE_HOME/c2d-box``, else ``~/.cache/c2d-box``."""
+    if own := os.environ.get("C2D_BOX_CACHE"):
+        return Path(own).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base).absolute() / "c2d-box"
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file of an entry. ``link`` is set, and the rest empty, where it is a symbolic link."""
+
+    path: str
+    size: int = 0
+    sha256: str = ""
+    executable: bool = False
+    mtime_ns: int = 0
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What stands in an entry's ``manifest.json``."""
+
+    part: str
+    version: str
+    key: str
+    architecture: str
+    seconds: float
+    """How long the part took to build: the estimate for the next time."""
+    files: tuple[FileRecord, ...]
+    facts: dict[str, Any]
+    """What the recipe wants remembered: an image's digest, the package versions of a layer."""
+    format: int = FORMAT
+
+    @property
+    def size(self) -> int:
+        return sum(record.size for record in self.files)
+
+    @classmethod
+    def parse(cls, text: str) -> Manifest:
+        document = json.loads(text)
+        records = tuple(FileRecord(**record) for record in document.pop("files"))
+        return cls(files=records, **document)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A finished part."""
+
+    folder: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    def sha256(self, name: str) -> str:
+        """The recorded hash of one file."""
+        return next(record.sha256 for record in self.manifest.files if record.path == name)
+
+    def damage(self, *, thorough: bool = False) -> Iterator[tuple[str, Damage]]:
+        """Files that are not as they were built. Cheap unless ``thorough``: size and time decide who is hashed."""
+        if (self.folder / ".damaged").exists():
+            yield "manifest.json", "marked"
+        for record in self.manifest.files:
+            if found := _damage_of(self.folder / record.path, record, thorough):
+                yield record.path, found
+
+    def mark_damaged(self) -> None:
+        """Remember a finding of ``verify``, so that the next ``build`` repairs it."""
+        with contextlib.suppress(OSError):
+            (self.folder / ".damaged").touch()
+
+    def touch(self) -> None:
+        """Count as recently used when old entries are dropped."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / "manifest.json")
+
+
+def _damage_of(path: Path, record: FileRecord, thorough: bool) -> Damage | None:
+    try:
+        status = path.lstat()
+        if record.link:
+            return None if path.is_symlink() and str(path.readlink()) == record.link else "content"
+        if not stat.S_ISREG(status.st_mode):
+            return "content"
+        if status.st_size != record.size:
+            return "size"
+        if status.st_mtime_ns == record.mtime_ns and not thorough:
+            return None
+        return None if digest_of(path) == record.sha256 else "content"
+    except FileNotFoundError:
+        return "missing"
+
+
+class Cache:
+    """The store below one folder. Cheap to create; makes its folders when it writes."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_root()
+
+    def folder(self, part: str, key: str) -> Path:
+        return self.root / "parts" / part / key
+
+    def free_mib(self) -> int:
+        return shutil.disk_usage(self.root).free >> 20
+
+    def log(self, part: str) -> Path:
+        return self.root / "logs" / f"{part}.log"
+
+    def entry(self, part: str, key: str) -> Entry | None:
+        """The finished entry, or None: not there, or its manifest is unreadable."""
+        folder = self.folder(part, key)
+        try:
+            manifest = Manifest.parse((folder / "manifest.json").read_text("utf-8"))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return Entry(folder, manifest) if manifest.key == key else None
+
+    def latest(self, part: str) -> Entry | None:
+        """The entry of this part built or used last, whatever its key: a source of estimates."""
+        entries = self._by_use(part)
+        return self.entry(part, entries[0].name) if entries else None
+
+    def _by_use(self, part: str) -> list[Path]:
+        def used(folder: Path) -> float:
+            try:
+                return (folder / "manifest.json").stat().st_mtime
+            except OSError:
+                return 0.0
+
+        home = self.root / "parts" / part
+        folders = [folder for folder in home.iterdir() if folder.is_dir()] if home.is_dir() else []
+        return sorted(folders, key=used, reverse=True)
+
+    @contextlib.contextmanager
+    def lock(self, part: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the part's lock. ``waiting`` is called between attempts: it sleeps, and raises to give up."""
+        path = self.root / "locks" / f"{part}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as stream:
+            while True:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    waiting()
+            yield
+
+    @contextlib.contextmanager
+    def workspace(self, part: str, key: str) -> Iterator[Path]:
+        """An empty folder on the cache's own file system; call with the part's lock held."""
+        for stale in (self.root / "work").glob(f"{part}@*"):
+            remove(stale)
+        folder = self.root / "work" / f"{part}@{key[:12]}.{os.getpid()}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            remove(folder)
+
+    def publish(self, built: Path, manifest: Manifest) -> Entry:
+        """Move a finished folder into the store in one rename, replacing a damaged one."""
+        (built / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n", "utf-8")
+        target = self.folder(manifest.part, manifest.key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            doomed = self.root / "work" / f"{manifest.part}@replaced.{os.getpid()}"
+            target.rename(doomed)
+            built.rename(target)
+            remove(doomed)
+        else:
+            built.rename(target)
+        for old in self._by_use(manifest.part)[KEEP:]:
+            remove(old)
+        return Entry(target, manifest)
+
+
+def records_of(folder: Path) -> tuple[FileRecord, ...]:
+    """Describe every file below ``folder``, sorted by path."""
+    found: list[FileRecord] = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found.append(FileRecord(name, link=str(path.readlink())))
+        elif path.is_file():
+            status = path.stat()
+            executable = bool(status.st_mode & 0o100)
+            found.append(FileRecord(name, status.st_size, digest_of(path), executable, status.st_mtime_ns))
+    return tuple(found)
+
+
+def remove(path: Path) -> None:
+    """Delete a folder tree; what cannot be deleted is left for the next build to try."""
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,345 @@
+"""Every part of a bundle, in the order in which building them is best started.
+
+Estimates are for two cores and empty caches; a machine that built a part once uses its own times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from c2d_box.errors import UsageError
+from sandbox.bundle.debian import DebianFile, RootFilesystem
+from sandbox.bundle.golang import GoPrograms
+from sandbox.bundle.images import CodeLayer, ImageRecipe, Part, Placed
+from sandbox.bundle.oci import Settings
+from sandbox.bundle.recipe import Recipe
+from sandbox.bundle.smallc import SOURCES, CProgram
+from sandbox.bundle.wheels import WheelLayer
+
+KUBERNETES = "v1.34.4"
+KUBERNETES_PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubeadm",
+    "kubectl",
+    "kubelet",
+)
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_CNI = "github.com/containernetworking/plugins"
+SERVICE_USER = "65532:65532"
+JOB_USER = "10003:10000"
+_PATH = ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+_ALGORITHM_ENV = (_PATH, ("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"))
+
+_GATE_SOURCE = "c2d_box/pods/gate/gate.c"
+_GATE: tuple[Recipe, ...] = (
+    (CProgram(name="gate", version="1", seconds=1, mib=1, source=_GATE_SOURCE),)
+    if (SOURCES / _GATE_SOURCE).exists()
+    else ()
+)
+
+PROGRAMS: tuple[Recipe, ...] = (
+    GoPrograms(
+        name="kube",
+        version=KUBERNETES,
+        seconds=400,
+        mib=3500,
+        programs=(("kube", "."),),
+        ldflags=f"-X k8s.io/component-base/version.gitVersion={KUBERNETES}",
+        links=tuple((program, "kube") for program in KUBERNETES_PROGRAMS),
+    ),
+    GoPrograms(
+        name="containerd",
+        version="2.1.5",
+        seconds=60,
+        mib=600,
+        programs=tuple(
+            (program, f"{_CONTAINERD}/cmd/{program}")
+            for program in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ),
+        tags="no_btrfs no_devmapper no_zfs no_aufs",
+        ldflags=f"-X {_CONTAINERD}/version.Version=2.1.5",
+    ),
+    GoPrograms(
+        name="runc",
+        version="1.3.3",
+        seconds=20,
+        mib=150,
+        programs=(("runc", "github.com/opencontainers/runc"),),
+        tags="seccomp netgo osusergo",
+        ldflags="-X main.version=1.3.3 -extldflags -static",
+        cgo=True,
+        debian=("cc", "seccomp"),
+    ),
+    GoPrograms(
+        name="cni",
+        version="1.9.1",
+        seconds=15,
+        mib=150,
+        programs=tuple(
+            (f"cni/{package.rpartition('/')[2]}", f"{_CNI}/plugins/{package}")
+            for package in (
+                "main/bridge",
+                "main/loopback",
+                "ipam/host-local",
+                "meta/portmap",
+                "meta/firewall",
+            )
+        ),
+        ldflags=f"-X {_CNI}/pkg/utils/buildversion.BuildVersion=v1.9.1",
+    ),
+    GoPrograms(name="coredns", version="1.15.0", seconds=60, mib=500, programs=(("coredns", "."),)),
+    GoPrograms(
+        name="versitygw",
+        version="1.8.0",
+        seconds=60,
+        mib=500,
+        programs=(("versitygw", "github.com/versity/versitygw/cmd/versitygw"),),
+        ldflags="-X main.Version=v1.8.0",
+    ),
+    GoPrograms(
+        name="helm",
+        version="3.22.0",
+        seconds=60,
+        mib=500,
+        programs=(("helm", "helm.sh/helm/v3/cmd/helm"),),
+        ldflags="-X helm.sh/helm/v3/internal/version.version=v3.22.0",
+    ),
+    GoPrograms(
+        name="kubo",
+        version="0.42.0",
+        seconds=180,
+        mib=900,
+        programs=(("kubo", "github.com/ipfs/kubo/cmd/ipfs"),),
+    ),
+    GoPrograms(name="forwarder", version="1", seconds=5, mib=20, programs=(("forwarder", "."),)),
+    *_GATE,
+    CProgram(name="pause", version="1", seconds=1, mib=1, source="sandbox/bundle/recipes/c/pause.c"),
+)
+
+LAYERS: tuple[Recipe, ...] = (
+    RootFilesystem(
+        name="base",
+        version="bookworm",
+        seconds=45,
+        mib=400,
+        packages=("python3", "ca-certificates", "tzdata", "usr-is-merged"),
+    ),
+    WheelLayer(
+        name="runtime-packages",
+        version="1",
+        seconds=40,
+        mib=500,
+        needs=("base",),
+        base="base",
+        lock="runtime.lock",
+        inside="opt/c2d/lib",
+    ),
+    CodeLayer(
+        name="runtime-code",
+        version="1",
+        seconds=4,
+        mib=20,
+        needs=("base",),
+        base="base",
+        inside="opt/c2d/app",
+    ),
+    WheelLayer(
+        name="science-packages",
+        version="1",
+        seconds=60,
+        mib=1200,
+        needs=("base",),
+        base="base",
+        lock="algo-python.lock",
+        inside="usr/local/lib/python3.11/dist-packages",
+    ),
+    RootFilesystem(
+        name="postgres-root",
+        version="bookworm",
+        seconds=60,
+        mib=700,
+        packages=("postgresql-15", "usr-is-merged"),
+        prepare="postgres.sh",
+    ),
+    RootFilesystem(
+        name="node-root",
+        version="bookworm",
+        seconds=60,
+        mib=600,
+        packages=("nodejs", "ca-certificates", "usr-is-merged"),
+    ),
+    DebianFile(
+        name="busybox",
+        version="bookworm",
+        seconds=15,
+        mib=100,
+        package="busybox-static",
+        paths=("./usr/bin/busybox", "./bin/busybox"),
+    ),
+)
+
+_APPLETS = (
+    "awk base64 basename cat chmod cp cut date dd df dirname du echo env expr false find grep head hostname id kill "
+    "ln ls mkdir mktemp mv nc od printf ps pwd readlink realpath rm rmdir sed seq sh sha256sum sleep sort stat sync "
+    "tail tar tee test touch tr true uname uniq vi wc wget xargs"
+).split()  # noqa: SIM905
+_USERLAND = Placed(
+    programs=(("bin/busybox", "busybox", "busybox"),),
+    links=tuple((f"bin/{applet}", "busybox") for applet in _APPLETS),
+    texts=(
+        ("etc/passwd", "root:x:0:0::/root:/bin/sh\nc2d:x:65532:65532::/tmp:/bin/sh\n"),
+        ("etc/group", "root:x:0:\nc2d:x:65532:\n"),
+        ("etc/nsswitch.conf", "hosts: files dns\n"),
+    ),
+    folders=(("tmp", 0o1777), ("var/lib/c2d", 0o755), ("etc/c2d", 0o755)),
+)
+
+IMAGES: tuple[ImageRecipe, ...] = (
+    ImageRecipe(
+        name="pause-image",
+        version="1",
+        seconds=1,
+        mib=1,
+        needs=("pause",),
+        layers=(Placed(programs=(("pause", "pause", "pause"),)),),
+        settings=Settings(user="65535:65535", entrypoint=("/pause",), env=(_PATH,)),
+    ),
+    ImageRecipe(
+        name="runtime-image",
+        version="1",
+        seconds=5,
+        mib=400,
+        needs=("base", "runtime-packages", *(part.name for part in _GATE), "runtime-code"),
+        layers=(
+            Part("base"),
+            Part("runtime-packages"),
+            *(Placed(programs=((f"opt/c2d/bin/{part.name}", part.name, part.name),)) for part in _GATE),
+            Part("runtime-code"),
+        ),
+        settings=Settings(
+            user=SERVICE_USER,
+            entrypoint=("python3", "-m"),
+            env=(
+                *_ALGORITHM_ENV,
+                ("PYTHONPATH", "/opt/c2d/app:/opt/c2d/lib"),
+                ("PYTHONUNBUFFERED", "1"),
+                ("PYTHONDONTWRITEBYTECODE", "1"),
+            ),
+        ),
+    ),
+    ImageRecipe(
+        name="postgres-image",
+        version="15",
+        seconds=5,
+        mib=300,
+        needs=("postgres-root",),
+        layers=(
+            Part("postgres-root"),
+            Placed(scripts=(("opt/c2d/bin/postgres-start", "postgres-start.sh"),)),
+        ),
+        settings=Settings(
+            user=SERVICE_USER,
+            entrypoint=("/opt/c2d/bin/postgres-start",),
+            env=(
+                ("PATH", "/usr/lib/postgresql/15/bin:" + _PATH[1]),
+                ("LANG", "C.UTF-8"),
+                ("PGDATA", "/var/lib/c2d/postgres"),
+                ("PGHOST", "/var/lib/c2d/postgres"),
+                ("PGUSER", "c2d"),
+                ("PGDATABASE", "c2d"),
+                ("POSTGRES_USER", "c2d"),
+                ("POSTGRES_DB", "c2d"),
+                ("POSTGRES_PASSWORD_FILE", "/etc/c2d/secrets/postgres-password"),
+            ),
+        ),
+    ),
+    ImageRecipe(
+        name="kubo-image",
+        version="0.42.0",
+        seconds=2,
+        mib=100,
+        needs=("busybox", "kubo"),
+        layers=(_USERLAND, Placed(programs=(("usr/local/bin/ipfs", "kubo", "kubo"),))),
+        settings=Settings(
+            user=SERVICE_USER,
+            entrypoint=("ipfs",),
+            command=("daemon",),
+            env=(_PATH, ("HOME", "/tmp"), ("IPFS_PATH", "/var/lib/c2d/ipfs")),
+        ),
+    ),
+    ImageRecipe(
+        name="s3-image",
+        version="1.8.0",
+        seconds=2,
+        mib=100,
+        needs=("busybox", "versitygw"),
+        layers=(_USERLAND, Placed(programs=(("usr/local/bin/versitygw", "versitygw", "versitygw"),))),
+        settings=Settings(user=SERVICE_USER, entrypoint=("versitygw",), env=(_PATH, ("HOME", "/tmp"))),
+    ),
+    ImageRecipe(
+        name="algo-python-image",
+        version="1",
+        seconds=5,
+        mib=600,
+        needs=("base", "science-packages"),
+        layers=(Part("base"), Part("science-packages")),
+        settings=Settings(
+            user=JOB_USER,
+            command=("python3",),
+            env=(*_ALGORITHM_ENV, ("PYTHONUNBUFFERED", "1"), ("MPLBACKEND", "Agg"), ("MPLCONFIGDIR", "/tmp")),
+        ),
+    ),
+    ImageRecipe(
+        name="algo-node-image",
+        version="1",
+        seconds=3,
+        mib=300,
+        needs=("node-root",),
+        layers=(Part("node-root"),),
+        settings=Settings(user=JOB_USER, command=("node",), env=_ALGORITHM_ENV),
+    ),
+)
+
+CATALOGUE: dict[str, Recipe] = {recipe.name: recipe for recipe in (*PROGRAMS, *LAYERS, *IMAGES)}
+
+
+def chosen(parts: Iterable[str] | None) -> list[Recipe]:
+    """The named parts and everything they are made from, in the catalogue's order; all of them for None."""
+    wanted = set(CATALOGUE) if parts is None else {_part_named(name) for name in parts}
+    if unknown := wanted - set(CATALOGUE):
+        raise UsageError(
+            "C2D-BUNDLE-PART",
+            f"The bundle has no part {', '.join(sorted(unknown))}.",
+            f"It has: {', '.join(CATALOGUE)}.",
+        )
+    waiting = list(wanted)
+    while waiting:
+        for need in CATALOGUE[waiting.pop()].needs:
+            if need not in wanted:
+                wanted.add(need)
+                waiting.append(need)
+    return [recipe for name, recipe in CATALOGUE.items() if name in wanted]
+
+
+def _part_named(name: str) -> str:
+    """``runtime`` means the image of that name, where no program is called so."""
+    image = f"{name}-image"
+    return image if name not in CATALOGUE and image in CATALOGUE else name
+
+
+def keys(recipes: Iterable[Recipe], architecture: str) -> dict[str, str]:
+    """The content address of each part; the parts must include what they are made from."""
+    by_name = {recipe.name: recipe for recipe in recipes}
+    found: dict[str, str] = {}
+
+    def key(name: str) -> str:
+        if name not in found:
+            recipe = by_name[name]
+            found[name] = recipe.key(architecture, {need: key(need) for need in recipe.needs})
+        return found[name]
+
+    return {name: key(name) for name in by_name}

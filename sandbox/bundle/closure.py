@@ -1,0 +1,74 @@
+"""Which of our modules run inside the cluster: found by following imports, so that no list can be forgotten.
+
+Only they are in the runtime image. A change to the command line or the terminal interface leaves the image, and
+with it every running service, alone.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from sandbox.bundle.smallc import SOURCES
+
+PACKAGES = ("c2d_box", "sandbox", "tui")
+ROOTS = ("c2d_box", "sandbox/testchain")
+"""Everything below these runs in the cluster; of the rest, what they import."""
+_NOT_SHIPPED = ("__pycache__", "tests")
+_NOT_SHIPPED_SUFFIXES = (".pyc", ".c", ".h", ".md")
+
+
+def files(roots: tuple[str, ...] = ROOTS, sources: Path = SOURCES) -> list[str]:
+    """Paths relative to ``sources``, sorted."""
+    found: set[str] = set()
+    waiting = [path for root in roots for path in _below(sources / root)]
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(sources).as_posix()
+        if name in found:
+            continue
+        found.add(name)
+        if path.suffix == ".py":
+            waiting.extend(_imported(path, sources))
+    return sorted(found)
+
+
+def _below(root: Path) -> Iterator[Path]:
+    for path in root.rglob("*"):
+        hidden = any(part in _NOT_SHIPPED or part.startswith(".") for part in path.parts[len(root.parts) :])
+        if path.is_file() and not hidden and path.suffix not in _NOT_SHIPPED_SUFFIXES:
+            yield path
+
+
+def _imported(path: Path, sources: Path) -> Iterator[Path]:
+    """Our own modules that a module names in its imports, with the packages that contain them."""
+    for name in _names(path.read_text("utf-8"), _package_of(path, sources)):
+        words = name.split(".")
+        if words[0] not in PACKAGES:
+            continue
+        for count in range(1, len(words) + 1):
+            base = sources.joinpath(*words[:count])
+            yield from (file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
+
+
+def _package_of(path: Path, sources: Path) -> str:
+    return ".".join(path.relative_to(sources).parent.parts)
+
+
+@cache
+def _names(source: str, package: str) -> tuple[str, ...]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ()
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(found)

@@ -1,0 +1,158 @@
+"""Running compilers and package tools: output to a log, cancellable, failures turned into coded errors.
+
+The tools' own words decide what went wrong, because their exit statuses do not: a full disk and a missing network are
+the user's to fix and have their own codes; anything else shows the last lines of the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed
+
+TAIL_LINES = 12
+POLL_SECONDS = 0.1
+GRACE_SECONDS = 5.0
+
+_DISK_FULL = re.compile(r"no space left on device|disk quota exceeded|ENOSPC", re.IGNORECASE)
+_NO_NETWORK = re.compile(
+    r"no such host|temporary failure (in name resolution|resolving)|could not resolve|name or service not known"
+    r"|network is unreachable|no route to host|connection refused|connection timed out|i/o timeout"
+    r"|could not connect to|failed to establish a new connection|TLS handshake timeout|max retries exceeded",
+    re.IGNORECASE,
+)
+_NOT_GENUINE = re.compile(
+    r"checksum mismatch|SECURITY ERROR|THESE PACKAGES DO NOT MATCH THE HASHES", re.IGNORECASE
+)
+
+
+class Cancelled(Exception):
+    """The build was told to stop; nobody is told about it a second time."""
+
+
+def disk_full(what: str, cache: Path) -> EnvironmentProblem:
+    """No room, with what is left where it may have been needed."""
+    room = {str(place): shutil.disk_usage(place).free >> 20 for place in (cache, Path(tempfile.gettempdir()))}
+    left = ", ".join(f"{place}: {mib} MiB free" for place, mib in room.items())
+    return EnvironmentProblem(
+        "C2D-DISK-FULL",
+        f"There is no room left for {what} ({left}).",
+        "Free some space, or point C2D_BOX_CACHE at another disk, and run the command again: "
+        "finished parts are kept.",
+        free_mib=room,
+    )
+
+
+class Commands:
+    """Runs commands for one part, one after the other, all writing to the part's log."""
+
+    def __init__(self, part: str, log: Path, cancelled: threading.Event) -> None:
+        self.part = part
+        self.log = log
+        self.cancelled = cancelled
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        terminal: bool = False,
+    ) -> None:
+        """Run to the end; raises a coded error when it fails, :class:`Cancelled` when told to stop.
+
+        With ``terminal`` the command stays in the user's session, so that it may ask for a password there.
+        """
+        self.check()
+        words = [str(word) for word in command]
+        with self.log.open("ab") as stream:
+            begin = stream.tell()
+            stream.write(f"$ {' '.join(words)}\n".encode())
+            stream.flush()
+            process = subprocess.Popen(
+                words,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=None if terminal else subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=not terminal,
+            )
+            with _ended(process):
+                status = self._wait(process)
+        if status != 0:
+            raise self._failure(words[0], status, begin)
+
+    def check(self) -> None:
+        """Raise :class:`Cancelled` if the build was told to stop."""
+        if self.cancelled.is_set():
+            raise Cancelled(self.part)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        while True:
+            try:
+                return process.wait(POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.check()
+
+    def _failure(self, program: str, status: int, begin: int) -> C2DError:
+        said = self.log.read_bytes()[begin:].decode("utf-8", "replace")
+        if _DISK_FULL.search(said):
+            return disk_full(self.part, self.log.parent)
+        lines = [line for line in said.splitlines() if line.strip()]
+        details = {"part": self.part, "log": str(self.log), "last_lines": lines[-TAIL_LINES:]}
+        tail = "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+        if _NOT_GENUINE.search(said):
+            return Failed(
+                "C2D-BUNDLE-CHECKSUM",
+                f"A download for {self.part} is not the one this version of c2d-box was made with.\n{tail}",
+                "Clear the downloads of the package tool (or its mirror's copy) and try again; never skip the check.",
+                **details,
+            )
+        if _NO_NETWORK.search(said):
+            return EnvironmentProblem(
+                "C2D-NO-NETWORK",
+                f"{self.part} could not be downloaded: the package registries cannot be reached.\n{tail}",
+                "Check the network and proxy settings and run the command again: finished parts are kept.",
+                **details,
+            )
+        return Failed(
+            "C2D-BUNDLE-BUILD",
+            f"{Path(program).name} ended with status {status} while building {self.part}.\n{tail}",
+            f"The whole output is in {self.log}.",
+            **details,
+        )
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Leave no child behind, however the block is left."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            _signal(process, signal.SIGTERM)
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                _signal(process, signal.SIGKILL)
+                process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)

@@ -1,0 +1,104 @@
+"""Layers made of Debian packages, verified by Debian's own signatures, without root where user namespaces work."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import Failed
+from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+
+SUITE = "bookworm"
+_UNPACK = [
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "info", "locale", "lintian", "bug")),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootFilesystem(Recipe):
+    """A whole root file system as one layer: ``layer.tar``."""
+
+    packages: tuple[str, ...]
+    prepare: str = ""
+    """Script in ``recipes/rootfs`` run with the root's path before packages are configured."""
+    debian: tuple[str, ...] = ("debian-rootfs",)
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        for name in filter(None, (self.prepare, "finish.sh")):
+            yield name, RECIPES / "rootfs" / name
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        scripts = RECIPES / "rootfs"
+        # Hooks are passed as text: in a user namespace the script's folder may not be readable.
+        hooks = [f"--customize-hook={(scripts / 'finish.sh').read_text('utf-8')}"]
+        if self.prepare:
+            hooks.insert(0, f"--essential-hook={(scripts / self.prepare).read_text('utf-8')}")
+        target = bench.out / "layer.tar"
+        bench.commands.run(
+            [
+                *("mmdebstrap", "--variant=essential", "--skip=output/mknod", *_UNPACK, *hooks),
+                *(
+                    f"--architectures={bench.architecture}",
+                    f"--include={','.join(self.packages)}",
+                    SUITE,
+                    target,
+                ),
+            ],
+            env={"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH), "LC_ALL": "C.UTF-8"},
+        )
+        return {"suite": SUITE, "packages": _installed(target)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebianFile(Recipe):
+    """One file out of one package, for images that need nothing else of Debian."""
+
+    package: str
+    paths: tuple[str, ...]
+    """Where the file may be inside the package; the first that exists is taken."""
+    debian: tuple[str, ...] = ("debian-rootfs",)
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        archive = bench.scratch / "package.tar"
+        bench.commands.run(
+            [
+                *("mmdebstrap", "--variant=extract", "--skip=output/mknod", *_UNPACK),
+                *(f"--architectures={bench.architecture}", f"--include={self.package}", SUITE, archive),
+            ],
+            env={"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH)},
+        )
+        with tarfile.open(archive) as contents:
+            names = set(contents.getnames())
+            for path in self.paths:
+                if path in names and (stream := contents.extractfile(path)):
+                    target = bench.out / self.name
+                    target.write_bytes(stream.read())
+                    target.chmod(0o755)
+                    return {"suite": SUITE}
+        raise Failed(
+            "C2D-BUNDLE-BUILD",
+            f"The Debian package {self.package} has none of {', '.join(self.paths)}.",
+            "Report this with the name of your Debian mirror.",
+        )
+
+
+def _installed(layer: Path) -> dict[str, str]:
+    """Package versions in a root file system, so that the bundle can say what it is made of."""
+    with tarfile.open(layer) as contents:
+        stream = contents.extractfile("./var/lib/dpkg/status")
+        if stream is None:
+            return {}
+        text = stream.read().decode("utf-8", "replace")
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("Package: "):
+            name = line[9:]
+        elif line.startswith("Version: "):
+            found[name] = line[9:]
+    return found

@@ -1,0 +1,85 @@
+"""Archives in Docker's own format, which has no manifest and so no digest: read them, and give them one.
+
+The manifest made here follows from the archive's configuration and layers alone, so importing the same image twice,
+on two machines, gives the same digest: the one that belongs in the DDO. It is not the digest of a registry's copy of
+the image, whose layers are compressed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import UsageError
+from sandbox.bundle import oci
+
+_COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
+
+
+def inspect(archive: oci.Archive, architecture: str) -> oci.ArchivedImage:
+    """What the archive holds, with the digest that :func:`convert` will give it."""
+    name, config, layers = _described(archive, architecture)
+    document = json.loads(config.data or b"{}")
+    return oci.ArchivedImage(
+        archive.path,
+        name,
+        oci.manifest_of(config, [layer for _, layer in layers]).digest,
+        str(document["architecture"]),
+        document.get("config") or {},
+        tuple(layer.digest for _, layer in layers),
+        docker_save=True,
+    )
+
+
+def convert(source: Path, target: Path, scratch: Path, architecture: str) -> str:
+    """Write the OCI archive of a ``docker save`` file; returns its digest. ``scratch`` holds the layers meanwhile."""
+    with oci.Archive(source) as archive:
+        name, config, layers = _described(archive, architecture)
+        blobs: list[oci.Blob] = []
+        for member, layer in layers:
+            path = scratch / layer.sha256
+            archive.copy(member, path)
+            blobs.append(replace(layer, path=path))
+        return oci.write_blobs(target, name=name, architecture=architecture, config=config, layers=blobs)
+
+
+def _described(archive: oci.Archive, architecture: str) -> tuple[str, oci.Blob, list[tuple[str, oci.Blob]]]:
+    """The image's name, its configuration, and for each layer its member's name and blob."""
+    if "manifest.json" not in archive:
+        raise archive.broken("it has neither index.json nor manifest.json")
+    images = archive.document("manifest.json")
+    if not isinstance(images, list) or not images or not all(isinstance(image, dict) for image in images):
+        raise archive.broken("its manifest.json lists no image")
+    tags = [tag for image in images for tag in image.get("RepoTags") or []]
+    if len(images) > 1 or len(tags) > 1:
+        raise UsageError(
+            "C2D-IMAGE-AMBIGUOUS",
+            f"{archive.path} holds several images or names: {', '.join(tags) or len(images)}.",
+            "Save one image under one name per file.",
+        )
+    config_name, members = images[0].get("Config"), images[0].get("Layers")
+    if not isinstance(config_name, str) or not isinstance(members, list):
+        raise archive.broken("its manifest.json names no configuration and layers")
+    config = oci.Blob.of(oci.CONFIG, archive.read(config_name))
+    document = archive.document(config_name)
+    oci.check_architecture(archive, document, architecture)
+    layers = [(str(member), _layer(archive, str(member))) for member in members]
+    _check_diff_ids(archive, document, layers)
+    return (tags[0] if tags else ""), config, layers
+
+
+def _layer(archive: oci.Archive, member: str) -> oci.Blob:
+    suffix = _COMPRESSED.get(archive.head(member, 2), "")
+    return oci.Blob(oci.LAYER + suffix, archive.sha256(member), archive.member(member).size)
+
+
+def _check_diff_ids(archive: oci.Archive, document: Any, layers: list[tuple[str, oci.Blob]]) -> None:
+    """An uncompressed layer must be the one that the configuration promises."""
+    promised = document.get("rootfs", {}).get("diff_ids", [])
+    if len(promised) != len(layers):
+        raise archive.broken("its configuration and its layers do not belong together")
+    for (_, layer), diff_id in zip(layers, promised, strict=True):
+        if layer.media_type == oci.LAYER and layer.digest != diff_id:
+            raise archive.broken(f"the layer {diff_id} has another hash")

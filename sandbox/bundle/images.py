@@ -1,0 +1,115 @@
+"""Image recipes: layers of other parts, files placed from other parts, and the settings of a container.
+
+Layers go from what changes never to what changes always, so that a change of our code rebuilds the last one only.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.bundle import closure, oci, tree
+from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+from sandbox.bundle.smallc import SOURCES
+from sandbox.bundle.wheels import compile_all
+
+CREATED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(SOURCE_DATE_EPOCH))
+REGISTRY = "c2d.local"
+"""No registry answers to this name: an image that is not in the cluster can not be fetched from anywhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeLayer(Recipe):
+    """Our own packages, with byte code: ``layer.tar``."""
+
+    inside: str
+    base: str
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        for name in closure.files():
+            yield name, SOURCES / name
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        target = bench.scratch / self.inside
+        for name, path in self.inputs():
+            copy = target / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        compile_all(bench.scratch, [self.inside], bench.needs[self.base].file("layer.tar"), bench)
+        tree.write(bench.out / "layer.tar", tree.nodes_below(target, self.inside))
+        return {}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The whole layer of another part."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A layer of single files."""
+
+    programs: tuple[tuple[str, str, str], ...] = ()
+    """(path in the image, part, file of the part), executable."""
+    scripts: tuple[tuple[str, str], ...] = ()
+    """(path in the image, file in ``recipes/scripts``), executable."""
+    links: tuple[tuple[str, str], ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+    folders: tuple[tuple[str, int], ...] = ()
+
+    def nodes(self, bench: Bench) -> list[tree.Node]:
+        return [
+            *(
+                tree.Node(path, file=bench.needs[part].file(file), mode=0o755)
+                for path, part, file in self.programs
+            ),
+            *(tree.Node(path, file=RECIPES / "scripts" / name, mode=0o755) for path, name in self.scripts),
+            *(tree.Node(path, link=target) for path, target in self.links),
+            *(tree.Node(path, text=text.encode()) for path, text in self.texts),
+            *(tree.Node(path, folder=True, mode=mode) for path, mode in self.folders),
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe(Recipe):
+    """One image as an OCI archive: ``image.tar``. The part of image ``x`` is called ``x-image``."""
+
+    layers: tuple[Part | Placed, ...]
+    settings: oci.Settings
+
+    @property
+    def reference(self) -> str:
+        return f"{REGISTRY}/{self.name.removesuffix('-image')}:latest"
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        for layer in self.layers:
+            if isinstance(layer, Placed):
+                for _, name in layer.scripts:
+                    yield f"scripts/{name}", RECIPES / "scripts" / name
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        blobs = [self._blob(bench, number, layer) for number, layer in enumerate(self.layers)]
+        digest = oci.write(
+            bench.out / "image.tar",
+            name=self.reference,
+            architecture=bench.architecture,
+            layers=blobs,
+            settings=self.settings,
+            created=CREATED,
+        )
+        return {"reference": self.reference, "digest": digest}
+
+    def _blob(self, bench: Bench, number: int, layer: Part | Placed) -> oci.Blob:
+        if isinstance(layer, Part):
+            entry = bench.needs[layer.name]
+            path = entry.file("layer.tar")
+            return oci.Blob(oci.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path)
+        path = bench.scratch / f"placed-{number}.tar"
+        tree.write(path, layer.nodes(bench))
+        return oci.Blob.of_file(oci.LAYER, path)

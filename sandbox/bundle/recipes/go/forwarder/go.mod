@@ -1,0 +1,3 @@
+module c2d-box.local/forwarder
+
+go 1.24.0

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Runs PostgreSQL on a volume. The first start makes the database beside its final place and renames it when complete,
+# so that a start killed half-way leaves nothing that looks like a database.
+set -eu
+
+: "${PGDATA:=/var/lib/c2d/postgres}"
+: "${POSTGRES_USER:=c2d}"
+: "${POSTGRES_DB:=c2d}"
+: "${POSTGRES_PASSWORD_FILE:=/etc/c2d/secrets/postgres-password}"
+bin=/usr/lib/postgresql/15/bin
+
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+	if [ -e "$PGDATA" ] && [ -n "$(ls -A "$PGDATA")" ]; then
+		echo "$PGDATA holds files but no database; refusing to touch them" >&2
+		exit 1
+	fi
+	rm -rf "$PGDATA.new"
+	"$bin/initdb" --pgdata="$PGDATA.new" --username="$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" \
+		--auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums --no-instructions
+	cat >> "$PGDATA.new/pg_hba.conf" <<'RULES'
+host all all all scram-sha-256
+RULES
+	cat >> "$PGDATA.new/postgresql.conf" <<'SETTINGS'
+timezone = 'UTC'
+log_timezone = 'UTC'
+password_encryption = scram-sha-256
+jit = off
+SETTINGS
+	if [ "$POSTGRES_DB" != postgres ]; then
+		printf 'CREATE DATABASE "%s";\n' "$POSTGRES_DB" | "$bin/postgres" --single -D "$PGDATA.new" postgres > /dev/null
+	fi
+	sync
+	[ ! -d "$PGDATA" ] || rmdir "$PGDATA"
+	mv "$PGDATA.new" "$PGDATA"
+fi
+
+# The socket lies in the data folder: the root is read-only, and whoever can open that folder owns the data anyway.
+# A pid file of a previous life says nothing here: in a fresh container its number may be anybody's.
+rm -f "$PGDATA/postmaster.pid"
+exec "$bin/postgres" -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories="$PGDATA" "$@"

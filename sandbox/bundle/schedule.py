@@ -1,0 +1,229 @@
+"""Makes the parts that are missing, two at a time, and tells how far it is.
+
+One lane compiles: a compiler uses every core, so a second one would only make both slower. The other lane puts root
+file systems, wheels and images together, which is waiting for network and disk. A failure in one lane stops the
+other at once: what was finished is kept, and compilers keep their own caches.
+"""
+
+from __future__ import annotations
+
+import errno
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from c2d_box.errors import C2DError, EnvironmentProblem
+from sandbox.bundle.cache import Cache, Entry, Manifest, records_of
+from sandbox.bundle.commands import Cancelled, Commands, disk_full
+from sandbox.bundle.recipe import Bench, Lane, Recipe
+from sandbox.progress import Event, Progress
+
+REPORT_SECONDS = 1.0
+LOCK_SECONDS = 0.2
+LANES: tuple[Lane, ...] = ("compile", "assemble")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be made and what is there."""
+
+    recipes: Sequence[Recipe]
+    keys: dict[str, str]
+    architecture: str
+    go: Path = Path("go")
+
+
+class Schedule:
+    """One run over a plan. Use once."""
+
+    def __init__(self, cache: Cache, plan: Plan) -> None:
+        self.cache = cache
+        self.plan = plan
+        self.entries: dict[str, Entry] = {}
+        self.events: queue.Queue[Event | BaseException | None] = queue.Queue()
+        self.cancelled = threading.Event()
+        self.changed = threading.Condition()
+        self.waiting: list[Recipe] = []
+        self.running: dict[str, float] = {}
+        self.total = 1.0
+        self.spent = 0.0
+
+    def run(self) -> Progress[dict[str, Entry]]:
+        """Make what is missing; returns the entry of every part of the plan."""
+        for recipe in self.plan.recipes:
+            entry = whole(self.cache, recipe.name, self.plan.keys[recipe.name])
+            if entry is None:
+                self.waiting.append(recipe)
+            else:
+                self.entries[recipe.name] = entry
+        self.total = sum(map(self._estimate, self.waiting)) or 1.0
+        if self.waiting:
+            self._check_room()
+            yield from self._drive()
+        return self.entries
+
+    def _drive(self) -> Progress[None]:
+        threads = [threading.Thread(target=self._work, args=(lane,), name=f"bundle-{lane}") for lane in LANES]
+        for thread in threads:
+            thread.start()
+        alive = len(threads)
+        try:
+            while alive:
+                try:
+                    event = self.events.get(timeout=REPORT_SECONDS)
+                except queue.Empty:
+                    yield from self._report()
+                    continue
+                if event is None:
+                    alive -= 1
+                elif isinstance(event, BaseException):
+                    raise event
+                else:
+                    yield event
+        finally:
+            self._cancel()
+            for thread in threads:
+                thread.join()
+
+    def _report(self) -> Progress[None]:
+        now = time.monotonic()
+        estimates = {recipe.name: self._estimate(recipe) for recipe in self.plan.recipes}
+        done = self.spent
+        for name, began in list(self.running.items()):
+            elapsed, estimate = now - began, estimates[name]
+            done += min(elapsed, estimate)
+            fraction = min(elapsed / estimate, 0.99)
+            text = f"{elapsed:.0f} s of about {max(estimate, elapsed):.0f} s"
+            yield Event(f"bundle.{name}", "progress", text, fraction=fraction, seconds=elapsed)
+        yield Event(
+            "bundle", "progress", f"{len(self.waiting)} parts wait", fraction=min(done / self.total, 0.99)
+        )
+
+    def _estimate(self, recipe: Recipe) -> float:
+        """Seconds: what this machine needed the last time, else the recipe's guess."""
+        before = self.cache.latest(recipe.name)
+        return max(before.manifest.seconds if before else recipe.seconds, 0.1)
+
+    def _check_room(self) -> None:
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        needed = sum(recipe.mib for recipe in self.waiting)
+        free = self.cache.free_mib()
+        if free < needed:
+            raise EnvironmentProblem(
+                "C2D-DISK-FULL",
+                f"Building {len(self.waiting)} parts takes about {needed} MiB; {self.cache.root} has {free} MiB left.",
+                "Free some space, or point C2D_BOX_CACHE at another disk.",
+                needed_mib=needed,
+                free_mib=free,
+            )
+
+    def _cancel(self) -> None:
+        self.cancelled.set()
+        with self.changed:
+            self.changed.notify_all()
+
+    def _work(self, lane: Lane) -> None:
+        try:
+            while recipe := self._next(lane):
+                entry = self._made(recipe)
+                with self.changed:
+                    self.entries[recipe.name] = entry
+                    self.spent += self._estimate(recipe)
+                    self.running.pop(recipe.name, None)
+                    self.changed.notify_all()
+        except Cancelled:
+            pass
+        except BaseException as error:
+            self.events.put(error)
+        finally:
+            self.events.put(None)
+
+    def _next(self, lane: Lane) -> Recipe | None:
+        """The next part of this lane whose needs are met; waits for the other lane where it must."""
+        with self.changed:
+            while not self.cancelled.is_set():
+                mine = [recipe for recipe in self.waiting if recipe.lane == lane]
+                if not mine:
+                    return None
+                for recipe in mine:
+                    if all(need in self.entries for need in recipe.needs):
+                        self.waiting.remove(recipe)
+                        return recipe
+                self.changed.wait()
+        return None
+
+    def _made(self, recipe: Recipe) -> Entry:
+        key = self.plan.keys[recipe.name]
+        step = f"bundle.{recipe.name}"
+        self.events.put(
+            Event(step, "started", f"{recipe.name} {recipe.version}", seconds=self._estimate(recipe))
+        )
+        self.running[recipe.name] = began = time.monotonic()
+        try:
+            with self.cache.lock(recipe.name, self._wait_for_other(step)):
+                if entry := whole(self.cache, recipe.name, key):
+                    self.events.put(Event(step, "skipped", "made by another build meanwhile"))
+                    return entry
+                entry = self._build(recipe, key)
+        except C2DError as error:
+            self.events.put(Event(step, "failed", error.message, seconds=time.monotonic() - began))
+            raise
+        except OSError as error:
+            raise self._storage_problem(recipe, error) from error
+        text = f"{recipe.name} {recipe.version}, {entry.manifest.size / 1e6:.1f} MB"
+        self.events.put(Event(step, "done", text, seconds=entry.manifest.seconds))
+        return entry
+
+    def _wait_for_other(self, step: str) -> Callable[[], None]:
+        """What to do between attempts to get a part's lock: say once why nothing happens, and look out for the end."""
+        told = False
+
+        def wait() -> None:
+            nonlocal told
+            if not told:
+                self.events.put(Event(step, "note", "another build is making this part; waiting for it"))
+                told = True
+            if self.cancelled.wait(LOCK_SECONDS):
+                raise Cancelled(step)
+
+        return wait
+
+    def _build(self, recipe: Recipe, key: str) -> Entry:
+        began = time.monotonic()
+        with self.cache.workspace(recipe.name, key) as workspace:
+            out, scratch = workspace / "out", workspace / "scratch"
+            out.mkdir()
+            scratch.mkdir()
+            commands = Commands(recipe.name, self.cache.log(recipe.name), self.cancelled)
+            needs = {need: self.entries[need] for need in recipe.needs}
+            facts = recipe.make(Bench(out, scratch, commands, needs, self.plan.architecture, self.plan.go))
+            commands.check()
+            manifest = Manifest(
+                part=recipe.name,
+                version=recipe.version,
+                key=key,
+                architecture=self.plan.architecture,
+                seconds=round(time.monotonic() - began, 2),
+                files=records_of(out),
+                facts=facts,
+            )
+            return self.cache.publish(out, manifest)
+
+    def _storage_problem(self, recipe: Recipe, error: OSError) -> C2DError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return disk_full(recipe.name, self.cache.root)
+        return EnvironmentProblem(
+            "C2D-BUNDLE-CACHE",
+            f"The cache could not be used while making {recipe.name}: {error}.",
+            f"Make sure that {self.cache.root} belongs to you and can be written to.",
+            part=recipe.name,
+        )
+
+
+def whole(cache: Cache, part: str, key: str) -> Entry | None:
+    """The entry if it is there and undamaged, as far as a cheap look can tell."""
+    entry = cache.entry(part, key)
+    return entry if entry is not None and next(entry.damage(), None) is None else None

@@ -1,0 +1,39 @@
+"""Small static C programs: the pause program of a sandbox and the gate of an algorithm's container.
+
+They are linked against musl: static, tens of kilobytes, running in any image, even one without a C library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sandbox.bundle.recipe import Bench, Lane, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class CProgram(Recipe):
+    """One source file, one static program."""
+
+    source: str
+    """Path of the C file, relative to :attr:`folder`."""
+    flags: tuple[str, ...] = ("-Os", "-static", "-s", "-Wall", "-Wextra", "-Werror")
+    debian: tuple[str, ...] = ("musl-gcc",)
+    lane: ClassVar[Lane] = "compile"
+
+    @property
+    def path(self) -> Path:
+        return SOURCES / self.source
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        yield self.source, self.path
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        bench.commands.run(["musl-gcc", *self.flags, "-o", bench.out / self.name, self.path])
+        return {}
+
+
+SOURCES = Path(__file__).parents[2]
+"""The folder that holds the packages ``sandbox`` and ``c2d_box``: a checkout or site-packages."""

@@ -1,0 +1,122 @@
+"""The finished bundle, as the rest of the box sees it: binaries, images, the version of Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from c2d_box.errors import StateProblem
+from sandbox.bundle import catalogue
+from sandbox.bundle.cache import Cache, Entry
+from sandbox.bundle.recipe import Recipe, architecture
+
+_BUILD = "Run `c2d-box bundle build`: it makes what is missing or damaged and keeps the rest."
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of the bundle."""
+
+    name: str
+    reference: str
+    """``c2d.local/<name>:latest``."""
+    digest: str
+    """``sha256:…`` of the manifest: what ``name@digest`` resolves by and what a DDO's checksum holds."""
+    archive: Path
+    """OCI archive, uncompressed."""
+
+    @property
+    def pinned(self) -> str:
+        """``c2d.local/<name>@sha256:…``: this very image, for the objects of the cluster."""
+        return f"{self.reference.rpartition(':')[0]}@{self.digest}"
+
+
+class Bundle:
+    """Finished parts of one version of c2d-box, for one architecture."""
+
+    def __init__(self, architecture: str, entries: Mapping[str, Entry]) -> None:
+        self.architecture = architecture
+        self._entries = entries
+
+    @classmethod
+    def open(cls, parts: Iterable[str] | None = None, cache: Cache | None = None) -> Bundle:
+        """The bundle in the cache. Checks sizes and times, not bytes.
+
+        Raises :class:`StateProblem` when parts are missing (``C2D-BUNDLE-INCOMPLETE``), were made by another version
+        of c2d-box (``C2D-BUNDLE-VERSION``) or are damaged (``C2D-BUNDLE-DAMAGED``).
+        """
+        cache = cache or Cache()
+        recipes = catalogue.chosen(parts)
+        machine = architecture()
+        keys = catalogue.keys(recipes, machine)
+        used = recipes if parts is not None else [recipe for recipe in recipes if _is_product(recipe)]
+        entries = {recipe.name: cache.entry(recipe.name, keys[recipe.name]) for recipe in used}
+        found = {name: entry for name, entry in entries.items() if entry is not None}
+        _check_complete(cache, [name for name in entries if name not in found])
+        for name, entry in found.items():
+            if damage := next(entry.damage(), None):
+                raise damaged({name: [damage[0]]})
+            entry.touch()
+        return cls(machine, found)
+
+    @property
+    def kubernetes_version(self) -> str:
+        """With the leading v."""
+        return catalogue.KUBERNETES
+
+    def binary(self, name: str) -> Path:
+        """A program: ``kube``, ``kubelet``, ``containerd``, ``cni/bridge``, ``kubo``, ``gate`` …"""
+        for entry in self._entries.values():
+            if any(record.path == name for record in entry.manifest.files) and not _is_layer(name):
+                return entry.file(name)
+        raise KeyError(name)
+
+    @property
+    def cni_folder(self) -> Path:
+        """The folder that holds the CNI plugins."""
+        return self.binary("cni/bridge").parent
+
+    def image(self, name: str) -> Image:
+        entry = self._entries[f"{name}-image"]
+        facts = entry.manifest.facts
+        return Image(name, str(facts["reference"]), str(facts["digest"]), entry.file("image.tar"))
+
+    @property
+    def images(self) -> list[Image]:
+        """All images, in the catalogue's order."""
+        names = [recipe.name for recipe in catalogue.IMAGES if recipe.name in self._entries]
+        return [self.image(name.removesuffix("-image")) for name in names]
+
+
+def _is_layer(name: str) -> bool:
+    return name in ("layer.tar", "image.tar")
+
+
+def _is_product(recipe: Recipe) -> bool:
+    return recipe in catalogue.PROGRAMS or recipe in catalogue.IMAGES
+
+
+def _check_complete(cache: Cache, missing: list[str]) -> None:
+    if not missing:
+        return
+    names = ", ".join(missing)
+    if any(cache.latest(name) for name in missing):
+        raise StateProblem(
+            "C2D-BUNDLE-VERSION",
+            f"The bundle in {cache.root} was made by another version of c2d-box: {names} must be made again.",
+            _BUILD,
+            parts=missing,
+        )
+    raise StateProblem("C2D-BUNDLE-INCOMPLETE", f"The bundle lacks {names}.", _BUILD, parts=missing)
+
+
+def damaged(findings: Mapping[str, list[str]]) -> StateProblem:
+    """The error that names damaged entries and their files."""
+    named = "; ".join(f"{part} ({', '.join(files)})" for part, files in findings.items())
+    return StateProblem(
+        "C2D-BUNDLE-DAMAGED",
+        f"Files of the bundle are not as they were built: {named}.",
+        _BUILD,
+        parts={part: list(files) for part, files in findings.items()},
+    )

@@ -1,0 +1,70 @@
+"""Deterministic tar files: what a layer holds is decided by names and bytes, never by who built it or when."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sandbox.bundle.recipe import SOURCE_DATE_EPOCH
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing in a layer. Exactly one of ``file``, ``text``, ``link`` or ``folder`` says what it is."""
+
+    path: str
+    """Absolute inside the image, without the leading slash."""
+    file: Path | None = None
+    text: bytes | None = None
+    link: str = ""
+    folder: bool = False
+    mode: int = 0o644
+
+
+def write(target: Path, nodes: Iterable[Node]) -> None:
+    """Write the layer: sorted, owned by root, every time the same, parents of everything included."""
+    chosen = {node.path: node for node in nodes}
+    for path in list(chosen):
+        for parent in PurePosixPath(path).parents:
+            name = parent.as_posix()
+            if name != ".":
+                chosen.setdefault(name, Node(name, folder=True, mode=0o755))
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(chosen):
+            _add(archive, chosen[path])
+
+
+def _add(archive: tarfile.TarFile, node: Node) -> None:
+    header = tarfile.TarInfo(node.path)
+    header.mtime = SOURCE_DATE_EPOCH
+    header.mode = node.mode
+    if node.folder:
+        header.type = tarfile.DIRTYPE
+        archive.addfile(header)
+    elif node.link:
+        header.type, header.linkname, header.mode = tarfile.SYMTYPE, node.link, 0o777
+        archive.addfile(header)
+    elif node.file is not None:
+        header.size = node.file.stat().st_size
+        with node.file.open("rb") as stream:
+            archive.addfile(header, stream)
+    else:
+        header.size = len(node.text or b"")
+        archive.addfile(header, io.BytesIO(node.text or b""))
+
+
+def nodes_below(folder: Path, inside: str) -> list[Node]:
+    """Everything below a folder on disk, to stand under ``inside`` in the image. Modes become 644, 755 or links."""
+    found: list[Node] = []
+    for path in sorted(folder.rglob("*")):
+        name = f"{inside}/{path.relative_to(folder).as_posix()}".lstrip("/")
+        if path.is_symlink():
+            found.append(Node(name, link=str(path.readlink())))
+        elif path.is_dir():
+            found.append(Node(name, folder=True, mode=0o755))
+        else:
+            found.append(Node(name, file=path, mode=0o755 if path.stat().st_mode & 0o100 else 0o644))
+    return found

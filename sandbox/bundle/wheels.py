@@ -1,0 +1,110 @@
+"""Layers of Python packages, from wheels whose hashes are locked; and the byte code they start from.
+
+The packages are for the image's Python (3.11), not for the one that runs c2d-box, so nothing is compiled from source
+and the byte code is made by the image's own interpreter, run from the unpacked layer through its own loader: that
+works without root and whatever C library this machine has.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.bundle import tree
+from sandbox.bundle.commands import Commands
+from sandbox.bundle.machine import pip_command
+from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+
+PYTHON = "3.11"
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36)
+"""bookworm has glibc 2.36; wheels name the oldest they accept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelLayer(Recipe):
+    """The packages of one lock file under one folder of the image: ``layer.tar``."""
+
+    lock: str
+    inside: str
+    base: str
+    """The part whose layer holds the image's Python."""
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        yield self.lock, RECIPES / "wheels" / self.lock
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        target = bench.scratch / self.inside
+        target.mkdir(parents=True)
+        install(RECIPES / "wheels" / self.lock, target, bench.commands, bench.scratch, bench.architecture)
+        for unwanted in [
+            target / "bin",
+            *sorted(target.rglob("tests")),
+            *sorted(target.rglob("__pycache__")),
+        ]:
+            if unwanted.is_dir():
+                shutil.rmtree(unwanted)
+        compile_all(bench.scratch, [self.inside], bench.needs[self.base].file("layer.tar"), bench)
+        tree.write(bench.out / "layer.tar", tree.nodes_below(target, self.inside))
+        return {"lock": self.lock}
+
+
+def install(lock: Path, target: Path, commands: Commands, scratch: Path, architecture: str) -> None:
+    """Unpack the locked wheels for the image's Python below ``target``, checking each hash."""
+    machine = _MACHINES[architecture]
+    platforms = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in _GLIBC_MINORS)]
+    commands.run(
+        [
+            *pip_command(scratch, commands.run),
+            *("install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile"),
+            *("--no-warn-conflicts", "--ignore-installed", "--target", target, "--requirement", lock),
+            *("--python-version", PYTHON, "--implementation", "cp"),
+            *(word for abi in ("cp311", "abi3", "none") for word in ("--abi", abi)),
+            *(word for name in platforms for word in ("--platform", f"{name}_{machine}")),
+        ],
+        env={"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
+    )
+
+
+def compile_all(root: Path, folders: list[str], base_layer: Path, bench: Bench) -> None:
+    """Write byte code for ``folders`` below ``root`` with the Python of ``base_layer``.
+
+    The byte code is "unchecked": in the image its source can not change, so nobody stats or hashes it at start.
+    """
+    system = bench.scratch / "system"
+    _unpack_python(base_layer, system, bench.architecture)
+    libraries = f"{system}/usr/lib/{_MACHINES[bench.architecture]}-linux-gnu"
+    loader = next(Path(libraries).glob("ld-linux-*.so.*"))
+    bench.commands.run(
+        [
+            *(loader, "--library-path", libraries, system / f"usr/bin/python{PYTHON}", "-s"),
+            *("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", "/"),
+            *(root / folder for folder in folders),
+        ],
+        env={
+            "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
+            "PYTHONHOME": str(system / "usr"),
+            "PYTHONPATH": "",
+            "PYTHONHASHSEED": "0",
+        },
+    )
+    shutil.rmtree(system)
+
+
+def _unpack_python(layer: Path, target: Path, architecture: str) -> None:
+    libraries = f"./usr/lib/{_MACHINES[architecture]}-linux-gnu/"
+    python = (f"./usr/lib/python{PYTHON}/", f"./usr/bin/python{PYTHON}")
+
+    def wanted(member: tarfile.TarInfo) -> bool:
+        name = member.name
+        flat_library = (
+            name.startswith(libraries) and "/" not in name.removeprefix(libraries) and ".so" in name
+        )
+        return flat_library or (name.startswith(python) and "__pycache__" not in name)
+
+    with tarfile.open(layer) as contents:
+        contents.extractall(target, [m for m in contents if wanted(m)], filter="data")
