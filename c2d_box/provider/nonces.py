@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
+from c2d_box.assets.addresses import checksum, is_address
 from c2d_box.provider.database import Database
 
 Scale = Literal["client", "decrypter"]
@@ -34,6 +35,11 @@ class Nonces:
         it)."""
         row = self._row(address, scale)
         return row[0] if row else "1"
+
+    def stored_or_none(self, address: str) -> str | None:
+        """As ``initialize`` shows it: null for an address that never used one."""
+        row = self._row(checksum(address), "client") if is_address(address) else None
+        return row[0] if row else None
 
     def freshness(
         self, address: str, nonce: Decimal, purpose: str = "", scale: Scale = "client"

@@ -1,0 +1,130 @@
+"""The Provider as one ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from c2d_box.provider.caller import Callers
+from c2d_box.provider.catalog import Catalog
+from c2d_box.provider.database import Database
+from c2d_box.provider.edge import Edge
+from c2d_box.provider.environments import Environments
+from c2d_box.provider.grants import Grants
+from c2d_box.provider.ledger import Ledger
+from c2d_box.provider.listener import listen
+from c2d_box.provider.nonces import Nonces
+from c2d_box.provider.operator import Operator
+from c2d_box.provider.routes import access, account, compute, discovery, encryption, grant
+from c2d_box.provider.secrets import ProviderKey, TokenSecret, provider_key, token_secret
+from c2d_box.provider.services import Services
+from c2d_box.provider.settings import Settings
+from c2d_box.provider.tokens import Tokens
+from c2d_box.storage import AddressRules, Fetcher, Gateways, Storage, Timeouts
+
+_P = discovery.PREFIX
+
+
+def application(settings: Settings) -> Starlette:
+    """Keys are read now; the chain, the cache and operator-service may come up later."""
+    key, secret = provider_key(settings.secrets_dir), token_secret(settings.secrets_dir)
+    clients = httpx.AsyncClient(
+        timeout=httpx.Timeout(10.0), limits=httpx.Limits(max_connections=200, max_keepalive_connections=50)
+    )
+    services = assemble(settings, key, secret, clients)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        listener = asyncio.create_task(listen(services)) if services.operator else None
+        try:
+            yield
+        finally:
+            if listener is not None:
+                listener.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await listener
+            await clients.aclose()
+            services.database.close()
+
+    app = Starlette(
+        routes=routes(),
+        middleware=[Middleware(Edge, limits=settings.limits)],
+        exception_handlers={HTTPException: _http_error},
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    app.state.discovery = json.dumps(discovery.document(services), separators=(",", ":")).encode()
+    return app
+
+
+def assemble(
+    settings: Settings, key: ProviderKey, secret: TokenSecret, client: httpx.AsyncClient
+) -> Services:
+    database = Database(settings.database)
+    nonces = Nonces(database)
+    tokens = Tokens(secret.derive("tokens"), database)
+    ledger = Ledger(settings.chain.rpc_url, settings.chain.address_file, settings.chain.id)
+    fetch = settings.fetch
+    fetcher = Fetcher(
+        AddressRules(fetch.allow),
+        aliases={**settings.endpoint_aliases, **fetch.aliases},
+        timeouts=Timeouts(head=fetch.timeout),
+    )
+    url = settings.operator_service_url
+    operator = Operator(client, url, key) if url else None
+    return Services(
+        settings=settings,
+        key=key,
+        job_key=secret.derive("jobs"),
+        database=database,
+        nonces=nonces,
+        tokens=tokens,
+        callers=Callers(nonces, tokens),
+        grants=Grants(secret.derive("grants")),
+        catalog=Catalog(client, settings.cache_url),
+        ledger=ledger,
+        storage=Storage(fetcher, Gateways(fetch.ipfs_gateway, fetch.arweave_gateway), ledger.read_contract),
+        operator=operator,
+        environments=Environments(operator, settings.chain.id) if operator else None,
+    )
+
+
+def routes() -> list[Route]:
+    return [
+        Route("/", discovery.root),
+        Route("/healthz", discovery.healthz),
+        Route(f"{_P}/nonce", account.nonce),
+        Route(f"{_P}/createAuthToken", account.create_token),
+        Route(f"{_P}/deleteAuthToken", account.delete_token, methods=["DELETE"]),
+        Route(f"{_P}/encrypt", encryption.encrypt, methods=["POST"]),
+        Route(f"{_P}/decrypt", encryption.decrypt, methods=["POST"]),
+        Route(f"{_P}/fileinfo", access.fileinfo, methods=["POST"]),
+        Route(f"{_P}/initialize", access.initialize),
+        Route(f"{_P}/download", access.download),
+        Route(f"{_P}/initializeCompute", compute.initialize_compute, methods=["POST"]),
+        Route(f"{_P}/compute", compute.start, methods=["POST"]),
+        Route(f"{_P}/compute", compute.status, methods=["GET"]),
+        Route(f"{_P}/compute", compute.stop, methods=["PUT"]),
+        Route(f"{_P}/compute", compute.delete, methods=["DELETE"]),
+        Route(f"{_P}/computeResult", compute.result),
+        Route(f"{_P}/computeEnvironments", compute.environments),
+        Route(f"{_P}/validateContainer", compute.validate_container, methods=["POST"]),
+        Route("/api/c2d/grant", grant.grant),
+    ]
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = f"{error.status_code} {error.detail}" if error.status_code == 404 else error.detail
+    context = {"path": request.url.path[:200], "method": request.method}
+    return JSONResponse({"error": text, "context": context}, error.status_code, error.headers)

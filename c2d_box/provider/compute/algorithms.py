@@ -1,0 +1,133 @@
+"""The algorithm of a request: published or raw, with what would really run (file hashes, container).
+
+``documentId`` always wins over ``meta``: a request must not be able to say what a trusted DID is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from c2d_box.assets import checksums
+from c2d_box.assets.ddo import COMPUTE
+from c2d_box.assets.files import FileObject, FileObjectError, UrlFile, parse_file
+from c2d_box.assets.permissions import PublishedAlgorithm, RawAlgorithm
+from c2d_box.provider.catalog import CatalogUnavailable
+from c2d_box.provider.errors import Refusal
+from c2d_box.provider.incoming import user_data
+from c2d_box.provider.offerings import Offering, offering, readable_files
+from c2d_box.provider.services import Services
+from c2d_box.storage import StorageError
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """``facts`` is what permissions are decided on. ``digests`` are the files' sha256 in order; of a raw
+    algorithm ``files`` is its one URL or nothing."""
+
+    facts: PublishedAlgorithm | RawAlgorithm
+    container: dict[str, str]
+    item: Mapping[str, Any]
+    offered: Offering | None = None
+    files: list[FileObject] = field(default_factory=list, repr=False)
+    digests: tuple[str, ...] = ()
+    rawcode: str = ""
+
+    @property
+    def did(self) -> str:
+        return self.offered.ddo.id if self.offered else ""
+
+
+def refuse(resource: str, code: str, reasons: Any = None) -> Refusal:
+    return Refusal({resource: code}, reasons=reasons)
+
+
+async def algorithm_of(services: Services, item: Any, *, not_algorithm: Refusal) -> Algorithm:
+    """Raises Refusal with the wire's code; ``not_algorithm`` is what a DID of another type is refused
+    with."""
+    if not isinstance(item, Mapping) or not (item.get("documentId") or item.get("meta")):
+        raise refuse("algorithm", "missing_meta_documentId")
+    if item.get("documentId"):
+        return await _published(services, item, not_algorithm)
+    return _raw(item)
+
+
+def require_container(container: Mapping[str, Any]) -> None:
+    """Image and command must be named, the image by its digest."""
+    if not all(container.get(key) for key in ("entrypoint", "image", "checksum")):
+        raise refuse("algorithm.container", "missing_entrypoint_image_checksum")
+    if not str(container["checksum"]).startswith("sha256:"):
+        raise refuse("algorithm.container", "checksum_prefix")
+
+
+async def _published(services: Services, item: Mapping[str, Any], not_algorithm: Refusal) -> Algorithm:
+    try:
+        ddo = await services.catalog.ddo(item["documentId"])
+    except CatalogUnavailable:
+        ddo = None
+    if ddo is None:
+        raise refuse("algorithm", "file_unavailable")
+    if not ddo.is_algorithm:
+        raise not_algorithm
+    if item.get("serviceId") in (None, ""):
+        raise refuse("algorithm.serviceId", "missing")
+    offered = offering(ddo, item["serviceId"])
+    if offered is None:
+        raise refuse("algorithm", "file_unavailable")
+    readable = readable_files(services, offered)
+    if readable is None and offered.service.type != COMPUTE:
+        raise refuse("algorithm", "file_unavailable")
+    digests = await _digests(services, readable or [], user_data(item.get("userdata")))
+    container = _container(ddo.container.raw if ddo.container else {})
+    facts = PublishedAlgorithm(
+        did=ddo.id,
+        owner=await services.ledger.owner(ddo.nft_address),
+        market=await services.ledger.market(offered.service.datatoken_address),
+        files_checksum=checksums.files(digests),
+        container_checksum=checksums.container_section(container["entrypoint"], container["checksum"]),
+        service_type=offered.service.type,
+        files_readable=readable is not None,
+    )
+    return Algorithm(facts, container, item, offered, readable or [], digests)
+
+
+async def _digests(
+    services: Services, files: list[FileObject], userdata: dict[str, Any] | None
+) -> tuple[str, ...]:
+    """What would really run: the files are read anew each time."""
+    limit = services.settings.fetch.max_checksum_length
+    try:
+        return tuple([await services.storage.sha256(file, userdata, limit) for file in files])
+    except StorageError:
+        raise refuse("algorithm", "file_unavailable") from None
+
+
+def _raw(item: Mapping[str, Any]) -> Algorithm:
+    meta = item["meta"]
+    if not isinstance(meta, Mapping):
+        raise refuse("algorithm", "missing_meta_documentId")
+    rawcode, remote = meta.get("rawcode"), meta.get("url") or meta.get("remote")
+    if not rawcode and not remote:
+        raise refuse("algorithm", "meta_oneof_url_rawcode_remote")
+    files: list[FileObject] = []
+    if not rawcode:
+        try:
+            files = [parse_file(remote if isinstance(remote, dict) else {"type": "url", "url": remote})]
+        except FileObjectError:
+            raise refuse("algorithm", "file_unavailable") from None
+        if not isinstance(files[0], UrlFile):
+            raise refuse("algorithm", "file_unavailable")
+    container = meta.get("container")
+    return Algorithm(
+        RawAlgorithm(),
+        _container(container if isinstance(container, Mapping) else {}),
+        item,
+        files=files,
+        rawcode=str(rawcode or ""),
+    )
+
+
+def _container(section: Mapping[str, Any]) -> dict[str, str]:
+    keys = ("entrypoint", "image", "tag", "checksum")
+    return {key: str(section.get(key) or "") for key in keys}

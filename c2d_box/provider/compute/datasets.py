@@ -1,0 +1,124 @@
+"""Each dataset of a job: found, consumable, of a usable type, readable here, and willing to meet the
+algorithm.
+
+The checks and their codes stand in wire order; the first refusal wins. Reasons go beside the error, never
+inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from c2d_box.assets.files import FileObject
+from c2d_box.assets.permissions import PermissionRequest, decide
+from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid
+from c2d_box.provider.catalog import CatalogUnavailable
+from c2d_box.provider.compute.algorithms import Algorithm, refuse
+from c2d_box.provider.incoming import user_data
+from c2d_box.provider.offerings import Offering, consumable, offering, readable_files
+from c2d_box.provider.services import Services
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One accepted input, in the order in which the request named it."""
+
+    index: int
+    item: Mapping[str, Any]
+    offered: Offering
+    files: list[FileObject] = field(repr=False)
+
+    @property
+    def tx(self) -> str:
+        return str(self.item.get("transferTxId") or "")
+
+    @property
+    def userdata(self) -> dict[str, Any] | None:
+        return user_data(self.item.get("userdata"))
+
+
+def resource(index: int) -> str:
+    return "dataset" if index == 0 else f"datasets[{index}]"
+
+
+async def accepted(
+    services: Services, index: int, item: Any, algorithm: Algorithm, consumer: str, *, ordered: bool
+) -> Dataset:
+    """Raises Refusal. ``ordered``: the item must name its order (whose check is :func:`paid`)."""
+    name = resource(index)
+    fields = item if isinstance(item, Mapping) else {}
+    offered = await _found(services, name, fields, ordered)
+    if text := await consumable(services, offered.ddo, consumer):
+        raise refuse(name, text)
+    files = readable_files(services, offered)
+    verdict = decide(
+        PermissionRequest(
+            dataset=offered.ddo.id,
+            service=offered.service,
+            algorithm=algorithm.facts,
+            empty_lists=services.settings.trust.empty_lists,
+            main=index == 0,
+            files_readable=files is not None,
+        )
+    )
+    if not verdict.allowed:
+        key = "algorithm" if verdict.about == "algorithm" else f"{name}{verdict.suffix}"
+        raise refuse(key, verdict.code, verdict.reasons.as_dict())
+    if files is None:
+        # An access service of another Provider: inputs reach a job through this one only.
+        raise refuse(f"{name}.serviceId", "compute_services_not_in_same_provider")
+    return Dataset(index, fields, offered, files)
+
+
+async def paid(services: Services, dataset: Dataset, consumer: str, environment: str) -> Order:
+    """The dataset's order, valid for this consumer, service and environment now."""
+    try:
+        return await services.ledger.order(
+            claim(services, dataset.offered, dataset.tx, consumer, environment=environment)
+        )
+    except OrderInvalid as problem:
+        raise refuse(f"{resource(dataset.index)}.serviceId", "order_invalid", str(problem)) from None
+
+
+def claim(
+    services: Services,
+    offered: Offering,
+    tx: str,
+    consumer: str,
+    *,
+    environment: str | None = None,
+    allow_expired: bool = False,
+) -> OrderClaim:
+    return OrderClaim(
+        tx=tx,
+        sender=consumer,
+        nft=offered.ddo.nft_address,
+        datatoken=offered.service.datatoken_address,
+        service_id=offered.service.id,
+        service_index=offered.index,
+        timeout=offered.service.timeout,
+        providers=(services.key.address,),
+        environment=environment,
+        allow_expired=allow_expired,
+    )
+
+
+async def _found(services: Services, name: str, item: Mapping[str, Any], ordered: bool) -> Offering:
+    if not item.get("documentId"):
+        raise refuse(f"{name}.documentId", "missing")
+    if ordered and not item.get("transferTxId"):
+        raise refuse(f"{name}.transferTxId", "missing")
+    if item.get("serviceId") in (None, ""):
+        raise refuse(f"{name}.serviceId", "missing")
+    try:
+        ddo = await services.catalog.ddo(item["documentId"])
+    except CatalogUnavailable:
+        ddo = None
+    if ddo is None:
+        raise refuse(f"{name}.documentId", "did_not_found")
+    offered = offering(ddo, item["serviceId"])
+    if offered is None:
+        raise refuse(f"{name}.serviceId", "not_found")
+    return offered

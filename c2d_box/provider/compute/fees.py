@@ -1,0 +1,51 @@
+"""Whether computing was paid for: one of the orders' provider fees must cover the time from now to the
+latest end.
+
+Fees are not summed. The last order that pays, the algorithm's checked after the datasets', gives the job its
+agreement id.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from c2d_box.assets.addresses import same
+from c2d_box.chain.orders import Order
+from c2d_box.provider.compute.algorithms import refuse
+from c2d_box.provider.services import Services
+
+GRACE_SECONDS = 60
+"""What an order whose confirmation took its time is still given at its end."""
+
+
+@dataclass(frozen=True)
+class Paid:
+    """``agreement`` is the paying item's transaction id; ``seconds`` is how long the job may run."""
+
+    agreement: str
+    valid_until: int
+    seconds: int
+
+
+async def paid_until(
+    services: Services, orders: Sequence[tuple[str, Order]], environment: Mapping[str, Any]
+) -> Paid:
+    """``orders``: submitted transaction id and order, datasets first, the algorithm last. Raises Refusal."""
+    now = time.time()
+    valid_until = max(order.fee_valid_until for _, order in orders)
+    token = await services.ledger.fee_token(services.settings.fee_token)
+    due = await services.ledger.price(valid_until - now, float(environment.get("priceMin") or 0), token)
+    payers = [
+        tx for tx, order in orders if not due or (order.fee_amount >= due and same(order.fee_token, token))
+    ]
+    if not payers:
+        raise refuse("order", "fees_not_paid")
+    longest = int(environment.get("maxJobDuration") or 0) or 3600
+    return Paid(payers[-1], valid_until, max(1, min(_left(valid_until, now), longest)))
+
+
+def _left(valid_until: int, now: float) -> int:
+    return max(int(valid_until - now), GRACE_SECONDS if valid_until <= now else 1)

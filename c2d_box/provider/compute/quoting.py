@@ -1,0 +1,123 @@
+"""initializeCompute: what is still to be paid before a job can start, item by item.
+
+Permissions are decided here already, before anybody pays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from c2d_box.assets.addresses import same
+from c2d_box.chain.orders import Order, OrderInvalid
+from c2d_box.provider.compute.algorithms import algorithm_of
+from c2d_box.provider.compute.datasets import accepted, claim
+from c2d_box.provider.errors import Refusal
+from c2d_box.provider.offerings import Offering
+from c2d_box.provider.services import Services
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What is asked for: an environment until some time, which costs ``price`` base units of ``token``
+    from now."""
+
+    environment: Mapping[str, Any]
+    valid_until: int
+    token: str
+    price: int
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Something to be ordered, with the order that the client already has for it."""
+
+    offered: Offering
+    order: Order | None
+
+    def covers(self, terms: _Terms) -> bool:
+        return self.order is not None and terms.valid_until <= self.order.fee_valid_until
+
+    def pays(self, terms: _Terms) -> bool:
+        """Its fee alone is enough for the whole job."""
+        if self.order is None or not self.covers(terms):
+            return False
+        return not terms.price or (
+            self.order.fee_amount >= terms.price and same(self.order.fee_token, terms.token)
+        )
+
+
+async def quotes(services: Services, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer's body; raises Refusal."""
+    compute, consumer = data["compute"], str(data["consumerAddress"])
+    valid_until = int(compute["validUntil"])
+    if valid_until <= time.time():
+        raise Refusal("The validUntil value is not correct.")
+    assert services.environments is not None
+    environment = await services.environments.find(compute["env"])
+    if environment is None:
+        raise Refusal("Compute environment does not exist")
+    algorithm = await algorithm_of(
+        services, data["algorithm"], not_algorithm=Refusal("DID is not a valid algorithm")
+    )
+    items: list[_Item] = []
+    datasets = data["datasets"] if isinstance(data["datasets"], list) else []
+    if not datasets:
+        raise Refusal({"dataset.documentId": "missing"})
+    for index, item in enumerate(datasets):
+        dataset = await accepted(services, index, item, algorithm, consumer, ordered=False)
+        order = await _order(services, dataset.offered, item, consumer, environment["id"])
+        items.append(_Item(dataset.offered, order))
+    if algorithm.offered is not None:
+        order = await _order(services, algorithm.offered, algorithm.item, consumer, environment["id"])
+        items.append(_Item(algorithm.offered, order))
+    terms = await _terms(services, environment, valid_until)
+    bearer = next((at for at, item in enumerate(items) if item.pays(terms)), 0)
+    answers = [await _answer(services, item, terms, bears_fee=at == bearer) for at, item in enumerate(items)]
+    body: dict[str, Any] = {"datasets": answers[: len(datasets)]}
+    if algorithm.offered is not None:
+        body["algorithm"] = answers[-1]
+    return body
+
+
+async def _order(
+    services: Services, offered: Offering, item: Mapping[str, Any], consumer: str, environment: str
+) -> Order | None:
+    """The given order if it is good for this service and environment; an expired fee is forgiven here."""
+    tx = item.get("transferTxId")
+    if not tx:
+        return None
+    try:
+        return await services.ledger.order(
+            claim(services, offered, str(tx), consumer, environment=environment, allow_expired=True)
+        )
+    except OrderInvalid:
+        return None
+
+
+async def _terms(services: Services, environment: Mapping[str, Any], valid_until: int) -> _Terms:
+    token = await services.ledger.fee_token(services.settings.fee_token)
+    per_minute = float(environment.get("priceMin") or 0)
+    price = await services.ledger.price(valid_until - time.time(), per_minute, token)
+    return _Terms(environment, valid_until, token, price)
+
+
+async def _answer(services: Services, item: _Item, terms: _Terms, *, bears_fee: bool) -> dict[str, Any]:
+    """One of three shapes: nothing due (the order as submitted), a fee due (the original order), or no
+    order yet."""
+    if item.order is not None and (item.pays(terms) if bears_fee else item.covers(terms)):
+        return {"validOrder": item.order.tx}
+    service = item.offered.service
+    fee = await services.ledger.quote(
+        services.key.private_key,
+        datatoken=service.datatoken_address,
+        service_id=service.id,
+        environment=terms.environment["id"],
+        price_per_minute=float(terms.environment.get("priceMin") or 0) if bears_fee else 0,
+        valid_until=terms.valid_until,
+        token=terms.token,
+    )
+    answer: dict[str, Any] = {"datatoken": service.datatoken_address, "providerFee": fee}
+    return answer if item.order is None else {**answer, "validOrder": item.order.start_tx}

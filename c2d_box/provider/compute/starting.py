@@ -1,0 +1,168 @@
+"""Starting a job: every check in wire order, then one call to operator-service that can be repeated safely.
+
+The job's id follows from owner, nonce and request. So when the Provider dies between any two steps and
+the client sends the same request again, it is the same job that is asked for: what exists is found, what
+does not is made, never two.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from c2d_box.assets.ddo import COMPUTE
+from c2d_box.chain.orders import Order, OrderInvalid
+from c2d_box.provider.caller import Caller
+from c2d_box.provider.compute.algorithms import (
+    Algorithm,
+    algorithm_of,
+    refuse,
+    require_container,
+)
+from c2d_box.provider.compute.datasets import Dataset, accepted, claim, paid
+from c2d_box.provider.compute.fees import Paid, paid_until
+from c2d_box.provider.compute.inputs import grants_for
+from c2d_box.provider.incoming import user_data
+from c2d_box.provider.nonces import as_text
+from c2d_box.provider.offerings import consumable
+from c2d_box.provider.operator import Answer, OperatorUnavailable
+from c2d_box.provider.services import Services
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A request that passed every check."""
+
+    datasets: list[Dataset]
+    algorithm: Algorithm
+    environment: Mapping[str, Any]
+    paid: Paid
+
+
+async def start(services: Services, data: Mapping[str, Any], caller: Caller) -> Answer:
+    """The answer of operator-service: an array with one job object. Raises Refusal, Invalid,
+    OperatorUnavailable."""
+    request = await _accepted(services, data, caller)
+    job = job_id(services.job_key, caller)
+    caller.use_nonce(services.nonces)
+    assert services.operator is not None
+    if caller.repeated:
+        known = await services.operator.status(caller.address, job, services.chain_id)
+        if known.status == 200 and known.body:
+            return known
+        if known.status >= 500:
+            raise OperatorUnavailable
+    return await services.operator.start(_payload(services, request, caller.address, job))
+
+
+def job_id(key: bytes, caller: Caller) -> str:
+    """32 hex characters, the same for the same request of the same owner, not to be guessed by others."""
+    text = f"{caller.address}\n{as_text(caller.nonce)}\n{caller.claim.purpose}"
+    return hmac.digest(key, text.encode(), sha256).hex()[:32]
+
+
+async def _accepted(services: Services, data: Mapping[str, Any], caller: Caller) -> Accepted:
+    consumer = caller.address
+    additional = data.get("additionalDatasets") or []
+    if not isinstance(additional, list):
+        raise refuse("additional_input", "invalid")
+    algorithm = await algorithm_of(
+        services, data.get("algorithm"), not_algorithm=refuse("algorithm", "not_algo")
+    )
+    if algorithm.offered is not None and (
+        text := await consumable(services, algorithm.offered.ddo, consumer)
+    ):
+        raise refuse("algorithm.credentials", text)
+    name = str(data.get("environment") or "")
+    datasets: list[Dataset] = []
+    orders: list[tuple[str, Order]] = []
+    for index, item in enumerate([data.get("dataset"), *additional]):
+        dataset = await accepted(services, index, item, algorithm, consumer, ordered=True)
+        orders.append((dataset.tx, await paid(services, dataset, consumer, name)))
+        datasets.append(dataset)
+    if algorithm.offered is not None:
+        orders.append(await _algorithm_order(services, algorithm, consumer))
+    require_container(algorithm.container)
+    assert services.environments is not None
+    environment = await services.environments.find(name)
+    if environment is None:
+        raise refuse("dataset.serviceId", "order_invalid", "Compute environment does not exist")
+    enough = await paid_until(services, orders, environment)
+    _require_output(data.get("output"))
+    return Accepted(datasets, algorithm, environment, enough)
+
+
+async def _algorithm_order(services: Services, algorithm: Algorithm, consumer: str) -> tuple[str, Order]:
+    offered = algorithm.offered
+    assert offered is not None
+    if offered.service.type == COMPUTE and not algorithm.files:
+        raise refuse("algorithm", "compute_services_not_in_same_provider")
+    tx = str(algorithm.item.get("transferTxId") or "")
+    try:
+        return tx, await services.ledger.order(claim(services, offered, tx, consumer))
+    except OrderInvalid as problem:
+        raise refuse("algorithm", "in_use_or_not_on_chain", str(problem)) from None
+
+
+def _require_output(output: Any) -> None:
+    if isinstance(output, str) and output:
+        try:
+            json.loads(output)
+        except ValueError:
+            raise refuse("output", "invalid") from None
+
+
+def _payload(services: Services, request: Accepted, owner: str, job: str) -> dict[str, Any]:
+    """The reference's payload, and beside it the job's id and its grants. No URL of a source stands in it."""
+    environment = request.environment["id"]
+    stage = {
+        "index": 0,
+        "input": [_input(dataset) for dataset in request.datasets],
+        "compute": {"Instances": 1, "namespace": environment, "maxtime": request.paid.seconds},
+        "algorithm": _algorithm(request.algorithm),
+        "output": {},
+    }
+    return {
+        "workflow": {"stages": [stage]},
+        "agreementId": request.paid.agreement,
+        "owner": owner,
+        "environment": environment,
+        "validUntil": request.paid.valid_until,
+        "chainId": services.chain_id,
+        "jobId": job,
+        "maxtime": request.paid.seconds,
+        "grants": grants_for(services, request.datasets, request.algorithm, job, owner),
+    }
+
+
+def _input(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "index": dataset.index,
+        "id": dataset.offered.ddo.id,
+        "files": len(dataset.files),
+        "remote": {"txId": dataset.tx, "serviceId": dataset.offered.service.id},
+    }
+
+
+def _algorithm(algorithm: Algorithm) -> dict[str, Any]:
+    section: dict[str, Any] = {
+        "id": algorithm.did,
+        "rawcode": algorithm.rawcode,
+        "container": algorithm.container,
+    }
+    if algorithm.offered is not None:
+        section["remote"] = {
+            "txId": str(algorithm.item.get("transferTxId") or ""),
+            "serviceId": algorithm.offered.service.id,
+        }
+    userdata = user_data(algorithm.item.get("algouserdata")) or user_data(algorithm.item.get("userdata"))
+    custom = user_data(algorithm.item.get("algocustomdata"))
+    if userdata is not None:
+        section["userdata"] = userdata
+    if custom is not None:
+        section["algocustomdata"] = custom
+    return section

@@ -1,0 +1,114 @@
+"""The outermost layer: limits, clean paths, CORS, errors as JSON without URLs, one log line per request.
+
+The log line holds method, path, status and time, never the query or headers: signatures and tokens are there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from c2d_box.provider.errors import ApiError, Refusal, without_urls
+from c2d_box.provider.ledger import LedgerUnavailable
+from c2d_box.provider.operator import OperatorUnavailable
+from c2d_box.provider.settings import LimitsSection
+from c2d_box.provider.streaming import ContentChanged
+from c2d_box.storage import StorageError
+
+log = logging.getLogger("c2d.provider")
+
+_SLASHES = re.compile(r"/{2,}")
+_CORS = [(b"access-control-allow-origin", b"*")]
+_PREFLIGHT = [
+    *_CORS,
+    (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
+    (b"access-control-max-age", b"600"),
+    (b"content-length", b"0"),
+]
+_QUIET = {"/", "/healthz"}
+
+
+class Edge:
+    def __init__(self, app: ASGIApp, limits: LimitsSection) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        began = time.perf_counter()
+        path = scope["path"]
+        if "//" in path:
+            path = _SLASHES.sub("/", path)
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        try:
+            await self._handled(scope, receive, answer)
+        except ApiError as error:
+            await answer.json(error.status, without_urls(error.body))
+        except (OperatorUnavailable, LedgerUnavailable) as error:
+            text = "The compute service" if isinstance(error, OperatorUnavailable) else "The chain"
+            await answer.json(503, {"error": f"{text} does not answer now, try again.", "context": {}})
+        except (StorageError, ContentChanged) as error:
+            log.warning("an answer was broken off", extra={"path": path, "why": type(error).__name__})
+            await answer.json(502, {"error": "The file cannot be read from its source."})
+        except Exception:
+            reference = uuid.uuid4().hex[:12]
+            log.exception("a request failed", extra={"path": path, "reference": reference})
+            text = f"Something went wrong, reference {reference}."
+            await answer.json(503, {"error": text, "context": {"path": path[:200]}})
+        if path not in _QUIET:
+            took = round((time.perf_counter() - began) * 1000, 1)
+            extra = {"method": scope["method"], "path": path[:200], "status": answer.status, "ms": took}
+            log.info("request", extra=extra)
+
+    async def _handled(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        if len(scope["raw_path"] or b"") + len(scope["query_string"]) > self._limits.target:
+            raise Refusal("The request target is too long.", status=414)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.headers:
+            raise Refusal("The request headers are too long.", status=431)
+        if scope["method"] == "OPTIONS":
+            await answer.preflight(scope)
+        elif scope["method"] == "HEAD" and scope["path"].startswith("/api/"):
+            raise Refusal("Method Not Allowed", status=405)
+        else:
+            await self._app(scope, receive, answer.send)
+
+
+class _Answer:
+    """What has been sent of an answer: an error can only be told before its start."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", []), *_CORS]}
+        await self._send(message)
+
+    async def json(self, status: int, body: Any) -> None:
+        if self.status:
+            return  # returning without the rest breaks the connection off
+        content = json.dumps(body, separators=(",", ":")).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(content)).encode()),
+        ]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": content})
+
+    async def preflight(self, scope: Scope) -> None:
+        wanted = dict(scope["headers"]).get(b"access-control-request-headers", b"*")
+        headers = [*_PREFLIGHT, (b"access-control-allow-headers", wanted)]
+        self.status = 200
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,169 @@
+"""The chain as the Provider asks it: the synchronous chain package, called on threads, each question of
+one request once.
+
+The contracts may be deployed after the Provider has started, so the chain is opened at the first question
+that can be answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from c2d_box.assets.addresses import checksum
+from c2d_box.assets.files import SmartContractFile
+from c2d_box.chain import Chain, addresses, contracts, events, nfts, orders
+from c2d_box.chain.orders import Order, OrderClaim, ProviderFee
+from c2d_box.errors import C2DError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GANACHE = 8996
+
+
+class LedgerUnavailable(Exception):
+    """The chain cannot be asked now."""
+
+
+@dataclass(frozen=True)
+class PublishedDocument:
+    """What one transaction published for one NFT."""
+
+    data: bytes
+    flags: int
+    hash: str
+
+
+class Ledger:
+    """Raises LedgerUnavailable when the node fails; an unknown contract reads as None where None is
+    possible."""
+
+    def __init__(self, rpc_url: str, address_file: str, chain_id: int) -> None:
+        self._rpc_url = rpc_url
+        self._address_file = address_file
+        self.chain_id = chain_id
+        self._chain: Chain | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def network(self) -> str:
+        """The network's name in error texts."""
+        if self._chain is not None:
+            return self._chain.network
+        return "Ganache" if self.chain_id == GANACHE else "Unknown"
+
+    async def ready(self) -> bool:
+        try:
+            await self.latest_block()
+        except LedgerUnavailable:
+            return False
+        return True
+
+    async def latest_block(self) -> int:
+        return await self._ask(lambda chain: chain.latest_block())
+
+    async def state(self, nft: str) -> int | None:
+        """The NFT's state, None for what is no data NFT."""
+        return await self._known(lambda chain: nfts.state(chain, checksum(nft)))
+
+    async def owner(self, nft: str) -> str:
+        return await self._known(lambda chain: nfts.owner(chain, checksum(nft))) or ""
+
+    async def market(self, datatoken: str) -> str:
+        return await self._known(lambda chain: nfts.market(chain, checksum(datatoken))) or ""
+
+    async def is_genuine(self, nft: str) -> bool:
+        """Whether the factory made it."""
+        return bool(await self._known(lambda chain: nfts.is_deployed_nft(chain, checksum(nft))))
+
+    async def order(self, claim: OrderClaim) -> Order:
+        """Raises OrderInvalid."""
+        return await self._ask(lambda chain: orders.verify(chain, claim))
+
+    async def quote(
+        self,
+        key: str,
+        *,
+        datatoken: str,
+        service_id: str,
+        environment: str | None = None,
+        price_per_minute: float = 0,
+        valid_until: int = 0,
+        token: str | None = None,
+    ) -> ProviderFee:
+        return await self._ask(
+            lambda chain: orders.quote(
+                chain,
+                key,
+                datatoken=datatoken,
+                service_id=service_id,
+                environment=environment,
+                price_per_minute=price_per_minute,
+                valid_until=valid_until,
+                token=token,
+            )
+        )
+
+    async def fee_token(self, configured: str | None) -> str:
+        """The token fees are paid in: the configured one, else Ocean."""
+        return checksum(configured) if configured else await self._ask(lambda chain: chain.addresses.ocean)
+
+    async def price(self, seconds: float, per_minute: float, token: str) -> int:
+        """Base units of ``token`` for so many seconds."""
+        if per_minute <= 0:
+            return 0
+        return await self._ask(lambda chain: orders.fee_amount(seconds, per_minute, chain.decimals(token)))
+
+    async def block_time(self, number: int) -> int:
+        return await self._ask(lambda chain: int(chain.block(number)["timestamp"]))
+
+    async def published(self, tx: str, nft: str) -> PublishedDocument | None:
+        """The first document that ``tx`` published for ``nft``."""
+        return await self._known(lambda chain: _published(chain, tx, checksum(nft)))
+
+    async def read_contract(self, file: SmartContractFile, arguments: list[Any]) -> Any:
+        if file.chain_id not in (0, self.chain_id):
+            raise ValueError("another chain")
+        return await self._ask(lambda chain: contracts.call(chain, file.address, dict(file.abi), arguments))
+
+    async def _known(self, question: Callable[[Chain], T]) -> T | None:
+        """None where the address is no such contract; LedgerUnavailable only when the node itself fails."""
+        try:
+            return await self._ask(question)
+        except (_Refused, ValueError):
+            return None
+
+    async def _ask(self, question: Callable[[Chain], T]) -> T:
+        chain = await self._open()
+        try:
+            return await asyncio.to_thread(question, chain)
+        except C2DError as error:
+            if error.code in ("C2D-CHAIN-UNREACHABLE", "C2D-CHAIN-MISMATCH"):
+                raise LedgerUnavailable(error.code) from error
+            raise _Refused(error.code) from error
+
+    async def _open(self) -> Chain:
+        if self._chain is None:
+            async with self._opening:
+                if self._chain is None:
+                    try:
+                        found = await asyncio.to_thread(addresses.load, self._address_file, self.chain_id)
+                    except C2DError as error:
+                        raise LedgerUnavailable(error.code) from error
+                    self._chain = Chain(self._rpc_url, found)
+        return self._chain
+
+
+class _Refused(LedgerUnavailable):
+    """The node answered, but not with a value: no contract there, or it reverted."""
+
+
+def _published(chain: Chain, tx: str, nft: str) -> PublishedDocument | None:
+    event = events.metadata_of(chain, tx, nft)
+    if event is None:
+        return None
+    flags = int.from_bytes(bytes(event["flags"]), "big")
+    return PublishedDocument(bytes(event["data"]), flags, str(event["metaDataHash"]))

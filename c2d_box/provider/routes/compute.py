@@ -1,0 +1,189 @@
+"""The compute service: environments, quotes, start, status, stop, delete, results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from c2d_box.assets.addresses import checksum, is_address
+from c2d_box.provider import fields
+from c2d_box.provider.caller import Caller, Claim, digest, joined, owner_in
+from c2d_box.provider.compute.algorithms import require_container
+from c2d_box.provider.compute.quoting import quotes
+from c2d_box.provider.compute.starting import start as start_job
+from c2d_box.provider.environments import Environments
+from c2d_box.provider.errors import Invalid, Refusal, Upstream
+from c2d_box.provider.incoming import json_body, parameters
+from c2d_box.provider.operator import Answer, Operator, OperatorUnavailable
+from c2d_box.provider.services import Services, services
+from c2d_box.provider.streaming import FileResponse
+
+_UNAVAILABLE = "The compute service does not answer. The same request may be sent again."
+_PASSED_ON = ("content-type", "content-length", "content-disposition", "content-range", "accept-ranges")
+
+
+async def environments(request: Request) -> Response:
+    provider = services(request)
+    known = await _environments(provider).all()
+    token = await provider.ledger.fee_token(provider.settings.fee_token)
+    listed = [{**entry, "feeToken": token} for entry in known]
+    return JSONResponse({str(provider.chain_id): listed})
+
+
+async def initialize_compute(request: Request) -> Response:
+    provider = services(request)
+    _environments(provider)
+    data = await parameters(request, provider.settings.limits)
+    checked = fields.check(data, fields.INITIALIZE_COMPUTE)
+    if checked.errors:
+        raise Invalid(checked.errors)
+    return JSONResponse(await quotes(provider, data))
+
+
+async def start(request: Request) -> Response:
+    """Validated by the rule for parameters, but what is run is in the JSON body."""
+    provider = services(request)
+    _operator(provider)
+    body = await json_body(request, provider.settings.limits)
+    data = body or await parameters(request, provider.settings.limits)
+    claim = Claim(
+        owner_in(data),
+        joined(data, "consumerAddress", "jobId", "dataset.documentId"),
+        purpose=digest(data),
+    )
+    caller = provider.callers.verified(data, fields.START, claim, request.headers.get("authtoken"))
+    try:
+        return _passed_on(await start_job(provider, data, caller))
+    except OperatorUnavailable:
+        raise Refusal(_UNAVAILABLE, status=503) from None
+
+
+async def status(request: Request) -> Response:
+    """Unsigned; a job nobody knows is an empty list."""
+    provider = services(request)
+    operator = _operator(provider)
+    data = await parameters(request, provider.settings.limits)
+    checked = fields.check(data, fields.STATUS)
+    if checked.errors:
+        raise Invalid(checked.errors)
+    owner = owner_in(data)
+    if not is_address(owner):
+        return JSONResponse([])
+    try:
+        return _passed_on(await operator.status(checksum(owner), _job(data), provider.chain_id))
+    except OperatorUnavailable:
+        raise Refusal(_UNAVAILABLE, status=503) from None
+
+
+async def stop(request: Request) -> Response:
+    provider = services(request)
+    operator = _operator(provider)
+    data = await parameters(request, provider.settings.limits)
+    quirk = provider.settings.compat.client_quirks and data.get("jobId") and not data.get("documentId")
+    claim = Claim(
+        owner_in(data),
+        joined(data, "consumerAddress", "jobId", "documentId"),
+        bare=joined(data, "consumerAddress", "jobId") if quirk else None,
+    )
+    caller = provider.callers.verified(data, fields.STOP, claim, request.headers.get("authtoken"))
+    return await _after_use(provider, caller, operator.stop(caller.address, _job(data), provider.chain_id))
+
+
+async def delete(request: Request) -> Response:
+    provider = services(request)
+    operator = _operator(provider)
+    data = await parameters(request, provider.settings.limits)
+    if provider.settings.compat.client_quirks and data.get("nonce") in (None, ""):
+        data = {**data, "nonce": _next_nonce(provider, owner_in(data))}
+    claim = Claim(owner_in(data), joined(data, "consumerAddress", "jobId", "documentId"))
+    caller = provider.callers.verified(data, fields.DELETE, claim, request.headers.get("authtoken"))
+    return await _after_use(provider, caller, operator.delete(caller.address, _job(data), provider.chain_id))
+
+
+async def result(request: Request) -> Response:
+    """One result or log, streamed from operator-service."""
+    provider = services(request)
+    operator = _operator(provider)
+    data = await parameters(request, provider.settings.limits)
+    claim = Claim(owner_in(data), joined(data, "consumerAddress", "jobId", "index"))
+    caller = provider.callers.verified(data, fields.RESULT, claim, request.headers.get("authtoken"))
+    caller.use_nonce(provider.nonces)
+    try:
+        answer = await operator.result(
+            caller.address, str(data["jobId"]), str(data["index"]), request.headers.get("range")
+        )
+    except OperatorUnavailable:
+        raise Refusal(_UNAVAILABLE, status=503) from None
+    if answer.status_code not in (200, 206):
+        try:
+            content = await answer.aread()
+        finally:
+            await answer.aclose()
+        raise Upstream(answer.status_code, _as_json(content))
+    headers = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
+    headers["access-control-expose-headers"] = "Content-Disposition"
+    return FileResponse(answer.aiter_raw(), answer.aclose, answer.status_code, headers)
+
+
+async def validate_container(request: Request) -> Response:
+    data = await json_body(request, services(request).settings.limits)
+    try:
+        require_container(data)
+    except Refusal as problem:
+        code = next(iter(problem.body["error"].values()))
+        raise Refusal(code) from None
+    return JSONResponse(data)
+
+
+async def _after_use(provider: Services, caller: Caller, call: Any) -> Response:
+    """Takes the nonce, then makes the backend call."""
+    try:
+        caller.use_nonce(provider.nonces)
+    except BaseException:
+        call.close()
+        raise
+    try:
+        return _passed_on(await call)
+    except OperatorUnavailable:
+        raise Refusal(_UNAVAILABLE, status=503) from None
+
+
+def _next_nonce(provider: Services, owner: str) -> str:
+    """What ocean.js signed but forgot to send."""
+    if not is_address(owner):
+        return ""
+    stored = fields.as_number(provider.nonces.stored(checksum(owner)))
+    return format(stored + 1, "f") if stored is not None else ""
+
+
+def _passed_on(answer: Answer) -> Response:
+    if answer.status >= 400:
+        raise Upstream(answer.status, answer.body)
+    return JSONResponse(answer.body, answer.status)
+
+
+def _as_json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return {"error": "The result cannot be read."}
+
+
+def _job(data: Mapping[str, Any]) -> str | None:
+    return str(data["jobId"]) if data.get("jobId") else None
+
+
+def _operator(provider: Services) -> Operator:
+    if provider.operator is None:
+        raise Refusal("Compute to Data is not enabled.", status=404, context={})
+    return provider.operator
+
+
+def _environments(provider: Services) -> Environments:
+    _operator(provider)
+    assert provider.environments is not None
+    return provider.environments

@@ -1,0 +1,109 @@
+"""Encrypting for this Provider, and decrypting published documents for metadata caches."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from c2d_box.assets.addresses import is_address
+from c2d_box.assets.ecies import DecryptionError
+from c2d_box.provider import fields
+from c2d_box.provider.caller import Claim, joined, owner_in
+from c2d_box.provider.errors import Refusal
+from c2d_box.provider.incoming import body, parameters
+from c2d_box.provider.ledger import PublishedDocument
+from c2d_box.provider.services import Services, services
+
+_TEXT = {"content-type": "text/plain"}
+_COMPRESSED, _ENCRYPTED = 1, 2
+_MAX_DOCUMENT = 8 << 20
+_STATES = {1: "Asset end of life", 2: "Asset deprecated", 3: "Asset revoked"}
+
+
+async def encrypt(request: Request) -> Response:
+    """The body's bytes under this Provider's key, as hex text; another chain is another key and refused."""
+    provider = services(request)
+    if request.headers.get("content-type") != "application/octet-stream":
+        raise Refusal("Invalid request content type: should be application/octet-stream")
+    chain_id = request.query_params.get("chainId")
+    if not chain_id:
+        raise Refusal("Missing chainId query parameter.")
+    data = await body(request, provider.settings.limits)
+    if chain_id != str(provider.chain_id):
+        raise Refusal("Failed to encrypt.")
+    return Response("0x" + provider.key.encrypt(data).hex(), 201, _TEXT)
+
+
+async def decrypt(request: Request) -> Response:
+    """A published document for a caller who may see it; its hash is verified before it leaves."""
+    provider = services(request)
+    data = await parameters(request, provider.settings.limits)
+    first = "transactionId" if data.get("transactionId") else "dataNftAddress"
+    owner = owner_in(data, "decrypterAddress")
+    message = joined(data, first, "decrypterAddress", "chainId")
+    claim = Claim(owner, message, scale="decrypter", token_allowed=False)
+    caller = provider.callers.verified(data, fields.DECRYPT, claim)
+    caller.use_nonce(provider.nonces)
+    if str(data["chainId"]) != str(provider.chain_id):
+        raise Refusal(f"Unsupported chain ID {str(data['chainId'])[:20]}")
+    authorized = provider.settings.authorized_decrypters
+    if authorized and owner not in authorized:
+        raise Refusal("Decrypter not authorized", status=403)
+    nft = str(data["dataNftAddress"])
+    if not is_address(nft) or not await provider.ledger.is_genuine(nft):
+        raise Refusal("Asset not deployed by the data NFT factory.")
+    published = await _published(provider, data, nft)
+    state = await provider.ledger.state(nft)
+    if state in _STATES:
+        raise Refusal(_STATES[state], status=403)
+    if state not in (0, 4, 5):
+        raise Refusal("Invalid MetadataState")
+    return Response(_opened(provider, published), 201, _TEXT)
+
+
+async def _published(provider: Services, data: Mapping[str, Any], nft: str) -> PublishedDocument:
+    if not data.get("transactionId"):
+        try:
+            document = bytes.fromhex(str(data["encryptedDocument"]).removeprefix("0x"))
+            expected = bytes.fromhex(str(data["documentHash"]).removeprefix("0x"))
+            return PublishedDocument(document, int(data["flags"]), "0x" + expected.hex())
+        except ValueError:
+            raise Refusal("Failed to convert input args to bytes.") from None
+    try:
+        published = await provider.ledger.published(str(data["transactionId"]), nft)
+    except ValueError:
+        published = None
+    if published is None:
+        raise Refusal("Failed to process transaction id.")
+    return published
+
+
+def _opened(provider: Services, published: PublishedDocument) -> bytes:
+    document = published.data
+    if published.flags & _ENCRYPTED:
+        try:
+            document = provider.key.decrypt(document)
+        except DecryptionError:
+            raise Refusal("Failed to decrypt.") from None
+    if published.flags & _COMPRESSED:
+        document = _decompressed(document)
+    if "0x" + sha256(document).hexdigest() != published.hash.lower():
+        raise Refusal("Checksum doesn't match.")
+    return document
+
+
+def _decompressed(data: bytes) -> bytes:
+    """Bounded: a few kilobytes can unpack to gigabytes."""
+    try:
+        machine = lzma.LZMADecompressor(memlimit=128 << 20)
+        document = machine.decompress(data, _MAX_DOCUMENT + 1)
+    except lzma.LZMAError:
+        raise Refusal("Failed to decompress") from None
+    if not machine.eof or len(document) > _MAX_DOCUMENT:
+        raise Refusal("Failed to decompress")
+    return document

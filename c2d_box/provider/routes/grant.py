@@ -1,0 +1,88 @@
+"""Redeeming a grant: the only way by which inputs reach a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from c2d_box.assets.ddo import DDO
+from c2d_box.assets.files import FileObject, FileObjectError, parse_file
+from c2d_box.provider.catalog import CatalogUnavailable
+from c2d_box.provider.errors import Refusal
+from c2d_box.provider.grants import Grant, GrantExpired, GrantInvalid
+from c2d_box.provider.offerings import files_of, offering
+from c2d_box.provider.services import Services, services
+from c2d_box.provider.streaming import file_response
+from c2d_box.storage import Meta, OpenFile, Rejected, StorageError
+
+
+async def grant(request: Request) -> Response:
+    """401 no grant of ours, 410 over, 403 no longer to be had, 502 the source fails, else the bytes."""
+    provider = services(request)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    try:
+        if scheme.lower() != "bearer":
+            raise GrantInvalid
+        permitted = provider.grants.open(token.strip())
+    except GrantInvalid:
+        raise Refusal("This is not a grant of this Provider.", status=401) from None
+    except GrantExpired:
+        raise Refusal("The grant has expired.", status=410) from None
+    if permitted.job in provider.ended_jobs:
+        raise Refusal("The job of this grant has ended.", status=410)
+    byte_range = request.headers.get("range")
+    opened = await _opened(provider, permitted, byte_range)
+    ranged = opened.meta.status == 206
+    extra = {"x-checksum-sha256": permitted.sha256} if permitted.sha256 else {}
+    return file_response(opened, ranged=ranged, sha256=permitted.sha256, extra=extra)
+
+
+async def _opened(provider: Services, permitted: Grant, byte_range: str | None) -> OpenFile:
+    if permitted.what == "ddo":
+        return _in_memory(await _document(provider, permitted))
+    file = await _source(provider, permitted)
+    try:
+        return await provider.storage.open(file, permitted.userdata, byte_range)
+    except Rejected as problem:
+        status = 416 if problem.status == 416 else 502
+        raise Refusal(f"The file's source answered with status {problem.status}.", status=status) from None
+    except StorageError as problem:
+        raise Refusal(f"The file cannot be fetched: {problem.text}.", status=502) from None
+
+
+async def _source(provider: Services, permitted: Grant) -> FileObject:
+    try:
+        if permitted.what == "raw":
+            return parse_file(permitted.source)
+        ddo = await _ddo(provider, permitted)
+        offered = offering(ddo, permitted.service)
+        files = files_of(provider, offered) if offered is not None else []
+        return files[permitted.file]
+    except (FileObjectError, IndexError):
+        raise Refusal("The file is no longer part of the asset.", status=403) from None
+
+
+async def _document(provider: Services, permitted: Grant) -> bytes:
+    ddo = await _ddo(provider, permitted)
+    return json.dumps(ddo.raw, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+async def _ddo(provider: Services, permitted: Grant) -> DDO:
+    try:
+        ddo = await provider.catalog.ddo(permitted.did)
+    except CatalogUnavailable:
+        raise Refusal("The asset cannot be looked up now.", status=502) from None
+    if ddo is None:
+        raise Refusal("The asset is no longer published.", status=403)
+    return ddo
+
+
+def _in_memory(data: bytes) -> OpenFile:
+    async def once() -> AsyncIterator[bytes]:
+        yield data
+
+    meta = Meta(length=len(data), content_type="application/json", filename="ddo.json")
+    return OpenFile(meta, once(), lambda: None)

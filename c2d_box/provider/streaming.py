@@ -1,0 +1,85 @@
+"""File answers: source bytes handed on as they come, with names that clients can parse and nobody can
+abuse."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import mimetypes
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from c2d_box.storage import OpenFile
+
+_UNSAFE = re.compile(r"[^\w.\-()+@ ]", re.ASCII)
+
+
+class ContentChanged(Exception):
+    """The bytes are not those that were permitted; the answer is broken off before its last piece."""
+
+
+class FileResponse(StreamingResponse):
+    """Closes its source however the answer ends: finished, failed, or abandoned by the client."""
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        close: Callable[[], Awaitable[None] | None],
+        status: int,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(chunks, status, headers)
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            closing = self._close()
+            if inspect.isawaitable(closing):
+                await closing
+
+
+def file_response(
+    opened: OpenFile, *, ranged: bool = False, sha256: str = "", extra: dict[str, str] | None = None
+) -> FileResponse:
+    """Status, type and length are the source's; with a Range asked for, no file name is given.
+    ``sha256``: what the whole file must hash to; its last chunk is held back until it does."""
+    meta = opened.meta
+    headers = {
+        "content-type": meta.content_type or "application/octet-stream",
+        "access-control-expose-headers": "Content-Disposition",
+        **(extra or {}),
+    }
+    if meta.length is not None:
+        headers["content-length"] = str(meta.length)
+    if meta.content_range:
+        headers["content-range"] = meta.content_range
+    if not ranged:
+        headers["content-disposition"] = f"attachment;filename={safe_name(meta.filename, meta.content_type)}"
+        headers["accept-ranges"] = "bytes"
+    chunks = _proven(opened.chunks, sha256) if sha256 and not ranged else opened.chunks
+    return FileResponse(chunks, opened.close, meta.status, headers)
+
+
+def safe_name(name: str, content_type: str) -> str:
+    """ASCII without quotes, separators or control characters; made up where there is none."""
+    plain = _UNSAFE.sub("_", name).strip(" .")[:200].replace(" ", "_")
+    if not plain:
+        return "file" + (mimetypes.guess_extension(content_type) or "")
+    return plain
+
+
+async def _proven(chunks: AsyncIterator[bytes], sha256: str) -> AsyncIterator[bytes]:
+    digest, held = hashlib.sha256(), b""
+    async for chunk in chunks:
+        digest.update(chunk)
+        if held:
+            yield held
+        held = chunk
+    if digest.hexdigest() != sha256:
+        raise ContentChanged
+    yield held
