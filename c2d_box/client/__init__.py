@@ -1,0 +1,16 @@
+"""The SDK: a :class:`Publisher` and a :class:`Consumer`, both synchronous and usable from many threads.
+
+    connection = Connection(provider_url, cache_url, rpc_url, "address.json")
+    dataset = Publisher(connection, publisher).publish_dataset("Cells", [file], price=2)
+    job = Consumer(connection, consumer).start(dataset.did, algorithm.did)
+
+Every refusal is a :class:`c2d_box.errors.Refused` carrying the Provider's own code and reasons.
+"""
+
+from c2d_box.client.connection import Connection
+from c2d_box.client.consumer import Consumer
+from c2d_box.client.jobs import Job
+from c2d_box.client.ordering import Cost, Quote
+from c2d_box.client.publisher import Asset, Publisher
+
+__all__ = ["Asset", "Connection", "Consumer", "Cost", "Job", "Publisher", "Quote"]

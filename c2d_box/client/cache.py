@@ -1,0 +1,98 @@
+"""The metadata cache as its clients see it (Aquarius' routes)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from c2d_box.assets.ddo import DDO
+from c2d_box.client.answers import demand, json_of, reaching
+from c2d_box.errors import Failed, Refused
+
+_OCTETS = {"Content-Type": "application/octet-stream"}
+_ROOT = "/api/aquarius/assets"
+
+
+class Cache:
+    """DDOs by DID, all of them, and whether one may be published."""
+
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=30, transport=transport)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def ddo(self, did: str) -> DDO:
+        """The asset's DDO with what the cache adds to it; Refused C2D-ASSET-UNKNOWN when there is none."""
+        return DDO.parse(self.record(did))
+
+    def record(self, did: str) -> dict[str, Any]:
+        """Like :meth:`ddo`, as the plain object."""
+        found = self._find(did)
+        if found is None:
+            raise Refused(
+                "C2D-ASSET-UNKNOWN",
+                f"the metadata cache knows no asset {did}",
+                "see them all: c2d-box assets",
+            )
+        return found
+
+    def assets(self, size: int = 1000) -> list[dict[str, Any]]:
+        """Every DDO the cache knows, newest first, at most ``size``."""
+        query = {"from": 0, "size": size, "query": {"match_all": {}}, "sort": {"event.block": "desc"}}
+        with reaching("metadata cache", self.url):
+            response = self._http.post(f"{_ROOT}/query", json=query)
+        hits = demand(response, "metadata cache", "listing assets").json()["hits"]["hits"]
+        return [hit["_source"] for hit in hits]
+
+    def validate(self, document: bytes) -> dict[str, Any]:
+        """The validator's proof for the exact bytes of a DDO: ``hash, publicKey, v, r, s``.
+
+        Refused C2D-DDO-INVALID names every field that keeps it from being published.
+        """
+        with reaching("metadata cache", self.url):
+            response = self._http.post(f"{_ROOT}/ddo/validate", content=document, headers=_OCTETS)
+        body = json_of(response)
+        if response.status_code == 400 and isinstance(body, dict) and "errors" in body:
+            text = "; ".join(f"{path}: {message}" for path, message in body["errors"].items())
+            raise Refused("C2D-DDO-INVALID", f"the DDO is not valid: {text}", "correct it and publish again")
+        proof: dict[str, Any] = demand(response, "metadata cache", "validating the DDO").json()
+        return proof
+
+    def wait_for(self, did: str, tx: str, timeout: float = 60) -> dict[str, Any]:
+        """The record once the cache has indexed transaction ``tx``."""
+        deadline, pause = time.monotonic() + timeout, 0.03
+        while True:
+            found = self._find(did)
+            if found is not None and (found.get("event") or {}).get("tx", "").lower() == tx.lower():
+                return found
+            if time.monotonic() > deadline:
+                raise Failed(
+                    "C2D-ASSET-NOT-INDEXED",
+                    f"the metadata cache has not indexed {did} for {timeout:.0f} s: {self._problem(tx)}",
+                    f"look at {self.url}/api/aquarius/state/ddo?txId={tx}",
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+
+    def _find(self, did: str) -> dict[str, Any] | None:
+        with reaching("metadata cache", self.url):
+            response = self._http.get(f"{_ROOT}/ddo/{quote(did, safe=':')}")
+        if response.status_code == 404:
+            return None
+        record: dict[str, Any] = demand(response, "metadata cache", "looking an asset up").json()
+        return record
+
+    def _problem(self, tx: str) -> str:
+        """What the cache itself says about a transaction it did not index."""
+        try:
+            body = json_of(self._http.get("/api/aquarius/state/ddo", params={"txId": tx}))
+        except httpx.HTTPError:
+            return "and it does not answer any more"
+        return (
+            str(body.get("error") or "it gives no reason") if isinstance(body, dict) else "it gives no reason"
+        )

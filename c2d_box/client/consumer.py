@@ -1,0 +1,282 @@
+"""Consuming: check, quote, order, start; then watch a job and fetch what it left.
+
+Whatever can be refused is refused before anything is paid: the Provider judges permissions in
+initializeCompute, prices and balances are looked at before the first transaction.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.assets.ddo import ACCESS, COMPUTE, DDO, Service
+from c2d_box.client import downloads
+from c2d_box.client.connection import Connection
+from c2d_box.client.jobs import Job, id_of, is_finished
+from c2d_box.client.ordering import Item, Quote, earlier_order, pay, quoted
+from c2d_box.client.provider import save
+from c2d_box.errors import C2DError, Failed, Refused
+
+if TYPE_CHECKING:
+    from c2d_box.chain import Signer
+
+Algorithm = str | Mapping[str, Any]
+"""A published algorithm's DID, or a raw one: ``{"rawcode" or "url", "container": {…}}``."""
+
+
+class Consumer:
+    """Orders and runs as one account."""
+
+    def __init__(self, connection: Connection, signer: Signer) -> None:
+        self.connection = connection
+        self.signer = signer
+
+    def quote(
+        self,
+        did: str,
+        algorithm: Algorithm,
+        additional_dids: Sequence[str] = (),
+        *,
+        environment: str | None = None,
+        seconds: int | None = None,
+        userdata: Mapping[str, Mapping[str, Any]] | None = None,
+        algocustomdata: Mapping[str, Any] | None = None,
+        reuse: bool = True,
+    ) -> Quote:
+        """What the job would cost, or the refusal it would meet. Pays nothing."""
+        chosen = self._environment(environment)
+        longest = int(chosen.get("maxJobDuration") or 3600)
+        valid_until = int(time.time()) + (min(3600, longest) if seconds is None else seconds)
+        busy = self._busy_orders()
+        data = userdata or {}
+        items = [self._item(each, COMPUTE, data, busy if reuse else None) for each in (did, *additional_dids)]
+        request: dict[str, Any] = {
+            "datasets": [item.request() for item in items],
+            "compute": {"env": chosen["id"], "validUntil": valid_until},
+            "consumerAddress": self.signer.address,
+        }
+        if isinstance(algorithm, str):
+            item = self._item(algorithm, None, data, busy if reuse else None, algocustomdata)
+            request["algorithm"] = item.request()
+            items.append(item)
+        else:
+            request["algorithm"] = {"meta": dict(algorithm)}
+        answer = self.connection.provider.initialize_compute(request)
+        answers = [*answer.get("datasets", []), *([answer["algorithm"]] if answer.get("algorithm") else [])]
+        provider = self.connection.provider.address
+        return quoted(
+            self.connection.chain, self.signer.address, items, answers, provider, chosen, valid_until
+        )
+
+    def start(
+        self,
+        did: str,
+        algorithm: Algorithm,
+        additional_dids: Sequence[str] = (),
+        *,
+        environment: str | None = None,
+        seconds: int | None = None,
+        userdata: Mapping[str, Mapping[str, Any]] | None = None,
+        algocustomdata: Mapping[str, Any] | None = None,
+        output: Mapping[str, Any] | None = None,
+        limits: Mapping[str, int] | None = None,
+        slippage: float = 0.0,
+        reuse: bool = True,
+        request_id: str | None = None,
+    ) -> Job:
+        """Run ``algorithm`` on ``did`` and the additional datasets; the started job.
+
+        ``environment`` defaults to the cheapest one, ``seconds`` of compute time to an hour or its limit.
+        ``userdata`` is keyed by DID. ``limits`` are the most to pay per token, in base units. Orders that are
+        still good are reused. A repeat with the same ``request_id`` starts nothing twice.
+        """
+        identity = request_id or uuid.uuid4().hex
+        quote = self.quote(
+            did,
+            algorithm,
+            additional_dids,
+            environment=environment,
+            seconds=seconds,
+            userdata=userdata,
+            algocustomdata=algocustomdata,
+            reuse=reuse,
+        )
+        assert quote.environment is not None
+        consumer = str(quote.environment["consumerAddress"])
+        proofs = pay(self.connection.chain, self.signer, quote, consumer, limits, slippage)
+        paid = [item.request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
+        count = 1 + len(additional_dids)
+        request: dict[str, Any] = {
+            "consumerAddress": self.signer.address,
+            "environment": quote.environment["id"],
+            "dataset": paid[0],
+            "algorithm": paid[count] if isinstance(algorithm, str) else {"meta": dict(algorithm)},
+        }
+        if additional_dids:
+            request["additionalDatasets"] = paid[1:count]
+        if output is not None:
+            request["output"] = dict(output)
+        details = self._post(request, identity)
+        return Job(str(details["jobId"]), quote.costs, details)
+
+    def get_job_details(self, job: Job | str) -> dict[str, Any]:
+        """The job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has no such job."""
+        found = self.connection.provider.jobs(self.signer.address, id_of(job))
+        match = next((j for j in found if j.get("jobId") == id_of(job)), None)
+        if match is None:
+            raise Refused(
+                "C2D-JOB-UNKNOWN",
+                f"{self.signer.address} has no job {id_of(job)}",
+                "see them: c2d-box jobs; a job is its owner's alone (--as)",
+            )
+        return match
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs of this account."""
+        return self.connection.provider.jobs(self.signer.address)
+
+    def stop(self, job: Job | str) -> dict[str, Any]:
+        """Ask the job to stop; what it wrote until then is published."""
+        return self.connection.provider.stop(self.signer, id_of(job))
+
+    def wait(self, job: Job | str, timeout: float = 3600) -> dict[str, Any]:
+        """The job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
+        deadline, pause = time.monotonic() + timeout, 0.1
+        while True:
+            details = self.get_job_details(job)
+            if is_finished(details):
+                return details
+            if time.monotonic() > deadline:
+                state = str(details.get("statusText", "")).strip()
+                raise Failed(
+                    "C2D-JOB-SLOW", f"job {id_of(job)} is still: {state}", f"c2d-box job {id_of(job)}"
+                )
+            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(pause * 1.3, 2.0)
+
+    def results(self, job: Job | str) -> list[dict[str, Any]]:
+        """What the job left: ``filename, filesize, type, index``; empty until it is published."""
+        listed = self.get_job_details(job).get("results") or []
+        return [{"index": position, **entry} for position, entry in enumerate(listed)]
+
+    def download_result(self, job: Job | str, index: int, to: str | Path) -> Path:
+        """One result, written to the file ``to`` (or into the folder ``to`` under its own name)."""
+        with self.connection.provider.result(self.signer, id_of(job), index) as response:
+            path = Path(to)
+            if path.is_dir():
+                path = path / downloads.name_of(response, f"result-{index}")
+            return save(response, path)
+
+    fetch_result = download_result
+
+    def read_result(self, job: Job | str, index: int) -> bytes:
+        """One result as bytes, for small ones such as logs."""
+        with self.connection.provider.result(self.signer, id_of(job), index) as response:
+            return response.read()
+
+    def logs(self, job: Job | str, kind: str = "algorithmLog") -> str:
+        """The logs of one type among the results (``algorithmLog``, ``configrationLog``, ``publishLog``)."""
+        listed = [entry for entry in self.results(job) if entry["type"] == kind]
+        if not listed:
+            raise Refused(
+                "C2D-LOG-NONE", f"job {id_of(job)} has no such log yet", f"c2d-box job {id_of(job)}"
+            )
+        return "".join(self.read_result(job, e["index"]).decode(errors="replace") for e in listed)
+
+    def download(
+        self,
+        did: str,
+        folder: str | Path,
+        *,
+        userdata: Mapping[str, Any] | None = None,
+        limits: Mapping[str, int] | None = None,
+        slippage: float = 0.0,
+    ) -> list[Path]:
+        """Order an access service where no earlier order is good, and fetch its files into ``folder``."""
+        ddo = self.connection.cache.ddo(did)
+        service = ddo.first(ACCESS)
+        if service is None:
+            raise Refused(
+                "C2D-DOWNLOAD-COMPUTE-ONLY", f"{did} can be computed on, not downloaded", "start a job on it"
+            )
+        previous = earlier_order(
+            self.connection.chain, self.signer.address, service, ddo.index_of(service.id) or 0, set()
+        )
+        item = Item(ddo, service, previous, userdata)
+        query = downloads.query(item, self.signer.address)
+        answer = self.connection.provider.initialize(query)
+        provider = self.connection.provider.address
+        quote = quoted(self.connection.chain, self.signer.address, [item], [answer], provider)
+        (order,) = pay(self.connection.chain, self.signer, quote, self.signer.address, limits, slippage)
+        return downloads.fetch_all(self.connection.provider, self.signer, item, order, Path(folder))
+
+    def _post(self, request: dict[str, Any], identity: str) -> dict[str, Any]:
+        """Start; where the connection broke before the answer, ask again under the same identity."""
+        provider = self.connection.provider
+        try:
+            return provider.start(self.signer, request, identity)
+        except Failed as error:
+            if error.code not in ("C2D-SERVICE-UNREACHABLE", "C2D-SERVICE-TIMEOUT"):
+                raise
+        time.sleep(0.5)
+        try:
+            return provider.start(self.signer, request, identity)
+        except Refused:
+            # the first request did start it, and the Provider does not know the identity any more
+            running = self._started_with(request)
+            if running is None:
+                raise
+            return running
+
+    def _started_with(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        items = [request["dataset"], request["algorithm"], *request.get("additionalDatasets", [])]
+        orders = {item.get("transferTxId") for item in items} - {None}
+        return next((j for j in self.jobs() if j.get("agreementId") in orders and not is_finished(j)), None)
+
+    def _environment(self, wanted: str | None) -> dict[str, Any]:
+        found = self.connection.provider.environments()
+        if wanted is not None:
+            found = [environment for environment in found if environment.get("id") == wanted]
+        if not found:
+            raise Refused(
+                "C2D-ENVIRONMENT-UNKNOWN",
+                f"the Provider offers no compute environment{f' {wanted}' if wanted else ''}",
+                "see GET /api/services/computeEnvironments of the Provider",
+            )
+        return min(found, key=lambda environment: float(environment.get("priceMin") or 0))
+
+    def _item(
+        self,
+        did: str,
+        preferred: str | None,
+        userdata: Mapping[str, Mapping[str, Any]],
+        busy: set[str] | None,
+        algocustomdata: Mapping[str, Any] | None = None,
+    ) -> Item:
+        """``did`` with the service to order: of the ``preferred`` type, else its first."""
+        ddo = self.connection.cache.ddo(did)
+        service = _service(ddo, preferred)
+        index = ddo.index_of(service.id) or 0
+        previous = None
+        if busy is not None:
+            previous = earlier_order(self.connection.chain, self.signer.address, service, index, busy)
+        return Item(ddo, service, previous, userdata.get(did), algocustomdata)
+
+    def _busy_orders(self) -> set[str]:
+        """Orders of jobs that still run: one order carries one job at a time."""
+        try:
+            return {str(job.get("agreementId")) for job in self.jobs() if not is_finished(job)}
+        except C2DError:
+            return set()
+
+
+def _service(ddo: DDO, preferred: str | None) -> Service:
+    service = ddo.first(preferred) if preferred else None
+    if service is None:
+        service = next(iter(ddo.services), None)
+    if service is None:
+        raise Refused("C2D-ASSET-NO-SERVICE", f"{ddo.id} offers no service", "ask its publisher")
+    return service

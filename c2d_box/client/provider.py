@@ -1,0 +1,228 @@
+"""The Provider as its clients see it: discovery, signed requests, streams.
+
+A signed request takes the account's stored nonce plus one. Requests of one account are therefore made one
+after the other, up to the answer's first byte; when another process was faster, the nonce is read again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from c2d_box.assets import signatures
+from c2d_box.client.answers import demand, json_of, reaching, refusal
+from c2d_box.errors import Failed, Refused
+
+if TYPE_CHECKING:
+    from c2d_box.chain import Signer
+
+_OCTETS = {"Content-Type": "application/octet-stream"}
+_ATTEMPTS = 6
+Fields = dict[str, Any]
+
+
+class Provider:
+    """One Provider for one chain."""
+
+    def __init__(self, url: str, chain_id: int, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url
+        self.chain_id = chain_id
+        timeout = httpx.Timeout(120, connect=10)
+        self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport)
+        self._root: Fields | None = None
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._guard = threading.Lock()
+
+    def close(self) -> None:
+        self._http.close()
+
+    @property
+    def address(self) -> str:
+        """The address whose fees and encryption this Provider uses on the chain."""
+        address = self._discover()["providerAddresses"].get(str(self.chain_id))
+        if not address:
+            raise Refused(
+                "C2D-PROVIDER-CHAIN",
+                f"the Provider at {self.url} does not serve chain {self.chain_id}",
+                "use a Provider of that chain",
+            )
+        return str(address)
+
+    def encrypt(self, document: bytes) -> str:
+        """``document`` encrypted for this Provider: 0x hex."""
+        params = {"chainId": str(self.chain_id)}
+        response = self._send(
+            "POST", "encrypt", "encrypting", params=params, content=document, headers=_OCTETS
+        )
+        return response.text
+
+    def file_info(self, query: Fields) -> list[Fields]:
+        """What the Provider finds where the files are; ``query`` is ``{did, serviceId}`` or a file object."""
+        infos: list[Fields] = self._send("POST", "fileinfo", "looking at the files", json=query).json()
+        return infos
+
+    def environments(self) -> list[Fields]:
+        params = {"chainId": str(self.chain_id)}
+        body = self._send("GET", "computeEnvironments", "listing environments", params=params).json()
+        found = body.get(str(self.chain_id), []) if isinstance(body, dict) else body
+        return list(found)
+
+    def initialize(self, query: Mapping[str, str]) -> Fields:
+        """Fee or valid order for an access service."""
+        body: Fields = self._send("GET", "initialize", "asking for the asset", params=query).json()
+        return body
+
+    def initialize_compute(self, request: Fields) -> Fields:
+        """Fees and valid orders for a job; whatever would refuse the job refuses here, before paying."""
+        body: Fields = self._send("POST", "initializeCompute", "the compute job", json=request).json()
+        return body
+
+    def start(self, signer: Signer, request: Fields, request_id: str) -> Fields:
+        """Start a job. ``request_id`` makes a repeated request start nothing twice."""
+        subject = signer.address + request["dataset"]["documentId"]
+        headers = {"Idempotency-Key": request_id}
+
+        def post(proof: Fields) -> httpx.Response:
+            return self._request("POST", "computeStart", json={**request, **proof}, headers=headers)
+
+        jobs = self._signed(signer, subject, "the compute job", post).json()
+        return _first(jobs, "started no job")
+
+    def jobs(self, owner: str, job_id: str | None = None) -> list[Fields]:
+        """The jobs of an owner as the Provider reports them; ``[]`` for an unknown one."""
+        params = {"consumerAddress": owner, **({"jobId": job_id} if job_id else {})}
+        jobs = self._send("GET", "computeStatus", "asking for jobs", params=params).json()
+        return list(jobs) if isinstance(jobs, list) else [jobs]
+
+    def stop(self, signer: Signer, job_id: str) -> Fields:
+        fields = {"consumerAddress": signer.address, "jobId": job_id}
+
+        def put(proof: Fields) -> httpx.Response:
+            return self._request("PUT", "computeStop", json={**fields, **proof})
+
+        jobs = self._signed(signer, signer.address + job_id, "stopping the job", put).json()
+        return _first(jobs, "knows no such job")
+
+    @contextmanager
+    def result(self, signer: Signer, job_id: str, index: int) -> Iterator[httpx.Response]:
+        """A result as a stream."""
+        query = {"consumerAddress": signer.address, "jobId": job_id, "index": str(index)}
+        subject = f"{signer.address}{job_id}{index}"
+        with self._stream(signer, "computeResult", subject, query, "fetching the result") as response:
+            yield response
+
+    @contextmanager
+    def download(self, signer: Signer, query: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """A file of an ordered access service as a stream."""
+        with self._stream(signer, "download", query["documentId"], query, "the download") as response:
+            yield response
+
+    def nonce(self, address: str) -> int:
+        """The last nonce the Provider has seen of ``address``."""
+        body = self._send("GET", "nonce", "asking for the nonce", params={"userAddress": address}).json()
+        return int(float(body.get("nonce") or 0))
+
+    @contextmanager
+    def _stream(
+        self, signer: Signer, name: str, subject: str, query: Mapping[str, str], doing: str
+    ) -> Iterator[httpx.Response]:
+        def get(proof: Fields) -> httpx.Response:
+            method, path = self._endpoint(name)
+            request = self._http.build_request(method, path, params={**query, **proof})
+            with reaching("Provider", self.url):
+                return self._http.send(request, stream=True)
+
+        response = self._signed(signer, subject, doing, get)
+        try:
+            with reaching("Provider", self.url):
+                yield response
+        finally:
+            response.close()
+
+    def _signed(
+        self, signer: Signer, subject: str, doing: str, send: Callable[[Fields], httpx.Response]
+    ) -> httpx.Response:
+        with self._turn(signer):
+            for attempt in range(_ATTEMPTS):
+                nonce = str(self.nonce(signer.address) + 1)
+                response = send({"nonce": nonce, "signature": signatures.sign(signer.key, subject + nonce)})
+                if response.is_success:
+                    return response
+                response.read()
+                if not _is_stale(response) or attempt == _ATTEMPTS - 1:
+                    raise refusal(response, "Provider", doing)
+        raise AssertionError("unreachable")
+
+    def _send(self, method: str, name: str, doing: str, **options: Any) -> httpx.Response:
+        return demand(self._request(method, name, **options), "Provider", doing)
+
+    def _request(self, method: str, name: str, **options: Any) -> httpx.Response:
+        _method, path = self._endpoint(name)
+        with reaching("Provider", self.url):
+            return self._http.request(method, path, **options)
+
+    def _endpoint(self, name: str) -> tuple[str, str]:
+        try:
+            method, path = self._discover()["serviceEndpoints"][name]
+        except (KeyError, ValueError, TypeError) as error:
+            raise Failed(
+                "C2D-PROVIDER-UNKNOWN",
+                f"what answers at {self.url} offers no {name}: it is no Provider of this generation",
+                "check the address",
+            ) from error
+        return str(method), str(path)
+
+    def _discover(self) -> Fields:
+        if self._root is None:
+            with reaching("Provider", self.url):
+                response = demand(self._http.get("/"), "Provider", "service discovery")
+            body = json_of(response)
+            if not isinstance(body, dict) or not isinstance(body.get("providerAddresses"), dict):
+                raise Failed(
+                    "C2D-PROVIDER-UNKNOWN", f"no Provider answers at {self.url}", "check the address"
+                )
+            self._root = body
+        return self._root
+
+    def _turn(self, signer: Signer) -> threading.Lock:
+        with self._guard:
+            return self._turns[signer.address]
+
+
+def save(response: httpx.Response, path: Path) -> Path:
+    """Write a stream to ``path``, complete or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            for chunk in response.iter_bytes(1 << 18):
+                file.write(chunk)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def compact(document: Mapping[str, Any]) -> bytes:
+    """JSON as it is hashed, encrypted and published."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _first(jobs: Any, problem: str) -> Fields:
+    job = jobs[0] if isinstance(jobs, list) and jobs else jobs
+    if not isinstance(job, dict) or "jobId" not in job:
+        raise Failed("C2D-PROVIDER-ANSWER", f"the Provider {problem}", "see its log")
+    return job
+
+
+def _is_stale(response: httpx.Response) -> bool:
+    """Whether the only fault was the nonce: another request of this account came first."""
+    errors = json_of(response)
+    text = errors.get("errors", {}).get("signature", "") if isinstance(errors, dict) else ""
+    return isinstance(text, str) and "nonce (" in text and ">" in text

@@ -1,0 +1,331 @@
+"""Publishing: files sealed by the Provider, NFT and price on the chain, the DDO encrypted into an event.
+
+Everything that can be wrong is looked at before the first transaction: the file objects, whether the Provider
+reaches them, the description. An asset is returned once the metadata cache shows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.assets import checksums
+from c2d_box.assets.addresses import ZERO
+from c2d_box.assets.files import FileObject, FileObjectError, document, parse_file
+from c2d_box.client.connection import Connection
+from c2d_box.client.documents import (
+    NOBODY,
+    ddo,
+    demand_valid,
+    metadata_section,
+    published,
+    service_section,
+)
+from c2d_box.client.provider import compact
+from c2d_box.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from c2d_box.chain import Signer
+    from c2d_box.chain.publishing import Fixed, Free
+
+Files = Sequence[Mapping[str, Any] | FileObject]
+ENCRYPTED = 2
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A published asset; ``tx`` is the transaction that wrote its metadata."""
+
+    did: str
+    nft: str
+    datatoken: str
+    service_id: str
+    exchange_id: str | None
+    tx: str
+
+
+class Publisher:
+    """Publishes and edits as one account. Prices are whole tokens (OCEAN unless ``token`` is given)."""
+
+    def __init__(self, connection: Connection, signer: Signer) -> None:
+        self.connection = connection
+        self.signer = signer
+
+    def publish_dataset(
+        self,
+        name: str,
+        files: Files,
+        *,
+        price: float | str | Decimal = 0,
+        token: str | None = None,
+        services: Sequence[str] = ("compute",),
+        timeout: int = 0,
+        compute: Mapping[str, Any] | None = None,
+        description: str = "",
+        author: str = "",
+        license: str = "CC-BY-4.0",
+        metadata: Mapping[str, Any] | None = None,
+        market: str = ZERO,
+        credentials: Mapping[str, Any] | None = None,
+        check_files: bool = True,
+    ) -> Asset:
+        """Publish ``files`` as a dataset. Its compute service trusts no algorithm until :meth:`permit`."""
+        section = metadata_section("dataset", name, description, author, license, metadata)
+        rules = {**NOBODY, **(compute or {})}
+        return self._publish(
+            section,
+            files,
+            services,
+            timeout,
+            rules,
+            self._price(price, token),
+            market,
+            credentials,
+            check_files,
+        )
+
+    def publish_algorithm(
+        self,
+        name: str,
+        files: Files,
+        *,
+        container: Mapping[str, str],
+        price: float | str | Decimal = 0,
+        token: str | None = None,
+        services: Sequence[str] = ("access",),
+        timeout: int = 0,
+        description: str = "",
+        author: str = "",
+        license: str = "CC-BY-4.0",
+        language: str = "",
+        version: str = "1.0",
+        metadata: Mapping[str, Any] | None = None,
+        market: str = ZERO,
+        credentials: Mapping[str, Any] | None = None,
+        check_files: bool = True,
+    ) -> Asset:
+        """Publish an algorithm: ``container`` has entrypoint, image, tag and checksum.
+
+        With ``services=("compute",)`` it is private: it runs in jobs and can be downloaded by nobody.
+        """
+        algorithm = {"container": dict(container), "version": version}
+        if language:
+            algorithm["language"] = language
+        section = metadata_section("algorithm", name, description, author, license, metadata)
+        section = {**section, "algorithm": {**algorithm, **section.get("algorithm", {})}}
+        return self._publish(
+            section,
+            files,
+            services,
+            timeout,
+            NOBODY,
+            self._price(price, token),
+            market,
+            credentials,
+            check_files,
+        )
+
+    def permit(self, dataset: str, algorithm: str) -> str:
+        """Let ``algorithm``, exactly as it is now, run on ``dataset``; the transaction's hash.
+
+        The permission holds the checksums of its files and container: a changed algorithm needs a new one.
+        """
+        entry = self._trusted_entry(algorithm)
+
+        def change(document: dict[str, Any]) -> None:
+            for rules in _compute_rules(document):
+                others = [e for e in _trusted(rules) if not _names(e, algorithm)]
+                rules["publisherTrustedAlgorithms"] = [*others, entry]
+
+        return self.edit(dataset, change)
+
+    def revoke(self, dataset: str, algorithm: str) -> str:
+        """Take ``algorithm`` off the dataset's list of trusted ones; the transaction's hash."""
+
+        def change(document: dict[str, Any]) -> None:
+            found = False
+            for rules in _compute_rules(document):
+                kept = [e for e in _trusted(rules) if not _names(e, algorithm)]
+                found = found or len(kept) < len(_trusted(rules))
+                rules["publisherTrustedAlgorithms"] = kept
+            if not found:
+                raise Refused(
+                    "C2D-PERMIT-NONE",
+                    f"{algorithm} is not among the algorithms {dataset} trusts",
+                    "see its DDO",
+                )
+
+        return self.edit(dataset, change)
+
+    def edit(self, did: str, change: Callable[[dict[str, Any]], None]) -> str:
+        """Publish the asset's DDO again after ``change`` has altered it in place; the transaction's hash."""
+        document = published(self.connection.cache.record(did))
+        self._demand_updater(did, document["nftAddress"])
+        change(document)
+        document["metadata"]["updated"] = metadata_section("", "", "", "", "")["updated"]
+        return self._write(document)
+
+    def set_state(self, did: str, state: int) -> str:
+        """Change the NFT's state (0 active, 1 ended, 2 deprecated, 3 revoked, 4 no orders, 5 unlisted)."""
+        from c2d_box.chain import publishing
+
+        nft = self.connection.cache.ddo(did).nft_address
+        return publishing.set_state(self.connection.chain, self.signer, nft, state)
+
+    def end(self, did: str) -> str:
+        """Declare the asset's end of life: it can be ordered and used no more."""
+        return self.set_state(did, 1)
+
+    def _publish(
+        self,
+        metadata: Mapping[str, Any],
+        files: Files,
+        services: Sequence[str],
+        timeout: int,
+        compute: Mapping[str, Any],
+        price: Free | Fixed,
+        market: str,
+        credentials: Mapping[str, Any] | None,
+        check_files: bool,
+    ) -> Asset:
+        from c2d_box.chain import publishing
+
+        objects = [_file(file) for file in files]
+        if not objects or not services:
+            raise UsageError(
+                "C2D-PUBLISH-EMPTY", "an asset needs a file and a service", "name at least one of each"
+            )
+
+        def document_for(nft: str, datatoken: str, sealed: str) -> dict[str, Any]:
+            sections = [
+                service_section(
+                    kind,
+                    datatoken=datatoken,
+                    endpoint=self.connection.provider_url,
+                    files=sealed,
+                    timeout=timeout,
+                    compute=compute,
+                )
+                for kind in services
+            ]
+            return ddo(nft, self.connection.chain_id, metadata, sections, credentials)
+
+        demand_valid(document_for(ZERO, ZERO, "0x"))
+        if check_files:
+            self._demand_reachable(objects)
+        made = publishing.create_asset(
+            self.connection.chain, self.signer, str(metadata["name"]), "C2D", price, market=market
+        )
+        sealed = self.connection.provider.encrypt(document(made.nft, made.datatoken, objects))
+        complete = document_for(made.nft, made.datatoken, sealed)
+        tx = self._write(complete)
+        return Asset(complete["id"], made.nft, made.datatoken, services[0], made.exchange_id, tx)
+
+    def _write(self, document: dict[str, Any]) -> str:
+        """Validate, encrypt, write as the NFT's metadata and wait for the cache."""
+        from c2d_box.chain import publishing
+
+        demand_valid(document)
+        text = compact(document)
+        proof = self.connection.cache.validate(text)
+        sealed = self.connection.provider.encrypt(text)
+        tx = publishing.set_metadata(
+            self.connection.chain,
+            self.signer,
+            document["nftAddress"],
+            0,
+            self.connection.provider_url,
+            ENCRYPTED,
+            bytes.fromhex(sealed.removeprefix("0x")),
+            "0x" + hashlib.sha256(text).hexdigest(),
+            [proof] if proof.get("publicKey") else (),
+            decryptor_address=self.signer.address,
+        )
+        self.connection.cache.wait_for(document["id"], tx)
+        return tx
+
+    def _trusted_entry(self, did: str) -> dict[str, str]:
+        """What a dataset stores of an algorithm it trusts."""
+        algorithm = self.connection.cache.ddo(did)
+        if not algorithm.is_algorithm or algorithm.container is None or not algorithm.services:
+            raise Refused("C2D-PERMIT-NOT-ALGORITHM", f"{did} is not an algorithm", "name an algorithm's DID")
+        query = {"did": did, "serviceId": algorithm.services[0].id, "checksum": True}
+        infos = self.connection.provider.file_info(query)
+        digests = [str(info.get("checksum") or "") for info in infos]
+        if not digests or not all(digests):
+            raise Refused(
+                "C2D-PERMIT-NO-CHECKSUM",
+                f"the files of {did} cannot be read or are too large for a checksum: "
+                "nobody could say later whether they changed",
+                "ask the algorithm's publisher to check where they are kept",
+            )
+        container = algorithm.container
+        return {
+            "did": did,
+            "filesChecksum": checksums.files(digests),
+            "containerSectionChecksum": checksums.container_section(container.entrypoint, container.checksum),
+        }
+
+    def _demand_updater(self, did: str, nft: str) -> None:
+        from c2d_box.chain import nfts
+
+        if not nfts.may_update_metadata(self.connection.chain, nft, self.signer.address):
+            raise Refused(
+                "C2D-ASSET-NOT-YOURS",
+                f"{self.signer.address} may not change {did}",
+                "act as the account that published it (--as)",
+            )
+
+    def _demand_reachable(self, files: Sequence[FileObject]) -> None:
+        for position, file in enumerate(files):
+            infos = self.connection.provider.file_info(file.to_dict())
+            if not infos or not all(info.get("valid") for info in infos):
+                raise Refused(
+                    "C2D-FILE-UNREACHABLE",
+                    f"the Provider cannot read file {position} ({file.type})",
+                    "check its address, and whether the Provider may reach it",
+                )
+
+    def _price(self, price: float | str | Decimal, token: str | None) -> Free | Fixed:
+        from c2d_box.chain.publishing import Fixed, Free
+
+        amount = Decimal(str(price))
+        if amount == 0:
+            return Free()
+        if amount < 0 or not amount.is_finite():
+            raise UsageError("C2D-PUBLISH-PRICE", f"{price} is no price", "give tokens per order; 0 is free")
+        chain = self.connection.chain
+        return Fixed(int(amount * 10 ** chain.decimals(token or chain.addresses.ocean)), token)
+
+
+def _file(file: Mapping[str, Any] | FileObject) -> FileObject:
+    try:
+        return parse_file(dict(file)) if isinstance(file, Mapping) else file
+    except FileObjectError as error:
+        raise UsageError(
+            "C2D-FILE-INVALID", f"the file object cannot be used: {error}", "correct it"
+        ) from error
+
+
+def _compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sections that say who is trusted: of the compute services, or of all where there is none.
+
+    An access service gets one then: as a job's additional dataset it obeys the same lists.
+    """
+    services = document["services"]
+    chosen = [s for s in services if s.get("type") == "compute"] or services
+    for service in chosen:
+        service["compute"] = {**NOBODY, **(service.get("compute") or {})}
+    return [service["compute"] for service in chosen]
+
+
+def _trusted(rules: Mapping[str, Any]) -> list[Any]:
+    listed = rules.get("publisherTrustedAlgorithms")
+    return list(listed) if isinstance(listed, list) else []
+
+
+def _names(entry: Any, did: str) -> bool:
+    return isinstance(entry, dict) and entry.get("did") == did
