@@ -80,7 +80,7 @@ GRANTS_FILE: Final = f"{GRANTS_FOLDER}/grants.json"
 ENV_JOB: Final = "C2D_JOB"
 ENV_ENGINE: Final = "C2D_ENGINE"
 ENV_DEADLINE: Final = "C2D_DEADLINE"
-"""Unix seconds after which a program gives up waiting."""
+"""Seconds after its start at which a program gives up."""
 ENV_WARDEN: Final = "C2D_WARDEN"
 
 # -- objects of a job

@@ -1,0 +1,86 @@
+"""Changes of a WorkFlow's status, as merge patches: the words in which plan and reports write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from c2d_box.workflow import instants, states
+from c2d_box.workflow.resource import Moment, WorkFlow
+from c2d_box.workflow.states import State, Stop
+
+REASON_LENGTH = 1000
+Changes = dict[str, Any]
+
+
+def moment(now: float, *moments: Moment) -> Changes:
+    return {"times": {name: instants.to_text(now) for name in moments}}
+
+
+def state(code: int, reason: str | None = None) -> Changes:
+    """Number, text and phase always go together."""
+    changes: Changes = {"code": int(code), "text": states.text(code), "phase": states.phase(code)}
+    if reason is not None:
+        changes["reason"] = reason[:REASON_LENGTH]
+    return changes
+
+
+def outcome(code: State, reason: str, stop: Stop | None = None) -> Changes:
+    """How the job will end, once its logs are published."""
+    changes: Changes = {
+        "outcome": {"code": int(code), "reason": reason[:REASON_LENGTH]},
+        "reason": reason[:REASON_LENGTH],
+    }
+    return changes if stop is None else {**changes, "stop": int(stop)}
+
+
+def finish(
+    now: float, code: State, reason: str, *, stop: Stop | None = None, conditions: bool = True
+) -> Changes:
+    """The end: number, reason and end date in one write."""
+    changes = {**state(code, reason), **moment(now, "finished")}
+    if conditions:
+        changes["conditions"] = [condition("Finished", now, states.text(code), reason)]
+    return changes if stop is None else {**changes, "stop": int(stop)}
+
+
+def condition(kind: str, now: float, text: str, message: str) -> Changes:
+    """For ``kubectl wait --for=condition=…``; the reason is the state's text as one word."""
+    word = "".join(part.capitalize() for part in text.replace(",", "").split())
+    return {
+        "type": kind,
+        "status": "True",
+        "reason": word or "Unknown",
+        "message": message[:REASON_LENGTH],
+        "lastTransitionTime": instants.to_text(now),
+    }
+
+
+def merged(*parts: Changes) -> Changes:
+    """The parts in one patch; their ``times`` are joined."""
+    result: Changes = {}
+    for part in parts:
+        times = {**result.get("times", {}), **part.get("times", {})}
+        result.update(part)
+        if times:
+            result["times"] = times
+    return result
+
+
+def publishing_over(workflow: WorkFlow, now: float, failure: str | None) -> Changes:
+    """The job's end after publishing: as decided before, unless outputs were refused or could not be stored.
+
+    A job that had failed anyway keeps its own failure: that is what its owner can act on.
+    """
+    decided = workflow.status.outcome
+    code = State(decided.code) if decided else State.FINISHED
+    reason = (decided.reason or "") if decided else ""
+    if failure is not None:
+        if code is State.FINISHED:
+            return finish(now, State.PUBLISHING_FAILED, failure)
+        return finish(now, code, f"{reason} Publishing the logs failed too: {failure}".strip())
+    refused = workflow.status.refused or ()
+    if refused and code is State.FINISHED:
+        first = refused[0]
+        text = f"{len(refused)} of the outputs refused, the first: {first.get('path')}: {first.get('reason')}"
+        return finish(now, State.OUTPUTS_REFUSED, text)
+    return finish(now, code, reason)

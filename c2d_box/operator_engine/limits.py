@@ -1,0 +1,38 @@
+"""How long the engine waits for what, and how often it tries again. Every in-band wait has its
+deadline here.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Limits(BaseModel):
+    """Seconds, unless said otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    queue: float = 3600
+    """From acceptance to admission."""
+    binding: float = 120
+    """From admission until the volume is bound and the grants are there."""
+    staging: float = 1800
+    """From the creation of the pods until configuration has reported."""
+    image: float = 300
+    """For an image that is being pulled; one that can never be had fails at once."""
+    grace: int = 3
+    """Between the request to stop and the kill."""
+    kill: float = 60
+    """From the kill until Kubernetes has confirmed it; after that the job is lost."""
+    publishing: float = 1800
+    """From the algorithm's end until the results are stored."""
+    attempts: int = 3
+    """Times a configuration or a publishing pod is started; the algorithm's is started once."""
+    retention: float = 7 * 86400
+    """How long a finished WorkFlow stays in Kubernetes; its row stays."""
+    log_bytes: int = 10 << 20
+    """Of each log."""
+    output_files: int = 2000
+    output_bytes: int | None = None
+    """None: what the environment's disk holds."""

@@ -1,0 +1,354 @@
+"""Every rule of a job's life, as one pure function: what is seen in, what is to be done out.
+
+    queue ─► prepare ─► stage and run ─► publish ─► tidy
+      │         │            │              │
+      └─────────┴────────────┴──────────────┴──► finished (31, 32, 70, 75 … 81), always with an end date
+
+Three rules carry the guarantees:
+
+* The algorithm's pod is created only while its uid is not recorded, and configuration is told "recorded,
+go on" only when it is. So once the algorithm may run, nothing can create its pod again; where the pod is
+lost, the job ends 81 rather than guess.
+* ``ended`` is recorded only when Kubernetes' own status says that the algorithm's container is not
+running; the publishing pod's go-ahead follows from ``ended`` alone.
+* Everything waited for has a deadline, and each deadline leads to an end.
+"""
+
+from __future__ import annotations
+
+from c2d_box.operator_engine import changes
+from c2d_box.operator_engine.actions import (
+    Action,
+    AddFinalizer,
+    CreateClaim,
+    CreatePod,
+    CreateSecret,
+    DeleteClaim,
+    DeletePod,
+    DeleteWorkflow,
+    Record,
+    RemoveFinalizer,
+    Sweep,
+    Wake,
+)
+from c2d_box.operator_engine.limits import Limits
+from c2d_box.operator_engine.seen import Container, Pod, Seen
+from c2d_box.workflow import names
+from c2d_box.workflow.names import Component
+from c2d_box.workflow.states import State, Stop
+
+_NEVER = frozenset(
+    {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError"}
+)
+_MAYBE = frozenset({"ErrImagePull", "ImagePullBackOff", "CreateContainerError", "RegistryUnavailable"})
+_UNKNOWN_END = frozenset({"ContainerStatusUnknown", "Unknown"})
+_WARDEN_OPEN = 10
+"""The warden's exit code for "something answered"."""
+
+
+def plan(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
+    """What to do now. ``maxtime``: seconds the algorithm may run, the environment's limit included."""
+    workflow = seen.workflow
+    if workflow.finished:
+        return _tidy(seen, limits)
+    if workflow.deleted is not None:
+        return [_finish(seen, State.FINISHED, "The workflow was deleted.", Stop.ASKED)]
+    if names.FINALIZER not in workflow.finalizers:
+        return [AddFinalizer()]
+    if workflow.at("admitted") is None:
+        return _queue(seen, limits)
+    if workflow.at("created") is None:
+        return _prepare(seen, limits)
+    if workflow.at("ended") is None:
+        return _run(seen, limits, maxtime)
+    return _publish(seen, limits)
+
+
+# -- before there is anything
+
+
+def _queue(seen: Seen, limits: Limits) -> list[Action]:
+    deadline = (seen.workflow.at("accepted") or seen.now) + limits.queue
+    if seen.workflow.spec.stop:
+        return [_finish(seen, State.FINISHED, "Stopped by its owner while it was queued.", Stop.ASKED)]
+    if seen.may_start:
+        admitted = changes.merged(changes.state(State.CONFIGURING), changes.moment(seen.now, "admitted"))
+        return [Record(admitted), CreateClaim(), CreateSecret()]
+    if seen.now >= deadline:
+        return [
+            _finish(seen, State.QUEUE_TIMEOUT, f"No place in the environment within {limits.queue:.0f} s.")
+        ]
+    return [Wake(deadline)]
+
+
+def _prepare(seen: Seen, limits: Limits) -> list[Action]:
+    deadline = (seen.workflow.at("admitted") or seen.now) + limits.binding
+    if seen.workflow.spec.stop:
+        return [_finish(seen, State.FINISHED, "Stopped by its owner before it was started.", Stop.ASKED)]
+    if seen.claim == "Lost":
+        return [_finish(seen, State.INFRASTRUCTURE_LOST, "The job's volume was lost before it was used.")]
+    if seen.now >= deadline:
+        return [_finish(seen, State.INFRASTRUCTURE_LOST, _missing(seen, limits))]
+    if seen.claim == "Bound" and seen.grants and "secret" in seen.done:
+        return [Record(changes.moment(seen.now, "bound", "created"))]
+    actions: list[Action] = [Wake(deadline)]
+    if seen.claim is None:
+        actions.append(CreateClaim())
+    if "secret" not in seen.done:
+        actions.append(CreateSecret())
+    return actions
+
+
+def _missing(seen: Seen, limits: Limits) -> str:
+    what = (
+        "The job's volume was not bound"
+        if seen.claim != "Bound"
+        else "The grants for the inputs did not come"
+    )
+    return f"{what} within {limits.binding:.0f} s."
+
+
+# -- from the creation of the pods to the algorithm's confirmed end
+
+
+def _run(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
+    workflow = seen.workflow
+    algorithm, recorded = seen.pod("algorithm"), workflow.status.algorithm.uid
+    if algorithm is None and recorded is not None:
+        return [_vanished(seen)]
+    if algorithm is None:
+        return _begin(seen, limits)
+    if recorded is None:
+        return [Record({"algorithm": {"uid": algorithm.uid}}), *_create(seen, "configuration", "publishing")]
+    if algorithm.over or algorithm.container("algorithm").end is not None:
+        return [_ended(seen, algorithm)]
+    if workflow.status.outcome is not None:
+        return _kill(seen, algorithm, limits)
+    if algorithm.deleted is not None and seen.now < algorithm.deleted + limits.kill:
+        return [Wake(algorithm.deleted + limits.kill)]  # by hand: its end will be seen
+    return _decide(seen, algorithm, limits, maxtime)
+
+
+def _begin(seen: Seen, limits: Limits) -> list[Action]:
+    """The algorithm's pod is not there and never was on record, so nothing can have been started."""
+    if seen.workflow.status.outcome is not None:
+        return [Record(changes.merged(changes.state(State.PUBLISHING), changes.moment(seen.now, "ended")))]
+    deadline = (seen.workflow.at("created") or seen.now) + limits.binding
+    if seen.now >= deadline:
+        trouble = f": {seen.trouble}" if seen.trouble else "."
+        return [_outcome(State.INFRASTRUCTURE_LOST, f"The job's pods could not be created{trouble}")]
+    return [*_create(seen, "configuration", "algorithm", "publishing"), Wake(deadline)]
+
+
+def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[Action]:
+    """Does anything end the job now? If not: what is missing, and when to look again."""
+    workflow, now = seen.workflow, seen.now
+    created, staged = workflow.at("created") or now, workflow.at("staged")
+    if algorithm.deleted is not None:
+        return [_outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod was deleted and did not end.")]
+    if workflow.spec.stop:
+        return [_outcome(State.FINISHED, "Stopped by its owner.", Stop.ASKED)]
+    warden = algorithm.container("warden").end
+    if warden is not None and warden.exit_code != 0:
+        return [_outcome(State.NOT_ISOLATED, _warden(warden.exit_code))]
+    if (refused := _image(algorithm.container("algorithm"), now - created, limits)) is not None:
+        return [_outcome(State.ALGORITHM_PROVISIONING_FAILED, refused)]
+    if staged is None and now >= created + limits.staging:
+        return [_outcome(State.DATA_FAILED, f"Staging took longer than {limits.staging:.0f} s.")]
+    deadline = created + limits.staging
+    if staged is not None:
+        since = algorithm.container("algorithm").since
+        deadline = staged + limits.image if since is None else max(staged, since) + maxtime
+        if now >= deadline:
+            return [_overdue(since is not None, maxtime, limits)]
+    actions: list[Action] = [Wake(deadline)]
+    if algorithm.container("algorithm").waiting in _MAYBE:
+        actions.append(Wake(created + limits.image))
+    if staged is not None and workflow.status.code < State.RUNNING:
+        actions.append(Record(changes.state(State.RUNNING)))
+    if warden is None:  # once the warden has let the algorithm go, configuration has nothing left to do
+        actions += _attend(seen, "configuration", limits)
+    return actions + _create(seen, "publishing")
+
+
+def _overdue(running: bool, maxtime: float, limits: Limits) -> Record:
+    """Time to have an image pulled is not taken from the time to run."""
+    if running:
+        return _outcome(
+            State.FINISHED, f"Stopped at its time limit of {maxtime:.0f} s.", stop=Stop.TIME_LIMIT
+        )
+    reason = f"The algorithm's container did not start within {limits.image:.0f} s."
+    return _outcome(State.INFRASTRUCTURE_LOST, reason)
+
+
+def _attend(seen: Seen, component: Component, limits: Limits) -> list[Action]:
+    """Keep the current attempt of ``component`` alive; begin another one where it ended without success."""
+    pod = seen.pod(component)
+    if pod is None:
+        return _create(seen, component)
+    if not pod.over or (
+        component == "configuration" and pod.phase == "Succeeded" and seen.workflow.at("staged")
+    ):
+        return []
+    attempt = getattr(seen.workflow.status.attempts, component)
+    if attempt < limits.attempts:
+        return [Record({"attempts": {component: attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
+    reason = f"The {component} pod ended {attempt} times without a report{_how(pod)}."
+    return [_outcome(State.INFRASTRUCTURE_LOST, reason)]
+
+
+def _ended(seen: Seen, pod: Pod) -> Record:
+    """Kubernetes has spoken: the container is not running any more."""
+    end = pod.container("algorithm").end
+    facts: changes.Changes = {"exitCode": None, "reason": pod.reason or None}
+    if end is not None:
+        facts = {"exitCode": end.exit_code, "signal": end.signal, "reason": end.reason or None}
+    return Record(
+        changes.merged(
+            changes.state(State.PUBLISHING),
+            changes.moment(seen.now, "ended"),
+            {"algorithm": facts},
+            {} if seen.workflow.status.outcome is not None else _verdict(seen, pod),
+        )
+    )
+
+
+def _verdict(seen: Seen, pod: Pod) -> changes.Changes:
+    """What the algorithm's end means, where nobody had asked for it."""
+    end, warden = pod.container("algorithm").end, pod.container("warden").end
+    if warden is not None and warden.exit_code != 0:
+        return changes.outcome(State.NOT_ISOLATED, _warden(warden.exit_code))
+    if pod.reason == "Evicted":
+        return changes.outcome(State.LIMIT_EXCEEDED, "Evicted: it used more disk or memory than it may.")
+    if end is None or end.reason in _UNKNOWN_END or pod.reason in ("NodeLost", "Shutdown", "Terminated"):
+        return changes.outcome(State.INFRASTRUCTURE_LOST, f"The algorithm's pod was lost{_how(pod)}.")
+    if seen.workflow.at("staged") is None or warden is None:
+        return changes.outcome(
+            State.INFRASTRUCTURE_LOST, f"The algorithm's container ended before it was started{_how(pod)}."
+        )
+    if end.exit_code == 0:
+        return changes.outcome(State.FINISHED, "")
+    if end.reason == "OOMKilled":
+        return changes.outcome(State.LIMIT_EXCEEDED, "The algorithm used more memory than it may.")
+    if end.signal is not None:
+        return changes.outcome(State.ALGORITHM_FAILED, f"The algorithm was ended by signal {end.signal}.")
+    return changes.outcome(State.ALGORITHM_FAILED, f"The algorithm ended with exit code {end.exit_code}.")
+
+
+def _vanished(seen: Seen) -> Record:
+    """The pod is gone without having been seen to end; that is an end, but only ours if we asked for it."""
+    lost = changes.outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod vanished.")
+    return Record(
+        changes.merged(
+            changes.state(State.PUBLISHING),
+            changes.moment(seen.now, "ended"),
+            {} if seen.workflow.status.outcome is not None else lost,
+        )
+    )
+
+
+def _kill(seen: Seen, algorithm: Pod, limits: Limits) -> list[Action]:
+    """How the job ends is decided; its end has to be confirmed."""
+    actions: list[Action] = []
+    configuration = seen.pod("configuration")
+    if configuration is not None and not configuration.over and configuration.deleted is None:
+        actions.append(DeletePod(configuration.name, configuration.uid, 1))
+    if algorithm.deleted is None:
+        grace = limits.grace if seen.workflow.at("staged") else 1
+        return [*actions, DeletePod(algorithm.name, algorithm.uid, grace)]
+    if seen.now >= algorithm.deleted + limits.kill:
+        reason = "Kubernetes did not confirm the algorithm's end; its outputs are not published."
+        return [_finish(seen, State.INFRASTRUCTURE_LOST, reason)]
+    return [*actions, Wake(algorithm.deleted + limits.kill)]
+
+
+# -- after the algorithm
+
+
+def _publish(seen: Seen, limits: Limits) -> list[Action]:
+    deadline = (seen.workflow.at("ended") or seen.now) + limits.publishing
+    if seen.claim != "Bound":
+        return [_unpublished(seen, "The job's volume is gone.")]
+    if seen.now >= deadline:
+        return [_unpublished(seen, f"It took longer than {limits.publishing:.0f} s.")]
+    pod, attempt = seen.pod("publishing"), seen.workflow.status.attempts.publishing
+    if pod is None:
+        return [*_create(seen, "publishing"), Wake(deadline)]
+    failed = any(entry.end is not None and entry.end.exit_code != 0 for entry in pod.containers.values())
+    if not (pod.over or failed or pod.deleted is not None):
+        return [Wake(deadline)]
+    if attempt >= limits.attempts:
+        return [_unpublished(seen, f"The publishing pod ended {attempt} times without a report{_how(pod)}.")]
+    return [Record({"attempts": {"publishing": attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
+
+
+def _unpublished(seen: Seen, failure: str) -> Record:
+    return Record(changes.publishing_over(seen.workflow, seen.now, failure))
+
+
+def _tidy(seen: Seen, limits: Limits) -> list[Action]:
+    """Finished: remove what the job had, then, in time, the workflow itself."""
+    workflow, now = seen.workflow, seen.now
+    if workflow.at("cleaned") is not None:
+        if workflow.deleted is not None:
+            return [RemoveFinalizer()] if names.FINALIZER in workflow.finalizers else []
+        expiry = (workflow.at("finished") or now) + limits.retention
+        return [DeleteWorkflow()] if now >= expiry else [Wake(expiry)]
+    if not seen.pods and seen.claim is None and "sweep" in seen.done:
+        return [Record(changes.moment(now, "cleaned"))]
+    actions: list[Action] = [Wake(now + 10)]
+    for pod in seen.pods:
+        if pod.deleted is None:
+            actions.append(DeletePod(pod.name, pod.uid, 1))
+        elif now >= pod.deleted + limits.kill:
+            actions.append(DeletePod(pod.name, pod.uid, 0))
+    if seen.claim is not None and not seen.claim_deleted:
+        actions.append(DeleteClaim())
+    if "sweep" not in seen.done:
+        actions.append(Sweep())
+    return actions
+
+
+# -- the words of the rules above
+
+
+def _create(seen: Seen, *components: Component) -> list[Action]:
+    attempts = seen.workflow.status.attempts
+    number = {"configuration": attempts.configuration, "algorithm": 1, "publishing": attempts.publishing}
+    return [CreatePod(name, number[name]) for name in components if seen.pod(name) is None]
+
+
+def _finish(seen: Seen, code: State, reason: str, stop: Stop | None = None) -> Record:
+    return Record(changes.finish(seen.now, code, reason, stop=stop))
+
+
+def _outcome(code: State, reason: str, stop: Stop | None = None) -> Record:
+    return Record(changes.outcome(code, reason, stop))
+
+
+def _image(container: Container, age: float, limits: Limits) -> str | None:
+    """Why the algorithm's image will not run, None while it may."""
+    if container.waiting in _NEVER or (container.waiting in _MAYBE and age >= limits.image):
+        detail = f": {container.message}" if container.message else ""
+        return f"The algorithm's image cannot be run ({container.waiting}{detail})."
+    return None
+
+
+def _warden(exit_code: int) -> str:
+    if exit_code == _WARDEN_OPEN:
+        return (
+            "The network was open: an address that must be closed could be reached from the algorithm's pod."
+        )
+    return f"The warden could not prove that the network is closed (exit code {exit_code})."
+
+
+def _how(pod: Pod) -> str:
+    """The ends of its containers, for the reason."""
+    ends = [
+        f"{name}: exit code {entry.end.exit_code}{f', {entry.end.reason}' if entry.end.reason else ''}"
+        for name, entry in sorted(pod.containers.items())
+        if entry.end is not None
+    ]
+    if pod.reason:
+        ends.insert(0, pod.reason)
+    return f" ({'; '.join(ends)})" if ends else ""

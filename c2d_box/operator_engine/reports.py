@@ -1,0 +1,149 @@
+"""What the pods of a job report in band, applied to its status: pure, idempotent, and strict about whose
+turn it is.
+
+A report may come twice (the answer got lost) or late (the job is over); both are answered, neither changes
+anything. An answer is a status code for the pod: 200 recorded, 409 not your turn, 410 give up, 503 ask again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from c2d_box.operator_engine import changes
+from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.states import State
+
+_Text = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class File(_Report):
+    """An input as it was staged."""
+
+    did: _Text
+    index: int
+    size: int
+    sha256: _Text
+
+
+class ConfigurationReport(_Report):
+    status: Literal[30, 31, 32]
+    reason: _Text = ""
+    files: tuple[File, ...] = Field(default=(), max_length=10_000)
+
+
+class Refusal(_Report):
+    path: _Text
+    reason: _Text
+
+
+class JudgeReport(_Report):
+    """``exited``: the node's clock at the algorithm's end, if known; ``full``: no room was left on
+    the volume.
+    """
+
+    refused: tuple[Refusal, ...] = Field(default=(), max_length=100)
+    files: int = 0
+    exited: float | None = None
+    full: bool = False
+
+
+class Stored(_Report):
+    filename: _Text
+    filesize: int = Field(ge=0)
+    type: Literal["output", "algorithmLog", "configrationLog", "publishLog", "filteringLog"]
+    url: _Text
+    cid: _Text | None = None
+    sha256: _Text
+
+
+class UploadReport(_Report):
+    results: tuple[Stored, ...] = Field(default=(), max_length=10_000)
+    failed: _Text | None = None
+
+
+class GoAhead(_Report):
+    """The judge's mandate: ``outputs`` is false where the algorithm did not run or its end is not certain;
+    ``logs`` only in the latter case."""
+
+    outputs: bool
+    logs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    text: str = ""
+    changes: changes.Changes = field(default_factory=dict)
+
+
+def configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -> Answer:
+    """Success releases the algorithm, so it is refused until the algorithm's pod is on record."""
+    if workflow.finished or workflow.deleted is not None:
+        return Answer(410, "the job is over")
+    if workflow.at("staged") is not None:
+        return Answer(200) if report.status == 30 else Answer(409, "the inputs are staged already")
+    if workflow.status.outcome is not None:
+        return Answer(200 if report.status != 30 else 410, "the job's end is decided")
+    if report.status != 30:
+        return Answer(200, changes=changes.outcome(State(report.status), report.reason))
+    if workflow.status.algorithm.uid is None:
+        return Answer(503, "the algorithm's pod is not on record yet")
+    return Answer(
+        200,
+        changes=changes.merged(
+            changes.state(State.PROVISIONED),
+            changes.moment(now, "staged"),
+            {"inputs": [file.model_dump() for file in report.files]},
+        ),
+    )
+
+
+def go_ahead(workflow: WorkFlow) -> GoAhead | None:
+    """None until Kubernetes has said that the algorithm's container is not running."""
+    outcome = workflow.status.outcome
+    if workflow.at("ended") is None or outcome is None:
+        return None
+    ran = workflow.at("staged") is not None
+    certain = outcome.code in (State.FINISHED, State.ALGORITHM_FAILED, State.LIMIT_EXCEEDED)
+    return GoAhead(outputs=ran and certain, logs=certain or not ran)
+
+
+def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
+    if workflow.finished or workflow.deleted is not None:
+        return Answer(410, "the job is over")
+    if workflow.at("ended") is None:
+        return Answer(409, "the algorithm has not ended")
+    found: list[changes.Changes] = [
+        changes.moment(now, "judged"),
+        {"refused": [refusal.model_dump() for refusal in report.refused]},
+    ]
+    staged, ended = workflow.at("staged"), workflow.at("ended")
+    if report.exited is not None and staged and ended and staged <= report.exited <= ended:
+        found.append(changes.moment(report.exited, "exited"))
+    outcome = workflow.status.outcome
+    if report.full and outcome is not None and outcome.code == State.ALGORITHM_FAILED:
+        reason = f"The algorithm filled its volume. {outcome.reason or ''}".strip()
+        found.append(changes.outcome(State.LIMIT_EXCEEDED, reason))
+    return Answer(200, changes=changes.merged(*found))
+
+
+def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
+    """The last report: its record is the job's end."""
+    if workflow.finished:
+        return Answer(200)
+    if workflow.deleted is not None:
+        return Answer(410, "the job is over")
+    if workflow.at("judged") is None:
+        return Answer(409, "nothing has been judged")
+    over = changes.publishing_over(workflow, now, report.failed)
+    if report.failed is not None:
+        return Answer(200, changes=over)
+    results: dict[str, Any] = {"results": [result.model_dump() for result in report.results]}
+    return Answer(200, changes=changes.merged(changes.moment(now, "uploaded"), results, over))

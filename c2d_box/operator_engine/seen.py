@@ -1,0 +1,114 @@
+"""What the engine knows of a job at one moment: the input of :func:`c2d_box.operator_engine.plan.plan`.
+
+Pods are reduced to the facts that rules speak about. A container's end is believed from Kubernetes' own
+status alone; nothing that the algorithm's container can write is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from c2d_box.workflow import instants, names
+from c2d_box.workflow.names import Component
+from c2d_box.workflow.resource import WorkFlow
+
+Step = Literal["secret", "sweep"]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    exit_code: int
+    reason: str = ""
+
+    @property
+    def signal(self) -> int | None:
+        return self.exit_code - 128 if 128 < self.exit_code < 160 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    running: bool = False
+    waiting: str = ""
+    """Why it does not run yet, as Kubernetes calls it (``ErrImagePull``, …)."""
+    message: str = ""
+    end: End | None = None
+    since: float | None = None
+    """When it was started, in whole seconds, while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    name: str
+    uid: str
+    component: Component
+    phase: str = "Pending"
+    reason: str = ""
+    deleted: float | None = None
+    """When it is to be gone: Kubernetes adds the grace period."""
+    containers: Mapping[str, Container] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+    def container(self, name: str) -> Container:
+        return self.containers.get(name, Container())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    workflow: WorkFlow
+    now: float
+    pods: tuple[Pod, ...] = ()
+    claim: str | None = None
+    """The claim's phase, None where there is none."""
+    claim_deleted: bool = False
+    grants: bool = False
+    may_start: bool = False
+    """Admission's word: there is room for all pods of this job."""
+    trouble: str = ""
+    """Why the last attempt to create something for this job failed."""
+    done: frozenset[Step] = frozenset()
+    """Steps that leave nothing to observe, done in this process; after a restart they are repeated."""
+
+    def pod(self, component: Component) -> Pod | None:
+        """The pod of the current attempt."""
+        attempts = self.workflow.status.attempts
+        attempt = {
+            "configuration": attempts.configuration,
+            "algorithm": 1,
+            "publishing": attempts.publishing,
+        }[component]
+        name = names.pod(self.workflow.job, component, attempt)
+        return next((pod for pod in self.pods if pod.name == name), None)
+
+
+def pod(body: Mapping[str, Any]) -> Pod:
+    """A pod of the API as the facts above."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    deleted = metadata.get("deletionTimestamp")
+    return Pod(
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        component=cast(Component, (metadata.get("labels") or {}).get(names.LABEL_COMPONENT, "")),
+        phase=status.get("phase", "Pending"),
+        reason=status.get("reason", ""),
+        deleted=instants.from_text(deleted) if deleted else None,
+        containers={
+            entry["name"]: _container(entry.get("state") or {})
+            for entry in status.get("containerStatuses") or ()
+        },
+    )
+
+
+def _container(state: Mapping[str, Any]) -> Container:
+    if "terminated" in state:
+        end = state["terminated"]
+        return Container(end=End(end.get("exitCode", -1), end.get("reason", "")))
+    if "running" in state:
+        started = (state["running"] or {}).get("startedAt")
+        return Container(running=True, since=instants.from_text(started) if started else None)
+    waiting = state.get("waiting") or {}
+    return Container(waiting=waiting.get("reason", ""), message=waiting.get("message", ""))

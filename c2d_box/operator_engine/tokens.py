@@ -1,0 +1,36 @@
+"""The tokens with which a job's pods speak to the engine: one per job and stage, derived, stored nowhere.
+
+Derived from the environment's key, which the engine alone holds, so that a restart or a second replica
+knows them without asking. A token of one stage is worth nothing for another, nor for another job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from c2d_box.workflow.names import Stage
+
+
+class Tokens:
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        """``keys``: each environment's private key."""
+        self._keys = {
+            environment: hmac.digest(key, b"c2d stage tokens v1", hashlib.sha256)
+            for environment, key in keys.items()
+        }
+
+    def of(self, environment: str, job: str, stage: Stage) -> str:
+        return self._derive(environment, f"{stage}/{job}")
+
+    def valid(self, environment: str, job: str, stage: Stage, token: str) -> bool:
+        if environment not in self._keys:
+            return False
+        return hmac.compare_digest(self.of(environment, job, stage).encode(), token.encode())
+
+    def secret(self, environment: str, job: str) -> str:
+        """The ``secret`` variable of Ocean's algorithms: random to all but us, the same in every attempt."""
+        return self._derive(environment, f"secret/{job}")[:32]
+
+    def _derive(self, environment: str, what: str) -> str:
+        return hmac.new(self._keys[environment], what.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,138 @@
+"""``python -m c2d_box.pods.configuration``: stages a job's inputs and algorithm, then tells engine and
+warden.
+
+The marker for the warden is written only after the engine has recorded the success: from then on the
+algorithm may run, and the engine must know. Started again after that, this program does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TextIO
+
+from c2d_box.pods import engine
+from c2d_box.pods.configuration import fetching
+from c2d_box.pods.configuration.layout import Fetch, Layout, NotLaidOut, Write, lay_out
+from c2d_box.workflow import names
+
+PARALLEL = 4
+
+
+class Journal:
+    """The stage's log: on stdout while it runs, in the admin logs for later. A full disk does not end it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO | None = None
+        try:
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            print(f"the log file cannot be written: {error.strerror}")
+
+    def line(self, text: str) -> None:
+        stamped = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}"
+        print(stamped, flush=True)
+        if self._file is not None:
+            try:
+                self._file.write(stamped + "\n")
+                self._file.flush()
+            except OSError:
+                self._file = None
+
+
+def main() -> int:
+    os.umask(0o027)
+    if Path(names.STAGED_MARKER).exists():
+        return 0
+    reporter = engine.from_environment("configuration")
+    journal = Journal(Path(names.CONFIGURE_LOG))
+    job = json.loads(Path(names.JOB_FILE).read_text())
+    grants = json.loads(Path(names.GRANTS_FILE).read_text())
+    outcome = stage(job, grants, Path(names.DATA), journal, reporter.deadline)
+    try:
+        reporter.report(outcome)
+    except engine.GivenUp as reason:
+        journal.line(f"the outcome could not be reported: {reason}")
+        return 1
+    if outcome["status"] == 30:
+        _mark(Path(names.STAGED_MARKER))
+    return 0
+
+
+def stage(
+    job: dict[str, Any], grants: dict[str, Any], data: Path, journal: Journal, deadline: float
+) -> dict[str, Any]:
+    """Does all of it; returns the report: status 30, 31 or 32, the reason, the files with their hashes."""
+    try:
+        layout = lay_out(job, grants, data)
+        _write_all(layout)
+    except NotLaidOut as problem:
+        journal.line(problem.reason)
+        return {"status": problem.status, "reason": problem.reason}
+    except OSError as error:
+        reason = f"The job's volume cannot be written: {error.strerror}."
+        journal.line(reason)
+        return {"status": 31, "reason": reason}
+    return _fetch_all(layout.fetches, grants.get("provider") or "", journal, deadline)
+
+
+def _fetch_all(
+    fetches: tuple[Fetch, ...], provider: str, journal: Journal, deadline: float
+) -> dict[str, Any]:
+    failures: list[tuple[Fetch, str]] = []
+    files: list[dict[str, Any]] = []
+
+    def get(fetch: Fetch) -> None:
+        began = time.monotonic()
+        try:
+            fetched = fetching.fetch(provider, fetch.token, fetch.target, deadline)
+        except fetching.FetchFailed as cause:
+            failures.append((fetch, str(cause)))
+            journal.line(f"{fetch.title}: failed, {cause}")
+            return
+        if fetch.kind == "algorithm" and fetch.index is not None:
+            fetch.target.chmod(0o755)
+        seconds = time.monotonic() - began
+        journal.line(f"{fetch.title}: {fetched.size} bytes in {seconds:.2f} s, sha256 {fetched.sha256}")
+        if fetch.index is not None:
+            files.append(
+                {"did": fetch.did, "index": fetch.index, "size": fetched.size, "sha256": fetched.sha256}
+            )
+
+    if len(fetches) == 1:
+        get(fetches[0])
+    elif fetches:
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            list(pool.map(get, fetches))
+    if failures:
+        fetch, cause = min(failures, key=lambda failure: fetches.index(failure[0]))
+        return {"status": fetch.status, "reason": f"{fetch.title}: {cause}."}
+    journal.line("all inputs and the algorithm are in place")
+    return {"status": 30, "files": sorted(files, key=lambda file: (file["did"], file["index"]))}
+
+
+def _write_all(layout: Layout) -> None:
+    for folder in layout.folders:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    for write in layout.writes:
+        _write(write)
+
+
+def _write(write: Write) -> None:
+    write.target.write_bytes(write.content)
+    write.target.chmod(0o755 if write.executable else 0o640)
+
+
+def _mark(marker: Path) -> None:
+    """Whole or not at all: the warden must never see half of it."""
+    fresh = marker.with_name("staged.new")
+    fresh.write_text(f"{time.time():.6f}\n")
+    fresh.replace(marker)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""Fetching one granted file: streamed to disk, hashed on the way, taken up where it broke off.
+
+A failure is told as cause alone. No address and no token ever gets into a message: it ends in a row of
+the job table and in a log that the consumer reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+CHUNK = 1 << 20
+CONNECT_SECONDS, IDLE_SECONDS = 10.0, 60.0
+ATTEMPTS = 6
+"""Without progress; a transfer that gets on may break off as often as it likes."""
+_FIRST_PAUSE = 0.2
+_FINAL = frozenset({400, 401, 403, 404, 410, 413, 422, 451})
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+
+class FetchFailed(Exception):
+    """The cause, fit for everybody's eyes."""
+
+
+class _Interrupted(Exception):
+    """Worth another attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    size: int
+    sha256: str
+
+
+class _Part:
+    """The part of a file that is on disk already, with its hash."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hash = hashlib.sha256()
+        self.size = 0
+        if path.exists():
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    self.hash.update(chunk)
+                    self.size += len(chunk)
+
+    def restart(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.hash, self.size = hashlib.sha256(), 0
+
+
+def fetch(provider: str, token: str, target: Path, deadline: float, pause: float = _FIRST_PAUSE) -> Fetched:
+    """Gets the file behind ``token`` into ``target``; raises FetchFailed. ``deadline``: monotonic seconds."""
+    part = _Part(target.with_name(target.name + ".part"))
+    failures, wait = 0, pause
+    while True:
+        before = part.size
+        try:
+            expected = _attempt(provider, token, part)
+            break
+        except _Interrupted as interruption:
+            failures = 0 if part.size > before else failures + 1
+            wait = pause if part.size > before else min(wait * 2, 10.0)
+            if failures >= ATTEMPTS or time.monotonic() + wait >= deadline:
+                raise FetchFailed(str(interruption)) from None
+            time.sleep(wait)
+        except OSError as error:
+            raise FetchFailed(f"writing it failed: {os.strerror(error.errno or 0)}") from None
+    digest = part.hash.hexdigest()
+    if expected and expected.lower() != digest:
+        part.restart()
+        raise FetchFailed("its checksum is not the one the Provider gave")
+    if not part.path.exists():
+        part.path.touch()
+    part.path.replace(target)
+    return Fetched(part.size, digest)
+
+
+def _attempt(provider: str, token: str, part: _Part) -> str | None:
+    """One request; what arrives is kept. Returns the checksum that the Provider announced."""
+    parts = urlsplit(provider)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS)
+    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
+    if part.size:
+        headers["Range"] = f"bytes={part.size}-"
+    try:
+        with contextlib.closing(connection):
+            response = _ask(connection, f"{parts.path.rstrip('/')}/api/c2d/grant", headers)
+            _judge_status(response, part)
+            _receive(response, part)
+            return response.headers.get("X-Checksum-Sha256")
+    except http.client.HTTPException:
+        raise _Interrupted("the Provider broke off the transfer") from None
+
+
+def _ask(
+    connection: http.client.HTTPConnection, path: str, headers: dict[str, str]
+) -> http.client.HTTPResponse:
+    try:
+        connection.request("GET", path, headers=headers)
+        assert connection.sock is not None
+        connection.sock.settimeout(IDLE_SECONDS)
+        return connection.getresponse()
+    except OSError as error:
+        raise _Interrupted(f"the Provider could not be reached ({type(error).__name__})") from None
+
+
+def _judge_status(response: http.client.HTTPResponse, part: _Part) -> None:
+    """200 starts again, 206 goes on where it was asked to; anything else is not the file."""
+    status = response.status
+    if status == 200:
+        part.restart()
+    elif status == 206:
+        start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        if start is None or int(start[1]) != part.size:
+            part.restart()
+            raise _Interrupted("the Provider sent another part than was asked for")
+    elif status == 416:
+        part.restart()
+        raise _Interrupted("the Provider does not know the part that was asked for")
+    else:
+        cause = f"the Provider answered {status}{_reason(response)}"
+        raise FetchFailed(cause) if status in _FINAL else _Interrupted(cause)
+
+
+def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
+    """Appends the body to the part; a connection that ends early is an interruption."""
+    buffer = memoryview(bytearray(CHUNK))
+    awaited = response.length
+    received = 0
+    with part.path.open("ab") as file:
+        while True:
+            try:
+                count = response.readinto(buffer)
+            except (OSError, http.client.HTTPException):
+                raise _Interrupted("the Provider broke off the transfer") from None
+            if count == 0:
+                break
+            file.write(buffer[:count])
+            part.hash.update(buffer[:count])
+            part.size += count
+            received += count
+    if awaited is not None and received < awaited:
+        raise _Interrupted("the Provider broke off the transfer")
+
+
+def _reason(response: http.client.HTTPResponse) -> str:
+    """The Provider's own words, without anything that looks like an address."""
+    with contextlib.suppress(ValueError, OSError, http.client.HTTPException, AttributeError):
+        text = json.loads(response.read(4096)).get("error")
+        if isinstance(text, str) and text:
+            return ": " + _ADDRESS.sub("(address)", text)[:200]
+    return ""

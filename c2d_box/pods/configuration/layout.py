@@ -1,0 +1,127 @@
+"""What a job's input stage has to put where: Ocean's tree below ``/data``, computed from job and grants."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from c2d_box.workflow import names
+
+RAW_CODE_MINIMUM = 10
+"""Raw code of at most so many characters is none: the original's rule."""
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
+
+Kind = Literal["dataset", "algorithm"]
+
+
+class NotLaidOut(Exception):
+    """The job cannot be staged as it is described; ``status`` is 31 or 32."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One granted file; ``index`` is None for a DDO."""
+
+    kind: Kind
+    did: str
+    index: int | None
+    token: str
+    target: Path
+
+    @property
+    def status(self) -> int:
+        """The job's state if this one fails."""
+        return 31 if self.kind == "dataset" else 32
+
+    @property
+    def title(self) -> str:
+        what = "DDO" if self.index is None else f"file {self.index}"
+        return f"{self.kind} {self.did or '(raw)'}, {what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A file whose content the job itself carries."""
+
+    target: Path
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    folders: tuple[Path, ...]
+    writes: tuple[Write, ...]
+    fetches: tuple[Fetch, ...]
+
+
+def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> Layout:
+    """Raises NotLaidOut where job and grants do not agree or a name is no name."""
+    inputs = grants.get("inputs") or []
+    expected = [entry["id"] for entry in job.get("inputs") or []]
+    if [entry.get("did") for entry in inputs] != expected:
+        raise NotLaidOut(31, "The grants do not belong to the datasets of this job.")
+    folders = [data / names.INPUTS / _folder(entry["did"]) for entry in inputs]
+    fetches = [fetch for entry in inputs for fetch in _dataset(entry, data)]
+    algorithm = job.get("algorithm") or {}
+    writes = [_custom_data(algorithm, data)]
+    target = data / names.TRANSFORMATIONS
+    code = algorithm.get("rawcode") or ""
+    granted = grants.get("algorithm") or {}
+    if len(code) > RAW_CODE_MINIMUM:
+        writes.append(Write(target / "algorithm", code.encode(), executable=True))
+    elif not granted.get("files"):
+        raise NotLaidOut(32, "There is neither code nor a file of the algorithm.")
+    else:
+        fetches += _algorithm_files(granted, target)
+    fetches += _ddo("algorithm", granted, data)
+    return Layout(tuple(dict.fromkeys(folders)), tuple(writes), tuple(_once(fetches)))
+
+
+def _dataset(entry: dict[str, Any], data: Path) -> list[Fetch]:
+    did = entry["did"]
+    folder = data / names.INPUTS / _folder(did)
+    files = [
+        Fetch("dataset", did, index, token, folder / str(index))
+        for index, token in enumerate(entry.get("files") or [])
+    ]
+    return files + _ddo("dataset", entry, data)
+
+
+def _algorithm_files(granted: dict[str, Any], target: Path) -> list[Fetch]:
+    return [
+        Fetch("algorithm", granted.get("did") or "", index, token, target / (str(index or "algorithm")))
+        for index, token in enumerate(granted["files"])
+    ]
+
+
+def _ddo(kind: Kind, entry: dict[str, Any], data: Path) -> list[Fetch]:
+    did, token = entry.get("did") or "", entry.get("ddo")
+    return [Fetch(kind, did, None, token, data / names.DDOS / _folder(did))] if did and token else []
+
+
+def _custom_data(algorithm: dict[str, Any], data: Path) -> Write:
+    """Always there, an empty object where the consumer gave nothing: algorithms open it unasked."""
+    custom = algorithm.get("custom")
+    content = json.dumps({} if custom is None else custom, ensure_ascii=False)
+    return Write(data / names.INPUTS / "algoCustomData.json", content.encode())
+
+
+def _once(fetches: list[Fetch]) -> list[Fetch]:
+    """The same asset twice in a job is one tree."""
+    return list({fetch.target: fetch for fetch in fetches}.values())
+
+
+def _folder(did: str) -> str:
+    bare = names.bare_did(did)
+    if not _SAFE.match(bare):
+        raise NotLaidOut(31, "A dataset's DID cannot be the name of a folder.")
+    return bare

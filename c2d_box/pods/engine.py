@@ -1,0 +1,94 @@
+"""How a job's pod speaks to the engine: small JSON calls, repeated until they are answered or time is up.
+
+The engine may be restarting at any moment of a job, so a refused connection is no failure. What is: 401
+and 410, the engine's words for "you have no business here any more".
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from c2d_box.workflow import names
+from c2d_box.workflow.names import Stage
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_ASK_AGAIN = frozenset({204, 408, 425, 429, 500, 502, 503, 504})
+
+
+class GivenUp(Exception):
+    """The engine does not want this pod's word, or could not be reached in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """``deadline`` on the clock of :func:`time.monotonic`."""
+
+    url: str
+    job: str
+    stage: Stage
+    token: str
+    deadline: float
+
+    def report(self, body: dict[str, Any]) -> None:
+        """Returns once it is recorded; safe to repeat. Raises GivenUp."""
+        self._until_answered("POST", "report", body, wait=20.0)
+
+    def go_ahead(self) -> dict[str, Any]:
+        """Waits for the mandate, by long polls that the engine answers as soon as it can."""
+        return self._until_answered("GET", "go-ahead", None, wait=60.0)
+
+    def _until_answered(
+        self, method: str, what: str, body: dict[str, Any] | None, wait: float
+    ) -> dict[str, Any]:
+        pause, last = _FIRST_PAUSE, "nothing was tried"
+        while time.monotonic() < self.deadline:
+            try:
+                status, answer = self._call(method, what, body, wait)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                status, last = 503, f"the engine could not be reached ({type(error).__name__})"
+            if status == 200:
+                return answer
+            if status not in _ASK_AGAIN:
+                raise GivenUp(f"the engine answered {status}: {answer.get('error', '')}")
+            if status == 204:  # a long poll came to its end; the next one may begin
+                pause = _FIRST_PAUSE
+            time.sleep(pause)
+            pause = min(pause * 1.6, _LONGEST_PAUSE)
+        raise GivenUp(f"time is up: {last}")
+
+    def _call(
+        self, method: str, what: str, body: dict[str, Any] | None, wait: float
+    ) -> tuple[int, dict[str, Any]]:
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=wait)
+        try:
+            connection.request(
+                method,
+                f"/v1/jobs/{self.job}/{self.stage}/{what}",
+                body=None if body is None else json.dumps(body),
+                headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+            )
+            response = connection.getresponse()
+            data = response.read(1 << 20)
+            answer = json.loads(data) if data else {}
+            return response.status, answer if isinstance(answer, dict) else {}
+        finally:
+            connection.close()
+
+
+def from_environment(stage: Stage) -> Engine:
+    """As the engine itself has set it up in the pod."""
+    return Engine(
+        url=os.environ[names.ENV_ENGINE],
+        job=os.environ[names.ENV_JOB],
+        stage=stage,
+        token=Path(names.TOKEN_FILE).read_text().strip(),
+        deadline=time.monotonic() + float(os.environ[names.ENV_DEADLINE]),
+    )

@@ -1,0 +1,293 @@
+/* The gate: starts the algorithm in the algorithm's own image, and is the only thing of ours in there.
+ *
+ * It waits for the warden's go-ahead, runs the publisher's command line, tees its output into the log, hands
+ * signals on, reaps what is orphaned and ends as the algorithm ended. Static, because the image may have no libc;
+ * not dumpable, so that the algorithm (same user) can neither trace it nor open its files through /proc. Nothing
+ * it does is evidence: the algorithm's end is believed from Kubernetes alone.
+ *
+ *   gate --go=FILE --patience=SECONDS --log=FILE --cap=BYTES -- COMMAND-LINE
+ *
+ * Ends with the algorithm's exit code, 128+n if signal n ended it, 124 without a go-ahead, 126 for a line that
+ * needs a shell where there is none, 127 for a program that is not there, 125 for a fault of its own.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NO_GO_AHEAD = 124, OWN_FAULT = 125, NEEDS_SHELL = 126, NOT_FOUND = 127 };
+enum { POLL_MS = 5, DRAIN_MS = 500, WORDS = 1024 };
+
+extern char **environ;
+
+struct sink { int fd; unsigned long long left; int cut; };
+struct options { const char *go, *log, *line; long patience; unsigned long long cap; };
+
+static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
+
+static void say(const char *text)
+{
+    if (write(2, text, strlen(text)) < 0) {}
+}
+
+static int fail(int code, const char *text)
+{
+    say("gate: ");
+    say(text);
+    say("\n");
+    return code;
+}
+
+static long long now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+/* -- the log */
+
+static void write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return; /* a full disk must not end the algorithm's run */
+        data += n;
+        size -= (size_t)n;
+    }
+}
+
+static void pour(struct sink *sink, const char *data, size_t size)
+{
+    static const char notice[] = "\n[gate: log limit reached, the rest is dropped]\n";
+    if (sink->fd < 0 || sink->cut) return;
+    if (size > sink->left) {
+        write_all(sink->fd, data, (size_t)sink->left);
+        write_all(sink->fd, notice, sizeof notice - 1);
+        sink->cut = 1;
+        return;
+    }
+    write_all(sink->fd, data, size);
+    sink->left -= size;
+}
+
+/* Takes what is there; 0 at the end of the stream. */
+static int pass(int from, struct sink *log, struct sink *out)
+{
+    static char buffer[65536];
+    ssize_t n = read(from, buffer, sizeof buffer);
+    if (n < 0) return errno == EAGAIN || errno == EINTR;
+    if (n == 0) return 0;
+    pour(log, buffer, (size_t)n);
+    pour(out, buffer, (size_t)n);
+    return 1;
+}
+
+/* -- a command line without a shell: POSIX words and quotes, nothing else */
+
+static const char *refused(char c, int quoted)
+{
+    if (quoted ? strchr("$`", c) != NULL : strchr("|&;<>()$`*?[\n", c) != NULL)
+        return "this image has no /bin/sh, and the entrypoint uses shell syntax";
+    return NULL;
+}
+
+/* Splits `line` in place. Returns NULL and sets `why` where it cannot. */
+static char **split(char *line, const char **why)
+{
+    static char *words[WORDS + 1];
+    int count = 0;
+    char *from = line, *to = line;
+    *why = NULL;
+    for (;;) {
+        while (*from == ' ' || *from == '\t') from++;
+        if (*from == '\0') break;
+        if (count == WORDS) { *why = "the entrypoint has too many words"; return NULL; }
+        words[count++] = to;
+        while (*from && *from != ' ' && *from != '\t') {
+            if (*from == '\'') {
+                for (from++; *from && *from != '\''; ) *to++ = *from++;
+                if (!*from++) { *why = "the entrypoint has an open quote"; return NULL; }
+            } else if (*from == '"') {
+                for (from++; *from && *from != '"'; ) {
+                    if (*from == '\\' && strchr("\\\"$`", from[1]) && from[1]) from++;
+                    else if ((*why = refused(*from, 1))) return NULL;
+                    *to++ = *from++;
+                }
+                if (!*from++) { *why = "the entrypoint has an open quote"; return NULL; }
+            } else if (*from == '\\' && from[1]) {
+                from++;
+                *to++ = *from++;
+            } else {
+                if ((*why = refused(*from, 0))) return NULL;
+                *to++ = *from++;
+            }
+        }
+        if (*from) from++;
+        *to++ = '\0';
+    }
+    words[count] = NULL;
+    if (count == 0) *why = "the entrypoint is empty";
+    return count ? words : NULL;
+}
+
+/* -- the algorithm's process */
+
+static void become_algorithm(const char *line, const sigset_t *mask)
+{
+    const char *why;
+    signal(SIGPIPE, SIG_DFL); /* what is ignored stays ignored through exec */
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    if (access("/bin/sh", X_OK) == 0) {
+        execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+        _exit(fail(NOT_FOUND, "/bin/sh cannot be run"));
+    }
+    char *copy = strdup(line);
+    char **words = copy ? split(copy, &why) : NULL;
+    if (!words) _exit(fail(NEEDS_SHELL, copy ? why : "out of memory"));
+    execvp(words[0], words);
+    int code = errno == ENOENT ? NOT_FOUND : NEEDS_SHELL;
+    say(words[0]);
+    say(": ");
+    _exit(fail(code, strerror(errno)));
+}
+
+static int ends_as(int status)
+{
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Reaps everybody; 1 when `child` was among them. */
+static int reap(pid_t child, int *status)
+{
+    int ended = 0, found;
+    pid_t pid;
+    while ((pid = waitpid(-1, &found, WNOHANG)) > 0)
+        if (pid == child) { *status = found; ended = 1; }
+    return ended;
+}
+
+/* What the algorithm has left behind must not outlive it, nor keep its output open. */
+static void end_the_rest(pid_t group)
+{
+    if (getpid() == 1) kill(-1, SIGKILL);
+    else kill(-group, SIGKILL);
+}
+
+static int attend(pid_t child, int signals, int output, struct sink *log, struct sink *out)
+{
+    struct pollfd watched[2] = {{signals, POLLIN, 0}, {output, POLLIN, 0}};
+    int status = 0, ended = 0;
+    long long until = 0;
+    for (;;) {
+        int left = ended ? (int)(until - now_ms()) : -1;
+        if (ended && left <= 0) break;
+        if (poll(watched, 2, left) < 0 && errno != EINTR) break;
+        if (watched[0].revents & POLLIN) {
+            struct signalfd_siginfo info;
+            if (read(signals, &info, sizeof info) == sizeof info) {
+                if (info.ssi_signo != SIGCHLD) kill(-child, (int)info.ssi_signo);
+                else if (!ended && reap(child, &status)) {
+                    ended = 1;
+                    end_the_rest(child);
+                    until = now_ms() + DRAIN_MS;
+                } else if (ended) reap(child, &status);
+            }
+        }
+        if (watched[1].revents && !pass(output, log, out)) {
+            watched[1].fd = -1; /* closed by all; its end may still be to come */
+            if (ended) break;
+        }
+    }
+    return ends_as(status);
+}
+
+static int run(const struct options *o, int signals, const sigset_t *mask)
+{
+    int pipe_ends[2];
+    struct sink log = {open(o->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640), o->cap, 0};
+    struct sink out = {1, o->cap, 0};
+    if (log.fd < 0) say("gate: the log file cannot be written; output goes to the live log only\n");
+    if (pipe2(pipe_ends, O_CLOEXEC) != 0) return fail(OWN_FAULT, strerror(errno));
+    pid_t child = fork();
+    if (child < 0) return fail(OWN_FAULT, strerror(errno));
+    if (child == 0) {
+        setpgid(0, 0);
+        dup2(pipe_ends[1], 1);
+        dup2(pipe_ends[1], 2);
+        become_algorithm(o->line, mask);
+    }
+    setpgid(child, child); /* so that a signal can be handed on even before the child has done so itself */
+    close(pipe_ends[1]);
+    fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
+    int code = attend(child, signals, pipe_ends[0], &log, &out);
+    if (log.fd >= 0) futimens(log.fd, NULL); /* the log's date tells the judge when the algorithm ended */
+    return code;
+}
+
+/* -- waiting for the go-ahead */
+
+static int wait_for_go(const struct options *o, int signals)
+{
+    long long until = now_ms() + o->patience * 1000LL;
+    struct pollfd watched = {signals, POLLIN, 0};
+    while (access(o->go, F_OK) != 0) {
+        struct signalfd_siginfo info;
+        if (now_ms() >= until) return fail(NO_GO_AHEAD, "there was no go-ahead; the algorithm was not started");
+        if (poll(&watched, 1, POLL_MS) > 0 && read(signals, &info, sizeof info) == sizeof info
+            && (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
+            return fail(128 + (int)info.ssi_signo, "stopped before the go-ahead; the algorithm was not started");
+    }
+    return 0;
+}
+
+static const char *value(const char *argument, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(argument, name, length) == 0 ? argument + length : NULL;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    const char *v;
+    int i = 1;
+    for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if ((v = value(argv[i], "--go="))) o->go = v;
+        else if ((v = value(argv[i], "--log="))) o->log = v;
+        else if ((v = value(argv[i], "--patience="))) o->patience = atol(v);
+        else if ((v = value(argv[i], "--cap="))) o->cap = strtoull(v, NULL, 10);
+        else return 0;
+    }
+    if (i + 2 != argc) return 0;
+    o->line = argv[i + 1];
+    return o->go && o->log && o->patience > 0 && o->cap > 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    sigset_t ours, before;
+    prctl(PR_SET_DUMPABLE, 0);
+    if (!parse(argc, argv, &o))
+        return fail(OWN_FAULT, "usage: gate --go=FILE --patience=SECONDS --log=FILE --cap=BYTES -- COMMAND-LINE");
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGCHLD);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) sigaddset(&ours, passed_on[i]);
+    sigprocmask(SIG_BLOCK, &ours, &before);
+    signal(SIGPIPE, SIG_IGN);
+    int signals = signalfd(-1, &ours, SFD_CLOEXEC);
+    if (signals < 0) return fail(OWN_FAULT, strerror(errno));
+    int code = wait_for_go(&o, signals);
+    return code ? code : run(&o, signals, &before);
+}

@@ -1,0 +1,79 @@
+"""``python -m c2d_box.pods.upload``: waits for the judge's manifest, sends, reports the results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from c2d_box.pods import engine
+from c2d_box.pods.upload import ipfs, s3
+from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, entries
+from c2d_box.workflow import names
+
+PATIENCE = 600.0
+"""Seconds for which an unreachable store is tried again."""
+_QUICK, _CALM = 0.005, 0.1
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+
+
+def main() -> int:
+    reporter = engine.from_environment("upload")
+    manifest = _await(Path(names.MANIFEST), reporter.deadline)
+    if manifest is None:
+        print("gave up: there was no manifest", flush=True)
+        return 1
+    store = json.loads(Path(names.STORE_FILE).read_text())
+    files = entries(manifest, Path(names.DATA), Path(names.VERDICT_FOLDER))
+    report = deliver(files, store, reporter.job, PATIENCE)
+    try:
+        reporter.report(report)
+    except engine.GivenUp as reason:
+        print(f"gave up: {reason}", flush=True)
+        return 1
+    print(report.get("failed") or f"{len(report['results'])} files stored", flush=True)
+    return 0
+
+
+def deliver(
+    files: list[Entry],
+    store: dict[str, Any],
+    job: str,
+    patience: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """The report: results in the manifest's order, or why there are none."""
+    until, pause = time.monotonic() + patience, _FIRST_PAUSE
+    while True:
+        try:
+            return {"results": [sent.as_result() for sent in _send(files, store, job)]}
+        except SendFailed as failure:
+            return {"failed": f"{failure}."}
+        except SendInterrupted as interruption:
+            if time.monotonic() + pause >= until:
+                return {"failed": f"{interruption}, for {patience:.0f} s."}
+            print(f"{interruption}; trying again in {pause:.1f} s", flush=True)
+        sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _send(files: list[Entry], store: dict[str, Any], job: str) -> list[Sent]:
+    return ipfs.send(files, store) if store["kind"] == "ipfs" else s3.send(files, store, job)
+
+
+def _await(manifest: Path, deadline: float) -> dict[str, Any] | None:
+    began = time.monotonic()
+    while not manifest.exists():
+        now = time.monotonic()
+        if now >= deadline:
+            return None
+        time.sleep(_QUICK if now - began < 5 else _CALM)
+    found: dict[str, Any] = json.loads(manifest.read_text())
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

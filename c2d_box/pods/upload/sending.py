@@ -1,0 +1,102 @@
+"""What the stores have in common: the manifest's entries, opened safely, and the words of failure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 18
+
+
+class SendFailed(Exception):
+    """The store refused for good, or a file is not what was judged: another try would not help."""
+
+
+class SendInterrupted(Exception):
+    """Worth another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the manifest; ``place`` is where its bytes are."""
+
+    place: Path
+    path: str
+    filename: str
+    type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    entry: Entry
+    url: str
+    cid: str | None = None
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "filename": self.entry.filename,
+            "filesize": self.entry.size,
+            "type": self.entry.type,
+            "url": self.url,
+            "cid": self.cid,
+            "sha256": self.entry.sha256,
+        }
+
+
+def entries(manifest: dict[str, Any], data: Path, verdict: Path) -> list[Entry]:
+    roots = {"data": data, "logs": verdict / "logs"}
+    return [
+        Entry(
+            roots[line["source"]] / line["path"],
+            line["path"],
+            line["filename"],
+            line["type"],
+            line["size"],
+            line["sha256"],
+        )
+        for line in manifest["files"]
+    ]
+
+
+def content(entry: Entry) -> Iterator[bytes]:
+    """The judged bytes; raises SendFailed as soon as they are others."""
+    digest, size = hashlib.sha256(), 0
+    handle = _open(entry)
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            size += len(chunk)
+            if size > entry.size:
+                raise SendFailed(f"{entry.filename} is not what was judged")
+            digest.update(chunk)
+            yield chunk
+    if digest.hexdigest() != entry.sha256:
+        raise SendFailed(f"{entry.filename} is not what was judged")
+
+
+def _open(entry: Entry) -> int:
+    """Component by component, so that no folder of the path can be a link either."""
+    depth = len(Path(entry.path).parts)
+    root = entry.place.parents[depth - 1]
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in Path(entry.path).parts[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        name = Path(entry.path).name
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
+    except OSError as error:
+        raise SendFailed(f"{entry.filename} cannot be opened: {error.strerror}") from None
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise SendFailed(f"{entry.filename} is not a regular file")
+    return handle

@@ -1,0 +1,81 @@
+"""``python -m c2d_box.pods.warden``: proves, waits for the inputs, proves again, gives the go-ahead, ends.
+
+Exit codes, which the engine reads from Kubernetes: 0 go-ahead given; 10 something answered; 11 the inputs
+were not there in time; 12 the proof could not be made. The report on stdout is one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from c2d_box.pods.warden import probes
+from c2d_box.workflow import names
+
+OPEN, LATE, UNABLE = 10, 11, 12
+_QUICK, _CALM = 0.005, 0.05
+"""Seconds between two looks for the marker: at first, and after two seconds."""
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(LATE))
+    settings = json.loads(os.environ[names.ENV_WARDEN])
+    deadline = time.monotonic() + float(os.environ[names.ENV_DEADLINE])
+    return watch(
+        tuple(settings["targets"]),
+        float(settings["timeout"]),
+        deadline,
+        Path(names.STAGED_MARKER),
+        Path(names.GO_AHEAD),
+    )
+
+
+def watch(targets: tuple[str, ...], timeout: float, deadline: float, marker: Path, ahead: Path) -> int:
+    """Network rules may be put in place after the start, so what counts is the proof before the go-ahead;
+    the first one, made while inputs are staged, tells whether a second is needed."""
+    if not targets:
+        return _report([], "no targets are configured: nothing could be proven", UNABLE)
+    tries = probes.targets(targets)
+    seen = probes.run(tries, timeout)
+    early = time.monotonic()
+    if not wait(marker, deadline):
+        return _report(seen, "the inputs were not staged in time", LATE)
+    if not all(probe.closed for probe in seen) or time.monotonic() - early > 1.0:
+        seen = probes.run(tries, timeout)
+    if not all(probe.closed for probe in seen):
+        return _report(seen, "something answered", OPEN)
+    fresh = ahead.with_name("ahead.new")
+    fresh.write_text("go\n")
+    fresh.replace(ahead)
+    return _report(seen, "closed", 0)
+
+
+def wait(marker: Path, deadline: float) -> bool:
+    began = time.monotonic()
+    while not marker.exists():
+        now = time.monotonic()
+        if now >= deadline:
+            return False
+        time.sleep(_QUICK if now - began < 2 else _CALM)
+    return True
+
+
+def _report(seen: list[probes.Probe], verdict: str, code: int) -> int:
+    report = {
+        "verdict": verdict,
+        "at": time.time(),
+        "probes": [
+            {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}
+            for probe in seen
+        ],
+    }
+    print(json.dumps(report), flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Trying to get out: to every address that is known to be alive, to what is near, over IPv4, IPv6 and DNS.
+
+A probe that is refused has got through: a refusal is an answer. Only silence and "no route" count as closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, ip_address
+from pathlib import Path
+from typing import Literal
+
+METADATA = ("169.254.169.254:80", "[fd00:ec2::254]:80")
+PUBLIC = ("1.1.1.1:443", "8.8.8.8:53", "[2606:4700:4700::1111]:443")
+NEAR_PORTS = (22, 53, 443, 6443, 10250)
+_DNS_QUERY = struct.pack(">HHHHHH", 0x4332, 0x0100, 1, 0, 0, 0) + b"\x03c2d\x07invalid\x00\x00\x01\x00\x01"
+_NO_ROUTE = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETDOWN}
+    | {errno.EPERM, errno.EACCES, errno.ENODEV, errno.EINVAL}
+)
+
+Kind = Literal["tcp", "udp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One try, and what came of it."""
+
+    target: str
+    kind: Kind
+    closed: bool
+    seen: str
+
+
+def targets(configured: Iterable[str], proc: Path = Path("/proc/net")) -> list[tuple[str, Kind]]:
+    """The configured addresses, and those that any pod on any node should try."""
+    tcp = [*configured, *METADATA, *PUBLIC, *_near(proc), *_near6(proc)]
+    udp = [f"{_host(address)}:53" for address in configured if not address.startswith("[")]
+    return [(address, "tcp") for address in dict.fromkeys(tcp)] + [
+        (address, "udp") for address in dict.fromkeys([*udp, "8.8.8.8:53"])
+    ]
+
+
+def run(found: list[tuple[str, Kind]], timeout: float) -> list[Probe]:
+    """All at once; ``timeout`` in seconds is what silence takes."""
+    if not found:
+        return []
+    with ThreadPoolExecutor(min(64, len(found))) as pool:
+        return list(pool.map(lambda entry: probe(entry[0], entry[1], timeout), found))
+
+
+def probe(target: str, kind: Kind, timeout: float) -> Probe:
+    host, _, port = target.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as tried:
+            tried.settimeout(timeout)
+            address = socket.getaddrinfo(host, int(port), family, flags=socket.AI_NUMERICHOST)[0][4]
+            tried.connect(address)
+            if kind == "udp":
+                tried.send(_DNS_QUERY)
+                tried.recv(512)
+            return Probe(target, kind, False, "answered")
+    except TimeoutError:
+        return Probe(target, kind, True, "silence")
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        return Probe(target, kind, error.errno in _NO_ROUTE or isinstance(error, socket.gaierror), name)
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0]
+
+
+def _near(proc: Path) -> list[str]:
+    """The gateway, and the first address of each network on the link: where a bridge's host side sits."""
+    hosts: set[IPv4Address] = set()
+    with contextlib.suppress(OSError):
+        for line in (proc / "route").read_text().splitlines()[1:]:
+            fields = line.split()
+            network, gateway, mask = (_little_endian(fields[at]) for at in (1, 2, 7))
+            if int(gateway):
+                hosts.add(gateway)
+            elif int(mask):
+                hosts.add(IPv4Network((network, str(mask)), strict=False).network_address + 1)
+    own = _own_addresses()
+    return [f"{host}:{port}" for host in sorted(hosts - own) for port in NEAR_PORTS]
+
+
+def _near6(proc: Path) -> list[str]:
+    """Where an interface has IPv6 at all: the usual link-local addresses of a gateway."""
+    names: set[str] = set()
+    with contextlib.suppress(OSError):
+        for line in (proc / "if_inet6").read_text().splitlines():
+            names.add(line.split()[-1])
+    return [f"[fe80::1%{name}]:{port}" for name in sorted(names - {"lo"}) for port in (53, 6443, 10250)]
+
+
+def _own_addresses() -> set[IPv4Address]:
+    """The pod's own address is no way out. Kubernetes writes it into the pod's hosts file."""
+    own: set[IPv4Address] = set()
+    with contextlib.suppress(OSError):
+        for line in Path("/etc/hosts").read_text().splitlines():
+            if (fields := line.split()) and os.uname().nodename in fields[1:]:
+                address = ip_address(fields[0])
+                if isinstance(address, IPv4Address):
+                    own.add(address)
+    return own
+
+
+def _little_endian(text: str) -> IPv4Address:
+    return IPv4Address(struct.unpack("<L", bytes.fromhex(text).rjust(4, b"\0"))[0].to_bytes(4, "big"))
