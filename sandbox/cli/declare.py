@@ -17,14 +17,9 @@ GroupDeclaration = Callable[[Callable[..., Any]], click.Group]
 def command(example: str, *, context: dict[str, Any] | None = None, **attributes: Any) -> Declaration:
     """Declare a command; ``example`` (one line or several) ends its help."""
 
-    def declare(function: Callable[..., Any]) -> click.Command:
-        made = click.command(
-            epilog=_epilog(example), context_settings={**CONTEXT, **(context or {})}, **attributes
-        )(global_options(function, hidden=True))
-        assert isinstance(made, click.Command)
-        return made
-
-    return declare
+    settings = {**CONTEXT, **(context or {})}
+    make: Declaration = click.command(epilog=_epilog(example), context_settings=settings, **attributes)
+    return lambda function: make(global_options(function, hidden=True))
 
 
 def group(example: str, cls: type[click.Group] = click.Group, **attributes: Any) -> GroupDeclaration:

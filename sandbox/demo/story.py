@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from c2d_box.client.jobs import stage_seconds
 from c2d_box.errors import Failed, Refused
 from sandbox.box import Box
+from sandbox.bundle.build import Confirm
 from sandbox.progress import Event, Progress
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
@@ -51,11 +53,11 @@ class Outcome:
     look_further: tuple[str, ...] = field(default=())
 
 
-def demo(box: Box, folder: Path) -> Progress[Outcome]:
+def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[Outcome]:
     """Boot the box if need be, run the whole story, put the results into ``folder``; the box stays up."""
     began = time.monotonic()
     yield from _say("1  The box: Kubernetes, a chain with Ocean's contracts, IPFS, S3 and C2D's services.")
-    report = yield from up(box)
+    report = yield from up(box, yes=yes, confirm=confirm)
     dataset, algorithm = yield from _publish(box)
     yield from _say("", "4  A consumer tries to compute. Nobody said that this algorithm may see this data:")
     refusal = yield from _refused_start(box, dataset.did, algorithm.did)
@@ -78,7 +80,7 @@ def demo(box: Box, folder: Path) -> Progress[Outcome]:
     yield from jobs.fetch(box, CONSUMER, str(job["jobId"]), target)
     metrics = json.loads((target / "metrics.json").read_text())
     listed = evidence(box, str(job["jobId"]))
-    stages = jobs.stage_seconds(job)
+    stages = stage_seconds(job)
     further = look_further(box, job, listed, target)
     yield from _tell_outcome(metrics, listed, stages, cost, target, further)
     return Outcome(
@@ -173,20 +175,23 @@ def _refused_start(box: Box, dataset: str, algorithm: str) -> Progress[dict[str,
         yield from jobs.start(box, CONSUMER, dataset, algorithm)
     except Refused as refusal:
         yield from _say(f"   {refusal.code}: {refusal.message}")
-        for name, value in refusal.details.items():
-            lines = value if isinstance(value, list | tuple) else str(value).splitlines()
-            yield from _say(
-                *[f"   {name}: {line}" if i == 0 else f"     {line}" for i, line in enumerate(lines)]
-            )
-        yield from _say(
-            "   Refused before anything was paid: a dataset trusts nobody until its publisher says so."
-        )
+        yield from _say(*[f"     {line}" for line in reason_lines(refusal.details.get("reasons"))])
+        yield from _say("   Nothing was paid. A dataset trusts nobody until its publisher says so.")
         return refusal.as_dict()
     raise Failed(
         "C2D-DEMO-NOT-REFUSED",
         "the start was not refused although nobody permitted it",
         "c2d-box status shows trust.emptyLists; it should be none",
     )
+
+
+def reason_lines(tree: Any, depth: int = 0) -> Iterator[str]:
+    """The Provider's reason tree, a rule per line."""
+    if not isinstance(tree, dict):
+        return
+    yield f"{'  ' * depth}{'yes' if tree.get('allowed') else 'no '}  {tree.get('text', '')}"
+    for inner in tree.get("because", []):
+        yield from reason_lines(inner, depth + 1)
 
 
 def _tell_outcome(

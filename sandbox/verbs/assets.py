@@ -123,7 +123,7 @@ def container_section(image: ContainerImage, entrypoint: str) -> dict[str, str]:
 def store_file(box: Box, path: Path) -> Mapping[str, Any]:
     """Put a local file into the box's S3; returns the file object that belongs in a DDO."""
     keys = open_keys(box.home.keys)
-    store = ObjectStore(box.urls["s3"], keys["root-access-key"], keys["root-secret-key"])
+    store = ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
     store.ensure_bucket(BUCKET)
     name = f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}/{path.name}"
     store.put_file(BUCKET, name, path)
@@ -132,8 +132,8 @@ def store_file(box: Box, path: Path) -> Mapping[str, Any]:
         "region": store.region,
         "bucket": BUCKET,
         "objectKey": name,
-        "accessKeyId": keys["root-access-key"],
-        "secretAccessKey": keys["root-secret-key"],
+        "accessKeyId": keys["s3-access-key"],
+        "secretAccessKey": keys["s3-secret-key"],
     }
     return {"type": "s3", "s3Access": access}
 

@@ -21,7 +21,7 @@ def exports(box: Box) -> dict[str, str]:
         "ADDRESS_FILE": str(box.home.address_file),
         "IPFS_GATEWAY": urls["ipfs-gateway"],
         "IPFS_API": urls["ipfs-api"],
-        "IPFS_TOKEN_FILE": str(box.home.keys / "admin-token"),
+        "IPFS_TOKEN_FILE": str(box.home.keys / "ipfs-admin-token"),
         "S3_ENDPOINT": urls["s3"],
         "OPERATOR_SERVICE_URL": urls["operator-service"],
         "KUBECONFIG": str(box.home.kubeconfig),

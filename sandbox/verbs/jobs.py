@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from sandbox.verbs.parties import consumer
 
 Job = dict[str, Any]
 POLL_SECONDS = 0.2
-MOMENTS = ("accepted", "configuring", "provisioned", "running", "publishing", "finished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,11 @@ def start(
     container = party.connection.cache.ddo(algorithm).container
     if container is not None:
         demand_image(box, str(container.image), str(container.checksum))
-    job_id = yield from step(
-        "job.start",
-        f"ordering and starting {short(algorithm)} on {short(dataset)}",
-        lambda: party.start(dataset, algorithm, additional, environment=environment),
+    text = f"ordering and starting {short(algorithm)} on {short(dataset)}"
+    started = yield from step(
+        "job.start", text, lambda: party.start(dataset, algorithm, additional, environment=environment)
     )
-    return party.get_job_details(job_id)
+    return dict(started.details)
 
 
 def jobs(box: Box, who: str) -> list[Job]:
@@ -109,13 +106,6 @@ def fetch(box: Box, who: str, job_id: str, folder: Path, index: int | None = Non
         )
         fetched.append(Fetched(path, str(item["type"]), path.stat().st_size))
     return fetched
-
-
-def stage_seconds(seen: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds spent in each stage, from the job's recorded moments."""
-    moments = {name: float(value) for name, value in (seen.get("times") or {}).items() if value}
-    known = sorted(moments.items(), key=lambda item: item[1])
-    return {f"{before} → {after}": end - begin for (before, begin), (after, end) in pairwise(known)}
 
 
 LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publish": "publishLog"}

@@ -127,8 +127,8 @@ def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
         "operator-service-secrets": _pick(keys, "postgres-password", "admin-password"),
         "operator-engine-secrets": _pick(keys, "postgres-password", environment, "upload-token"),
         "postgres-secrets": _pick(keys, "postgres-password"),
-        "ipfs-secrets": {**_pick(keys, "upload-token", "admin-token"), "swarm-key": swarm_key},
-        "s3-secrets": _pick(keys, "root-access-key", "root-secret-key"),
+        "ipfs-secrets": {**_pick(keys, "upload-token", "ipfs-admin-token"), "swarm-key": swarm_key},
+        "s3-secrets": _pick(keys, "s3-access-key", "s3-secret-key"),
     }
 
 

@@ -9,12 +9,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from c2d_box.errors import EnvironmentProblem, Failed
 from sandbox.box import NODE_PORTS, Box
+from sandbox.bundle import Bundle, build
+from sandbox.bundle.build import Confirm
 from sandbox.doctor.ports import holder, is_free
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.progress import Event, Progress, step
@@ -34,9 +36,6 @@ from sandbox.verbs.release import (
 )
 from sandbox.verbs.together import together
 
-if TYPE_CHECKING:
-    from sandbox.bundle import Bundle
-
 RELEASED = "c2d-box.io/released"
 ALGORITHM_IMAGES = ("algo-python", "algo-node")
 HEALTHZ = ("chain", "cache", "provider", "operator-service")
@@ -55,12 +54,12 @@ class UpReport:
     steps: Mapping[str, float] = field(default_factory=dict)
 
 
-def up(box: Box) -> Progress[UpReport]:
-    """Boot or resume ``box``. Idempotent."""
+def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[UpReport]:
+    """Boot or resume ``box``. Idempotent. ``yes`` or ``confirm`` agree to what a build installs."""
     began = time.monotonic()
     with changing(box.home, "up"):
         box = box.remember(box.settings)
-        steps = yield from _raise(box)
+        steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
         box.home.path,
@@ -72,9 +71,9 @@ def up(box: Box) -> Progress[UpReport]:
     )
 
 
-def _raise(box: Box) -> Progress[dict[str, float]]:
+def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, float]]:
     clock = _Clock()
-    bundle = yield from _bundle()
+    bundle = yield from build(yes=yes, confirm=confirm)
     clock.lap("bundle")
     if box.cluster.status().state not in ("running", "degraded"):
         _demand_ports(box)
@@ -115,15 +114,6 @@ def _ignoring(verb: Progress[str]) -> Progress[dict[str, float]]:
     return {}
 
 
-def _bundle() -> Progress[Bundle]:
-    from sandbox.bundle import Bundle, build
-
-    try:
-        return Bundle.open()
-    except Exception:
-        return (yield from build())
-
-
 def _published(box: Box) -> dict[str, int]:
     ports = box.ports.as_dict()
     if box.settings.chain.rpc_url is not None:
@@ -143,7 +133,7 @@ def _demand_ports(box: Box) -> None:
 
 def _install(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Progress[None]:
     images = {name: bundle.image(name) for name in SERVICE_IMAGES}
-    values = chart_values(box, keys, {name: f"{i.name}@{i.digest}" for name, i in images.items()})
+    values = chart_values(box, keys, {name: image.pinned for name, image in images.items()})
     print_of_this = fingerprint({**values, "secrets": secrets(keys)}, chart_folder())
     namespace = kube.get(f"/api/v1/namespaces/{NAMESPACE}") or {}
     if namespace.get("metadata", {}).get("annotations", {}).get(RELEASED) == print_of_this:

@@ -9,8 +9,9 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.narration import perform
-from sandbox.cli.opening import the_box
+from sandbox.cli.opening import agreed, the_box
 from sandbox.cli.output import document, pairs
+from sandbox.cli.settings import current
 
 
 @command("c2d-box demo\nc2d-box demo --to ./results --yes", name="demo")
@@ -32,7 +33,7 @@ def demo(folder: Path) -> None:
     from sandbox.demo.story import demo as story
 
     box = the_box()
-    outcome = perform(story(box, folder))
+    outcome = perform(story(box, folder, yes=current().yes, confirm=agreed))
     if not document(outcome):
         pairs(
             {

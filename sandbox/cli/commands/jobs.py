@@ -153,7 +153,7 @@ def stop(job_id: str) -> None:
 
 
 def _show(seen: dict[str, Any]) -> None:
-    from sandbox.verbs.jobs import stage_seconds
+    from c2d_box.client.jobs import stage_seconds
 
     pairs(
         {

@@ -13,6 +13,7 @@ from sandbox.cli.declare import command
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import agreed, the_box
 from sandbox.cli.output import document, pairs, say
+from sandbox.cli.settings import current
 
 
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
@@ -50,7 +51,7 @@ def up(
     warn(settings)
     from sandbox.verbs.up import up as verb
 
-    report = perform(verb(Box(box.home, settings)))
+    report = perform(verb(Box(box.home, settings), yes=current().yes, confirm=agreed))
     if document(report):
         return
     pairs({**report.urls, "kubeconfig": report.kubeconfig, "addresses": report.address_file})

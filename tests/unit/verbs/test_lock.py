@@ -13,7 +13,8 @@ from c2d_box.errors import StateProblem
 from sandbox.home import Home
 from sandbox.verbs.lock import changing
 
-HOLD = "import sys; from pathlib import Path; from sandbox.home import Home; from sandbox.verbs.lock import changing\n"
+HOLD = "import sys; from pathlib import Path\n"
+HOLD += "from sandbox.home import Home; from sandbox.verbs.lock import changing\n"
 HOLD += "with changing(Home(Path(sys.argv[1])), 'up'): print('held', flush=True); sys.stdin.read()"
 
 

@@ -1,0 +1,152 @@
+"""One real box for the whole test session, in a home of its own, beside whatever else runs on the machine.
+
+Set ``C2D_TEST_HOME`` to use (and keep) a box that is already up: handy while writing tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.box import Box, Ports, Settings, open_box
+from sandbox.demo.story import Outcome, demo
+from sandbox.home import Home
+from sandbox.progress import Event, Progress, run
+from sandbox.verbs import assets, jobs
+from sandbox.verbs.down import reset
+from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.up import up
+
+PORT_OFFSET = 21000
+SHELL_IMAGE = "c2d.local/algo-python"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/cluster/" in str(item.path):
+            item.add_marker(pytest.mark.cluster)
+
+
+def narrate(event: Event) -> None:
+    """Into pytest's captured output, so that a failure shows how far it got."""
+    if event.state != "progress":
+        print(f"{time.strftime('%X')} {event.state:<8} {event.step} {event.text} {event.seconds or ''}")
+
+
+def perform(verb: Progress[Any]) -> Any:
+    """Run a verb to its end."""
+    return run(verb, narrate)
+
+
+@pytest.fixture(scope="session")
+def box() -> Iterator[Box]:
+    """A box that is up; stopped and forgotten at the end of the session."""
+    if kept := os.environ.get("C2D_TEST_HOME"):
+        yield open_box(Path(kept))
+        return
+    home = Path(tempfile.mkdtemp(prefix="c2d-t"))
+    made = Box(Home(home), Settings(name="test", ports=Ports().shifted(PORT_OFFSET)))
+    try:
+        perform(up(made, yes=True))
+        yield made
+    finally:
+        perform(reset(made, everything=True))
+
+
+@pytest.fixture(scope="session")
+def kube(box: Box) -> Iterator[KubeApi]:
+    """The box's Kubernetes API."""
+    api = box.kube()
+    yield api
+    api.close()
+
+
+@pytest.fixture(scope="session")
+def outcome(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The demo, run once for all tests that look at what it left."""
+    return perform(demo(box, tmp_path_factory.mktemp("demo"), yes=True))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def cli(box: Box) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line on this box."""
+
+    def call(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sandbox.cli", "--home", str(box.home.path), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if check and done.returncode != 0:
+            pytest.fail(f"{' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def kubectl(cli: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., str]:
+    """kubectl, through the command line as a user has it."""
+    return lambda *arguments: cli("kubectl", *arguments).stdout
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A dataset and an algorithm that may compute on it."""
+
+    dataset: str
+    algorithm: str
+
+
+@pytest.fixture(scope="session")
+def publish_pair(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Pair]:
+    """Publish a text as dataset and a Python program as algorithm, and permit the one on the other."""
+
+    def publish(data: str, program: str) -> Pair:
+        folder = tmp_path_factory.mktemp("pair")
+        (folder / "data.csv").write_text(data)
+        (folder / "algorithm.py").write_text(program)
+        offer, run_offer = assets.Offer("test data"), assets.Offer("test algorithm", services=("access",))
+        dataset = perform(assets.publish_dataset(box, "publisher", str(folder / "data.csv"), offer))
+        algorithm = perform(
+            assets.publish_algorithm(
+                box, "publisher", str(folder / "algorithm.py"), SHELL_IMAGE, "python3 $ALGO", run_offer
+            )
+        )
+        perform(assets.permit(box, "publisher", dataset.did, algorithm.did))
+        return Pair(dataset.did, algorithm.did)
+
+    return publish
+
+
+@pytest.fixture(scope="session")
+def run_job(box: Box) -> Callable[[Pair], dict[str, Any]]:
+    """Start a job and follow it to its end."""
+
+    def run_to_end(pair: Pair) -> dict[str, Any]:
+        job = perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm))
+        return perform(jobs.follow(box, "consumer", job["jobId"], timeout=120))  # type: ignore[no-any-return]
+
+    return run_to_end
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "condition") -> Any:
+    """Wait for something that another process does; fails with its name."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.1)
+    pytest.fail(f"not within {seconds} s: {what}")
+
+
+def loads(text: str) -> Any:
+    """JSON that a command printed."""
+    return json.loads(text)
