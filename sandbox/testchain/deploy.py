@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _GAS = 12_000_000
 """Enough for the largest contract; under the 2^24 gas that newer rules allow one transaction."""
 _BURN = bytes.fromhex("000000000000000000000000000000000000dead")
 _RECEIPT_SECONDS = 60.0
+_IMMUTABLE = re.compile(rb"\x7f\x00{32}")
 
 
 class Rpc(Protocol):
@@ -121,7 +123,7 @@ def deploy(rpc: Rpc, mnemonic: str, first_nonce: int | None = None) -> dict[str,
 
 def _first_nonce(rpc: Rpc, owner: Account) -> int:
     used = _nonce(rpc, owner)
-    ours = _code(rpc, created_address(owner.address, 0)) == runtime_code("OceanToken")
+    ours = same_code(_code(rpc, created_address(owner.address, 0)), "OceanToken")
     return 0 if ours or used == 0 else used
 
 
@@ -183,18 +185,18 @@ def load_artifact(name: str) -> dict[str, Any]:
     return artifact
 
 
-def runtime_code(artifact: str) -> bytes:
-    return bytes.fromhex(load_artifact(artifact)["deployedBytecode"][2:])
-
-
 def same_code(deployed: bytes, artifact: str) -> bool:
-    """Is ``deployed`` the artifact's runtime code? Immutables are zero in the artifact and set on the
-    chain.
+    """Is ``deployed`` the artifact's runtime code, but for immutables?
+
+    Those stand in the artifact as ``PUSH32`` of zero and get their value when the contract is made.
     """
-    expected = runtime_code(artifact)
+    expected = bytes.fromhex(load_artifact(artifact)["deployedBytecode"][2:])
     if len(deployed) != len(expected):
         return False
-    return all(there == here or here == 0 for there, here in zip(deployed, expected, strict=True))
+    masked = bytearray(deployed)
+    for hole in _IMMUTABLE.finditer(expected):
+        masked[hole.start() + 1 : hole.end()] = bytes(32)
+    return masked == expected
 
 
 def _confirm(rpc: Rpc, tx_hash: str) -> None:

@@ -16,6 +16,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
+
 from sandbox.testchain import faults
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.index import RawJson
@@ -48,8 +50,9 @@ class Dispatcher:
     async def answer(self, body: bytes) -> bytes:
         """The response body; empty when there were only notifications."""
         try:
-            message = json.loads(body)
-        except (ValueError, RecursionError):
+            # not json.loads: py-evm lifts the recursion limit, and deep nesting would then overflow the C stack
+            message = from_json(body, allow_inf_nan=False)
+        except ValueError:
             return _failure(None, RpcFault(faults.PARSE_ERROR, "parse error")).encode()
         if isinstance(message, list):
             return (await self._batch(message)).encode()

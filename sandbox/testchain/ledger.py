@@ -111,8 +111,8 @@ class Ledger:
 
     def _keep_waiting(self, tx: Any, raw: bytes) -> None:
         with self._store.writing() as db:
-            count = db.execute("SELECT count(*) FROM waiting WHERE sender = ?", (tx.sender,)).fetchone()[0]
-            if count >= MAX_WAITING:
+            others = "SELECT count(*) FROM waiting WHERE sender = ? AND nonce != ?"
+            if db.execute(others, (tx.sender, tx.nonce)).fetchone()[0] >= MAX_WAITING:
                 raise refused(f"nonce too high: {MAX_WAITING} transactions of this sender wait already")
             db.execute(
                 "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", (tx.hash, tx.sender, tx.nonce, raw)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -155,10 +156,12 @@ class Server:
         assert self._heads is not None
         try:
             after = int(request.query_params.get("after", "-1"))
-            timeout = min(float(request.query_params.get("timeout", "25")), _MAX_POLL_SECONDS)
+            patience = float(request.query_params.get("timeout", "25"))
         except ValueError:
+            patience = math.nan
+        if not 0 <= patience < math.inf:
             return JSONResponse({"error": "after and timeout are numbers"}, 400)
-        head = await self._heads.after(after, timeout)
+        head = await self._heads.after(after, min(patience, _MAX_POLL_SECONDS))
         return JSONResponse(
             {"number": head.number, "hash": f"0x{head.hash.hex()}", "timestamp": head.timestamp}
         )

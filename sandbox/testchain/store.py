@@ -83,11 +83,15 @@ class Store:
         self._writer.execute("COMMIT")
 
     def close(self) -> None:
+        """Fold the log into the file and let go of the folder. A second call does nothing."""
+        if self._lock < 0:
+            return
         for connection in self._readers:
             connection.close()
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
         os.close(self._lock)
+        self._lock = -1
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
