@@ -57,7 +57,7 @@ async def _index(cache: Cache) -> None:
     rules = AddressRules(settings.endpoint_aliases.values())
     fetcher = Fetcher(rules, aliases=settings.endpoint_aliases)
     decryptor = Decryptor(fetcher, key, settings.chain.id, settings.decrypt_seconds, settings.max_document)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(trust_env=False) as client:
         heads = Heads(client, chain, settings.chain.rpc_url, settings.poll_seconds)
         cache.indexer = Indexer(chain, cache.store, decryptor, heads, settings)
         await cache.indexer.run()

@@ -39,7 +39,9 @@ def application(settings: Settings) -> Starlette:
     """Keys are read now; the chain, the cache and operator-service may come up later."""
     key, secret = provider_key(settings.secrets_dir), token_secret(settings.secrets_dir)
     clients = httpx.AsyncClient(
-        timeout=httpx.Timeout(10.0), limits=httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        trust_env=False,
+        timeout=httpx.Timeout(10.0),
+        limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
     )
     services = assemble(settings, key, secret, clients)
 

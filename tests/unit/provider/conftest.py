@@ -1,0 +1,484 @@
+"""A small world for the Provider: a real chain, a real metadata cache and the Provider as processes of their own, a
+source of files, and a small operator-service that speaks the reference and checks both signatures."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from c2d_box.assets import signatures
+from c2d_box.assets.did import did_for
+from c2d_box.chain import Chain, addresses
+from c2d_box.chain.accounts import Signer, from_mnemonic
+from c2d_box.chain.orders import start
+from c2d_box.chain.publishing import Fixed, Free, create_asset, set_metadata
+from sandbox.testchain.local import LocalChain, running
+from sandbox.testchain.settings import BARGE_MNEMONIC
+
+PROVIDER_KEY = "0xfd5c1ccea015b6d663618850824154a3b3fb2882c46cefb05b9a93fea8c3d215"
+CACHE_KEY = "0x5d75837394b078ce97bc289fa8d75e21000573520bfa7784a9d28ccaae602bf8"
+CONTAINER = {
+    "entrypoint": "python $ALGO",
+    "image": "c2d.local/algo-python",
+    "tag": "latest",
+    "checksum": "sha256:" + "ab" * 32,
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Background:
+    """An ASGI application in a thread."""
+
+    def __init__(self, app: Starlette) -> None:
+        self.port = free_port()
+        config = uvicorn.Config(app, "127.0.0.1", self.port, log_level="critical", ws="none", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Background:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
+
+
+@dataclass
+class Files:
+    """A publisher's server: what it serves, and what it was asked."""
+
+    content: dict[str, bytes] = field(default_factory=dict)
+    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    url: str = ""
+
+    def app(self) -> Starlette:
+        async def serve(request: Request) -> Response:
+            name = request.path_params["name"]
+            self.requests.append((request.method, name, dict(request.headers)))
+            if name == "elsewhere":
+                return Response(status_code=302, headers={"location": request.query_params["to"]})
+            if name.startswith("big-"):
+                return _big(int(name.removeprefix("big-")))
+            if name not in self.content:
+                return Response(status_code=404)
+            return _ranged(self.content[name], request.headers.get("range"))
+
+        return Starlette(routes=[Route("/{name}", serve, methods=["GET", "HEAD", "POST"])])
+
+
+def _big(size: int) -> Response:
+    async def chunks() -> Any:
+        block, left = b"x" * 262_144, size
+        while left:
+            yield block[: min(left, len(block))]
+            left -= min(left, len(block))
+
+    return StreamingResponse(chunks(), headers={"content-length": str(size), "content-type": "text/csv"})
+
+
+def _ranged(content: bytes, asked: str | None) -> Response:
+    headers = {"content-type": "text/plain; charset=utf-8"}
+    if asked is None:
+        return Response(content, headers=headers)
+    first, _, last = asked.removeprefix("bytes=").partition("-")
+    end = int(last) if last else len(content) - 1
+    if int(first) >= len(content):
+        return Response(status_code=416)
+    part = content[int(first) : end + 1]
+    headers["content-range"] = f"bytes {first}-{end}/{len(content)}"
+    return Response(part, 206, headers)
+
+
+class FakeOperator:
+    """operator-service as the Provider sees it: jobs in memory, one unfinished job per agreement."""
+
+    def __init__(self) -> None:
+        self.environments: list[dict[str, Any]] = []
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.payloads: list[dict[str, Any]] = []
+        self.down = False
+        self.lose_answers = 0
+        self.provider = signatures.address_of(PROVIDER_KEY)
+        self.results = {"0": b"result bytes"}
+        self._waiting: list[asyncio.Queue[dict[str, Any]]] = []
+        self._lock = threading.Lock()
+
+    def app(self) -> Starlette:
+        prefix = "/api/v1/operator"
+        return Starlette(
+            routes=[
+                Route(f"{prefix}/compute", self._start, methods=["POST"]),
+                Route(f"{prefix}/compute", self._status, methods=["GET"]),
+                Route(f"{prefix}/compute", self._stop, methods=["PUT"]),
+                Route(f"{prefix}/compute", self._delete, methods=["DELETE"]),
+                Route(f"{prefix}/environments", self._environments),
+                Route(f"{prefix}/getResult", self._result),
+                Route(f"{prefix}/events", self._events),
+            ]
+        )
+
+    def finish(self, job: str, status: int = 70) -> None:
+        self.jobs[job].update(status=status, statusText="Job finished", dateFinished=f"{time.time():.6f}")
+        event = {"jobId": job, "status": status, "dateFinished": self.jobs[job]["dateFinished"]}
+        for queue in self._waiting:
+            queue.put_nowait(event)
+
+    async def _signed(self, request: Request) -> bytes:
+        body = await request.body()
+        target = request.scope["raw_path"].decode()
+        if request.scope["query_string"]:
+            target += "?" + request.scope["query_string"].decode()
+        nonce = request.headers["x-c2d-nonce"]
+        text = f"{request.method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n{nonce}"
+        assert signatures.recover(text, request.headers["x-c2d-signature"]) == self.provider
+        return body
+
+    def _bare(self, data: Any) -> None:
+        text = f"{data['owner']}{data.get('jobId', '') if 'workflow' not in data else ''}{data['nonce']}"
+        assert signatures.recover(text, data["providerSignature"]) == self.provider
+
+    async def _start(self, request: Request) -> Response:
+        data = json.loads(await self._signed(request))
+        self._bare(data)
+        if self.down:
+            return Response(status_code=503)
+        with self._lock:
+            self.payloads.append(data)
+            job, agreement = data["jobId"], data["agreementId"]
+            running = [
+                j for j in self.jobs.values() if j["agreementId"] == agreement and not j["dateFinished"]
+            ]
+            if running and running[0]["jobId"] != job:
+                return JSONResponse({"error": "`agreementId` already in use for other job."}, 400)
+            if data["environment"] not in [entry["id"] for entry in self.environments]:
+                return JSONResponse({"error": "Environment invalid or does not exist"}, 400)
+            self.jobs.setdefault(job, _job(data))
+        if self.lose_answers:
+            self.lose_answers -= 1
+            os.close(os.dup(1))
+            return Response(status_code=502)
+        return JSONResponse([self.jobs[job]])
+
+    async def _status(self, request: Request) -> Response:
+        await self._signed(request)
+        self._bare(request.query_params)
+        found = [
+            job
+            for job in self.jobs.values()
+            if job["owner"] == request.query_params["owner"]
+            and request.query_params.get("jobId", job["jobId"]) == job["jobId"]
+        ]
+        return JSONResponse(found)
+
+    async def _stop(self, request: Request) -> Response:
+        answer = await self._status(request)
+        for job in self.jobs.values():
+            if job["jobId"] == request.query_params.get("jobId"):
+                job["stopreq"] = 1
+        return answer
+
+    async def _delete(self, request: Request) -> Response:
+        await self._signed(request)
+        return JSONResponse("")
+
+    async def _environments(self, request: Request) -> Response:
+        return JSONResponse(self.environments)
+
+    async def _result(self, request: Request) -> Response:
+        await self._signed(request)
+        index = request.query_params["index"]
+        if index not in self.results:
+            return JSONResponse({"error": f"No such index {index} in this compute job"}, 404)
+        return Response(
+            self.results[index],
+            headers={
+                "content-disposition": "attachment;filename=metrics.json",
+                "content-type": "application/json",
+            },
+        )
+
+    async def _events(self, request: Request) -> Response:
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._waiting.append(queue)
+
+        async def stream() -> Any:
+            yield ": hello\n\n"
+            while True:
+                yield f"data: {json.dumps(await queue.get())}\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+def _job(data: dict[str, Any]) -> dict[str, Any]:
+    stage = data["workflow"]["stages"][0]
+    return {
+        "agreementId": data["agreementId"],
+        "jobId": data["jobId"],
+        "owner": data["owner"],
+        "status": 1,
+        "statusText": "Warming up",
+        "dateCreated": f"{time.time():.6f}",
+        "dateFinished": None,
+        "results": "",
+        "stopreq": 0,
+        "removed": 0,
+        "algoDID": stage["algorithm"]["id"],
+        "inputDID": [entry["id"] for entry in stage["input"]],
+    }
+
+
+@dataclass
+class World:
+    """Everything running, and short ways to act in it."""
+
+    chain_process: LocalChain
+    chain: Chain
+    folder: Path
+    files: Files
+    operator: FakeOperator
+    operator_url: str
+    provider_url: str = ""
+    cache_url: str = ""
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def account(self, index: int) -> Signer:
+        return from_mnemonic(BARGE_MNEMONIC, index)
+
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        url = self.provider_url + path
+        return httpx.request(method, url, timeout=30, trust_env=False, **options)
+
+    def services(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
+        return self.call(method, f"/api/services/{path}", **options)
+
+    def encrypt(self, data: bytes) -> str:
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = self.services("encrypt?chainId=8996", "POST", content=data, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return answer.text
+
+    def nonce(self, signer: Signer) -> str:
+        stored = self.services(f"nonce?userAddress={signer.address}").json()["nonce"]
+        return str(int(float(stored)) + 1)
+
+    def publish(
+        self,
+        kind: str = "dataset",
+        files: list[dict[str, Any]] | None = None,
+        *,
+        service: str = "compute",
+        compute: dict[str, Any] | None = None,
+        price: int = 10**18,
+        **ddo: Any,
+    ) -> Asset:
+        publisher = self.account(3)
+        made = create_asset(self.chain, publisher, kind, kind[:4].upper(), Fixed(price) if price else Free())
+        files = files or [{"type": "url", "url": f"{self.files.url}/data.csv", "method": "GET"}]
+        plain = {"datatokenAddress": made.datatoken, "nftAddress": made.nft, "files": files}
+        document = {
+            "@context": ["https://w3id.org/did/v1"],
+            "id": did_for(made.nft, 8996),
+            "version": "4.1.0",
+            "chainId": 8996,
+            "nftAddress": made.nft,
+            "metadata": {
+                "created": "2026-11-22T00:00:00Z",
+                "updated": "2026-11-22T00:00:00Z",
+                "name": f"A {kind}",
+                "description": "Something to compute with",
+                "type": kind,
+                "author": "An author",
+                "license": "MIT",
+                **(
+                    {"algorithm": {"container": CONTAINER, "language": "python"}}
+                    if kind == "algorithm"
+                    else {}
+                ),
+            },
+            "services": [
+                {
+                    "id": "0",
+                    "type": service,
+                    "datatokenAddress": made.datatoken,
+                    "serviceEndpoint": self.provider_url,
+                    "files": self.encrypt(json.dumps(plain).encode()),
+                    "timeout": 3600,
+                    **({"compute": compute or rules()} if service == "compute" else {}),
+                }
+            ],
+            **ddo,
+        }
+        asset = Asset(made.nft, made.datatoken, document["id"], document)
+        self.update(asset)
+        return asset
+
+    def update(self, asset: Asset, state: int = 0) -> str:
+        text = json.dumps(asset.document).encode()
+        tx = set_metadata(
+            self.chain,
+            self.account(3),
+            asset.nft,
+            state,
+            self.provider_url,
+            2,
+            bytes.fromhex(self.encrypt(text)[2:]),
+            hashlib.sha256(text).hexdigest(),
+        )
+        self.wait_for(asset.did, tx)
+        return tx
+
+    def record(self, did: str) -> dict[str, Any]:
+        answer = httpx.get(f"{self.cache_url}/api/aquarius/assets/ddo/{did}", trust_env=False)
+        return dict(answer.json()) if answer.status_code == 200 else {}
+
+    def wait_for(self, did: str, tx: str, seconds: float = 10) -> float:
+        """Seconds until the cache shows the record of this transaction."""
+        began = time.monotonic()
+        while self.record(did).get("event", {}).get("tx") != tx:
+            if time.monotonic() - began > seconds:
+                state = httpx.get(f"{self.cache_url}/api/aquarius/state/ddo?did={did}", trust_env=False)
+                raise AssertionError(f"not indexed: {state.text}")
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def order(self, asset: Asset, fee: dict[str, Any], consumer: str, buyer: int = 7) -> str:
+        from c2d_box.chain.orders import buy
+
+        signer = self.account(buyer)
+        buy(self.chain, signer, asset.datatoken)
+        return start(self.chain, signer, asset.datatoken, consumer, 0, fee)
+
+
+@dataclass
+class Asset:
+    nft: str
+    datatoken: str
+    did: str
+    document: dict[str, Any]
+
+
+def rules(**changes: Any) -> dict[str, Any]:
+    return {
+        "allowRawAlgorithm": False,
+        "allowNetworkAccess": False,
+        "publisherTrustedAlgorithmPublishers": [],
+        "publisherTrustedAlgorithms": [],
+        **changes,
+    }
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("provider-world")
+    files, operator = Files({"data.csv": b"a,b\n1,2\n", "algo.py": b"print('hello')\n"}), FakeOperator()
+    with running() as chain_process, Background(files.app()) as source, Background(operator.app()) as backend:
+        files.url = source.url
+        chain = Chain(chain_process.url, addresses.load(chain_process.address_file, 8996))
+        operator.environments = [
+            _environment("ocean-compute", 0, "0x03b9d6Ba248fe931e338840223985CcC43E05894"),
+            _environment("paid", 1, "0x1E40c0231516C61D2C8F3794626B37c3eBdc7c8F"),
+        ]
+        made = World(chain_process, chain, folder, files, operator, backend.url)
+        try:
+            start_services(made)
+            yield made
+        finally:
+            for process in made.processes:
+                process.terminate()
+            codes = [process.wait(10) for process in made.processes]
+            assert all(code in (0, -15) for code in codes), codes
+
+
+def _environment(name: str, price: float, consumer: str) -> dict[str, Any]:
+    return {
+        "id": name, "desc": "", "cpuNumber": 1, "cpuType": "", "gpuNumber": 0, "gpuType": "",
+        "ramGB": "1", "diskGB": 1, "priceMin": price, "currentJobs": 0, "maxJobs": 10,
+        "consumerAddress": consumer, "storageExpiry": 0, "maxJobDuration": 3600,
+        "lastSeen": "1700000000.5",
+    }  # fmt: skip
+
+
+def start_services(world: World) -> None:
+    secrets = world.folder / "secrets"
+    secrets.mkdir(exist_ok=True)
+    for name, text in (
+        ("provider-key", PROVIDER_KEY), ("token-secret", "a secret of the test, long enough"), ("cache-key", CACHE_KEY),
+    ):  # fmt: skip
+        (secrets / name).write_text(text)
+    cache_port, provider_port = free_port(), free_port()
+    world.cache_url, world.provider_url = (
+        f"http://127.0.0.1:{cache_port}",
+        f"http://127.0.0.1:{provider_port}",
+    )
+    chain = {
+        "id": 8996, "rpcUrl": world.chain_process.url, "addressFile": str(world.chain_process.address_file),
+    }  # fmt: skip
+    cache = {
+        "listen": {"host": "127.0.0.1", "port": cache_port},
+        "chain": chain,
+        "endpointAliases": {world.provider_url: world.provider_url},
+        "database": str(world.folder / "cache.sqlite"),
+        "secretsDir": str(secrets),
+    }
+    provider = {
+        "listen": {"host": "127.0.0.1", "port": provider_port},
+        "chain": chain,
+        "cacheUrl": world.cache_url,
+        "operatorServiceUrl": world.operator_url,
+        "publicUrl": world.provider_url,
+        "internalUrl": world.provider_url,
+        "fetch": {"allow": [world.files.url]},
+        "database": str(world.folder / "provider.sqlite"),
+        "secretsDir": str(secrets),
+    }
+    for package, settings in (("metadata", cache), ("provider", provider)):
+        spawn(world, package, settings)
+
+
+def spawn(world: World, package: str, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+    config = world.folder / f"{package}-{settings['listen']['port']}.json"
+    config.write_text(json.dumps(settings))
+    log = (world.folder / f"{config.stem}.log").open("wb")
+    with log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"c2d_box.{package}", "--config", str(config)], stdout=log, stderr=log
+        )
+    world.processes.append(process)
+    url, began = f"http://127.0.0.1:{settings['listen']['port']}/healthz", time.monotonic()
+    while True:
+        try:
+            if httpx.get(url, trust_env=False).status_code == 200:
+                return process
+        except httpx.TransportError:
+            pass
+        log_text = (world.folder / f"{config.stem}.log").read_text()
+        assert process.poll() is None and time.monotonic() - began < 60, log_text
+        time.sleep(0.05)
