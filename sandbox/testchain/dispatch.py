@@ -50,7 +50,7 @@ class Dispatcher:
     async def answer(self, body: bytes) -> bytes:
         """The response body; empty when there were only notifications."""
         try:
-            # not json.loads: py-evm lifts the recursion limit, and deep nesting would then overflow the C stack
+            # not json.loads: py-evm lifts the recursion limit, so deep nesting would overflow the C stack
             message = from_json(body, allow_inf_nan=False)
         except ValueError:
             return _failure(None, RpcFault(faults.PARSE_ERROR, "parse error")).encode()

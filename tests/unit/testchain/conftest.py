@@ -1,4 +1,4 @@
-"""Nodes to test against: fresh and empty ones in this process, and one with Ocean's contracts for all tests."""
+"""Nodes to test against: fresh and empty ones, and one with Ocean's contracts for all tests."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Chain:
         assert receipt["status"] == "0x1"
         return str(receipt["contractAddress"])
 
-    def transfer(self, value: int = 1, to: int = 1, sender: int = 0, **fields: object) -> dict[str, Any]:
+    def transfer(self, value: int = 1, to: int = 1, sender: int = 0, **fields: Any) -> dict[str, Any]:
         return self.send(to=self.accounts[to], sender=sender, value=hex(value), **fields)
 
 
@@ -85,7 +85,7 @@ def ocean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Chain, dic
 
 @pytest.fixture(scope="session")
 def encode_call() -> Callable[..., str]:
-    """Call data for a function of one of Ocean's contracts: ``encode_call("OceanToken", "mint", to, amount)``."""
+    """Call data for one of Ocean's contracts: ``encode_call("OceanToken", "mint", to, amount)``."""
     from eth_abi.abi import encode
     from eth_hash.auto import keccak
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import subprocess
@@ -45,7 +46,7 @@ def check(chain: LocalChain, acknowledged: list[str]) -> None:
         assert rpc.call("eth_getTransactionReceipt", tx_hash)["status"] == "0x1"
     head = int(rpc.call("eth_blockNumber"), 16)
     blocks = [rpc.call("eth_getBlockByNumber", hex(number), False) for number in range(head + 1)]
-    for parent, block in zip(blocks, blocks[1:], strict=False):
+    for parent, block in itertools.pairwise(blocks):
         assert block["parentHash"] == parent["hash"]
     owner = rpc.call("eth_accounts")[0]
     sent = sum(len(block["transactions"]) for block in blocks)

@@ -53,7 +53,7 @@ def test_pre_eip155_transactions_have_no_chain_id(chain: Any) -> None:
     assert "chainId" not in found
 
 
-REFUSED = {
+REFUSED: dict[str, dict[str, Any]] = {
     "nonce too low: next nonce 1, tx nonce 0": {"nonce": 0, "value": 2},
     "invalid chain id for signer: have 1 want 8996": {"nonce": 1, "chainId": 1},
     "intrinsic gas too low: gas 20000, minimum needed 21000": {"nonce": 1, "gas": 20_000},
