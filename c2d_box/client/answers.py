@@ -53,6 +53,14 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
 }
 
 
+def client_for(
+    url: str, timeout: float | httpx.Timeout, transport: httpx.BaseTransport | None = None
+) -> httpx.Client:
+    """An HTTP client; the environment's proxy settings are not for services on this machine."""
+    local = (httpx.URL(url).host or "") in ("127.0.0.1", "localhost", "::1")
+    return httpx.Client(base_url=url, timeout=timeout, transport=transport, trust_env=not local)
+
+
 @contextmanager
 def reaching(service: str, url: str) -> Iterator[None]:
     """Turn a connection that fails or hangs into a coded error."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from c2d_box.assets.ddo import DDO
-from c2d_box.client.answers import demand, json_of, reaching
+from c2d_box.client.answers import client_for, demand, json_of, reaching
 from c2d_box.errors import Failed, Refused
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
@@ -21,7 +21,7 @@ class Cache:
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=30, transport=transport)
+        self._http = client_for(url, 30, transport)
 
     def close(self) -> None:
         self._http.close()

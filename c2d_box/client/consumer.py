@@ -7,7 +7,6 @@ initializeCompute, prices and balances are looked at before the first transactio
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from c2d_box.client.connection import Connection
 from c2d_box.client.jobs import Job, id_of, is_finished
 from c2d_box.client.ordering import Item, Quote, earlier_order, pay, quoted
 from c2d_box.client.provider import save
-from c2d_box.errors import C2DError, Failed, Refused
+from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
@@ -46,20 +45,23 @@ class Consumer:
         algocustomdata: Mapping[str, Any] | None = None,
         reuse: bool = True,
     ) -> Quote:
-        """What the job would cost, or the refusal it would meet. Pays nothing."""
+        """What the job would cost, or the refusal it would meet. Pays nothing.
+
+        One order carries one job at a time: orders of jobs that still run are not offered for reuse.
+        """
         chosen = self._environment(environment)
         longest = int(chosen.get("maxJobDuration") or 3600)
         valid_until = int(time.time()) + (min(3600, longest) if seconds is None else seconds)
-        busy = self._busy_orders()
+        busy = _busy(self.jobs()) if reuse else None
         data = userdata or {}
-        items = [self._item(each, COMPUTE, data, busy if reuse else None) for each in (did, *additional_dids)]
+        items = [self._item(each, COMPUTE, data, busy) for each in (did, *additional_dids)]
         request: dict[str, Any] = {
             "datasets": [item.request() for item in items],
             "compute": {"env": chosen["id"], "validUntil": valid_until},
             "consumerAddress": self.signer.address,
         }
         if isinstance(algorithm, str):
-            item = self._item(algorithm, None, data, busy if reuse else None, algocustomdata)
+            item = self._item(algorithm, None, data, busy, algocustomdata)
             request["algorithm"] = item.request()
             items.append(item)
         else:
@@ -85,15 +87,14 @@ class Consumer:
         limits: Mapping[str, int] | None = None,
         slippage: float = 0.0,
         reuse: bool = True,
-        request_id: str | None = None,
     ) -> Job:
         """Run ``algorithm`` on ``did`` and the additional datasets; the started job.
 
         ``environment`` defaults to the cheapest one, ``seconds`` of compute time to an hour or its limit.
         ``userdata`` is keyed by DID. ``limits`` are the most to pay per token, in base units. Orders that are
-        still good are reused. A repeat with the same ``request_id`` starts nothing twice.
+        still good are reused.
         """
-        identity = request_id or uuid.uuid4().hex
+        before = self.jobs()
         quote = self.quote(
             did,
             algorithm,
@@ -119,7 +120,7 @@ class Consumer:
             request["additionalDatasets"] = paid[1:count]
         if output is not None:
             request["output"] = dict(output)
-        details = self._post(request, identity)
+        details = self._post(request, before)
         return Job(str(details["jobId"]), quote.costs, details)
 
     def get_job_details(self, job: Job | str) -> dict[str, Any]:
@@ -213,28 +214,20 @@ class Consumer:
         (order,) = pay(self.connection.chain, self.signer, quote, self.signer.address, limits, slippage)
         return downloads.fetch_all(self.connection.provider, self.signer, item, order, Path(folder))
 
-    def _post(self, request: dict[str, Any], identity: str) -> dict[str, Any]:
-        """Start; where the connection broke before the answer, ask again under the same identity."""
-        provider = self.connection.provider
+    def _post(self, request: dict[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Start; where that stays uncertain, the job that appeared for these orders is the one."""
         try:
-            return provider.start(self.signer, request, identity)
+            return self.connection.provider.start(self.signer, request)
         except Failed as error:
-            if error.code not in ("C2D-SERVICE-UNREACHABLE", "C2D-SERVICE-TIMEOUT"):
+            if error.code != "C2D-START-UNCERTAIN":
                 raise
-        time.sleep(0.5)
-        try:
-            return provider.start(self.signer, request, identity)
-        except Refused:
-            # the first request did start it, and the Provider does not know the identity any more
-            running = self._started_with(request)
-            if running is None:
-                raise
-            return running
-
-    def _started_with(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        items = [request["dataset"], request["algorithm"], *request.get("additionalDatasets", [])]
-        orders = {item.get("transferTxId") for item in items} - {None}
-        return next((j for j in self.jobs() if j.get("agreementId") in orders and not is_finished(j)), None)
+            items = [request["dataset"], request["algorithm"], *request.get("additionalDatasets", [])]
+            orders = {item.get("transferTxId") for item in items} - {None}
+            known = {job.get("jobId") for job in before}
+            for job in self.jobs():
+                if job.get("agreementId") in orders and job.get("jobId") not in known:
+                    return job
+            raise
 
     def _environment(self, wanted: str | None) -> dict[str, Any]:
         found = self.connection.provider.environments()
@@ -265,13 +258,6 @@ class Consumer:
             previous = earlier_order(self.connection.chain, self.signer.address, service, index, busy)
         return Item(ddo, service, previous, userdata.get(did), algocustomdata)
 
-    def _busy_orders(self) -> set[str]:
-        """Orders of jobs that still run: one order carries one job at a time."""
-        try:
-            return {str(job.get("agreementId")) for job in self.jobs() if not is_finished(job)}
-        except C2DError:
-            return set()
-
 
 def _service(ddo: DDO, preferred: str | None) -> Service:
     service = ddo.first(preferred) if preferred else None
@@ -280,3 +266,7 @@ def _service(ddo: DDO, preferred: str | None) -> Service:
     if service is None:
         raise Refused("C2D-ASSET-NO-SERVICE", f"{ddo.id} offers no service", "ask its publisher")
     return service
+
+
+def _busy(jobs: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {str(job.get("agreementId")) for job in jobs if not is_finished(job)}

@@ -51,7 +51,7 @@ class Item:
 @dataclass(frozen=True)
 class Cost:
     """What one asset costs: ``price`` base units of ``token`` for its datatoken, ``fee`` of ``fee_token`` for
-    the Provider. ``action``: a new order, an order extended by a new fee, or an order that still covers all."""
+    the Provider. ``action``: a new order, one extended by a new fee, or one that still covers all."""
 
     did: str
     action: Action

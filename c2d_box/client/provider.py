@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from c2d_box.assets import signatures
-from c2d_box.client.answers import demand, json_of, reaching, refusal
+from c2d_box.client.answers import client_for, demand, json_of, reaching, refusal
 from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _ATTEMPTS = 6
+_PAUSES = (0.2, 0.5, 1.0, 2.0)
 Fields = dict[str, Any]
 
 
@@ -34,8 +36,7 @@ class Provider:
     def __init__(self, url: str, chain_id: int, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url
         self.chain_id = chain_id
-        timeout = httpx.Timeout(120, connect=10)
-        self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport)
+        self._http = client_for(url, httpx.Timeout(120, connect=10), transport)
         self._root: Fields | None = None
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
@@ -84,16 +85,30 @@ class Provider:
         body: Fields = self._send("POST", "initializeCompute", "the compute job", json=request).json()
         return body
 
-    def start(self, signer: Signer, request: Fields, request_id: str) -> Fields:
-        """Start a job. ``request_id`` makes a repeated request start nothing twice."""
+    def start(self, signer: Signer, request: Fields) -> Fields:
+        """Start a job. The signed request is its own identity: where the connection breaks before the answer
+        it is sent again unchanged, which starts nothing twice.
+
+        Failed C2D-START-UNCERTAIN when it stays unknown whether the job was started.
+        """
         subject = signer.address + request["dataset"]["documentId"]
-        headers = {"Idempotency-Key": request_id}
+        broken = False
 
         def post(proof: Fields) -> httpx.Response:
-            return self._request("POST", "computeStart", json={**request, **proof}, headers=headers)
+            nonlocal broken
+            for pause in _PAUSES:
+                try:
+                    response = self._request("POST", "computeStart", json={**request, **proof})
+                except Failed:
+                    broken = True
+                else:
+                    if response.status_code < 500:
+                        return self._certain(response, broken)
+                    broken = True
+                time.sleep(pause)
+            return self._certain(self._request("POST", "computeStart", json={**request, **proof}), broken)
 
-        jobs = self._signed(signer, subject, "the compute job", post).json()
-        return _first(jobs, "started no job")
+        return _first(self._signed(signer, subject, "the compute job", post).json(), "started no job")
 
     def jobs(self, owner: str, job_id: str | None = None) -> list[Fields]:
         """The jobs of an owner as the Provider reports them; ``[]`` for an unknown one."""
@@ -128,6 +143,16 @@ class Provider:
         """The last nonce the Provider has seen of ``address``."""
         body = self._send("GET", "nonce", "asking for the nonce", params={"userAddress": address}).json()
         return int(float(body.get("nonce") or 0))
+
+    def _certain(self, response: httpx.Response, broken: bool) -> httpx.Response:
+        """Signing anew after an unanswered request might start a second job."""
+        if broken and _is_stale(response):
+            raise Failed(
+                "C2D-START-UNCERTAIN",
+                "the Provider did not answer, and another request of this account came between",
+                "look at the account's jobs before starting again: c2d-box jobs",
+            )
+        return response
 
     @contextmanager
     def _stream(
