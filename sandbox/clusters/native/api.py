@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import ssl
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,18 @@ class Api:
         status, _ = self.call("POST", path, body)
         return status in (200, 201, 409)
 
-    def node_is_ready(self, name: str) -> bool:
+    def node_is_ready(self, name: str, since: datetime) -> bool:
+        """Ready by a report made after ``since``: what a node said in an earlier life does not count."""
         status, node = self.call("GET", f"/api/v1/nodes/{name}")
         if status != 200:
             return False
         conditions = node.get("status", {}).get("conditions", [])
-        return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+        return any(
+            item["type"] == "Ready"
+            and item["status"] == "True"
+            and datetime.fromisoformat(item["lastHeartbeatTime"]) >= since
+            for item in conditions
+        )
 
 
 def holds(check: Check, pki: Path) -> bool:

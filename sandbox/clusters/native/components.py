@@ -52,6 +52,8 @@ class Component:
     needs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     in_host_network: bool = False
+    sees_own_parameters: bool = False
+    """Keep its hands off the machine's kernel parameters (see ``inside.shield_parameters``)."""
     patience: float = 60.0
     """Seconds from start to ready after which the first boot is given up."""
 
@@ -221,6 +223,7 @@ def _kubelet(layout: Layout, record: Record) -> Component:
         HttpCheck("127.0.0.1", 10248, "/healthz"),
         needs=("containerd", "kube-apiserver"),
         environment=_tuned(160),
+        sees_own_parameters=True,
     )
 
 

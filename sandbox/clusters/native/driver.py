@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageError
 from sandbox.clusters.native import control, host_ports, probes, ranges
 from sandbox.clusters.native.layout import Layout
-from sandbox.clusters.native.processes import command_of
+from sandbox.clusters.native.processes import command_of, outer_numbers
 from sandbox.clusters.native.record import Options, Record
 from sandbox.clusters.native.supervision import tail
 from sandbox.clusters.native.sweep import holders
@@ -113,12 +113,15 @@ class NativeCluster:
             if phase == "stopping":
                 yield from self._await_end()
                 phase = None
+            if phase in ("running", "failed"):
+                self._refuse_other_version(self._record(), running=True)
+            if phase == "running":
+                yield Event("cluster", "skipped", "the cluster is running")
+                return
             if phase is None:
                 yield Event("cluster.prepare", "started", "preparing certificates and network")
                 self._boot()
                 yield Event("cluster.prepare", "done")
-            else:
-                self._refuse_other_version(self._record(), running=True)
             try:
                 yield from control.follow(self._layout.socket, {"verb": "follow-boot"}, BOOT_SILENCE)
             except control.NotRunning as cause:
@@ -320,7 +323,10 @@ class NativeCluster:
         except control.NotRunning:
             absent: ClusterState = "stopped" if self._layout.record.exists() else "absent"
             return ClusterStatus(absent, self._last_words(), pid=pid)
-        parts = tuple(ComponentStatus(**part) for part in value["components"])
+        numbers = outer_numbers(living[-1].pid) if living else {}
+        parts = tuple(
+            ComponentStatus(**{**part, "pid": numbers.get(part["pid"])}) for part in value["components"]
+        )
         state: ClusterState = value["phase"]
         if state == "running" and any(part.state != "ready" for part in parts):
             state = "degraded"

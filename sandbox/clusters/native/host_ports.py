@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from c2d_box.errors import EnvironmentProblem
@@ -41,13 +42,16 @@ def owner(port: int) -> str:
         return "an unknown process"
     inode, user = listener
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [os.readlink(entry) for entry in (folder / "fd").iterdir()]
-        except OSError:
-            continue
-        if f"socket:[{inode}]" in links:
+        if any(target == f"socket:[{inode}]" for target in _open_files(folder)):
             return f"process {folder.name} ({command_of(int(folder.name))})"
     return f"a process of user {user}"
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield str(entry.readlink())
 
 
 def _listener(port: int) -> tuple[str, str] | None:

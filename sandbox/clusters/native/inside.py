@@ -18,6 +18,7 @@ from sandbox.clusters.native.record import Record
 PRIVATE = (Path("/run"), Path("/var/lib"), Path("/var/log"))
 """Where kubelet, containerd and the network plugins write by habit, whatever they are told."""
 
+SHADOWS = Path("/run/c2d-parameters")
 TUNABLES = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -36,7 +37,7 @@ def prepare(layout: Layout, record: Record) -> None:
     for folder in PRIVATE:
         _make_private(folder, [path for path in keep if path.is_relative_to(folder)])
     syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
-    _shield_tunables()
+    _write_shadows()
     home = layout.home.path
     syscalls.bind(home, home)
     syscalls.mount("none", home, flags=syscalls.MS_REC | syscalls.MS_SHARED)
@@ -61,13 +62,18 @@ def _make_private(folder: Path, keep: list[Path]) -> None:
         os.close(fd)
 
 
-def _shield_tunables() -> None:
-    shadow = Path("/run/c2d-tunables")
-    shadow.mkdir()
+def _write_shadows() -> None:
+    SHADOWS.mkdir()
     for name, value in TUNABLES.items():
-        real = Path("/proc/sys") / name
-        if real.exists():
-            copy = shadow / name.replace("/", ".")
-            copy.write_text(f"{value}\n")
-            with contextlib.suppress(OSError):
-                syscalls.bind(copy, real, recursive=False)
+        (SHADOWS / name.replace("/", ".")).write_text(f"{value}\n")
+
+
+def shield_parameters() -> None:
+    """In a mount namespace of one's own, see :data:`TUNABLES` instead of the machine's parameters.
+
+    Not for the whole box: the kernel lets a pod's user namespace mount ``/proc`` only where nothing hides parts of it.
+    """
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    for name in TUNABLES:
+        with contextlib.suppress(OSError):
+            syscalls.bind(SHADOWS / name.replace("/", "."), Path("/proc/sys") / name, recursive=False)

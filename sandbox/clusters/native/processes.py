@@ -65,3 +65,31 @@ def command_of(pid: int) -> str:
     except OSError:
         return "?"
     return " ".join(word.decode(errors="replace") for word in words if word) or "?"
+
+
+def outer_numbers(ancestor: int) -> dict[int, int]:
+    """For the process namespace that ``ancestor`` is number 1 of: number inside → number on this machine.
+
+    Needs no privilege: it follows parents from ``ancestor`` down and reads each one's ``NSpid``.
+    """
+    parents: dict[int, int] = {}
+    inner: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "status").read_text()
+        except OSError:
+            continue
+        fields = dict(line.partition(":")[::2] for line in text.splitlines())
+        numbers = fields.get("NSpid", "").split()
+        parents[int(folder.name)] = int(fields["PPid"])
+        if len(numbers) >= 2:
+            inner[int(folder.name)] = int(numbers[1])
+    return {inside: pid for pid, inside in inner.items() if _descends(pid, ancestor, parents)}
+
+
+def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        pid = parents.get(pid, 0)
+    return False

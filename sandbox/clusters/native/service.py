@@ -9,8 +9,10 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from sandbox.progress import Event
 PAUSE = "pause-image"
 RULES = "job-rules"
 NODE_DEADLINE = 90.0
+PERSISTENCE = 100
 CONTAINER_PATIENCE = 2.5
 LOG_CAP = 8 << 20
 CLIENTS = ("controller-manager", "scheduler", "kubelet", "kube-proxy", "coredns")
@@ -70,7 +73,9 @@ class Supervisor:
         self.events: list[Event] = []
         self.news = asyncio.Condition()
         self.ended = asyncio.Event()
+        self.gone = asyncio.Event()
         self.began = time.monotonic()
+        self.booted = datetime.now(UTC).replace(microsecond=0)
         self.phase = "starting"
         self.problem: C2DError | None = None
         self.done = {name: asyncio.Event() for name in (PAUSE, RULES)}
@@ -126,7 +131,7 @@ class Supervisor:
             self._start(part.live(self._needs(part.component)))
         self._start(self._boot())
         self._start(self._rotate_logs())
-        await self.ended.wait()
+        await self.gone.wait()
         server.close()
         self.layout.socket.unlink(missing_ok=True)
 
@@ -173,7 +178,7 @@ class Supervisor:
         for name in ("kubelet", "kube-proxy", "forwarder"):
             await self._ready(name)
         end = time.monotonic() + NODE_DEADLINE
-        while not await asyncio.to_thread(_quietly, lambda: api.node_is_ready(self.record.name)):
+        while not await asyncio.to_thread(_quietly, lambda: api.node_is_ready(self.record.name, self.booted)):
             if time.monotonic() > end:
                 log = tail(self.layout.log("kubelet"), LAST_LINES)
                 raise Failed(
@@ -207,7 +212,9 @@ class Supervisor:
             "subjects": [{"apiGroup": group, "kind": "User", "name": name}],
         }
         for path, body in ((f"{kinds}/clusterroles", role), (f"{kinds}/clusterrolebindings", binding)):
-            while not await asyncio.to_thread(_quietly, lambda p=path, b=body: api.create(p, b)):
+            for _ in range(PERSISTENCE):
+                if await asyncio.to_thread(_quietly, partial(api.create, path, body)):
+                    break
                 await asyncio.sleep(0.1)
 
     async def _rotate_logs(self) -> None:
@@ -237,8 +244,9 @@ class Supervisor:
         )
         self._write_components()
         self._say(Event("cluster.stop", "done", "stopped"))
-        await asyncio.sleep(0.05)
         self.ended.set()
+        await asyncio.sleep(0.1)
+        self.gone.set()
 
     async def _end_containers(self) -> None:
         """SIGTERM to each container's first process, then a limited wait."""
@@ -271,10 +279,11 @@ class Supervisor:
         if verb == "status":
             return self._status()
         if verb == "follow-boot":
-            return await self._follow(writer, lambda: self.phase in ("running", "failed"))
+            return await self._follow(writer, 0, lambda: self.phase in ("running", "failed"))
         if verb == "stop":
+            seen = len(self.events)
             self._start(self.stop())
-            return await self._follow(writer, lambda: False)
+            return await self._follow(writer, seen, lambda: self.ended.is_set())
         if verb == "load-image":
             async with self._loading:
                 return await asyncio.to_thread(self.images.load, Path(request["archive"]))
@@ -299,9 +308,8 @@ class Supervisor:
             "record": {"ports": self.record.ports},
         }
 
-    async def _follow(self, writer: asyncio.StreamWriter, enough: Callable[[], bool]) -> None:
-        """Send every event of this life so far, then new ones until ``enough``."""
-        sent = 0
+    async def _follow(self, writer: asyncio.StreamWriter, sent: int, enough: Callable[[], bool]) -> None:
+        """Send the events of this life from number ``sent`` on, then new ones until ``enough``."""
         while True:
             for event in self.events[sent:]:
                 writer.write(control.event_line(event))
@@ -310,9 +318,9 @@ class Supervisor:
             if enough():
                 break
             async with self.news:
-                if sent == len(self.events):
+                if sent == len(self.events) and not enough():
                     await self.news.wait()
-        if self.problem is not None:
+        if self.problem is not None and self.phase == "failed":
             raise self.problem
 
     def _remember(self, record: Record) -> None:

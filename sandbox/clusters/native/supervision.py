@@ -14,6 +14,7 @@ from sandbox.clusters.native import syscalls
 from sandbox.clusters.native.api import holds
 from sandbox.clusters.native.backoff import Backoff
 from sandbox.clusters.native.components import Component
+from sandbox.clusters.native.inside import shield_parameters
 from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.port import ComponentState, ComponentStatus
 
@@ -108,11 +109,15 @@ class Supervised:
                 cwd="/",
                 env={"PATH": path, "HOME": "/root", **component.environment},
                 start_new_session=True,
-                preexec_fn=self._join_host_network if component.in_host_network else None,
+                preexec_fn=self._enter_place,
             )
 
-    def _join_host_network(self) -> None:
-        syscalls.set_namespace(self.host_network, syscalls.CLONE_NEWNET)
+    def _enter_place(self) -> None:
+        """Runs in the child: only system calls here, other threads of the parent may hold locks."""
+        if self.component.in_host_network:
+            syscalls.set_namespace(self.host_network, syscalls.CLONE_NEWNET)
+        if self.component.sees_own_parameters:
+            shield_parameters()
 
     def _why(self) -> str:
         if self.process is None:
