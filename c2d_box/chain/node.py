@@ -10,7 +10,7 @@ from typing import Any, cast
 from eth_typing import ChecksumAddress
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
-from web3.exceptions import TransactionNotFound
+from web3.exceptions import TransactionNotFound, Web3RPCError
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
 from web3.types import TxReceipt
@@ -19,6 +19,7 @@ from c2d_box.assets.addresses import ZERO, checksum
 from c2d_box.chain import abis
 from c2d_box.chain.addresses import Addresses
 from c2d_box.chain.failures import wrapped
+from c2d_box.chain.views import View, answers
 from c2d_box.errors import StateProblem
 
 
@@ -80,9 +81,32 @@ class Chain:
 
     def read(self, name: str, address: str, function: str, *arguments: Any) -> Any:
         """What a view function returns now."""
+        view = View(name, address, function, arguments)
         with wrapped(f"reading {function}"):
-            self.web3  # noqa: B018 - the first use checks the chain id
-            return self.contract(name, address).functions[function](*arguments).call()
+            response = self._asked([view])[0]
+            if "error" in response:
+                raise Web3RPCError(str(response["error"]), rpc_response=cast(Any, response))
+            return view.value(str(response.get("result", "0x")))
+
+    def read_many(self, views: Sequence[View]) -> list[Any]:
+        """What each view function returns, asked in one request; None where there is no such contract."""
+        with wrapped("reading contracts"):
+            return answers(views, self._asked(views))
+
+    def _asked(self, views: Sequence[View]) -> Sequence[Mapping[str, Any]]:
+        """The node's bare answers; a provider inside this process goes through web3's formatting."""
+        provider = self.web3.provider
+        requests = [(cast(Any, "eth_call"), view.parameters()) for view in views]
+        if not isinstance(provider, HTTPProvider):
+            return [
+                {"result": self.web3.eth.call(cast(Any, params[0])).to_0x_hex()} for _, params in requests
+            ]
+        if len(requests) == 1:
+            return [cast(Mapping[str, Any], provider.make_request(*requests[0]))]
+        found: Any = provider.make_batch_request(requests) if requests else []
+        if not isinstance(found, list):
+            raise Web3RPCError(str(found), rpc_response=found)
+        return found
 
     def latest_block(self) -> int:
         with wrapped("asking for the latest block"):

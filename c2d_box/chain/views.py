@@ -1,0 +1,94 @@
+"""View functions called at the price of a JSON-RPC request.
+
+web3's contract objects cost several milliseconds of processor time per call and more per new contract,
+many times what the node takes; services ask dozens of questions per request. Here a call is encoded by
+the ABI entry alone, and many calls travel as one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError, EncodingError
+
+from c2d_box.assets.addresses import checksum, keccak256
+from c2d_box.chain import abis
+
+
+@dataclass(frozen=True)
+class View:
+    """One question: ``function`` of the contract ``name`` (Solidity name) at ``address``."""
+
+    name: str
+    address: str
+    function: str
+    arguments: tuple[Any, ...] = ()
+
+    def parameters(self) -> list[Any]:
+        """Of ``eth_call``; ValueError when the arguments do not fit."""
+        entry = _entry(self.name, self.function, len(self.arguments))
+        try:
+            encoded = encode([_type(item) for item in entry["inputs"]], self.arguments)
+        except EncodingError as error:
+            raise ValueError(f"the arguments of {self.function} do not fit") from error
+        data = _selector(self.name, self.function, len(self.arguments)) + encoded
+        return [{"to": checksum(self.address), "data": "0x" + data.hex()}, "latest"]
+
+    def value(self, result: str) -> Any:
+        """The decoded answer: addresses checksummed, one output plain, several as a list."""
+        outputs = _entry(self.name, self.function, len(self.arguments))["outputs"]
+        raw = bytes.fromhex(result.removeprefix("0x"))
+        try:
+            values = decode([_type(item) for item in outputs], raw)
+        except (DecodingError, OverflowError) as error:
+            raise ValueError(f"{self.address} is no {self.name}") from error
+        plain = [_plain(item, value) for item, value in zip(outputs, values, strict=True)]
+        return plain[0] if len(plain) == 1 else plain
+
+
+@cache
+def _entry(name: str, function: str, count: int) -> Mapping[str, Any]:
+    return next(
+        entry
+        for entry in abis.abi(name)
+        if entry["type"] == "function" and entry["name"] == function and len(entry["inputs"]) == count
+    )
+
+
+@cache
+def _selector(name: str, function: str, count: int) -> bytes:
+    types = ",".join(_type(item) for item in _entry(name, function, count)["inputs"])
+    return keccak256(f"{function}({types})".encode())[:4]
+
+
+def _type(item: Mapping[str, Any]) -> str:
+    kind = str(item["type"])
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_type(part) for part in item['components'])}){kind[5:]}"
+
+
+def _plain(item: Mapping[str, Any], value: Any) -> Any:
+    kind = str(item["type"])
+    if kind.endswith("]"):
+        inner = {**item, "type": kind[: kind.rindex("[")]}
+        return [_plain(inner, entry) for entry in value]
+    if kind == "tuple":
+        return tuple(_plain(part, entry) for part, entry in zip(item["components"], value, strict=True))
+    return checksum(value) if kind == "address" else value
+
+
+def answers(views: Sequence[View], responses: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Each view's value, or None where the contract reverted or is none."""
+    found: list[Any] = []
+    for view, response in zip(views, responses, strict=True):
+        result = response.get("result")
+        try:
+            found.append(view.value(result) if isinstance(result, str) else None)
+        except ValueError:
+            found.append(None)
+    return found
