@@ -63,11 +63,11 @@ def _addresses(ddo: DDO, which: str) -> set[str]:
 
 def _lists(credentials: Any) -> dict[str, Any]:
     """Old records carry the lists as JSON text; lists that cannot be read let nobody in."""
+    if not credentials:
+        return {}
     if isinstance(credentials, str):
         try:
             credentials = json.loads(credentials)
         except ValueError:
             return _NOBODY
-    if not credentials:
-        return {}
     return credentials if isinstance(credentials, dict) else _NOBODY

@@ -1,0 +1,168 @@
+"""File objects: every type both ways, the wire's texts for what is wrong, and no secret in sight."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import ecies as reference
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from c2d_box.assets import ecies, files
+from c2d_box.assets.files import FileObjectError, parse_file, seal, unseal
+from c2d_box.assets.signatures import private_key
+
+KEY = b"\x11" * 32
+NFT = "0x1234567890AbcdEF1234567890aBcdef12345678"
+DATATOKEN = "0x000000000000000000000000000000000000dEaD"
+ABI = {
+    "name": "swap",
+    "type": "function",
+    "stateMutability": "view",
+    "inputs": [{"name": "a", "type": "uint256"}, {"name": "b", "type": "uint256"}],
+}
+S3 = {
+    "endpoint": "http://s3",
+    "region": "local",
+    "bucket": "b",
+    "objectKey": "k",
+    "accessKeyId": "id",
+    "secretAccessKey": "hush",
+}
+
+texts = st.text(st.characters(codec="ascii", exclude_characters="\r\n\0"), min_size=1, max_size=30)
+headers = st.dictionaries(texts, texts, max_size=3)
+urls = texts.map(lambda t: "https://example.org/" + t.replace(" ", "").replace("/", ""))
+objects = st.one_of(
+    st.builds(files.UrlFile, urls, st.sampled_from(["GET", "POST"]), headers),
+    st.builds(files.IpfsFile, texts, headers),
+    st.builds(files.ArweaveFile, texts, headers),
+    st.builds(files.GraphqlFile, urls, texts, headers),
+    st.builds(files.S3File, urls, texts, texts, texts, texts, texts),
+    st.just(files.SmartContractFile(NFT, 8996, ABI)),
+)
+
+
+@given(objects)
+def test_every_type_survives_being_written_and_read(file: Any) -> None:
+    assert parse_file(json.loads(json.dumps(file.to_dict()))) == file
+
+
+@given(st.lists(objects, min_size=1, max_size=4))
+def test_a_sealed_document_opens_for_its_asset_alone(listed: list[Any]) -> None:
+    sealed = seal(KEY, NFT, DATATOKEN, listed)
+    assert unseal(KEY, sealed, nft=NFT.lower(), datatoken=DATATOKEN) == listed
+    for wrong in ({"nft": DATATOKEN, "datatoken": DATATOKEN}, {"nft": NFT, "datatoken": NFT}):
+        with pytest.raises(FileObjectError, match="cannot decrypt files for this service"):
+            unseal(KEY, sealed, **wrong)
+    with pytest.raises(FileObjectError, match="cannot decrypt"):
+        unseal(b"\x12" * 32, sealed, nft=NFT, datatoken=DATATOKEN)
+
+
+def test_the_first_ddo_version_holds_a_bare_list() -> None:
+    sealed = "0x" + ecies.encrypt(KEY, b'[{"type":"ipfs","hash":"Qm"}]').hex()
+    assert unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN, version="4.0.0") == [files.IpfsFile("Qm")]
+    with pytest.raises(FileObjectError):
+        unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN, version="4.1.0")
+
+
+@given(st.binary(max_size=200))
+def test_the_reference_package_reads_ours_and_we_read_its(data: bytes) -> None:
+    assert reference.decrypt(KEY, ecies.encrypt(KEY, data)) == data
+    public = private_key(KEY).public_key.format(compressed=False)
+    assert ecies.decrypt(KEY, ecies.encrypt(public, data)) == data
+    assert ecies.decrypt(KEY, ecies.encrypt(public[1:], data)) == data
+    assert ecies.decrypt(KEY, reference.encrypt(public, data)) == data
+
+
+@given(st.binary(max_size=300))
+def test_bytes_that_are_no_message_say_so(data: bytes) -> None:
+    with pytest.raises(ecies.DecryptionError):
+        ecies.decrypt(KEY, data)
+
+
+@pytest.mark.parametrize("position", [0, 70, 90, 100])
+def test_an_altered_message_is_refused(position: int) -> None:
+    message = bytearray(ecies.encrypt(KEY, b"hello"))
+    message[position] ^= 1
+    with pytest.raises(ecies.DecryptionError):
+        ecies.decrypt(KEY, bytes(message))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "malformed file object."),
+        ({}, "malformed file object."),
+        ({"type": "ftp"}, "Unsupported type ftp"),
+        ({"type": "url"}, "malformed service files, missing required keys."),
+        ({"type": "url", "url": "https://a/b", "method": "DELETE"}, "Unsafe method delete."),
+        (
+            {"type": "url", "url": "file:///etc/passwd"},
+            "Invalid file name format. It was not possible to get the file name.",
+        ),
+        ({"type": "url", "url": "https://a/b", "headers": {"a": "b\r\nc: d"}}, "malformed file object."),
+        ({"type": "url", "url": "https://a/b", "headers": ["a"]}, "malformed file object."),
+        ({"type": "ipfs"}, "malformed service files, missing required keys."),
+        ({"type": "arweave"}, "malformed service files, missing transactionId."),
+        ({"type": "graphql", "query": "q"}, "missing graphql endpoint"),
+        ({"type": "graphql", "url": "https://a/b"}, "missing graphql query"),
+        ({"type": "smartcontract"}, "malformed smartcontract type, missing contract address"),
+        ({"type": "smartcontract", "address": NFT, "abi": "x"}, "invalid abi"),
+        (
+            {"type": "smartcontract", "address": NFT, "abi": {**ABI, "stateMutability": "payable"}},
+            "only view or pure functions are allowed",
+        ),
+        ({"type": "smartcontract", "address": NFT, "abi": {**ABI, "name": ""}}, "missing name"),
+        ({"type": "s3", "s3Access": {**S3, "bucket": ""}}, "malformed s3 file, missing bucket."),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_wires_words(value: object, text: str) -> None:
+    with pytest.raises(FileObjectError) as error:
+        parse_file(value)
+    assert str(error.value) == text
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+        lambda c: (
+            st.lists(c, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["type", "url", "hash", "abi", "headers", "s3Access"]) | st.text(max_size=5),
+                c,
+                max_size=4,
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_any_json_is_a_file_object_or_a_named_problem(value: object) -> None:
+    try:
+        parse_file(value)
+    except FileObjectError as error:
+        assert str(error)
+
+
+def test_arguments_of_a_contract_call_come_in_the_abis_order() -> None:
+    file = files.SmartContractFile(NFT, 8996, ABI)
+    assert file.arguments({"b": 2, "a": 1}) == [1, 2]
+    with pytest.raises(FileObjectError, match="Missing parameters"):
+        file.arguments(None)
+    with pytest.raises(FileObjectError, match="Missing userparams: a,b"):
+        file.arguments({"c": 3})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "url", "url": "https://user:hush@example.org/x", "headers": {"authorization": "hush"}},
+        {"type": "s3", "s3Access": S3},
+        {"type": "graphql", "url": "https://hush.org/x", "query": "hush"},
+    ],
+)
+def test_no_repr_shows_where_the_files_are(value: dict[str, Any]) -> None:
+    assert "hush" not in repr(parse_file(value))
+    assert "hush" not in str([parse_file(value)])
