@@ -9,9 +9,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from c2d_box.assets.addresses import ZERO, same
-from c2d_box.chain import Chain, nfts
+from c2d_box.assets.addresses import ZERO, checksum, is_address, same
+from c2d_box.chain import Chain
+from c2d_box.chain.abis import DATATOKEN, NFT
 from c2d_box.chain.orders import offer_for
+from c2d_box.chain.views import View
 from c2d_box.errors import C2DError
 from c2d_box.metadata.store import Version
 
@@ -19,35 +21,94 @@ ADDED = ("event", "nft", "datatokens", "stats", "purgatory")
 GONE = frozenset({2, 3})  # deprecated, revoked: only what the chain says is left of the record
 
 
-class Names:
-    """Names of tokens, read once: they never change."""
+class Facts:
+    """Names of tokens are read once, they never change; everything else in one request per record."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
-        self._known: dict[str, dict[str, str]] = {}
+        self._names: dict[str, dict[str, str]] = {}
+
+    def nft(self, address: str, datatokens: list[str]) -> dict[str, Any]:
+        """Name, symbol, tokenURI and owner of an NFT; the names of its ``datatokens`` come along."""
+        unknown = [token for token in datatokens if is_address(token) and token.lower() not in self._names]
+        views = [
+            View(NFT, address, "name"),
+            View(NFT, address, "symbol"),
+            View(NFT, address, "tokenURI", (1,)),
+            View(NFT, address, "ownerOf", (1,)),
+            *_token_views(unknown),
+        ]
+        name, symbol, uri, owner, *rest = self._chain.read_many(views)
+        self._keep(unknown, rest)
+        return {
+            "address": checksum(address),
+            "name": name or "",
+            "symbol": symbol or "",
+            "tokenURI": uri or "",
+            "owner": owner or "",
+        }
 
     def token(self, address: str) -> dict[str, str]:
-        key = address.lower()
-        if key not in self._known:
-            details = nfts.token_details(self._chain, address)
-            self._known[key] = {name: str(value) for name, value in details.items()}
-        return dict(self._known[key])
+        if not is_address(address):
+            return {"address": address, "name": "", "symbol": ""}
+        if address.lower() not in self._names:
+            self._keep([address], self._chain.read_many(_token_views([address])))
+        return dict(self._names[address.lower()])
+
+    def price(self, datatoken: str) -> dict[str, Any]:
+        """An object in any case, empty where nobody offers the datatoken."""
+        try:
+            offer = offer_for(self._chain, datatoken)
+            if offer is None:
+                return {}
+            if offer.is_free or same(offer.token, ZERO):
+                return {"value": 0}
+            value = offer.amount / 10 ** self._chain.decimals(offer.token)
+        except (C2DError, ValueError):
+            return {}
+        plain = int(value) if value == int(value) else value
+        symbol = self.token(offer.token)["symbol"]
+        return {"value": plain, "tokenAddress": offer.token, "tokenSymbol": symbol}
+
+    def _keep(self, tokens: list[str], answers: list[Any]) -> None:
+        pairs = zip(answers[::2], answers[1::2], strict=True)
+        for token, (name, symbol) in zip(tokens, pairs, strict=True):
+            details = {"address": checksum(token), "name": name or "", "symbol": symbol or ""}
+            self._names[token.lower()] = details
 
 
-def record(chain: Chain, names: Names, versions: list[Version], orders: int) -> dict[str, Any]:
+def _token_views(tokens: list[str]) -> list[View]:
+    return [View(DATATOKEN, token, function) for token in tokens for function in ("name", "symbol")]
+
+
+def record(facts: Facts, versions: list[Version], orders: int) -> dict[str, Any]:
     """The decorated DDO of these versions of one asset (oldest first). Blocking: reads the chain."""
     latest, first = versions[-1], versions[0]
     published = next((v for v in reversed(versions) if v.document is not None), None)
     document: dict[str, Any] = json.loads(published.document or "{}") if published else {}
+    services = document.get("services") or []
+    tokens = [str(service.get("datatokenAddress", "")) for service in services]
     added = {
         "event": _event(published or latest),
-        "nft": {**nfts.details(chain, latest.nft), "state": latest.state, "created": _iso(first.timestamp)},
-        "datatokens": _datatokens(names, document),
-        "stats": {"allocated": 0, "orders": orders, "price": _price(chain, names, document)},
+        "nft": {
+            **facts.nft(latest.nft, tokens),
+            "state": latest.state,
+            "created": _iso(first.timestamp),
+        },
+        "datatokens": [
+            {**facts.token(token), "serviceId": service.get("id")}
+            for token, service in zip(tokens, services, strict=True)
+        ],
+        "stats": {
+            "allocated": 0,
+            "orders": orders,
+            "price": facts.price(tokens[0]) if tokens else {},
+        },
         "purgatory": {"state": False},
     }
     if latest.state in GONE:
-        return {"id": latest.did, **{key: added[key] for key in ("event", "nft", "datatokens", "stats")}}
+        left = ("event", "nft", "datatokens", "stats")
+        return {"id": latest.did, **{key: added[key] for key in left}}
     return {**document, **added}
 
 
@@ -61,38 +122,6 @@ def _event(version: Version) -> dict[str, Any]:
         "contract": version.nft,
         "datetime": _iso(version.timestamp),
     }
-
-
-def _datatokens(names: Names, document: dict[str, Any]) -> list[dict[str, Any]]:
-    tokens = []
-    for service in document.get("services") or []:
-        address = str(service.get("datatokenAddress", ""))
-        try:
-            details = names.token(address)
-        except (C2DError, ValueError):
-            details = {"address": address, "name": "", "symbol": ""}
-        tokens.append({**details, "serviceId": service.get("id")})
-    return tokens
-
-
-def _price(chain: Chain, names: Names, document: dict[str, Any]) -> dict[str, Any]:
-    """Of the first service's datatoken; an object in any case, empty where nobody offers it."""
-    services = document.get("services") or []
-    if not services:
-        return {}
-    try:
-        offer = offer_for(chain, str(services[0].get("datatokenAddress", "")))
-        if offer is None:
-            return {}
-        if offer.is_free or same(offer.token, ZERO):
-            return {"value": 0}
-        decimals = chain.decimals(offer.token)
-        value = offer.amount / 10**decimals
-        symbol = names.token(offer.token)["symbol"]
-    except (C2DError, ValueError):
-        return {}
-    plain = int(value) if value == int(value) else value
-    return {"value": plain, "tokenAddress": offer.token, "tokenSymbol": symbol}
 
 
 def _iso(timestamp: int) -> str:

@@ -18,7 +18,7 @@ from c2d_box.assets.did import did_for
 from c2d_box.chain import Chain, events, nfts
 from c2d_box.chain.events import Event
 from c2d_box.errors import C2DError
-from c2d_box.metadata.decorations import Names, record
+from c2d_box.metadata.decorations import Facts, record
 from c2d_box.metadata.documents import (
     Decryptor,
     DocumentUnavailable,
@@ -47,7 +47,7 @@ class Indexer:
         self._decryptor = decryptor
         self._heads = heads
         self._settings = settings
-        self._names = Names(chain)
+        self._facts = Facts(chain)
         self._genuine: dict[str, bool] = {}
         self._turn = asyncio.Lock()
         self.caught_up = asyncio.Event()
@@ -280,7 +280,7 @@ class Indexer:
                 self._store.drop_record(did)
                 continue
             orders = self._store.order_count(_tokens(versions))
-            made = await asyncio.to_thread(record, self._chain, self._names, versions, orders)
+            made = await asyncio.to_thread(record, self._facts, versions, orders)
             self._store.put_record(did, made)
 
     async def _retry_due(self) -> None:
