@@ -1,5 +1,6 @@
-"""A small world for the Provider: a real chain, a real metadata cache and the Provider as processes of their own, a
-source of files, and a small operator-service that speaks the reference and checks both signatures."""
+"""A small world for the Provider: a real chain, a real metadata cache and the Provider as processes of
+their own, a source of files, and a small operator-service that speaks the reference and checks both
+signatures."""
 
 from __future__ import annotations
 
@@ -419,19 +420,32 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def _environment(name: str, price: float, consumer: str) -> dict[str, Any]:
     return {
-        "id": name, "desc": "", "cpuNumber": 1, "cpuType": "", "gpuNumber": 0, "gpuType": "",
-        "ramGB": "1", "diskGB": 1, "priceMin": price, "currentJobs": 0, "maxJobs": 10,
-        "consumerAddress": consumer, "storageExpiry": 0, "maxJobDuration": 3600,
+        "id": name,
+        "desc": "",
+        "cpuNumber": 1,
+        "cpuType": "",
+        "gpuNumber": 0,
+        "gpuType": "",
+        "ramGB": "1",
+        "diskGB": 1,
+        "priceMin": price,
+        "currentJobs": 0,
+        "maxJobs": 10,
+        "consumerAddress": consumer,
+        "storageExpiry": 0,
+        "maxJobDuration": 3600,
         "lastSeen": "1700000000.5",
-    }  # fmt: skip
+    }
 
 
 def start_services(world: World) -> None:
     secrets = world.folder / "secrets"
     secrets.mkdir(exist_ok=True)
     for name, text in (
-        ("provider-key", PROVIDER_KEY), ("token-secret", "a secret of the test, long enough"), ("cache-key", CACHE_KEY),
-    ):  # fmt: skip
+        ("provider-key", PROVIDER_KEY),
+        ("token-secret", "a secret of the test, long enough"),
+        ("cache-key", CACHE_KEY),
+    ):
         (secrets / name).write_text(text)
     cache_port, provider_port = free_port(), free_port()
     world.cache_url, world.provider_url = (
@@ -439,8 +453,10 @@ def start_services(world: World) -> None:
         f"http://127.0.0.1:{provider_port}",
     )
     chain = {
-        "id": 8996, "rpcUrl": world.chain_process.url, "addressFile": str(world.chain_process.address_file),
-    }  # fmt: skip
+        "id": 8996,
+        "rpcUrl": world.chain_process.url,
+        "addressFile": str(world.chain_process.address_file),
+    }
     cache = {
         "listen": {"host": "127.0.0.1", "port": cache_port},
         "chain": chain,
