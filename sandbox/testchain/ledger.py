@@ -249,6 +249,7 @@ class Ledger:
         logs = [rendering.log_json(log, place, i, block.timestamp) for i, log in enumerate(receipt.logs)]
         body = rendering.transaction_json(tx, self._machine.chain_id, BASE_FEE)
         body |= {key: place[key] for key in ("blockHash", "blockNumber", "transactionIndex")}
+        body["blockTimestamp"] = quantity(block.timestamp)
         row = TransactionRow(
             tx.hash,
             block.number,

@@ -59,6 +59,7 @@ def transaction_json(tx: Any, chain_id: int, base_fee: int) -> dict[str, Any]:
         "blockHash": None,
         "blockNumber": None,
         "transactionIndex": None,
+        "blockTimestamp": None,
         "hash": data(tx.hash),
         "type": quantity(kind),
         "from": data(tx.sender),
