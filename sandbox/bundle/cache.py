@@ -25,9 +25,6 @@ from typing import Any, Literal
 
 FORMAT = 1
 """Version of this layout; part of every key."""
-KEEP = 2
-"""Entries kept per part: the current one and the one before, so that switching between two versions is cheap."""
-
 Damage = Literal["missing", "size", "content", "marked"]
 
 
@@ -198,8 +195,11 @@ class Cache:
         finally:
             remove(folder)
 
-    def publish(self, built: Path, manifest: Manifest) -> Entry:
-        """Move a finished folder into the store in one rename, replacing a damaged one."""
+    def publish(self, built: Path, manifest: Manifest, keep: int = 2) -> Entry:
+        """Move a finished folder into the store in one rename, replacing a damaged one.
+
+        Of the part's entries the ``keep`` used last stay, so that switching between versions is cheap.
+        """
         (built / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n", "utf-8")
         target = self.folder(manifest.part, manifest.key)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ class Cache:
             remove(doomed)
         else:
             built.rename(target)
-        for old in self._by_use(manifest.part)[KEEP:]:
+        for old in self._by_use(manifest.part)[keep:]:
             remove(old)
         return Entry(target, manifest)
 

@@ -126,7 +126,7 @@ LAYERS: tuple[Recipe, ...] = (
         version="bookworm",
         seconds=45,
         mib=400,
-        packages=("python3", "ca-certificates", "tzdata", "usr-is-merged"),
+        packages=("python3", "ca-certificates", "tzdata", "usr-is-merged", "e2fsprogs", "mount"),
     ),
     WheelLayer(
         name="runtime-packages",
@@ -186,10 +186,10 @@ _APPLETS = (
     "awk base64 basename cat chmod cp cut date dd df dirname du echo env expr false find grep head hostname id kill "
     "ln ls mkdir mktemp mv nc od printf ps pwd readlink realpath rm rmdir sed seq sh sha256sum sleep sort stat sync "
     "tail tar tee test touch tr true uname uniq vi wc wget xargs"
-).split()  # noqa: SIM905
+)
 _USERLAND = Placed(
     programs=(("bin/busybox", "busybox", "busybox"),),
-    links=tuple((f"bin/{applet}", "busybox") for applet in _APPLETS),
+    links=tuple((f"bin/{applet}", "busybox") for applet in _APPLETS.split()),
     texts=(
         ("etc/passwd", "root:x:0:0::/root:/bin/sh\nc2d:x:65532:65532::/tmp:/bin/sh\n"),
         ("etc/group", "root:x:0:\nc2d:x:65532:\n"),

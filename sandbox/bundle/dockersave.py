@@ -35,7 +35,7 @@ def inspect(archive: oci.Archive, architecture: str) -> oci.ArchivedImage:
 
 def convert(source: Path, target: Path, scratch: Path, architecture: str) -> str:
     """Write the OCI archive of a ``docker save`` file; returns its digest. ``scratch`` holds the layers meanwhile."""
-    with oci.Archive(source) as archive:
+    with oci.Archive(source) as archive, archive.documents_as_expected():
         name, config, layers = _described(archive, architecture)
         blobs: list[oci.Blob] = []
         for member, layer in layers:

@@ -29,6 +29,8 @@ class GoPrograms(Recipe):
     links: tuple[tuple[str, str], ...] = ()
     """(name, target) of symbolic links beside the programs."""
     lane: ClassVar[Lane] = "compile"
+    keep: ClassVar[int] = 5
+    """Boxes made with earlier versions run these programs from where they lie."""
 
     @property
     def module(self) -> Path:

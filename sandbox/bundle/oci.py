@@ -9,11 +9,12 @@ Archives that are read may come from anybody: nothing is unpacked, documents are
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,14 @@ class Archive:
             path=str(self.path),
         )
 
+    @contextlib.contextmanager
+    def documents_as_expected(self) -> Iterator[None]:
+        """Inside, a document of another form than the format's is a broken archive, not a failure of ours."""
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise self.broken("its documents do not have the form of an image's") from error
+
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
@@ -294,7 +303,7 @@ def inspect(path: Path, architecture: str) -> ArchivedImage:
     """
     from sandbox.bundle import dockersave
 
-    with Archive(path) as archive:
+    with Archive(path) as archive, archive.documents_as_expected():
         if "index.json" not in archive:
             return dockersave.inspect(archive, architecture)
         name, manifest_descriptor = _choose(archive, "index.json", architecture)

@@ -73,6 +73,8 @@ class Recipe(ABC):
     debian: tuple[str, ...] = ()
     """What the machine must have, by its key in :mod:`sandbox.bundle.machine`."""
     lane: ClassVar[Lane] = "assemble"
+    keep: ClassVar[int] = 2
+    """How many of its entries stay in the cache."""
 
     def inputs(self) -> Iterator[tuple[str, Path]]:
         """Files whose content counts, with the name they count under."""

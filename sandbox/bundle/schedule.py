@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import queue
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from c2d_box.errors import C2DError, EnvironmentProblem
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 from sandbox.bundle.cache import Cache, Entry, Manifest, records_of
 from sandbox.bundle.commands import Cancelled, Commands, disk_full
 from sandbox.bundle.recipe import Bench, Lane, Recipe
@@ -23,6 +24,7 @@ from sandbox.progress import Event, Progress
 
 REPORT_SECONDS = 1.0
 LOCK_SECONDS = 0.2
+ATTEMPTS = 3
 LANES: tuple[Lane, ...] = ("compile", "assemble")
 
 
@@ -156,7 +158,6 @@ class Schedule:
         return None
 
     def _made(self, recipe: Recipe) -> Entry:
-        key = self.plan.keys[recipe.name]
         step = f"bundle.{recipe.name}"
         self.events.put(
             Event(step, "started", f"{recipe.name} {recipe.version}", seconds=self._estimate(recipe))
@@ -164,6 +165,7 @@ class Schedule:
         self.running[recipe.name] = began = time.monotonic()
         try:
             with self.cache.lock(recipe.name, self._wait_for_other(step)):
+                key = self._key(recipe)
                 if entry := whole(self.cache, recipe.name, key):
                     self.events.put(Event(step, "skipped", "made by another build meanwhile"))
                     return entry
@@ -173,6 +175,8 @@ class Schedule:
             raise
         except OSError as error:
             raise self._storage_problem(recipe, error) from error
+        except (ValueError, LookupError, tarfile.TarError) as error:
+            raise self._unexpected(recipe, error) from error
         text = f"{recipe.name} {recipe.version}, {entry.manifest.size / 1e6:.1f} MB"
         self.events.put(Event(step, "done", text, seconds=entry.manifest.seconds))
         return entry
@@ -191,7 +195,25 @@ class Schedule:
 
         return wait
 
+    def _key(self, recipe: Recipe) -> str:
+        """The address as of now: sources may have been edited since the plan was made."""
+        needs = {need: self.entries[need].manifest.key for need in recipe.needs}
+        return recipe.key(self.plan.architecture, needs)
+
     def _build(self, recipe: Recipe, key: str) -> Entry:
+        """Make the part; again where its sources were edited meanwhile, since it would lie under the wrong key."""
+        for _ in range(ATTEMPTS):
+            if entry := self._attempt(recipe, key):
+                return entry
+            key = self._key(recipe)
+        raise Failed(
+            "C2D-BUNDLE-CHANGED",
+            f"The sources of {recipe.name} were changed each time while it was being made.",
+            "Run the command again when they rest.",
+            part=recipe.name,
+        )
+
+    def _attempt(self, recipe: Recipe, key: str) -> Entry | None:
         began = time.monotonic()
         with self.cache.workspace(recipe.name, key) as workspace:
             out, scratch = workspace / "out", workspace / "scratch"
@@ -201,6 +223,8 @@ class Schedule:
             needs = {need: self.entries[need] for need in recipe.needs}
             facts = recipe.make(Bench(out, scratch, commands, needs, self.plan.architecture, self.plan.go))
             commands.check()
+            if self._key(recipe) != key:
+                return None
             manifest = Manifest(
                 part=recipe.name,
                 version=recipe.version,
@@ -210,7 +234,15 @@ class Schedule:
                 files=records_of(out),
                 facts=facts,
             )
-            return self.cache.publish(out, manifest)
+            return self.cache.publish(out, manifest, recipe.keep)
+
+    def _unexpected(self, recipe: Recipe, error: Exception) -> C2DError:
+        return Failed(
+            "C2D-BUNDLE-BUILD",
+            f"{recipe.name} could not be put together: {type(error).__name__}: {error}.",
+            f"The output of the tools is in {self.cache.log(recipe.name)}.",
+            part=recipe.name,
+        )
 
     def _storage_problem(self, recipe: Recipe, error: OSError) -> C2DError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

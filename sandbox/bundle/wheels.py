@@ -100,6 +100,8 @@ def _unpack_python(layer: Path, target: Path, architecture: str) -> None:
     python = (f"./usr/lib/python{PYTHON}/", f"./usr/bin/python{PYTHON}")
 
     def wanted(member: tarfile.TarInfo) -> bool:
+        if not member.isreg() and member.linkname.startswith("/"):
+            return False
         name = member.name
         flat_library = (
             name.startswith(libraries) and "/" not in name.removeprefix(libraries) and ".so" in name

@@ -14,6 +14,12 @@ upload:x:10005:10000::/tmp:/usr/sbin/nologin
 register:x:10006:10000::/tmp:/usr/sbin/nologin
 c2d:x:65532:65532::/tmp:/usr/sbin/nologin
 NAMES
+# What merged /usr, and the Perl it did that with, are not needed any more. PostgreSQL's wrappers want Perl, its own
+# programs do not; nor do they need the compiler for queries, which is switched off.
+chroot "$root" dpkg --purge --force-depends usrmerge libfile-find-rule-perl libnumber-compare-perl \
+	libtext-glob-perl perl libperl5.36 perl-modules-5.36
+rm -rf "$root"/usr/lib/*/libLLVM* "$root"/usr/lib/llvm-* "$root"/usr/lib/postgresql/*/lib/bitcode \
+	"$root"/usr/lib/postgresql/*/lib/llvmjit*
 # Byte code that is never checked against its source: the root is read-only where it runs, and half a second of every
 # container's start goes into compiling otherwise.
 if [ -x "$root/usr/bin/python3.11" ]; then
