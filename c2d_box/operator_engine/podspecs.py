@@ -108,7 +108,8 @@ class Bodies:
         )
         volumes = [
             _secret_volume("job", workflow, {"job.json": "job.json", "configuration-token": "token"}),
-            {"name": "grants", "secret": {"secretName": names.grants_secret(workflow.job)}},
+            # Optional: a job that carries its own code and has no inputs has no grants either.
+            {"name": "grants", "secret": {"secretName": names.grants_secret(workflow.job), "optional": True}},
         ]
         return [container], volumes
 

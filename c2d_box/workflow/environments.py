@@ -18,8 +18,8 @@ class Environment(BaseModel):
     gpu_number: int = 0
     gpu_type: str = ""
     # Spelt out: the alias generator would write ramGb.
-    ramGB: float = 1  # noqa: N815
-    diskGB: float = 1  # noqa: N815
+    ramGB: float = 1
+    diskGB: float = 1
     price_min: float = 0
     max_jobs: int = 10
     max_job_duration: int = 3600

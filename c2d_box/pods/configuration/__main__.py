@@ -51,7 +51,8 @@ def main() -> int:
     reporter = engine.from_environment("configuration")
     journal = Journal(Path(names.CONFIGURE_LOG))
     job = json.loads(Path(names.JOB_FILE).read_text())
-    grants = json.loads(Path(names.GRANTS_FILE).read_text())
+    granted = Path(names.GRANTS_FILE)
+    grants = json.loads(granted.read_text()) if granted.exists() else {}
     outcome = stage(job, grants, Path(names.DATA), journal, reporter.deadline)
     try:
         reporter.report(outcome)

@@ -1,0 +1,131 @@
+"""``python -m c2d_box.operator_engine --config FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import uvicorn
+
+from c2d_box.errors import C2DError
+from c2d_box.operator_engine.controller import RESYNC_SECONDS, Controller
+from c2d_box.operator_engine.execution import install_gate, read_gate, read_secret
+from c2d_box.operator_engine.record import Recorder
+from c2d_box.operator_engine.server import application
+from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.workflow import connection, logs
+from c2d_box.workflow.cluster import ClusterError
+from c2d_box.workflow.kubernetes import Kubernetes
+
+log = logging.getLogger("c2d_box.operator_engine")
+T = TypeVar("T")
+
+
+class Server(uvicorn.Server):
+    """Leaves signals to :func:`run`, which has more to stop than HTTP."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> None:
+    """``binary``: the gate."""
+    from c2d_box.operator_engine.watching import watch  # kopf takes half a second to import
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    access = connection.find(kubeconfig)
+    cluster = Kubernetes(access, settings.namespace)
+    tokens = Tokens(
+        {
+            entry.id: read_secret(settings.secrets_dir, f"environment-key-{entry.id}").encode()
+            for entry in settings.environments
+        }
+    )
+    gate = await _patiently(lambda: install_gate(cluster, binary))
+    recorder = Recorder(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
+    controller = Controller(cluster, settings, tokens, recorder, gate)
+    await _patiently(controller.resync)
+    server = Server(
+        uvicorn.Config(
+            application(controller),
+            host=settings.listen.host,
+            port=settings.listen.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    tasks = [
+        asyncio.create_task(work, name=name)
+        for name, work in (
+            ("http", server.serve()),
+            ("rows", recorder.run()),
+            ("watches", watch(access, settings.namespace, controller.observe, stop)),
+            ("resync", _resync(controller)),
+            ("stop", stop.wait()),
+        )
+    ]
+    log.info("ready", extra={"environments": [entry.id for entry in settings.environments]})
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    server.should_exit = True
+    _, late = await asyncio.wait(tasks, timeout=1.5)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    await cluster.close()
+    for task in done:
+        if task.get_name() != "stop":
+            task.result()
+
+
+async def _resync(controller: Controller) -> None:
+    while True:
+        await asyncio.sleep(RESYNC_SECONDS)
+        try:
+            await controller.resync()
+        except ClusterError as error:
+            log.warning("resync failed: %s", error.message)
+
+
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """At boot the API server or the CRD may be a moment late."""
+    for pause in (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0):
+        try:
+            return await work()
+        except ClusterError as error:
+            log.warning("not yet: %s", error.message)
+            await asyncio.sleep(pause)
+    return await work()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="c2d_box.operator_engine")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--kubeconfig", type=Path, help="instead of the pod's service account")
+    options = parser.parse_args()
+    logs.to_stdout()
+    try:
+        settings = Settings.model_validate_json(options.config.read_text())
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(run(settings, options.kubeconfig, read_gate(settings.gate_path)))
+    except C2DError as error:
+        print(json.dumps(error.as_dict()), file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,421 @@
+"""The loop around the plan: one job is worked on by one task at a time, whatever woke it.
+
+News from the watches, reports of pods and deadlines all do the same: they mark the job as pending. Its
+task looks at everything that is known, plans, acts, and looks again until there is nothing more to do but
+wait. A failed call is repeated with growing pauses; an object that has changed meanwhile is read anew and
+planned on again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from c2d_box.operator_engine import admission, reports
+from c2d_box.operator_engine.actions import (
+    Action,
+    AddFinalizer,
+    CreateClaim,
+    CreatePod,
+    CreateSecret,
+    DeleteClaim,
+    DeletePod,
+    Record,
+    RemoveFinalizer,
+    Sweep,
+    Wake,
+)
+from c2d_box.operator_engine.admission import Demand, Room
+from c2d_box.operator_engine.execution import Executor
+from c2d_box.operator_engine.plan import plan
+from c2d_box.operator_engine.record import Recorder
+from c2d_box.operator_engine.reports import Answer, GoAhead
+from c2d_box.operator_engine.seen import Seen, Step
+from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.world import WATCHED, World
+from c2d_box.workflow import names
+from c2d_box.workflow.cluster import (
+    PODS,
+    SECRETS,
+    WORKFLOWS,
+    Changed,
+    Cluster,
+    ClusterError,
+    Object,
+    Resource,
+)
+from c2d_box.workflow.names import Stage
+from c2d_box.workflow.resource import WorkFlow
+
+log = logging.getLogger(__name__)
+ROUNDS = 12
+"""Of plan and act in one go: more than any job needs, so a rule that contradicts itself cannot spin."""
+RESYNC_SECONDS = 60.0
+_BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0)
+_AGAIN_AFTER = 5.0
+"""Seconds after which a deletion that has not been seen to work is asked for again."""
+_SEEN_AT_ONCE = (Record, AddFinalizer, RemoveFinalizer, CreateClaim, CreateSecret, CreatePod, Sweep)
+"""Actions whose effect is known when the call returns, so that planning can go on."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the engine keeps of a job in memory only; all of it can be lost."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    pending: bool = False
+    done: set[Step] = field(default_factory=set)
+    grants: bool = False
+    asked: dict[str, float] = field(default_factory=dict)
+    trouble: str = ""
+    failures: int = 0
+
+
+class Controller:
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        tokens: Tokens,
+        recorder: Recorder,
+        gate: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._tokens = tokens
+        self._recorder = recorder
+        self._clock = clock
+        self._desks: dict[str, Desk] = {}
+        self._reserved: set[str] = set()
+        self._rooms = _rooms(settings)
+        self._capacity = _capacity(settings)
+        self.world = World(self._news)
+        self._executor = Executor(cluster, self.world, settings, tokens, gate)
+        self.synced = False
+
+    # -- news
+
+    async def resync(self) -> None:
+        """Reads all of it: at the start, and now and then, since a watch may miss what went while it
+        was broken.
+        """
+        for kind in WATCHED:
+            bodies, at = await self._cluster.list(kind, "" if kind is WORKFLOWS else names.LABEL_JOB)
+            self.world.replace(kind, bodies, int(at) if at.isdigit() else 0)
+        if not self.synced:
+            self.synced = True
+            for workflow in list(self.world.workflows()):
+                self._recorder.note(workflow)
+                self.poke(workflow.job)
+
+    def observe(self, kind: Resource, body: Object, deleted: bool) -> None:
+        """A watch's news."""
+        if deleted:
+            self.world.remove(kind, body)
+        else:
+            self.world.put(kind, body)
+
+    def _news(self, job: str) -> None:
+        if self.synced:
+            self.poke(job)
+
+    def poke(self, job: str) -> None:
+        """Have a look at this job, soon."""
+        desk = self._desks.setdefault(job, Desk())
+        desk.changed.set()
+        desk.changed = asyncio.Event()
+        desk.pending = True
+        if desk.task is None or desk.task.done():
+            desk.task = asyncio.create_task(self._attend(job, desk), name=f"job {job}")
+
+    async def idle(self) -> None:
+        """Waits until no job is being worked on; for tests and for a clean end."""
+        while tasks := [desk.task for desk in self._desks.values() if desk.task and not desk.task.done()]:
+            await asyncio.wait(tasks)
+
+    # -- a job's task
+
+    async def _attend(self, job: str, desk: Desk) -> None:
+        while desk.pending:
+            desk.pending = False
+            try:
+                async with desk.lock:
+                    await self._work(job, desk)
+                desk.failures = 0
+            except ClusterError as error:
+                desk.trouble = error.message
+                pause = _BACKOFF[min(desk.failures, len(_BACKOFF) - 1)]
+                desk.failures += 1
+                log.warning("will try again: %s", error.message, extra={"job": job})
+                self._wake_at(job, desk, self._clock() + pause)
+            except Exception:
+                log.exception("a rule failed", extra={"job": job})
+                self._wake_at(job, desk, self._clock() + _BACKOFF[-1])
+        if self.world.workflow(job) is None and desk.timer is None:
+            self._desks.pop(job, None)
+
+    async def _work(self, job: str, desk: Desk) -> None:
+        for _ in range(ROUNDS):
+            workflow = self.world.workflow(job)
+            if workflow is None:
+                self._forget(job, desk)
+                return
+            actions = plan(await self._look(workflow, desk), self._settings.limits, self._maxtime(workflow))
+            if not await self._act(workflow, desk, actions):
+                return
+        log.error("a plan without end", extra={"job": job})
+        self._wake_at(job, desk, self._clock() + _BACKOFF[-1])
+
+    async def _look(self, workflow: WorkFlow, desk: Desk) -> Seen:
+        if workflow.at("created") is None and workflow.at("admitted") is not None:
+            await self._look_for_grants(workflow, desk)
+        recorded = workflow.status.algorithm.uid
+        name = names.pod(workflow.job, "algorithm")
+        if recorded and workflow.at("ended") is None and not self._has_pod(workflow.job, name):
+            found = await self._cluster.get(PODS, name)  # believed gone only when Kubernetes says so now
+            if found is not None:
+                self.world.put(PODS, found)
+        phase, going = self.world.claim(workflow.job)
+        return Seen(
+            workflow=workflow,
+            now=self._clock(),
+            pods=self.world.pods(workflow.job),
+            claim=phase,
+            claim_deleted=going,
+            grants=desk.grants,
+            may_start=self._may_start(workflow),
+            trouble=desk.trouble,
+            done=frozenset(desk.done),
+        )
+
+    async def _look_for_grants(self, workflow: WorkFlow, desk: Desk) -> None:
+        """Asked for by name, so that the engine need not be allowed to list Secrets."""
+        if desk.grants:
+            return
+        desk.grants = not needs_grants(workflow) or (
+            await self._cluster.get(SECRETS, names.grants_secret(workflow.job)) is not None
+        )
+        if not desk.grants:
+            waited = self._clock() - (workflow.at("admitted") or 0)
+            self._wake_at(workflow.job, desk, self._clock() + min(max(waited / 4, 0.03), 2.0))
+
+    def _has_pod(self, job: str, name: str) -> bool:
+        return any(pod.name == name for pod in self.world.pods(job))
+
+    def _maxtime(self, workflow: WorkFlow) -> float:
+        environment = self._settings.environment(workflow.spec.environment)
+        longest = float(environment.max_job_duration) if environment else 0.0
+        return min(longest, float(workflow.spec.maxtime or longest))
+
+    def _may_start(self, workflow: WorkFlow) -> bool:
+        """Asked in one breath with its reservation, so that two jobs never get the same place."""
+        if workflow.at("admitted") is not None or workflow.finished:
+            return False
+        if workflow.job in self._reserved:
+            return True
+        chosen = admission.admit(
+            self.world.workflows(), self._rooms, self._capacity, frozenset(self._reserved)
+        )
+        if workflow.job in chosen:
+            self._reserved.add(workflow.job)
+        return workflow.job in chosen
+
+    # -- acting
+
+    async def _act(self, workflow: WorkFlow, desk: Desk, actions: list[Action]) -> bool:
+        """All at once. True when something is known to have changed, so that planning goes on."""
+        wakes = [action.at for action in actions if isinstance(action, Wake)]
+        due = [action for action in actions if not isinstance(action, Wake) and self._is_due(desk, action)]
+        if wakes:
+            self._wake_at(workflow.job, desk, min(wakes))
+        results = await asyncio.gather(
+            *(self._executor.perform(workflow, action) for action in due), return_exceptions=True
+        )
+        again = False
+        for action, result in zip(due, results, strict=True):
+            if isinstance(result, Changed):
+                await self._reread(workflow)
+                again = True
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                self._note(workflow, desk, action)
+                again = again or isinstance(action, _SEEN_AT_ONCE)
+        return again
+
+    def _is_due(self, desk: Desk, action: Action) -> bool:
+        """A deletion shows its effect through the watch; until then it is not asked for over and over."""
+        if not isinstance(action, DeletePod | DeleteClaim):
+            return True
+        key, now = repr(action), self._clock()
+        if now < desk.asked.get(key, 0.0) + _AGAIN_AFTER:
+            return False
+        desk.asked[key] = now
+        return True
+
+    def _note(self, workflow: WorkFlow, desk: Desk, action: Action) -> None:
+        match action:
+            case CreateSecret():
+                desk.done.add("secret")
+            case Sweep():
+                desk.done.add("sweep")
+            case Record(changes):
+                log.info(
+                    "recorded",
+                    extra={
+                        "job": workflow.job,
+                        "code": changes.get("code"),
+                        "times": [*changes.get("times", ())],
+                    },
+                )
+                self._recorded(workflow.job)
+
+    def _recorded(self, job: str) -> None:
+        """A status was written: its row follows; and where a place has become free, somebody may come in."""
+        workflow = self.world.workflow(job)
+        if workflow is None:
+            return
+        self._recorder.note(workflow)
+        if workflow.finished and (workflow.at("admitted") is None or workflow.at("cleaned") is not None):
+            self._free(job)
+
+    def _forget(self, job: str, desk: Desk) -> None:
+        if desk.timer is not None:
+            desk.timer.cancel()
+            desk.timer = None
+        self._free(job)
+
+    def _free(self, job: str) -> None:
+        self._reserved.discard(job)
+        chosen = admission.admit(
+            self.world.workflows(), self._rooms, self._capacity, frozenset(self._reserved)
+        )
+        for waiting in chosen:
+            self.poke(waiting)
+
+    async def _reread(self, workflow: WorkFlow) -> None:
+        body = await self._cluster.get(WORKFLOWS, workflow.name)
+        if body is None:
+            self.world.remove(WORKFLOWS, {"metadata": {"name": workflow.name, "uid": workflow.uid}})
+        else:
+            self.world.put(WORKFLOWS, body)
+
+    def _wake_at(self, job: str, desk: Desk, moment: float) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(0.0, moment - self._clock())
+        if desk.timer is not None and not desk.timer.cancelled() and loop.time() < desk.timer.when() <= at:
+            return
+        if desk.timer is not None:
+            desk.timer.cancel()
+
+        def ring() -> None:
+            desk.timer = None
+            self.poke(job)
+
+        desk.timer = loop.call_at(at, ring)
+
+    # -- what pods say
+
+    def authorized(self, job: str, stage: Stage, token: str) -> bool:
+        workflow = self.world.workflow(job)
+        return workflow is not None and self._tokens.valid(workflow.spec.environment, job, stage, token)
+
+    async def report(self, job: str, stage: Stage, body: dict[str, Any]) -> Answer:
+        """Status first, then row, then answer."""
+        model, apply = _REPORTS[stage]
+        try:
+            report = model.model_validate(body)
+        except ValidationError as problem:
+            return Answer(422, f"not a report: {problem.error_count()} faults")
+        desk = self._desks.setdefault(job, Desk())
+        async with desk.lock:
+            for _ in range(5):
+                workflow = self.world.workflow(job)
+                if workflow is None:
+                    return Answer(410, "there is no such job")
+                answer: Answer = apply(workflow, report, self._clock())
+                if not answer.changes:
+                    return answer
+                try:
+                    await self._executor.perform(workflow, Record(answer.changes))
+                    break
+                except Changed:
+                    await self._reread(workflow)
+            else:
+                return Answer(503, "the job changes too fast")
+            self._note(workflow, desk, Record(answer.changes))
+        self.poke(job)
+        await self._recorder.settle(job, 1.0)
+        return answer
+
+    async def go_ahead(self, job: str, seconds: float) -> GoAhead | Answer:
+        """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""
+        until = asyncio.get_running_loop().time() + seconds
+        while True:
+            workflow = self.world.workflow(job)
+            if workflow is None or workflow.finished or workflow.deleted is not None:
+                return Answer(410, "the job is over")
+            if (mandate := reports.go_ahead(workflow)) is not None:
+                return mandate
+            changed = self._desks.setdefault(job, Desk()).changed
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0:
+                return Answer(204)
+            try:
+                async with asyncio.timeout(left):
+                    await changed.wait()
+            except TimeoutError:
+                return Answer(204)
+
+    def announcements(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each environment's object, with the number of jobs that hold a place."""
+        now = self._clock()
+        running: dict[str, int] = {}
+        for workflow in self.world.workflows():
+            if workflow.at("admitted") is not None and workflow.at("cleaned") is None:
+                running[workflow.spec.environment] = running.get(workflow.spec.environment, 0) + 1
+        return [
+            (entry.id, entry.announced(current_jobs=running.get(entry.id, 0), last_seen=now))
+            for entry in self._settings.environments
+        ]
+
+
+_REPORTS: dict[Stage, tuple[type[BaseModel], Callable[..., Answer]]] = {
+    "configuration": (reports.ConfigurationReport, reports.configuration),
+    "judge": (reports.JudgeReport, reports.judge),
+    "upload": (reports.UploadReport, reports.upload),
+}
+
+
+def needs_grants(workflow: WorkFlow) -> bool:
+    """A job without inputs whose code it carries itself needs nothing from the Provider."""
+    return bool(workflow.stage.input) or len(workflow.stage.algorithm.rawcode or "") <= 10
+
+
+def _rooms(settings: Settings) -> dict[str, Room]:
+    return {
+        entry.id: Room(
+            entry.max_jobs,
+            Demand(
+                entry.cpu_number * settings.cpu_request + 0.08, int(entry.ramGB * (1 << 30)) + (192 << 20)
+            ),
+        )
+        for entry in settings.environments
+    }
+
+
+def _capacity(settings: Settings) -> Demand | None:
+    if settings.capacity is None:
+        return None
+    return Demand(settings.capacity.cpu, int(settings.capacity.memory_gb * (1 << 30)))

@@ -1,0 +1,181 @@
+"""Carrying out actions: one Kubernetes call or two each, all of them safe to repeat.
+
+What a call creates is put into the world at once. That something exists already, or is gone already, is
+success: it is what the action was for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import StateProblem
+from c2d_box.operator_engine.actions import (
+    Action,
+    AddFinalizer,
+    CreateClaim,
+    CreatePod,
+    CreateSecret,
+    DeleteClaim,
+    DeletePod,
+    DeleteWorkflow,
+    Record,
+    RemoveFinalizer,
+    Sweep,
+)
+from c2d_box.operator_engine.podspecs import Bodies, gate_map
+from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.world import World
+from c2d_box.workflow import leases, names
+from c2d_box.workflow.cluster import (
+    CLAIMS,
+    CONFIG_MAPS,
+    LEASES,
+    PODS,
+    SECRETS,
+    WORKFLOWS,
+    Cluster,
+    Exists,
+    Gone,
+    Object,
+    Resource,
+)
+from c2d_box.workflow.environments import Environment
+from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.stores import IpfsStore
+
+
+class Executor:
+    def __init__(self, cluster: Cluster, world: World, settings: Settings, tokens: Tokens, gate: str) -> None:
+        """``gate``: the name of the gate's ConfigMap."""
+        self._cluster = cluster
+        self._world = world
+        self._settings = settings
+        self._tokens = tokens
+        self._bodies = Bodies(settings, gate)
+
+    async def perform(self, workflow: WorkFlow, action: Action) -> None:
+        """Raises ClusterError; Changed when a Record met an object that is not the one it was planned on."""
+        match action:
+            case Record(changes):
+                await self._patch(workflow, {"status": dict(changes)}, status=True)
+            case AddFinalizer():
+                finalizers = [*workflow.finalizers, names.FINALIZER]
+                await self._patch(workflow, {"metadata": {"finalizers": finalizers}})
+            case RemoveFinalizer():
+                finalizers = [entry for entry in workflow.finalizers if entry != names.FINALIZER]
+                await self._patch(workflow, {"metadata": {"finalizers": finalizers}})
+            case CreateClaim():
+                body = self._bodies.claim(workflow, self._environment(workflow))
+                await self._create(CLAIMS, body)
+            case CreateSecret():
+                await self._create(SECRETS, self._bodies.secret(workflow, self._stage_values(workflow)))
+            case CreatePod(component, attempt):
+                environment = self._environment(workflow)
+                secret = self._tokens.secret(environment.id, workflow.job)
+                body = self._bodies.pod(workflow, environment, component, attempt, secret)
+                await self._create(PODS, body)
+            case DeletePod(name, uid, grace):
+                await self._cluster.delete(PODS, name, grace=grace, uid=uid)
+            case DeleteClaim():
+                await self._cluster.delete(CLAIMS, names.claim(workflow.job))
+            case Sweep():
+                await self._sweep(workflow)
+            case DeleteWorkflow():
+                await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
+
+    async def _patch(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:
+        """On exactly the version that was planned on; where it was deleted meanwhile, there is
+        nothing to say.
+        """
+        patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": workflow.version}}
+        try:
+            self._world.put(
+                WORKFLOWS, await self._cluster.patch(WORKFLOWS, workflow.name, patch, status=status)
+            )
+        except Gone:
+            self._world.remove(WORKFLOWS, {"metadata": {"name": workflow.name, "uid": workflow.uid}})
+
+    async def _create(self, kind: Resource, body: Object) -> None:
+        name = body["metadata"]["name"]
+        try:
+            made: Object | None = await self._cluster.create(kind, body)
+        except Exists:
+            made = await self._cluster.get(kind, name)
+        if made is not None and kind is not SECRETS:
+            self._world.put(kind, made)
+
+    async def _sweep(self, workflow: WorkFlow) -> None:
+        for name in (names.stage_secret(workflow.job), names.grants_secret(workflow.job)):
+            await self._cluster.delete(SECRETS, name)
+        if workflow.spec.agreement_id:
+            lease = await self._cluster.get(LEASES, leases.order(workflow.spec.agreement_id))
+            if lease is not None and leases.holder(lease) == workflow.job:
+                await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
+
+    def _environment(self, workflow: WorkFlow) -> Environment:
+        environment = self._settings.environment(workflow.spec.environment)
+        assert environment is not None, "a job of an unknown environment is never admitted"
+        return environment
+
+    def _stage_values(self, workflow: WorkFlow) -> dict[str, str]:
+        """The keys that podspecs mounts: each container gets its own and no other."""
+        environment, job, algorithm = workflow.spec.environment, workflow.job, workflow.stage.algorithm
+        description = {
+            "inputs": [{"id": entry.id} for entry in workflow.stage.input],
+            "algorithm": {
+                "id": algorithm.id or "",
+                "rawcode": algorithm.rawcode or "",
+                "custom": algorithm.algocustomdata,
+            },
+        }
+        return {
+            "job.json": json.dumps(description, ensure_ascii=False),
+            "store.json": json.dumps(self._store()),
+            "configuration-token": self._tokens.of(environment, job, "configuration"),
+            "judge-token": self._tokens.of(environment, job, "judge"),
+            "upload-token": self._tokens.of(environment, job, "upload"),
+        }
+
+    def _store(self) -> dict[str, Any]:
+        store, secrets = self._settings.result_store, self._settings.secrets_dir
+        if isinstance(store, IpfsStore):
+            return {"kind": "ipfs", "api": store.api, "token": read_secret(secrets, "upload-token")}
+        return {
+            **store.model_dump(),
+            "accessKey": read_secret(secrets, "s3-access-key"),
+            "secretKey": read_secret(secrets, "s3-secret-key"),
+        }
+
+
+async def install_gate(cluster: Cluster, binary: bytes) -> str:
+    """Puts the gate where algorithm pods mount it from. Named by its content: a new one is a new object."""
+    name = f"c2d-gate-{hashlib.sha256(binary).hexdigest()[:16]}"
+    if await cluster.get(CONFIG_MAPS, name) is None:
+        with contextlib.suppress(Exists):
+            await cluster.create(CONFIG_MAPS, gate_map(binary, name))
+    return name
+
+
+def read_gate(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StateProblem(
+            "C2D-ENGINE-GATE", f"The gate cannot be read: {error}.", "Rebuild the image `runtime`."
+        ) from error
+
+
+def read_secret(folder: Path, name: str) -> str:
+    try:
+        return (folder / name).read_text().strip()
+    except OSError as error:
+        raise StateProblem(
+            "C2D-ENGINE-SECRET",
+            f"The secret {name} cannot be read: {error.strerror}.",
+            "Put it into the Secret that is mounted as secretsDir.",
+        ) from error

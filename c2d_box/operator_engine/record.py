@@ -1,0 +1,86 @@
+"""Keeping the job table up to date without ever standing in a job's way.
+
+The latest state of each job waits in memory for one writer; where PostgreSQL is away it waits longer, and
+after a restart every workflow is written anew. A report's answer waits for its row, but for a second at
+most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from c2d_box.workflow import jobtable
+from c2d_box.workflow.jobtable import Connection, Postgres
+from c2d_box.workflow.resource import WorkFlow
+
+log = logging.getLogger(__name__)
+_BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+ANNOUNCE_SECONDS = 15.0
+
+Announce = Callable[[], Iterable[tuple[str, dict[str, Any]]]]
+
+
+class Recorder:
+    def __init__(self, where: Postgres, secrets: Path, announce: Announce) -> None:
+        """``announce`` tells each environment's id and what it has to say of itself."""
+        self._where = where
+        self._secrets = secrets
+        self._announce = announce
+        self._latest: dict[str, WorkFlow] = {}
+        self._news = asyncio.Event()
+        self._written = asyncio.Condition()
+
+    def note(self, workflow: WorkFlow) -> None:
+        self._latest[workflow.job] = workflow
+        self._news.set()
+
+    async def settle(self, job: str, seconds: float) -> bool:
+        """Waits until the row of ``job`` is written; False when it was not within ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._written:
+                await self._written.wait_for(lambda: job not in self._latest)
+                return True
+        return False
+
+    async def run(self) -> None:
+        """For ever; every failure of the database is met with another connection."""
+        failures = 0
+        while True:
+            try:
+                connection = await jobtable.connect(self._where, self._secrets)
+                async with connection:
+                    await jobtable.create_schema(connection)
+                    failures = 0
+                    await asyncio.gather(self._write_all(connection), self._announce_all(connection))
+            except (psycopg.Error, OSError) as error:
+                log.warning("PostgreSQL is away: %s", type(error).__name__)
+                await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+                failures += 1
+
+    async def _write_all(self, connection: Connection) -> None:
+        while True:
+            while self._latest:
+                job, workflow = next(iter(self._latest.items()))
+                try:
+                    await jobtable.upsert(connection, workflow)
+                except psycopg.DataError as error:
+                    log.error("row refused", extra={"job": job, "problem": str(error)[:300]})
+                if self._latest.get(job) is workflow:
+                    del self._latest[job]
+                async with self._written:
+                    self._written.notify_all()
+            self._news.clear()
+            await self._news.wait()
+
+    async def _announce_all(self, connection: Connection) -> None:
+        while True:
+            for environment, announcement in self._announce():
+                await jobtable.announce(connection, environment, announcement)
+            await asyncio.sleep(ANNOUNCE_SECONDS)

@@ -1,0 +1,131 @@
+"""The engine's copy of the cluster: each job's workflow, pods and claim, as last seen by watch, list or
+write.
+
+A write's own answer is put in ahead of the watch, so a plan never works on what its predecessor has
+changed; and an older version never replaces a newer one, in whatever order the news arrives.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from c2d_box.operator_engine import seen
+from c2d_box.workflow import names, resource
+from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS, Object, Resource
+from c2d_box.workflow.informer import version
+from c2d_box.workflow.resource import WorkFlow
+
+log = logging.getLogger(__name__)
+WATCHED = (WORKFLOWS, PODS, CLAIMS)
+
+
+@dataclass(slots=True)
+class Entry:
+    """All that is known of one job; ``workflow`` is None while only its pods or claim have been seen."""
+
+    workflow: WorkFlow | None = None
+    pods: dict[str, Object] = field(default_factory=dict)
+    claim: Object | None = None
+
+
+class World:
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        """``changed`` is called with a job's name whenever something of it is news."""
+        self._entries: dict[str, Entry] = {}
+        self._changed = changed
+        self._versions: dict[tuple[str, str], int] = {}
+
+    def workflow(self, job: str) -> WorkFlow | None:
+        entry = self._entries.get(job)
+        return entry.workflow if entry else None
+
+    def workflows(self) -> Iterator[WorkFlow]:
+        for entry in self._entries.values():
+            if entry.workflow is not None:
+                yield entry.workflow
+
+    def pods(self, job: str) -> tuple[seen.Pod, ...]:
+        entry = self._entries.get(job)
+        return tuple(seen.pod(body) for body in entry.pods.values()) if entry else ()
+
+    def claim(self, job: str) -> tuple[str | None, bool]:
+        """Phase (None where there is none) and whether it is being deleted."""
+        entry = self._entries.get(job)
+        if entry is None or entry.claim is None:
+            return None, False
+        phase = (entry.claim.get("status") or {}).get("phase", "Pending")
+        return phase, "deletionTimestamp" in entry.claim["metadata"]
+
+    def put(self, kind: Resource, body: Object) -> None:
+        job = _job(kind, body)
+        key = (kind.plural, body["metadata"]["name"])
+        if job is None or version(body) <= self._versions.get(key, -1):
+            return
+        if kind is WORKFLOWS:
+            try:
+                workflow = resource.parse(body)
+            except ValidationError as problem:
+                log.error("not a workflow, left alone", extra={"job": job, "problem": str(problem)[:500]})
+                return
+            self._entry(job).workflow = workflow
+        elif kind is PODS:
+            self._entry(job).pods[key[1]] = body
+        else:
+            self._entry(job).claim = body
+        self._versions[key] = version(body)
+        self._changed(job)
+
+    def remove(self, kind: Resource, body: Object) -> None:
+        """What is removed must be what is known: another object of that name may be there by now."""
+        job, name = _job(kind, body), body["metadata"]["name"]
+        entry = self._entries.get(job or "")
+        if job is None or entry is None:
+            return
+        uid = body["metadata"].get("uid")
+        if kind is WORKFLOWS and entry.workflow is not None and entry.workflow.uid == uid:
+            entry.workflow = None
+        elif kind is PODS and name in entry.pods and entry.pods[name]["metadata"].get("uid") == uid:
+            del entry.pods[name]
+        elif kind is CLAIMS and entry.claim is not None and entry.claim["metadata"].get("uid") == uid:
+            entry.claim = None
+        else:
+            return
+        self._versions.pop((kind.plural, name), None)
+        if entry.workflow is None and not entry.pods and entry.claim is None:
+            del self._entries[job]
+        self._changed(job)
+
+    def replace(self, kind: Resource, bodies: list[Object], listed_at: int) -> None:
+        """A complete list: what is not in it is gone, unless it is younger than the list (``listed_at``)."""
+        present = {body["metadata"]["name"] for body in bodies}
+        for body in self._known(kind):
+            if body["metadata"]["name"] not in present and version(body) <= listed_at:
+                self.remove(kind, body)
+        for body in bodies:
+            self.put(kind, body)
+
+    def _known(self, kind: Resource) -> list[Object]:
+        if kind is PODS:
+            return [body for entry in self._entries.values() for body in entry.pods.values()]
+        if kind is CLAIMS:
+            return [entry.claim for entry in self._entries.values() if entry.claim is not None]
+        return [
+            {"metadata": {"name": workflow.name, "uid": workflow.uid, "resourceVersion": workflow.version}}
+            for workflow in self.workflows()
+        ]
+
+    def _entry(self, job: str) -> Entry:
+        return self._entries.setdefault(job, Entry())
+
+
+def _job(kind: Resource, body: Object) -> str | None:
+    metadata = body["metadata"]
+    if kind is WORKFLOWS:
+        name: str = metadata["name"]
+        return name
+    job: str | None = (metadata.get("labels") or {}).get(names.LABEL_JOB)
+    return job

@@ -1,0 +1,272 @@
+"""The routes, by the original's table; each handler reads as its line there: arguments, signature, answer."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from c2d_box.operator_service import arguments as given
+from c2d_box.operator_service import events
+from c2d_box.operator_service.arguments import Arguments, Refusal, require, text
+from c2d_box.operator_service.callers import Callers
+from c2d_box.operator_service.database import Database
+from c2d_box.operator_service.jobs import Jobs
+from c2d_box.operator_service.live_logs import Logs
+from c2d_box.operator_service.registering import Registrar
+from c2d_box.operator_service.results import Results
+from c2d_box.operator_service.settings import Settings
+from c2d_box.workflow import jobtable, wire
+from c2d_box.workflow.cluster import WORKFLOWS, Changed, Cluster, ClusterError, Gone
+from c2d_box.workflow.resource import WorkFlow
+
+PREFIX = "/api/v1/operator"
+VERSION = "2.0.0"
+"""The original stopped at 1.0.1."""
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Service:
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        jobs: Jobs,
+        database: Database,
+        callers: Callers,
+        results: Results,
+    ) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._jobs = jobs
+        self._database = database
+        self._callers = callers
+        self._results = results
+        self._registrar = Registrar(settings, cluster, jobs)
+        self._logs = Logs(cluster, results, settings.log_bytes)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.root),
+            Route("/healthz", self.healthz),
+            Route(f"{PREFIX}/compute", self.start, methods=["POST"]),
+            Route(f"{PREFIX}/compute", self.status, methods=["GET"]),
+            Route(f"{PREFIX}/compute", self.stop, methods=["PUT"]),
+            Route(f"{PREFIX}/compute", self.delete, methods=["DELETE"]),
+            Route(f"{PREFIX}/getResult", self.result),
+            Route(f"{PREFIX}/environments", self.environments),
+            Route(f"{PREFIX}/logs", self.logs),
+            Route(f"{PREFIX}/events", self.events),
+            Route(f"{PREFIX}/runningjobs", self.running),
+            Route(f"{PREFIX}/pgsqlinit", self.init, methods=["POST"]),
+        ]
+
+    # -- for everybody
+
+    async def root(self, _: Request) -> Response:
+        longest = max((entry.max_job_duration for entry in self._settings.environments), default=None)
+        expiry = max((entry.storage_expiry for entry in self._settings.environments), default=None)
+        return JSONResponse(
+            {
+                "software": "Operator service",
+                "version": VERSION,
+                "address": self._settings.address,
+                "algoTimeLimit": longest,
+                "storageExpiry": expiry,
+            }
+        )
+
+    async def healthz(self, _: Request) -> Response:
+        return JSONResponse({"ready": self._jobs.ready}, 200 if self._jobs.ready else 503)
+
+    async def environments(self, request: Request) -> Response:
+        arguments = given.read(request, await self._body(request))
+        chain = arguments.get("chainId")
+        if chain is not None and str(chain) != str(self._settings.chain_id):
+            return JSONResponse([])
+        now = time.time()
+        return JSONResponse(
+            [
+                entry.announced(current_jobs=self._jobs.running(entry.id), last_seen=now)
+                for entry in self._settings.environments
+                if entry.takes_chain(self._settings.chain_id)
+            ]
+        )
+
+    # -- for Providers
+
+    async def start(self, request: Request) -> Response:
+        content = await self._body(request)
+        arguments = given.read(request, content)
+
+        async def authenticate() -> str:
+            return await self._callers.check(request, content, arguments, str(arguments["owner"]), "")
+
+        return JSONResponse(await self._registrar.register(arguments, authenticate))
+
+    async def status(self, request: Request) -> Response:
+        arguments, _ = await self._signed(request)
+        job, agreement, owner = (text(arguments, key) for key in ("jobId", "agreementId", "owner"))
+        if job is None and agreement is None and owner is None:
+            raise Refusal(400, "You have to specify one of agreementId, jobId or owner")
+        return JSONResponse(await self._jobs.find(job=job, agreement=agreement, owner=owner))
+
+    async def stop(self, request: Request) -> Response:
+        """Only what is named: without job and order the original stopped everything the owner had."""
+        arguments, _ = await self._signed(request, ("owner",), "PUT:/compute")
+        chosen = self._chosen(arguments)
+        for workflow in chosen:
+            if not workflow.finished and not workflow.spec.stop:
+                try:
+                    self._jobs.put(
+                        await self._cluster.patch(WORKFLOWS, workflow.name, {"spec": {"stop": True}})
+                    )
+                except (Gone, Changed):
+                    continue
+        job, agreement = text(arguments, "jobId"), text(arguments, "agreementId")
+        owner = str(arguments["owner"])
+        return JSONResponse(await self._jobs.find(job=job, agreement=agreement, owner=owner))
+
+    async def delete(self, request: Request) -> Response:
+        """Signed, unlike the original's, because unlike the original's it does something."""
+        arguments, _ = await self._signed(request, ("owner", "jobId"), "DELETE:/compute")
+        for workflow in self._chosen(arguments):
+            await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
+        return JSONResponse("")
+
+    async def result(self, request: Request) -> Response:
+        arguments, _ = await self._signed(request, ("owner", "index", "jobId"), "GET:/getResult")
+        workflow, owner = self._jobs.get(str(arguments["jobId"])), str(arguments["owner"])
+        try:
+            index = int(arguments["index"])
+        except (TypeError, ValueError) as error:
+            raise Refusal(400, f"Error getResult: {error}") from None
+        listed = (workflow.status.results or ()) if workflow is not None else ()
+        if workflow is None or workflow.spec.owner.lower() != owner.lower() or not listed:
+            raise Refusal(404, f"Owner {owner} mismatch for job {arguments['jobId']}")
+        if index < 0:
+            raise Refusal(404, f"Negative index {index}")
+        if index >= len(listed):
+            raise Refusal(404, f"No such index {index} in this compute job")
+        return await self._results.stream(listed[index], request.headers.get("range"))
+
+    async def logs(self, request: Request) -> Response:
+        arguments, _ = await self._signed(request, ("owner", "jobId", "component"), "GET:/logs")
+        workflow = self._owned(arguments)
+        follow = str(arguments.get("follow", "")).lower() in ("1", "true", "yes")
+        lines = await self._logs.open(workflow, str(arguments["component"]), follow=follow)
+        return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
+
+    async def events(self, request: Request) -> Response:
+        await self._callers.check(request, b"", dict(request.query_params), "", "")
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(events.stream(self._jobs), media_type="text/event-stream", headers=headers)
+
+    # -- for the operator
+
+    async def running(self, request: Request) -> Response:
+        self._admin(request)
+        return JSONResponse([_running(workflow) for workflow in self._jobs.unfinished()])
+
+    async def init(self, request: Request) -> Response:
+        """Says whether it worked, which the original did not."""
+        self._admin(request)
+        try:
+            async with self._database.session() as session:
+                await jobtable.create_schema(session)
+        except (Refusal, psycopg.Error) as error:
+            cause = error.__cause__ or error
+            return HTMLResponse(f"Error PostgreSQL: {type(cause).__name__}", 500)
+        return HTMLResponse("")
+
+    # -- what they share
+
+    async def _body(self, request: Request) -> bytes:
+        return await given.body(request, self._settings.body_bytes)
+
+    async def _signed(
+        self, request: Request, keys: tuple[str, ...] = (), call: str = ""
+    ) -> tuple[Arguments, str]:
+        """Arguments and caller; ``owner`` and ``jobId`` are part of what the original's signature covers."""
+        content = await self._body(request)
+        arguments = given.read(request, content)
+        require(arguments, keys, call)
+        owner, job = str(arguments.get("owner") or ""), str(arguments.get("jobId") or "")
+        return arguments, await self._callers.check(request, content, arguments, owner, job)
+
+    def _owned(self, arguments: Arguments) -> WorkFlow:
+        workflow, owner = self._jobs.get(str(arguments["jobId"])), str(arguments["owner"])
+        if workflow is None or workflow.spec.owner.lower() != owner.lower():
+            raise Refusal(404, f"Owner {owner} mismatch for job {arguments['jobId']}")
+        return workflow
+
+    def _chosen(self, arguments: Arguments) -> list[WorkFlow]:
+        job, agreement = text(arguments, "jobId"), text(arguments, "agreementId")
+        if job is None and agreement is None:
+            raise Refusal(400, "You have to specify one of agreementId or jobId")
+        owner = str(arguments["owner"]).lower()
+        return [
+            entry
+            for entry in self._jobs.all()
+            if entry.spec.owner.lower() == owner
+            and (job is None or entry.job == job)
+            and (agreement is None or entry.spec.agreement_id == agreement)
+        ]
+
+    def _admin(self, request: Request) -> None:
+        offered = request.headers.get("admin", "")
+        if not offered:
+            raise AdminRefusal(400, "Admin header is empty.")
+        if not hmac.compare_digest(offered.encode(), _secret(self._settings.secrets_dir, "admin-password")):
+            raise AdminRefusal(401, "Access admin route failed due to invalid admin address.")
+
+
+class AdminRefusal(Exception):
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+
+
+def application(service: Service) -> Starlette:
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return JSONResponse({"error": error.text}, error.status)
+
+    async def admin_refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, AdminRefusal)
+        return PlainTextResponse(f"{error.words}\nstatus code: {error.status}", error.status)
+
+    async def cluster_failed(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ClusterError)
+        return JSONResponse({"error": f"{error.code}: Kubernetes did not answer as expected."}, 503)
+
+    return Starlette(
+        routes=service.routes(),
+        exception_handlers={
+            Refusal: refused,
+            AdminRefusal: admin_refused,
+            ClusterError: cluster_failed,
+        },
+    )
+
+
+def _secret(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_text().strip().encode()
+    except OSError:
+        raise Refusal(503, f"The secret {name} is not configured.") from None
+
+
+def _running(workflow: WorkFlow) -> dict[str, Any]:
+    status = wire.status(workflow)
+    kept = ("agreementId", "jobId", "owner", "status", "statusText", "dateCreated", "algoDID", "inputDID")
+    return {**{key: status[key] for key in kept}, "namespace": workflow.spec.environment}

@@ -1,0 +1,75 @@
+"""Who is calling: a Provider, proven by a signature that nobody can use a second time.
+
+Ours signs method, target and body hash (headers). The original signs owner, job and nonce, which says
+nothing of what is asked for; that form is taken only where signatures are not required or
+``compat.bareSignatures`` is on, and so is the form without nonce that other Providers send.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from starlette.requests import Request
+
+from c2d_box.assets import signatures
+from c2d_box.operator_service import nonces
+from c2d_box.operator_service.arguments import Arguments, Refusal
+from c2d_box.operator_service.nonces import Nonces
+from c2d_box.operator_service.settings import Settings
+
+SIGNATURE, NONCE = "x-c2d-signature", "x-c2d-nonce"
+
+
+class Callers:
+    def __init__(self, settings: Settings, taken: Nonces) -> None:
+        self._required = settings.signature_required
+        self._bare = settings.compat.bare_signatures or not settings.signature_required
+        self._allowed = frozenset(address.lower() for address in settings.allowed_providers)
+        self._taken = taken
+
+    async def check(
+        self, request: Request, content: bytes, arguments: Arguments, owner: str, job: str
+    ) -> str:
+        """The caller's address; the nonce is used up. Raises Refusal with the original's texts."""
+        signature = request.headers.get(SIGNATURE)
+        if signature is not None:
+            nonce = request.headers.get(NONCE, "")
+            text = f"{request.method}\n{_target(request)}\n{hashlib.sha256(content).hexdigest()}\n{nonce}"
+            addresses = [signatures.recover(text, signature)]
+        elif self._bare:
+            signature, nonce = (
+                str(arguments.get("providerSignature") or ""),
+                str(arguments.get("nonce") or ""),
+            )
+            addresses = [signatures.recover(text, signature) for text in _original(owner, job, nonce)]
+        else:
+            raise Refusal(401, _unauthorized("(none in the headers)"))
+        return await self._admit([address for address in addresses if address], signature, nonce)
+
+    async def _admit(self, addresses: list[str], signature: str, nonce: str) -> str:
+        if not addresses:
+            raise Refusal(400, "Failed to recover address")
+        value = nonces.parse(nonce)
+        known = [address for address in addresses if address.lower() in self._allowed]
+        if self._required and not known:
+            raise Refusal(401, _unauthorized(signature))
+        caller = (known or addresses)[0]
+        await self._taken.take(caller, value)
+        return caller
+
+
+def _target(request: Request) -> str:
+    """As it came over the wire, so that no re-encoding can change what was signed."""
+    path = request.scope["raw_path"].decode("latin-1")
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _original(owner: str, job: str, nonce: str) -> Iterator[str]:
+    yield f"{owner}{job}{nonce}"
+    yield f"{owner}{job}"
+
+
+def _unauthorized(signature: str) -> str:
+    return f"Invalid signature {signature[:140]} is not authorized to use this service."

@@ -1,0 +1,82 @@
+"""Logs of a job: live from the pod while it exists, from the published results afterwards; always
+through the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from c2d_box.operator_service.arguments import Refusal
+from c2d_box.operator_service.results import Results
+from c2d_box.workflow import names
+from c2d_box.workflow.cluster import Cluster, ClusterError, Gone
+from c2d_box.workflow.loggate import LogGate
+from c2d_box.workflow.resource import WorkFlow
+
+_CONTAINERS: dict[str, tuple[names.Component, str]] = {
+    "configuration": ("configuration", "configuration"),
+    "algorithm": ("algorithm", "algorithm"),
+    "isolation": ("algorithm", "warden"),
+    "judge": ("publishing", "judge"),
+    "publishing": ("publishing", "upload"),
+}
+_STORED = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publishing": "publishLog"}
+
+
+class Logs:
+    def __init__(self, cluster: Cluster, results: Results, budget: int) -> None:
+        self._cluster = cluster
+        self._results = results
+        self._budget = budget
+
+    async def open(self, workflow: WorkFlow, component: str, *, follow: bool) -> AsyncIterator[bytes]:
+        """What there is of the log, ready to be streamed; raises Refusal where there is none (yet)."""
+        if component not in _CONTAINERS:
+            raise Refusal(400, f'"component" must be one of {", ".join(sorted(_CONTAINERS))}')
+        source = await self._live(workflow, component, follow) or self._stored(workflow, component)
+        if source is None:
+            raise Refusal(404, f"There is no log of {component} of job {workflow.job} (yet).")
+        return _gated(source, self._budget)
+
+    async def _live(self, workflow: WorkFlow, component: str, follow: bool) -> AsyncIterator[bytes] | None:
+        """The first piece is fetched here, so that a log that cannot be had is told before the
+        answer begins.
+        """
+        part, container = _CONTAINERS[component]
+        attempts = workflow.status.attempts
+        number = {"configuration": attempts.configuration, "publishing": attempts.publishing}.get(part, 1)
+        pod = names.pod(workflow.job, part, number)
+        lines = self._cluster.logs(pod, container, follow=follow)
+        try:
+            first = await anext(lines, b"")
+        except Gone:
+            return None
+        except ClusterError as error:
+            if error.status == 400:  # the container waits to be started
+                return None
+            raise
+        return _joined(first, lines)
+
+    def _stored(self, workflow: WorkFlow, component: str) -> AsyncIterator[bytes] | None:
+        kind = _STORED.get(component)
+        found = next((entry for entry in workflow.status.results or () if entry.type == kind), None)
+        return None if found is None else self._results.content(found)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+async def _gated(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[bytes]:
+    gate = LogGate(budget)
+    try:
+        async for chunk in source:
+            if passed := gate.pass_(chunk):
+                yield passed
+            if gate.truncated:
+                break
+    except ClusterError:
+        yield b"\n[log broke off]\n"
+    yield gate.end()

@@ -1,0 +1,229 @@
+"""``POST /compute``: the checks in the original's order with its texts, then lock, WorkFlow and grants.
+
+The order of writes is what makes a repeated call safe: the lock is taken first, the WorkFlow is named
+after the job, the grants come last; whoever repeats the call finds how far it got and goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from c2d_box.operator_service.arguments import Arguments, Refusal, require
+from c2d_box.operator_service.jobs import Jobs
+from c2d_box.operator_service.settings import Settings
+from c2d_box.workflow import leases, names, resource, wire
+from c2d_box.workflow.cluster import (
+    LEASES,
+    SECRETS,
+    WORKFLOWS,
+    Cluster,
+    ClusterError,
+    Exists,
+    Object,
+)
+from c2d_box.workflow.resource import WorkFlow
+
+_CALL = "POST:/compute"
+_REQUIRED = ("workflow", "agreementId", "owner", "providerSignature", "environment", "nonce")
+_STAGE = ("algorithm", "compute", "input", "output")
+_JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
+_SPEC_BYTES = 900_000
+IN_USE = "`agreementId` already in use for other job."
+
+Authenticate = Callable[[], Awaitable[str]]
+
+
+class Registrar:
+    def __init__(self, settings: Settings, cluster: Cluster, jobs: Jobs) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._jobs = jobs
+
+    async def register(self, arguments: Arguments, authenticate: Authenticate) -> list[dict[str, Any]]:
+        """The status of the new job, or of the one that an earlier call with this ``jobId`` has made."""
+        require(arguments, _REQUIRED, _CALL)
+        workflow = arguments["workflow"]
+        if not workflow or not isinstance(workflow, dict):
+            raise Refusal(400, "`workflow` is required in the payload and must include workflow stages")
+        job = _job_id(arguments)
+        agreement, owner = str(arguments["agreementId"]), str(arguments["owner"])
+        if any(other.job != job for other in self._jobs.unfinished(agreement)):
+            raise Refusal(400, IN_USE)
+        self._check_environment(arguments)
+        provider = await authenticate()
+        spec = _spec(arguments, workflow, job, provider)
+        existing = await self._existing(job)
+        if existing is None:
+            await self._lock(agreement, job)
+            existing = await self._create(agreement, job, spec)
+        if existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
+            raise Refusal(400, "`jobId` already in use for other job.")
+        if not existing.finished:
+            await self._grant(existing, arguments.get("grants") or {})
+        return [wire.status(existing)]
+
+    def _check_environment(self, arguments: Arguments) -> None:
+        environment = self._settings.environment(arguments["environment"])
+        chain = arguments.get("chainId")
+        right = chain is None or str(chain) == str(self._settings.chain_id)
+        if environment is None or not right or not environment.takes_chain(self._settings.chain_id):
+            raise Refusal(400, "Environment invalid or does not exist")
+
+    async def _existing(self, job: str) -> WorkFlow | None:
+        known = self._jobs.get(job)
+        if known is not None:
+            return known
+        body = await self._cluster.get(WORKFLOWS, job)
+        return None if body is None else self._jobs.put(body)
+
+    async def _lock(self, agreement: str, job: str) -> None:
+        """One order, one job at a time. A lock whose job is over, or never came to be, is taken over."""
+        for _ in range(3):
+            try:
+                await self._cluster.create(LEASES, leases.body(agreement, job, time.time()))
+                return
+            except Exists:
+                lease = await self._cluster.get(LEASES, leases.order(agreement))
+            if lease is None:
+                continue
+            if leases.holder(lease) == job:
+                return
+            if not await self._left_behind(lease):
+                raise Refusal(400, IN_USE)
+            await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
+        raise Refusal(400, IN_USE)
+
+    async def _left_behind(self, lease: Object) -> bool:
+        holder = leases.holder(lease)
+        body = await self._cluster.get(WORKFLOWS, holder) if holder else None
+        if body is not None:
+            return resource.parse(body).finished
+        return time.time() > leases.taken_at(lease) + leases.STALE_SECONDS
+
+    async def _create(self, agreement: str, job: str, spec: Object) -> WorkFlow:
+        body = resource.build(job, spec, time.time())
+        try:
+            return self._jobs.put(await self._cluster.create(WORKFLOWS, body))
+        except Exists:
+            found = await self._cluster.get(WORKFLOWS, job)
+            if found is None:
+                raise Refusal(503, "The job was deleted while it was created.") from None
+            return self._jobs.put(found)
+        except ClusterError as error:
+            if error.status in (400, 413, 422):
+                await self._cluster.delete(LEASES, leases.order(agreement))
+                raise Refusal(400, f"The workflow is not valid: {error.message[:500]}") from error
+            raise
+
+    async def _grant(self, workflow: WorkFlow, grants: Object) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "Opaque",
+            "immutable": True,
+            "metadata": {
+                "name": names.grants_secret(workflow.job),
+                "labels": {names.LABEL_JOB: workflow.job},
+                "ownerReferences": [{**resource.owner_reference(workflow), "controller": False}],
+            },
+            "stringData": {"grants.json": json.dumps(grants)},
+        }
+        try:
+            await self._cluster.create(SECRETS, body)
+        except Exists:
+            return
+
+
+def _job_id(arguments: Arguments) -> str:
+    job = arguments.get("jobId")
+    if job is None:
+        return uuid.uuid4().hex
+    if not isinstance(job, str) or not _JOB_ID.match(job):
+        raise Refusal(400, '"jobId" must be 32 hexadecimal digits')
+    return job
+
+
+def _spec(arguments: Arguments, workflow: Object, job: str, provider: str) -> Object:
+    """Key by key, so that no address, header or credential of a caller's payload ends in the WorkFlow."""
+    stages = workflow.get("stages")
+    if not stages or not isinstance(stages, list):
+        raise Refusal(400, "Missing stages")
+    if len(stages) > 1:
+        raise Refusal(400, "Multiple stages are not supported yet")
+    stage = stages[0] if isinstance(stages[0], dict) else {}
+    for key in _STAGE:
+        if key not in stage:
+            raise Refusal(400, f"Missing {key} in stage 0")
+    spec = {
+        "jobId": job,
+        "owner": str(arguments["owner"]),
+        "agreementId": str(arguments["agreementId"]),
+        "environment": arguments["environment"],
+        "chainId": _number(arguments, "chainId"),
+        "providerAddress": provider,
+        "maxtime": _number(arguments, "maxtime"),
+        "validUntil": _number(arguments, "validUntil"),
+        "stages": [
+            {
+                "index": 0,
+                "input": _inputs(stage["input"], arguments.get("grants")),
+                "algorithm": _algorithm(stage["algorithm"]),
+                "compute": {},
+                "output": {},
+            }
+        ],
+    }
+    spec = {key: value for key, value in spec.items() if value is not None}
+    if len(json.dumps(spec)) > _SPEC_BYTES:
+        raise Refusal(400, "The workflow is too big.")
+    return spec
+
+
+def _inputs(entries: Any, grants: Any) -> list[Object]:
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("id"), str) for entry in entries
+    ):
+        raise Refusal(400, "Missing input in stage 0")
+    granted = (grants.get("inputs") if isinstance(grants, dict) else None) or []
+    if [entry["id"] for entry in entries] != [entry.get("did") for entry in granted]:
+        raise Refusal(400, '"grants" must hold one entry for each input, in the same order')
+    found = []
+    for index, (entry, grant) in enumerate(zip(entries, granted, strict=True)):
+        remote = entry.get("remote") if isinstance(entry.get("remote"), dict) else {}
+        kept = {key: remote[key] for key in ("txId", "serviceId") if key in remote}
+        files = len(grant.get("files") or [])
+        found.append({"index": index, "id": entry["id"], "files": files, "remote": kept})
+    return found
+
+
+def _algorithm(given: Any) -> Object:
+    container = given.get("container") if isinstance(given, dict) else None
+    if not isinstance(container, dict):
+        raise Refusal(400, "Missing algorithm in stage 0")
+    algorithm: Object = {
+        "rawcode": given.get("rawcode") or "",
+        "container": {
+            key: str(container.get(key) or "") for key in ("entrypoint", "image", "tag", "checksum")
+        },
+    }
+    if isinstance(given.get("id"), str):
+        algorithm["id"] = given["id"]
+    for key in ("algocustomdata", "userdata"):
+        if given.get(key) is not None:
+            algorithm[key] = given[key]
+    return algorithm
+
+
+def _number(arguments: Arguments, key: str) -> int | None:
+    value = arguments.get(key)
+    if value is None or value == "":
+        return None
+    try:
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        raise Refusal(400, f'"{key}" must be a number') from None

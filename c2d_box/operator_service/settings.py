@@ -1,0 +1,49 @@
+"""The service's configuration file. Secrets are not in it but in files of ``secretsDir``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from c2d_box.workflow.environments import Environment
+from c2d_box.workflow.jobtable import Postgres
+from c2d_box.workflow.stores import IpfsStore, S3Store
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Listen(_Section):
+    host: str = "0.0.0.0"
+    port: int = 8050
+
+
+class Compat(_Section):
+    """``bareSignatures``: take the original's signatures, which cover neither method, path nor body."""
+
+    bare_signatures: bool = False
+
+
+class Settings(_Section):
+    listen: Listen = Listen()
+    namespace: str = "c2d-jobs"
+    postgres: Postgres
+    signature_required: bool = True
+    allowed_providers: tuple[str, ...] = ()
+    environments: tuple[Environment, ...]
+    result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
+    chain_id: int = 8996
+    address: str | None = None
+    """Echoed by ``GET /``, for information only."""
+    compat: Compat = Compat()
+    log_bytes: int = 10 << 20
+    """Of one answer with live logs."""
+    body_bytes: int = 2 << 20
+    secrets_dir: Path = Path("/etc/c2d/secrets")
+
+    def environment(self, name: object) -> Environment | None:
+        return next((entry for entry in self.environments if entry.id == name), None)

@@ -1,0 +1,195 @@
+"""The Cluster port in memory: the adapter that tests of engine and service run on.
+
+It keeps the rules that those two rely on (versions, merge patches, the status subresource, finalizers,
+uids, graceful deletion) and passes the same contract suite as the real one. Pods and claims that are
+deleted stay, marked, until :meth:`vanish` plays the kubelet or the provisioner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from c2d_box.workflow import instants
+from c2d_box.workflow.cluster import (
+    CLAIMS,
+    PODS,
+    Change,
+    Changed,
+    ClusterError,
+    Exists,
+    Gone,
+    Object,
+    Resource,
+)
+
+_LINGERING = frozenset({PODS.plural, CLAIMS.plural})
+
+
+class Memory:
+    def __init__(self) -> None:
+        self._objects: dict[tuple[str, str], Object] = {}
+        self._version = 0
+        self._history: list[tuple[str, int, Change]] = []
+        self._news = asyncio.Condition()
+        self.pod_logs: dict[tuple[str, str], bytes] = {}
+        self.calls: list[tuple[str, str, str]] = []
+        """Every write: verb, plural, name."""
+        self.fail_next: list[ClusterError] = []
+        """Raised by the next writes, in turn."""
+
+    async def get(self, resource: Resource, name: str) -> Object | None:
+        found = self._objects.get((resource.plural, name))
+        return copy.deepcopy(found)
+
+    async def list(self, resource: Resource, selector: str = "") -> tuple[list[Object], str]:
+        found = [
+            copy.deepcopy(body)
+            for (plural, _), body in self._objects.items()
+            if plural == resource.plural and _selected(body, selector)
+        ]
+        return found, str(self._version)
+
+    async def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[Change]:
+        at = int(version)
+        while True:
+            for plural, number, change in list(self._history):
+                if number > at and plural == resource.plural and _selected(change.object, selector):
+                    at = number
+                    yield Change(change.kind, copy.deepcopy(change.object))
+            async with self._news:
+                if self._version <= at or not any(
+                    n > at for p, n, _ in self._history if p == resource.plural
+                ):
+                    await self._news.wait()
+
+    async def create(self, resource: Resource, body: Object) -> Object:
+        name = body["metadata"]["name"]
+        await self._called("create", resource, name)
+        if (resource.plural, name) in self._objects:
+            raise Exists(f"{resource.plural} {name} already exists", 409)
+        made = copy.deepcopy(body)
+        made["metadata"].setdefault("uid", str(uuid.uuid4()))
+        made["metadata"]["creationTimestamp"] = _stamp(time.time())
+        made.pop("status", None)
+        return await self._keep(resource, made, "ADDED")
+
+    async def patch(self, resource: Resource, name: str, patch: Object, *, status: bool = False) -> Object:
+        await self._called("patch", resource, name)
+        known = self._objects.get((resource.plural, name))
+        if known is None:
+            raise Gone(f"{resource.plural} {name} not found", 404)
+        wanted = (patch.get("metadata") or {}).get("resourceVersion")
+        if wanted is not None and wanted != known["metadata"]["resourceVersion"]:
+            raise Changed(f"{resource.plural} {name} has been modified", 409)
+        if status:
+            patch = {"status": patch.get("status", {})}
+        else:
+            patch = {key: value for key, value in patch.items() if key != "status"}
+        merged = _merge(known, patch)
+        if merged == known:
+            return copy.deepcopy(known)
+        metadata = merged["metadata"]
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            await self._drop(resource, merged)
+            return merged
+        return await self._keep(resource, merged, "MODIFIED")
+
+    async def delete(
+        self, resource: Resource, name: str, *, grace: int | None = None, uid: str | None = None
+    ) -> bool:
+        await self._called("delete", resource, name)
+        known = self._objects.get((resource.plural, name))
+        if known is None or (uid is not None and known["metadata"]["uid"] != uid):
+            return False
+        lingers = resource.plural in _LINGERING and not (resource is PODS and grace == 0)
+        if not lingers and not known["metadata"].get("finalizers"):
+            await self._drop(resource, known)
+            return True
+        if "deletionTimestamp" not in known["metadata"]:
+            marked = copy.deepcopy(known)
+            marked["metadata"]["deletionTimestamp"] = _stamp(time.time() + (grace or 0))
+            await self._keep(resource, marked, "MODIFIED")
+        return True
+
+    async def logs(self, pod: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+        if (PODS.plural, pod) not in self._objects:
+            raise Gone(f"pods {pod} not found", 404)
+        if (pod, container) not in self.pod_logs:
+            raise ClusterError(f"container {container} is waiting to start", 400)
+        yield self.pod_logs[pod, container]
+
+    # -- the parts of the kubelet and the provisioner, for tests
+
+    async def set_status(self, resource: Resource, name: str, status: Object) -> Object:
+        """Replaces the status, as a controller of Kubernetes would."""
+        known = copy.deepcopy(self._objects[resource.plural, name])
+        known["status"] = status
+        return await self._keep(resource, known, "MODIFIED")
+
+    async def vanish(self, resource: Resource, name: str) -> None:
+        """The object is gone, whoever wanted it so."""
+        known = self._objects.get((resource.plural, name))
+        if known is not None:
+            await self._drop(resource, known)
+
+    def names(self, resource: Resource) -> list[str]:
+        return [name for plural, name in self._objects if plural == resource.plural]
+
+    # -- inside
+
+    async def _called(self, verb: str, resource: Resource, name: str) -> None:
+        await asyncio.sleep(0)
+        self.calls.append((verb, resource.plural, name))
+        if self.fail_next:
+            raise self.fail_next.pop(0)
+
+    async def _keep(self, resource: Resource, body: Object, kind: Any) -> Object:
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self._objects[resource.plural, body["metadata"]["name"]] = body
+        await self._tell(resource, kind, body)
+        return copy.deepcopy(body)
+
+    async def _drop(self, resource: Resource, body: Object) -> None:
+        self._objects.pop((resource.plural, body["metadata"]["name"]), None)
+        self._version += 1
+        last = copy.deepcopy(body)
+        last["metadata"]["resourceVersion"] = str(self._version)
+        await self._tell(resource, "DELETED", last)
+
+    async def _tell(self, resource: Resource, kind: Any, body: Object) -> None:
+        self._history.append((resource.plural, self._version, Change(kind, copy.deepcopy(body))))
+        async with self._news:
+            self._news.notify_all()
+
+
+def _merge(into: Object, patch: Object) -> Object:
+    """RFC 7386."""
+    merged = copy.deepcopy(into)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            old = merged.get(key)
+            merged[key] = _merge(old if isinstance(old, dict) else {}, value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _selected(body: Object, selector: str) -> bool:
+    labels = body["metadata"].get("labels") or {}
+    for term in filter(None, selector.split(",")):
+        key, equals, value = term.partition("=")
+        if key not in labels or (equals and labels[key] != value):
+            return False
+    return True
+
+
+def _stamp(seconds: float) -> str:
+    return instants.to_text(seconds).partition(".")[0] + "Z"
