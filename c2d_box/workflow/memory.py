@@ -137,8 +137,8 @@ class Memory:
         if known is not None:
             await self._drop(resource, known)
 
-    def names(self, resource: Resource) -> list[str]:
-        return [name for plural, name in self._objects if plural == resource.plural]
+    def names(self, resource: Resource) -> tuple[str, ...]:
+        return tuple(name for plural, name in self._objects if plural == resource.plural)
 
     # -- inside
 
