@@ -85,7 +85,7 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
         server.application(),
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=1,
         server_header=False,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,6 +93,8 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
     try:
         Stopping(config).run(sockets=[listener])
     finally:
+        if server.busy:
+            os._exit(0)  # a call that computes for minutes: nothing it does is committed, nothing is lost
         node.store.close()
 
 

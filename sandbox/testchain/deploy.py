@@ -7,91 +7,34 @@ middle costs nothing.
 
 from __future__ import annotations
 
-import importlib.resources
+import argparse
 import json
-import re
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
 
-from c2d_box.errors import Failed, StateProblem
+from c2d_box.errors import C2DError, Failed, StateProblem
 from sandbox.testchain.accounts import Account, derive, sign_digest
+from sandbox.testchain.contracts import Create, Step, message, plan, same_code
 from sandbox.testchain.encoding import checksummed
+from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.rendering import created_address
+from sandbox.testchain.settings import BARGE_MNEMONIC
 
-ETHER = 10**18
 _GAS = 12_000_000
 """Enough for the largest contract; under the 2^24 gas that newer rules allow one transaction."""
-_BURN = bytes.fromhex("000000000000000000000000000000000000dead")
 _RECEIPT_SECONDS = 60.0
-_IMMUTABLE = re.compile(rb"\x7f\x00{32}")
 
 
 class Rpc(Protocol):
     """A JSON-RPC node. ``call`` returns the result or raises with the node's message."""
 
     def call(self, method: str, *params: object) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    """A contract creation; an argument that is a :class:`Ref` stands for an earlier contract's address."""
-
-    name: str
-    artifact: str
-    arguments: tuple[object, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Invoke:
-    """A function call on the contract made by step ``target``."""
-
-    target: str
-    function: str
-    arguments: tuple[object, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    name: str
-
-
-Step = Create | Invoke
-
-
-def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
-    """Every transaction of account 0, in order. Appending is allowed; a change moves every later address."""
-    owner = accounts[0].address
-    ocean, router, factory = Ref("Ocean"), Ref("Router"), Ref("ERC721Factory")
-    return (
-        Create("Ocean", "OceanToken", (owner,)),
-        Invoke("Ocean", "mint", (owner, 1_000_000 * ETHER)),
-        *(Invoke("Ocean", "mint", (account.address, 100_000 * ETHER)) for account in accounts[1:10]),
-        Create("MockDAI", "MockERC20Decimals", ("DAI", "DAI", 18)),
-        Create("MockUSDC", "MockERC20Decimals", ("USDC", "USDC", 6)),
-        Create("OPFCommunityFeeCollector", "OPFCommunityFeeCollector", (owner, owner)),
-        Create("Router", "FactoryRouter", (owner, ocean, _BURN, Ref("OPFCommunityFeeCollector"), ())),
-        Create("FixedPrice", "FixedRateExchange", (router,)),
-        Create("ERC20Template", "ERC20Template"),
-        Create("ERC20TemplateEnterprise", "ERC20TemplateEnterprise"),
-        Create("ERC721Template", "ERC721Template"),
-        Create("Dispenser", "Dispenser", (router,)),
-        Create("ERC721Factory", "ERC721Factory", (Ref("ERC721Template"), Ref("ERC20Template"), router)),
-        Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20TemplateEnterprise"),)),
-        Invoke("Router", "addFactory", (factory,)),
-        Invoke("Router", "addFixedRateContract", (Ref("FixedPrice"),)),
-        Invoke("Router", "addDispenserContract", (Ref("Dispenser"),)),
-        Create("ERC20Template3", "ERC20Template3"),
-        Create("ERC20Template4", "ERC20Template4"),
-        Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20Template3"),)),
-        Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20Template4"),)),
-        Create("AccessList", "AccessList"),
-        Create("AccessListFactory", "AccessListFactory", (Ref("AccessList"),)),
-    )
 
 
 def deploy(rpc: Rpc, mnemonic: str, first_nonce: int | None = None) -> dict[str, Any]:
@@ -138,65 +81,20 @@ def _code(rpc: Rpc, address: bytes, tag: str = "latest") -> bytes:
 def _send(
     rpc: Rpc, owner: Account, nonce: int, chain_id: int, step: Step, addresses: dict[str, bytes]
 ) -> str:
-    to, payload = _message(step, addresses)
+    to, payload = message(step, addresses)
     price = max(int(rpc.call("eth_gasPrice"), 16) * 2, 1)
     fields = [_integer(nonce), _integer(price), _integer(_GAS), to, b"", payload]
     digest = keccak(rlp.encode([*fields, _integer(chain_id), b"", b""]))
     recovery, r, s = sign_digest(owner, digest)
     raw = rlp.encode([*fields, _integer(recovery + 35 + 2 * chain_id), _integer(r), _integer(s)])
-    return str(rpc.call("eth_sendRawTransaction", "0x" + raw.hex()))
-
-
-def _message(step: Step, addresses: dict[str, bytes]) -> tuple[bytes, bytes]:
-    arguments = tuple(addresses[item.name] if isinstance(item, Ref) else item for item in step.arguments)
-    if isinstance(step, Create):
-        artifact = load_artifact(step.artifact)
-        kinds = _input_types(artifact, None)
-        return b"", bytes.fromhex(artifact["bytecode"][2:]) + _encode(kinds, arguments)
-    artifact = load_artifact(_ARTIFACT_OF[step.target])
-    kinds = _input_types(artifact, step.function)
-    selector = keccak(f"{step.function}({','.join(kinds)})".encode())[:4]
-    return addresses[step.target], selector + _encode(kinds, arguments)
-
-
-_ARTIFACT_OF = {"Ocean": "OceanToken", "Router": "FactoryRouter", "ERC721Factory": "ERC721Factory"}
-
-
-def _encode(kinds: list[str], arguments: tuple[object, ...]) -> bytes:
-    from eth_abi.abi import encode
-
-    return bytes(encode(kinds, arguments))
-
-
-def _input_types(artifact: dict[str, Any], function: str | None) -> list[str]:
-    for entry in artifact["abi"]:
-        if (
-            entry["type"] == ("constructor" if function is None else "function")
-            and entry.get("name") == function
-        ):
-            return [argument["type"] for argument in entry["inputs"]]
-    return []
-
-
-def load_artifact(name: str) -> dict[str, Any]:
-    """Hardhat's compiled artifact of a contract, out of the installed ``ocean-contracts`` package."""
-    text = importlib.resources.files("artifacts").joinpath(f"{name}.json").read_text("utf-8")
-    artifact: dict[str, Any] = json.loads(text)
-    return artifact
-
-
-def same_code(deployed: bytes, artifact: str) -> bool:
-    """Is ``deployed`` the artifact's runtime code, but for immutables?
-
-    Those stand in the artifact as ``PUSH32`` of zero and get their value when the contract is made.
-    """
-    expected = bytes.fromhex(load_artifact(artifact)["deployedBytecode"][2:])
-    if len(deployed) != len(expected):
-        return False
-    masked = bytearray(deployed)
-    for hole in _IMMUTABLE.finditer(expected):
-        masked[hole.start() + 1 : hole.end()] = bytes(32)
-    return masked == expected
+    try:
+        return str(rpc.call("eth_sendRawTransaction", "0x" + raw.hex()))
+    except RpcFault as fault:
+        raise Failed(
+            "C2D-CHAIN-DEPLOY",
+            f"the node refused transaction {nonce} of {checksummed(owner.address)}: {fault.message}",
+            "Fund that account, or use an unused chain.",
+        ) from fault
 
 
 def _confirm(rpc: Rpc, tx_hash: str) -> None:
@@ -267,3 +165,30 @@ def _created_in(rpc: Rpc, address: bytes) -> int:
 
 def _integer(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    from sandbox.testchain.rpc import HttpRpc
+    from sandbox.testchain.server import write_atomically
+
+    parser = argparse.ArgumentParser(prog="python -m sandbox.testchain.deploy", description=__doc__)
+    parser.add_argument("--rpc", required=True, help="URL of the node")
+    parser.add_argument("--output", type=Path, required=True, help="where the address file goes")
+    parser.add_argument(
+        "--mnemonic-file", type=Path, help="whose first account deploys (default: the public one)"
+    )
+    parser.add_argument("--first-nonce", type=int, help="where the contracts begin, on a used chain")
+    options = parser.parse_args(arguments)
+    mnemonic = options.mnemonic_file.read_text().strip() if options.mnemonic_file else BARGE_MNEMONIC
+    try:
+        with HttpRpc(options.rpc) as rpc:
+            addresses = deploy(rpc, mnemonic, options.first_nonce)
+    except C2DError as error:
+        print(json.dumps(error.as_dict()), file=sys.stderr)
+        return error.exit_status
+    write_atomically(options.output, json.dumps(addresses, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,8 @@
-"""Hex as the execution API writes it, and the strict reading of parameters.
+"""Hex as the execution API writes it, and the reading of parameters.
 
-Quantities have no leading zeros (``0x0`` for zero), data has two digits per byte. Clients differ in how
-sloppy they are: what geth accepts is accepted here, what it refuses is refused with ``-32602``.
+Quantities are written without leading zeros (``0x0`` for zero), data with two digits per byte. Reading
+forgives what clients are known to send (leading zeros, ``0x`` for zero, JSON integers); the rest is
+``-32602``.
 """
 
 from __future__ import annotations
@@ -63,8 +64,6 @@ def as_quantity(value: object, name: str = "quantity") -> int:
         number = value
     elif isinstance(value, str) and value.startswith(("0x", "0X")):
         number = _from_hex(value, name)
-    elif isinstance(value, str) and value.isascii() and value.isdigit():
-        number = int(value)
     else:
         raise invalid_params(f"invalid {name}: hex quantity expected")
     if not 0 <= number < 2**256:

@@ -9,22 +9,19 @@ closes, as in geth's pool.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-import rlp  # type: ignore[import-untyped]
-from eth.constants import EMPTY_SHA256
-from eth.db.trie import make_trie_root_and_nodes
-from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_hash.auto import keccak
 from lru import LRU
 
-from sandbox.testchain import admission, index, rendering
+from sandbox.testchain import admission, blocks, index
+from sandbox.testchain.blocks import Executed
 from sandbox.testchain.clock import Clock
-from sandbox.testchain.encoding import data, quantity
 from sandbox.testchain.faults import RpcFault, refused
-from sandbox.testchain.index import BlockRow, Head, Index, LogRow, TransactionRow
-from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, Machine, Surroundings, View
+from sandbox.testchain.index import Head, Index
+from sandbox.testchain.machine import Machine, Surroundings, View
 from sandbox.testchain.nodes import CACHED_NODES, Nodes
 from sandbox.testchain.store import Store
 
@@ -149,19 +146,19 @@ class Ledger:
         state = self._machine.state(View(self._nodes, _EMPTY_ROOT, around))
         for address, balance in balances.items():
             state.set_balance(address, balance)
-        self._seal(state, around, None, b"", meta)
+        self._seal(state, around, meta=meta)
 
     def mine(self) -> Head:
         """An empty block."""
         state, around = self._open_state()
-        self._seal(state, around, None, b"", {})
+        self._seal(state, around)
         return self.head
 
     def set_balance(self, address: bytes, balance: int) -> None:
         """Give ``address`` exactly ``balance`` wei, in a block of its own (a test chain's privilege)."""
         state, around = self._open_state()
         state.set_balance(address, balance)
-        self._seal(state, around, None, b"", {})
+        self._seal(state, around)
 
     def _open_state(self) -> tuple[Any, Surroundings]:
         around = self.next_surroundings()
@@ -169,108 +166,30 @@ class Ledger:
 
     def _mine(self, state: Any, around: Surroundings, tx: Any, raw: bytes) -> None:
         receipt, gas_used = self._machine.apply(state, tx)
-        self._seal(state, around, (tx, receipt, gas_used), raw, {})
+        self._seal(state, around, Executed(tx, raw, receipt, gas_used))
 
     def _seal(
         self,
         state: Any,
         around: Surroundings,
-        done: tuple[Any, Any, int] | None,
-        raw: bytes,
-        meta: dict[str, str],
+        done: Executed | None = None,
+        meta: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """Make the block and everything it changed durable, in one transaction."""
         self._nodes.discard()  # what an earlier failure may have left
         state.persist()
-        header = self._header(around, state.state_root, done)
-        encoded = rlp.encode(header)
-        block_hash = keccak(encoded)
-        body = rendering.header_json(header, block_hash, _block_size(len(encoded), raw, done))
-        block = BlockRow(
-            header.block_number,
-            block_hash,
-            header.timestamp,
-            header.state_root,
-            header.gas_used,
-            rendering.compact(body),
-        )
-        transactions, logs = self._rows(block, done, raw) if done else ((), ())
-        self.clock.used(header.timestamp)
+        built = blocks.build(self._machine.chain_id, self.head.hash, around, state.state_root, done)
+        self.clock.used(built.block.timestamp)
         with self._store.writing() as db:
             self._nodes.flush(db)
-            index.insert(db, block, transactions, logs)
+            index.insert(db, built.block, built.transactions, built.logs)
             for name, value in {**meta, "clock": self.clock.dump()}.items():
                 db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
             if done:
-                db.execute(
-                    "DELETE FROM waiting WHERE sender = ? AND nonce = ?", (done[0].sender, done[0].nonce)
-                )
+                place = (done.tx.sender, done.tx.nonce)
+                db.execute("DELETE FROM waiting WHERE sender = ? AND nonce = ?", place)
         self._nodes.settled()
-        self._move(Head(block.number, block.hash, block.timestamp, block.state_root), reverted=False)
-
-    def _header(
-        self, around: Surroundings, root: bytes, done: tuple[Any, Any, int] | None
-    ) -> PragueBlockHeader:
-        fields: dict[str, Any] = {}
-        if done:
-            tx, receipt, gas_used = done
-            fields = {
-                "transaction_root": make_trie_root_and_nodes([tx])[0],
-                "receipt_root": make_trie_root_and_nodes([receipt])[0],
-                "bloom": int(receipt.bloom),
-                "gas_used": gas_used,
-            }
-        make: Any = PragueBlockHeader
-        header: PragueBlockHeader = make(
-            difficulty=0,
-            block_number=around.number,
-            gas_limit=GAS_LIMIT,
-            timestamp=around.timestamp,
-            coinbase=COINBASE,
-            parent_hash=self.head.hash,
-            state_root=root,
-            mix_hash=around.mix_hash,
-            nonce=bytes(8),
-            base_fee_per_gas=BASE_FEE,
-            requests_hash=EMPTY_SHA256,
-            **fields,
-        )
-        return header
-
-    def _rows(
-        self, block: BlockRow, done: tuple[Any, Any, int], raw: bytes
-    ) -> tuple[Iterable[TransactionRow], Iterable[LogRow]]:
-        tx, receipt, gas_used = done
-        place = {
-            "blockHash": data(block.hash),
-            "blockNumber": quantity(block.number),
-            "transactionHash": data(tx.hash),
-            "transactionIndex": "0x0",
-        }
-        logs = [rendering.log_json(log, place, i, block.timestamp) for i, log in enumerate(receipt.logs)]
-        body = rendering.transaction_json(tx, self._machine.chain_id, BASE_FEE)
-        body |= {key: place[key] for key in ("blockHash", "blockNumber", "transactionIndex")}
-        body["blockTimestamp"] = quantity(block.timestamp)
-        row = TransactionRow(
-            tx.hash,
-            block.number,
-            0,
-            tx.sender,
-            rendering.effective_gas_price(tx, BASE_FEE) - BASE_FEE,
-            raw,
-            rendering.compact(body),
-            rendering.compact(rendering.receipt_json(tx, receipt, place, logs, gas_used, BASE_FEE)),
-        )
-        rows = [
-            LogRow(
-                block.number,
-                position,
-                log.address,
-                tuple(topic.to_bytes(32, "big") for topic in log.topics),
-                rendering.compact(logs[position]),
-            )
-            for position, log in enumerate(receipt.logs)
-        ]
-        return [row], rows
+        self._move(built.head, reverted=False)
 
     # -- time travel --
 
@@ -328,18 +247,3 @@ _EMPTY_ROOT = keccak(b"\x80")
 def _randomness(parent_hash: bytes, number: int) -> bytes:
     """PREVRANDAO: fixed for a block, different for each."""
     return keccak(parent_hash + number.to_bytes(8, "big", signed=True))
-
-
-def _block_size(header: int, raw: bytes, done: tuple[Any, Any, int] | None) -> int:
-    """The length of the block's RLP: header, one transaction (as a string if typed), no uncles, no
-    withdrawals.
-    """
-    inner = 0
-    if done:
-        inner = len(raw) + (_prefix(len(raw)) if done[0].type_id else 0)
-    payload = header + _prefix(inner) + inner + 2
-    return payload + _prefix(payload)
-
-
-def _prefix(length: int) -> int:
-    return 1 if length < 56 else 1 + (length.bit_length() + 7) // 8

@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from sandbox.testchain.rpc import LocalRpc
 log = logging.getLogger("c2d.testchain")
 READERS = 4
 _MAX_POLL_SECONDS = 60.0
+_STOP_SECONDS = 1.0
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,6 +42,8 @@ class Server:
         self.node = node
         self.addresses: dict[str, Any] | None = None
         self.failure: str | None = None
+        self.busy = False
+        """After the stop: a computation is still running, so the threads cannot be joined."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._dispatcher = Dispatcher(node, self._readers, self._writer)
@@ -74,11 +78,20 @@ class Server:
             yield
         finally:
             self.let_go()
-            await asyncio.to_thread(self._stop_threads)
+            self.busy = await asyncio.to_thread(self._still_busy)
 
-    def _stop_threads(self) -> None:
-        self._writer.shutdown(cancel_futures=True)
-        self._readers.shutdown(cancel_futures=True)
+    def _still_busy(self) -> bool:
+        """End the threads; True if one is inside a computation that does not end soon."""
+        ending = threading.Thread(target=self._end_threads, daemon=True)
+        ending.start()
+        ending.join(_STOP_SECONDS)
+        return ending.is_alive()
+
+    def _end_threads(self) -> None:
+        for executor in (self._writer, self._readers):
+            executor.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._writer, self._readers):
+            executor.shutdown()
 
     async def _prepare(self) -> None:
         try:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sandbox.testchain.clock import Clock
-from sandbox.testchain.deploy import deploy, load_artifact
+from sandbox.testchain.contracts import load_artifact
+from sandbox.testchain.deploy import deploy
 from sandbox.testchain.node import Node, open_node
 from sandbox.testchain.rpc import LocalRpc
 from sandbox.testchain.settings import BARGE_MNEMONIC, Settings

@@ -11,7 +11,7 @@ from web3 import Web3
 from web3.exceptions import ContractLogicError, TransactionNotFound
 
 from sandbox.testchain.accounts import derive
-from sandbox.testchain.deploy import load_artifact
+from sandbox.testchain.contracts import load_artifact
 from sandbox.testchain.local import LocalChain, running
 from sandbox.testchain.settings import BARGE_MNEMONIC
 

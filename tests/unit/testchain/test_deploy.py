@@ -9,7 +9,8 @@ import pytest
 
 from c2d_box.errors import StateProblem
 from sandbox.testchain.accounts import derive
-from sandbox.testchain.deploy import Create, deploy, load_artifact, plan, same_code
+from sandbox.testchain.contracts import Create, load_artifact, plan, same_code
+from sandbox.testchain.deploy import deploy
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
 ARTIFACTS = {

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import rlp  # type: ignore[import-untyped]
 from eth_account import Account
+from eth_hash.auto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sandbox.testchain.accounts import derive
 from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.rendering import created_address
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
 KEYS = [account.key for account in derive(BARGE_MNEMONIC, 3)]
@@ -162,15 +167,12 @@ def test_one_sender_cannot_fill_the_waiting_room(chain: Any) -> None:
 
 
 def test_contract_addresses_follow_from_sender_and_nonce(chain: Any) -> None:
-    for _ in range(130):
-        chain.transfer()
+    chain.transfer()
     receipt = chain.send("0x5f5ff3")
-    assert receipt["contractAddress"] == "0x" + _created(chain.accounts[0], 130)
+    assert receipt["contractAddress"] == "0x" + created_address(bytes.fromhex(chain.accounts[0][2:]), 1).hex()
     assert receipt["to"] is None
 
 
-def _created(sender: str, nonce: int) -> str:
-    import rlp  # type: ignore[import-untyped]
-    from eth_hash.auto import keccak
-
-    return keccak(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[12:].hex()
+@given(st.binary(min_size=20, max_size=20), st.integers(0, 2**64 - 1))
+def test_created_addresses_are_the_hash_of_the_rlp(sender: bytes, nonce: int) -> None:
+    assert created_address(sender, nonce) == keccak(rlp.encode([sender, nonce]))[12:]
