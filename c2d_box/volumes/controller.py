@@ -59,20 +59,25 @@ class Controller:
     async def _settle(self, name: str) -> None:
         """Act until nothing is left to be done; after a failure wait, longer each time, and ask again."""
         failures = 0
-        while action := await self._next(name):
-            began = time.monotonic()
+        while True:
             try:
-                await self._act(name, action)
+                if (action := await self._next(name)) is None:
+                    return
+                await self._do(name, action)
             except (C2DError, OSError) as problem:
-                log.warning("%s failed", action.value, extra={"volume": name, "problem": str(problem)})
+                log.warning("failed", extra={"volume": name, "problem": str(problem)})
                 await self._tell(name, getattr(problem, "code", "C2D-VOLUME-DISK"), str(problem))
                 await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
                 continue
             failures = 0
-            log.info(action.value, extra={"volume": name, "seconds": round(time.monotonic() - began, 4)})
             if action in (Action.RETIRE, Action.REPORT_LOST):
                 return  # the watch says when there is more to do
+
+    async def _do(self, name: str, action: Action) -> None:
+        began = time.monotonic()
+        await self._act(name, action)
+        log.info(action.value, extra={"volume": name, "seconds": round(time.monotonic() - began, 4)})
 
     async def _next(self, name: str) -> Action | None:
         claim = self._cluster.claims.get(name)
@@ -110,9 +115,18 @@ class Controller:
         else:
             made_by = self._cluster.classes[claim.storage_class]
             if action is Action.MAKE:
-                await asyncio.to_thread(self._disks.make, name, made_by, claim.size)
+                await self._make(claim, name)
             else:
                 await self._cluster.publish(claim, str(self._disks.path(name, made_by.kind)), self._node)
+
+    async def _make(self, claim: Claim, name: str) -> None:
+        """Make the volume; protect its claim meanwhile. Both have ended when this returns or fails."""
+        made_by = self._cluster.classes[claim.storage_class]
+        making = asyncio.to_thread(self._disks.make, name, made_by, claim.size)
+        protecting = () if claim.protected else (self._cluster.protect(claim),)
+        for outcome in await asyncio.gather(making, *protecting, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _tell(self, name: str, reason: str, message: str) -> None:
         claim = self._cluster.claims.get(name)

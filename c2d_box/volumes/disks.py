@@ -75,11 +75,13 @@ class Disks:
     def make(self, name: str, storage_class: StorageClass, size: int) -> Path:
         """Make the volume from nothing (an interrupted attempt is erased first). Returns its path."""
         self.erase(name)
+        for kind in ("jobs", "services"):  # nobody but root passes, whatever the owners below are
+            (self.root / kind).mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.path(name, storage_class.kind)
         if storage_class.kind == "disk":
             self._make_disk(name, size)
         else:
-            path.parent.mkdir(parents=True, mode=0o711)
+            path.parent.mkdir(parents=True, mode=0o700)
         scratch = path.with_name("volume.new")
         _make_folder(scratch, storage_class.owner)
         for folder in storage_class.folders:
@@ -147,7 +149,7 @@ class Disks:
                 "free space on the node, or ask for less",
             )
         point, image = self._mount_point(name), self._image(name)
-        point.mkdir(parents=True, mode=0o711)
+        point.mkdir(parents=True, mode=0o700)
         with image.open("xb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.truncate(-(-size // BLOCK) * BLOCK)

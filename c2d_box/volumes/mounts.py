@@ -45,18 +45,18 @@ def is_mounted(point: Path) -> bool:
 def loops() -> dict[str, tuple[int, int]]:
     """Device number and inode of the backing file, by loop device (``/dev/loop3``).
 
-    Asked of the device itself: the path in sysfs is cut short as soon as the container that attached it is gone.
+    Asked of the device itself: the path in sysfs is cut short once the container that attached it is gone.
     """
     attached = {}
     for entry in Path("/sys/block").glob("loop*/loop"):
-        device = f"/dev/{entry.parent.name}"
+        device = Path("/dev") / entry.parent.name
         try:
-            with open(device, "rb", buffering=0) as handle:
+            with device.open("rb", buffering=0) as handle:
                 status = fcntl.ioctl(handle, LOOP_GET_STATUS64, bytes(LOOP_INFO64))
         except OSError:  # detached meanwhile
             continue
         number, inode = struct.unpack_from("<QQ", status)
-        attached[device] = (number, inode)
+        attached[str(device)] = (number, inode)
     return attached
 
 

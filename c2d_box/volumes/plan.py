@@ -4,7 +4,7 @@ Every rule of the provisioner stands here, and none of them remembers anything: 
 same question is asked again and the answer continues where the work stopped. Actions are idempotent, one at a
 time.
 
-The life of a volume: protect the claim → make the file system → publish the PersistentVolume → (bound, used)
+The life of a volume: make the file system and protect the claim → publish the PersistentVolume → (bound, used)
 → the claim is deleted and no pod uses it → erase → unprotect the claim → retire the PersistentVolume.
 """
 
@@ -65,9 +65,10 @@ def plan(now: Situation) -> Action | None:
 def _arriving(now: Situation, claim: Claim) -> Action | None:
     if now.storage_class is None or claim.volume or claim.selected_node not in ("", now.node):
         return None
-    if not claim.protected:
-        return Action.PROTECT
-    return Action.PUBLISH if now.stored and now.stored.ready else Action.MAKE
+    ready = now.stored is not None and now.stored.ready
+    if not ready and (claim.protected or now.storage_class.kind == "disk"):
+        return Action.MAKE  # a disk is protected while it is being made: an orphaned one is erased anyway
+    return Action.PUBLISH if ready and claim.protected else Action.PROTECT
 
 
 def _serving(now: Situation) -> Action | None:
@@ -77,8 +78,8 @@ def _serving(now: Situation) -> Action | None:
 
 
 def _leaving(now: Situation, claim: Claim) -> Action | None:
-    if not claim.released:
-        return None
+    if not claim.released:  # its pods still run, or start again after a reboot
+        return Action.MOUNT if now.volume and now.stored and not now.stored.ready else None
     if now.stored:
         return Action.ERASE
     return Action.UNPROTECT if claim.protected else None

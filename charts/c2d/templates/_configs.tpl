@@ -64,6 +64,7 @@
 {{- range (list (include "c2d.s3Endpoint" .) (include "c2d.ipfsGateway" .)) -}}{{- if . }}{{ $allow = append $allow . }}{{ end -}}{{- end -}}
 {{- $_ := set $fetch "allow" (uniq $allow) -}}
 {{- $_ := set $fetch "ipfsGateway" ($fetch.ipfsGateway | default (include "c2d.ipfsGateway" .)) -}}
+{{- range list "ipfsGateway" "arweaveGateway" }}{{ if not (index $fetch .) }}{{ $_ := unset $fetch . }}{{ end }}{{ end -}}
 {{- dict
   "listen" (include "c2d.config.listen" 8030 | fromJson)
   "chain" (include "c2d.config.chainRef" . | fromJson)
@@ -103,6 +104,8 @@
 {{- range $key, $port := dict "provider" 8030 "operatorEngine" 8051 "ipfs" 5001 "s3" 9000 -}}
 {{- with index $.Values.clusterIPs $key }}{{ $targets = append $targets (printf "%s:%d" . $port) }}{{ end -}}
 {{- end -}}
+{{- $classes := dict -}}
+{{- range $role, $class := omit .Values.runtimeClasses "create" -}}{{- if $class }}{{ $_ := set $classes $role $class }}{{ end -}}{{- end -}}
 {{- dict
   "listen" (include "c2d.config.listen" 8051 | fromJson)
   "namespace" .Values.namespaces.jobs
@@ -110,7 +113,7 @@
   "environments" .Values.environments
   "images" (dict "runtime" (include "c2d.image" (dict "root" . "name" "runtime")))
   "imagePullPolicy" .Values.jobs.imagePullPolicy
-  "runtimeClasses" (omit .Values.runtimeClasses "create")
+  "runtimeClasses" $classes
   "storageClass" .Values.jobs.storageClass
   "engineUrl" (include "c2d.jobUrl" (dict "root" . "key" "operatorEngine" "name" "operator-engine" "port" 8051))
   "resultStore" (include "c2d.config.resultStore" . | fromJson)

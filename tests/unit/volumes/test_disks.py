@@ -1,0 +1,180 @@
+"""Real file systems on real loop devices; needs root, and leaves nothing mounted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from c2d_box.errors import Failed
+from c2d_box.volumes import mounts
+from c2d_box.volumes.claims import Folder, StorageClass
+from c2d_box.volumes.disks import Disks
+from c2d_box.volumes.plan import Stored
+from c2d_box.volumes.unmounting import unmount_all
+
+MIB = 1 << 20
+FOLDERS = (Folder("inputs", 10001, 10000, 0o750), Folder("outputs", 10003, 10000, 0o750))
+DISK = StorageClass("c2d-jobs", "disk", Folder("volume", 0, 0, 0o755), FOLDERS)
+DIRECTORY = StorageClass("c2d-service", "directory", Folder("volume", 65532, 65532, 0o700), ())
+real = pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/dev/loop-control").exists(), reason="needs root and loop"
+)
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Iterator[Disks]:
+    yield Disks(tmp_path)
+    if os.geteuid() == 0:
+        unmount_all(tmp_path)
+
+
+@real
+def test_a_volume_has_its_folders_and_owners_and_nothing_else(disks: Disks) -> None:
+    path = disks.make("pvc-1", DISK, 64 * MIB)
+    seen = {e.name: (e.stat().st_uid, e.stat().st_gid, e.stat().st_mode & 0o777) for e in path.iterdir()}
+    assert seen == {"inputs": (10001, 10000, 0o750), "outputs": (10003, 10000, 0o750)}
+    assert [e.name for e in path.parent.iterdir()] == ["volume"]
+    assert disks.stored("pvc-1") == Stored("disk", True)
+
+
+@real
+def test_a_full_volume_says_no_space_left_and_takes_no_more_of_the_node(disks: Disks) -> None:
+    path = disks.make("pvc-1", DISK, 32 * MIB)
+    with pytest.raises(OSError, match="No space left on device"):
+        (path / "outputs" / "flood").write_bytes(os.urandom(MIB) * 40)
+    os.sync()
+    assert (disks.root / "jobs/pvc-1/disk.img").stat().st_blocks * 512 <= 32 * MIB
+
+
+@pytest.fixture
+def node_disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A whole disk of a node as one file that can be searched, and the folder where it is mounted."""
+    image, point = tmp_path / "node.img", tmp_path / "node"
+    point.mkdir()
+    with image.open("wb") as file:
+        file.truncate(192 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, point], check=True)
+    yield image, point
+    unmount_all(point)
+    subprocess.run(["umount", point], check=True)
+
+
+def searched(disk: tuple[Path, Path], text: bytes) -> int:
+    """How often ``text`` stands on the disk, in files, free blocks or journal alike."""
+    os.sync()
+    subprocess.run(["fsfreeze", "-f", disk[1]], check=True)
+    try:
+        return disk[0].read_bytes().count(text)
+    finally:
+        subprocess.run(["fsfreeze", "-u", disk[1]], check=True)
+
+
+@real
+def test_after_erasing_nothing_is_left_not_even_in_free_blocks(node_disk: tuple[Path, Path]) -> None:
+    canary, control = b"<the patient is Ada>", b"<what unlinking leaves>"
+    plain = node_disk[1] / "unlinked"
+    plain.write_bytes(control * 5000)
+    disks = Disks(node_disk[1] / "volumes")
+    path = disks.make("pvc-1", DISK, 64 * MIB)
+    (path / "inputs" / "0").write_bytes(canary * 50_000)
+    (path / "outputs" / "deleted").write_bytes(canary * 50_000)
+    assert searched(node_disk, canary) >= 100_000
+    (path / "outputs" / "deleted").unlink()
+    plain.unlink()
+    written = disks.erase("pvc-1")
+    assert written >= 2 * len(canary) * 50_000
+    assert disks.stored("pvc-1") is None
+    assert disks.names() == set()
+    assert searched(node_disk, canary) == 0
+    assert searched(node_disk, control) > 0, "the search itself finds what was merely unlinked"
+
+
+@real
+def test_erasing_and_making_are_idempotent_after_any_interruption(disks: Disks) -> None:
+    disks.make("pvc-1", DISK, 16 * MIB)
+    disks.unmount("pvc-1")
+    assert disks.stored("pvc-1") == Stored("disk", False)
+    (disks.root / "jobs/pvc-1/disk.img").unlink()
+    assert disks.make("pvc-1", DISK, 16 * MIB).is_dir()
+    assert disks.erase("pvc-1") >= 0
+    assert disks.erase("pvc-1") == 0
+
+
+@real
+def test_a_volume_of_a_node_that_went_down_is_checked_and_mounted_again(disks: Disks) -> None:
+    path = disks.make("pvc-1", DISK, 16 * MIB)
+    (path / "inputs" / "0").write_text("kept")
+    os.sync()
+    image = disks.root / "jobs/pvc-1/disk.img"
+    crashed = image.read_bytes()  # as it would be found: never unmounted
+    disks.unmount("pvc-1")
+    image.write_bytes(crashed)
+    disks.mount("pvc-1")
+    assert (path / "inputs" / "0").read_text() == "kept"
+    disks.mount("pvc-1")
+
+
+@real
+def test_a_volume_in_use_is_not_erased(disks: Disks) -> None:
+    path = disks.make("pvc-1", DISK, 16 * MIB)
+    with (path / "inputs" / "0").open("w"), pytest.raises(Failed, match="umount"):
+        disks.unmount("pvc-1", patience=0.2)
+    assert disks.stored("pvc-1") == Stored("disk", True)
+
+
+@real
+def test_unmounting_a_root_takes_all_volumes_off_and_spares_others(tmp_path: Path) -> None:
+    ours, others = Disks(tmp_path / "ours"), Disks(tmp_path / "others")
+    for name in ("pvc-1", "pvc-2"):
+        ours.make(name, DISK, 16 * MIB)
+    others.make("pvc-3", DISK, 16 * MIB)
+    second = tmp_path / "elsewhere"
+    second.mkdir()
+    subprocess.run(["mount", "--bind", ours.path("pvc-1", "disk"), second], check=True)
+    try:
+        done = unmount_all(ours.root)
+        assert second in done.points
+        assert len(done.points) == 3
+        assert not [m for m in mounts.mounts() if m.point.is_relative_to(ours.root) or m.point == second]
+        assert others.stored("pvc-3") == Stored("disk", True)
+        assert unmount_all(ours.root).points == ()
+    finally:
+        unmount_all(others.root)
+
+
+def test_a_directory_has_the_service_as_owner(disks: Disks) -> None:
+    mine = Folder("volume", os.getuid(), os.getgid(), 0o700)
+    path = disks.make("pvc-1", StorageClass("c2d-service", "directory", mine, ()), 0)
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert disks.stored("pvc-1") == Stored("directory", True)
+    (path / "data").write_text("x")
+    disks.erase("pvc-1")
+    assert disks.names() == set()
+
+
+def test_a_disk_larger_than_the_nodes_room_is_refused(disks: Disks) -> None:
+    with pytest.raises(Failed) as refused:
+        disks.make("pvc-1", DISK, 1 << 60)
+    assert refused.value.code == "C2D-VOLUME-NO-ROOM"
+
+
+def test_what_other_disks_may_still_grow_by_is_promised_already(disks: Disks) -> None:
+    before = disks.room()
+    folder = disks.root / "jobs/pvc-1"
+    folder.mkdir(parents=True)
+    with (folder / "disk.img").open("wb") as file:
+        file.truncate(1 << 30)
+    assert before - disks.room() > 900 * MIB
+
+
+def test_a_failing_tool_is_named_with_what_it_said(tmp_path: Path) -> None:
+    def refuse(command: Sequence[str], accept: Sequence[int] = (0,)) -> None:
+        raise Failed("C2D-VOLUME-TOOL", f"{command[0]} ended with 1: no")
+
+    with pytest.raises(Failed, match=r"mkfs\.ext4 ended with 1"):
+        Disks(tmp_path, run=refuse).make("pvc-1", DISK, 16 * MIB)

@@ -1,0 +1,156 @@
+"""The plan alone, then the plan driving a model of the world that may be killed between any two steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from c2d_box.volumes.claims import FINALIZER, Claim, Folder, StorageClass, Volume
+from c2d_box.volumes.plan import Action, Situation, Stored, plan
+
+IN_USE = "kubernetes.io/pvc-protection"
+DISK = StorageClass("c2d-jobs", "disk", Folder("volume", 0, 0, 0o755), ())
+CLAIM = Claim("c2d-jobs", "job", "u1", "1", "c2d-jobs", 1 << 28, "", False, (IN_USE,), "", ("ReadWriteOnce",))
+HERE, ELSEWHERE = Volume("pvc-u1", "u1", "here", False), Volume("pvc-u1", "u1", "elsewhere", False)
+READY, UNMOUNTED = Stored("disk", True), Stored("disk", False)
+GUARDED = replace(CLAIM, finalizers=(IN_USE, FINALIZER))
+LEAVING = replace(GUARDED, deleting=True)
+LEFT = replace(LEAVING, finalizers=(FINALIZER,))
+
+
+@pytest.mark.parametrize(
+    ("claim", "volume", "stored", "expected"),
+    [
+        pytest.param(
+            CLAIM, None, None, Action.PROTECT, id="a new claim is protected before its volume is made"
+        ),
+        pytest.param(GUARDED, None, None, Action.MAKE, id="then the volume is made"),
+        pytest.param(
+            GUARDED, None, UNMOUNTED, Action.MAKE, id="an attempt that was interrupted is made anew"
+        ),
+        pytest.param(GUARDED, None, READY, Action.PUBLISH, id="a whole volume is published"),
+        pytest.param(GUARDED, HERE, READY, None, id="a served claim needs nothing"),
+        pytest.param(GUARDED, HERE, UNMOUNTED, Action.MOUNT, id="after a reboot it is mounted again"),
+        pytest.param(GUARDED, HERE, None, Action.REPORT_LOST, id="lost data is said, never made up"),
+        pytest.param(GUARDED, ELSEWHERE, None, None, id="another node's volume is left alone"),
+        pytest.param(GUARDED, ELSEWHERE, READY, Action.ERASE, id="who lost the race for a claim clears up"),
+        pytest.param(LEAVING, HERE, READY, None, id="nothing is erased while a pod uses the claim"),
+        pytest.param(LEFT, HERE, READY, Action.ERASE, id="a released claim's data is erased"),
+        pytest.param(LEFT, HERE, None, Action.UNPROTECT, id="then the claim may go"),
+        pytest.param(None, HERE, None, Action.RETIRE, id="and its volume object with it"),
+        pytest.param(None, HERE, READY, Action.ERASE, id="a volume without a claim is erased first"),
+        pytest.param(None, None, READY, Action.ERASE, id="a job's disk without a claim is erased"),
+        pytest.param(
+            None, None, Stored("directory", True), None, id="an unknown directory of a service is kept"
+        ),
+        pytest.param(None, ELSEWHERE, None, None, id="another node retires its own"),
+        pytest.param(
+            replace(CLAIM, selected_node="elsewhere"),
+            None,
+            None,
+            None,
+            id="a claim for another node is not taken",
+        ),
+        pytest.param(
+            replace(CLAIM, volume="static"), None, None, None, id="a claim with a volume needs none"
+        ),
+    ],
+)
+def test_next_action(
+    claim: Claim | None, volume: Volume | None, stored: Stored | None, expected: Action
+) -> None:
+    assert plan(Situation("here", claim, DISK, volume, stored)) is expected
+
+
+def test_a_services_claim_is_protected_before_its_directory_is_made() -> None:
+    service = StorageClass("c2d-service", "directory", Folder("volume", 65532, 65532, 0o700), ())
+    assert plan(Situation("here", CLAIM, service, None, None)) is Action.PROTECT
+
+
+def test_a_claim_of_a_class_that_is_gone_waits() -> None:
+    assert plan(Situation("here", CLAIM, None, None, None)) is None
+
+
+@dataclass
+class World:
+    """A cluster and a disk, reduced to what the plan sees. A killed action stops halfway."""
+
+    claim: Claim | None = CLAIM
+    volume: Volume | None = None
+    stored: Stored | None = None
+    done: list[Action] = field(default_factory=list)
+    slow_to_protect: bool = False
+
+    def situation(self) -> Situation:
+        return Situation("here", self.claim, DISK, self.volume, self.stored)
+
+    def act(self, action: Action, *, halfway: bool) -> None:
+        self.done.append(action)
+        claim = self.claim
+        if action in (Action.MAKE, Action.ERASE) and halfway:
+            self.stored = UNMOUNTED
+        elif halfway:
+            return
+        elif action in (Action.MAKE, Action.MOUNT):
+            self.stored = READY
+            if claim and action is Action.MAKE and not claim.protected and not self.slow_to_protect:
+                self.claim = replace(claim, finalizers=(*claim.finalizers, FINALIZER))
+        elif action is Action.ERASE:
+            self.stored = None
+        elif action is Action.RETIRE:
+            self.volume = None
+        elif action is Action.PUBLISH:
+            assert claim and claim.protected
+            self.volume = HERE
+        elif claim and action is Action.PROTECT:
+            self.claim = replace(claim, finalizers=(*claim.finalizers, FINALIZER))
+        elif claim and action is Action.UNPROTECT:
+            assert self.stored is None, "the claim vanished before its data"
+            self.claim = None
+
+    def settle(self, kills: list[bool]) -> None:
+        for _ in range(50):
+            action = plan(self.situation())
+            if action is None:
+                return
+            self.act(action, halfway=bool(kills) and kills.pop())
+        raise AssertionError(f"no end: {self.done}")
+
+
+@given(
+    before=st.lists(st.booleans(), max_size=12),
+    after=st.lists(st.booleans(), max_size=12),
+    reboot=st.booleans(),
+    slow=st.booleans(),
+)
+def test_killed_at_any_step_a_claim_is_served_and_then_leaves_nothing(
+    before: list[bool], after: list[bool], reboot: bool, slow: bool
+) -> None:
+    world = World(slow_to_protect=slow)
+    world.settle(before)
+    assert (world.volume, world.stored) == (HERE, READY)
+    if reboot:
+        world.stored = UNMOUNTED
+    assert world.claim
+    world.claim = replace(world.claim, deleting=True)
+    world.settle([])
+    assert world.stored == READY, "erased under a running pod, or left unmounted for it"
+    world.claim = replace(world.claim, finalizers=(FINALIZER,))
+    world.settle(after)
+    assert (world.claim, world.volume, world.stored) == (None, None, None)
+
+
+@given(kills=st.lists(st.booleans(), max_size=6), steps=st.integers(0, 6))
+def test_a_claim_deleted_before_it_was_served_leaves_nothing(kills: list[bool], steps: int) -> None:
+    world = World()
+    for _ in range(steps):
+        if action := plan(world.situation()):
+            world.act(action, halfway=bool(kills) and kills.pop())
+    assert world.claim
+    finalizers = tuple(f for f in world.claim.finalizers if f != IN_USE)
+    world.claim = replace(world.claim, deleting=True, finalizers=finalizers) if finalizers else None
+    world.settle(kills)
+    assert (world.claim, world.volume, world.stored) == (None, None, None)
