@@ -1,0 +1,137 @@
+"""Publishing through the SDK: what ends up on the chain, and what is refused before anything is paid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from c2d_box.assets import checksums
+from c2d_box.assets.files import UrlFile, unseal
+from c2d_box.assets.validation import validate
+from c2d_box.chain import nfts, orders
+from c2d_box.client import Publisher
+from c2d_box.errors import Refused, UsageError
+
+FILE = {"type": "url", "url": "https://data.example.org/cells.csv", "method": "GET"}
+CONTAINER = {
+    "entrypoint": "python $ALGO",
+    "image": "c2d.local/algo-python",
+    "tag": "latest",
+    "checksum": "sha256:" + "1" * 64,
+}
+KEY = "0x" + "5a" * 32
+
+
+def test_a_dataset_is_published_whole_and_trusts_nobody(world: Any) -> None:
+    asset = world.publisher.publish_dataset("Cells", [FILE], price="2.5", services=("compute", "access"))
+    record = world.cache.records()[asset.did]
+    plain = {k: v for k, v in record.items() if k not in ("event", "nft", "stats")}
+    assert validate(plain) == {}
+    compute, access = record["services"]
+    assert (compute["type"], access["type"]) == ("compute", "access")
+    assert compute["compute"]["publisherTrustedAlgorithms"] == []
+    assert compute["compute"]["allowRawAlgorithm"] is False
+    files = unseal(KEY, compute["files"], nft=asset.nft, datatoken=asset.datatoken)
+    assert files == [UrlFile(FILE["url"])]
+    assert nfts.owner(world.chain, asset.nft) == world.publisher.signer.address
+    offer = orders.offer_for(world.chain, asset.datatoken)
+    assert offer is not None and 2.5e18 <= offer.amount <= 2.51e18
+
+
+def test_the_ddo_on_the_chain_is_encrypted_and_proven(world: Any) -> None:
+    before = world.chain.latest_block()
+    asset = world.publisher.publish_dataset("Cells", [FILE])
+    from c2d_box.chain import events
+
+    logs = [e for e in events.metadata_logs(world.chain, before) if e.tx == asset.tx]
+    assert [e.name for e in logs] == ["MetadataCreated", "MetadataValidated"]
+    assert logs[0]["flags"] == b"\x02"
+    assert b"Cells" not in logs[0]["data"] and b"example.org" not in logs[0]["data"]
+
+
+def test_an_algorithm_carries_its_container(world: Any) -> None:
+    asset = world.publisher.publish_algorithm("Trainer", [FILE], container=CONTAINER, language="python")
+    ddo = world.connection.cache.ddo(asset.did)
+    assert ddo.is_algorithm and ddo.container is not None
+    assert ddo.container.checksum == CONTAINER["checksum"]
+    assert [s.type for s in ddo.services] == ["access"]
+
+
+def test_permitting_stores_the_checksums_and_revoking_forgets_them(world: Any) -> None:
+    dataset = world.publisher.publish_dataset("Cells", [FILE])
+    algorithm = world.publisher.publish_algorithm("Trainer", [FILE], container=CONTAINER)
+    for _twice in range(2):
+        world.publisher.permit(dataset.did, algorithm.did)
+    (service,) = world.cache.records()[dataset.did]["services"]
+    assert service["compute"]["publisherTrustedAlgorithms"] == [
+        {
+            "did": algorithm.did,
+            "filesChecksum": "ab" * 32,
+            "containerSectionChecksum": checksums.container_section("python $ALGO", CONTAINER["checksum"]),
+        }
+    ]
+    world.publisher.revoke(dataset.did, algorithm.did)
+    (service,) = world.cache.records()[dataset.did]["services"]
+    assert service["compute"]["publisherTrustedAlgorithms"] == []
+    with pytest.raises(Refused) as refused:
+        world.publisher.revoke(dataset.did, algorithm.did)
+    assert refused.value.code == "C2D-PERMIT-NONE"
+
+
+def test_an_access_only_dataset_can_be_permitted_too(world: Any) -> None:
+    dataset = world.publisher.publish_dataset("Cells", [FILE], services=("access",))
+    algorithm = world.publisher.publish_algorithm("Trainer", [FILE], container=CONTAINER)
+    world.publisher.permit(dataset.did, algorithm.did)
+    (service,) = world.cache.records()[dataset.did]["services"]
+    assert service["compute"]["publisherTrustedAlgorithms"][0]["did"] == algorithm.did
+
+
+def test_editing_keeps_everything_else_and_drops_what_the_cache_added(world: Any) -> None:
+    asset = world.publisher.publish_dataset("Cells", [FILE], metadata={"tags": ["a"], "note": {"x": 1}})
+    world.publisher.edit(asset.did, lambda document: document["metadata"].update(name="Other"))
+    record = world.cache.records()[asset.did]
+    assert (record["metadata"]["name"], record["metadata"]["tags"]) == ("Other", ["a"])
+    assert record["metadata"]["note"] == {"x": 1}
+    assert record["stats"] == {}
+
+
+def test_only_the_publisher_may_edit_and_nothing_is_sent(world: Any) -> None:
+    asset = world.publisher.publish_dataset("Cells", [FILE])
+    stranger = Publisher(world.connection, world.consumer.signer)
+    before = world.sent_by(stranger.signer)
+    with pytest.raises(Refused) as refused:
+        stranger.edit(asset.did, lambda document: None)
+    assert refused.value.code == "C2D-ASSET-NOT-YOURS"
+    assert world.sent_by(stranger.signer) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"files": [{"type": "url", "url": "https://missing.org/x"}]}, "C2D-FILE-UNREACHABLE"),
+        ({"files": [{"type": "url"}]}, "C2D-FILE-INVALID"),
+        ({"files": []}, "C2D-PUBLISH-EMPTY"),
+        ({"files": [FILE], "metadata": {"tags": [1]}}, "C2D-DDO-INVALID"),
+        ({"files": [FILE], "price": -1}, "C2D-PUBLISH-PRICE"),
+    ],
+)
+def test_what_cannot_be_published_costs_nothing(world: Any, arguments: dict[str, Any], code: str) -> None:
+    before = world.sent_by(world.publisher.signer)
+    with pytest.raises((Refused, UsageError)) as refused:
+        world.publisher.publish_dataset("Cells", **arguments)
+    assert refused.value.code == code and refused.value.next_step
+    assert world.sent_by(world.publisher.signer) == before
+
+
+def test_permitting_what_is_no_algorithm_is_refused(world: Any) -> None:
+    dataset = world.publisher.publish_dataset("Cells", [FILE])
+    with pytest.raises(Refused) as refused:
+        world.publisher.permit(dataset.did, dataset.did)
+    assert refused.value.code == "C2D-PERMIT-NOT-ALGORITHM"
+
+
+def test_an_ended_asset_is_ended_on_the_chain(world: Any) -> None:
+    asset = world.publisher.publish_dataset("Cells", [FILE])
+    world.publisher.end(asset.did)
+    assert nfts.state(world.chain, asset.nft) == nfts.State.END_OF_LIFE
