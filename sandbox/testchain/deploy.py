@@ -70,6 +70,22 @@ def _first_nonce(rpc: Rpc, owner: Account) -> int:
     return 0 if ours or used == 0 else used
 
 
+def recorded_nonce(rpc: Rpc, mnemonic: str, address_file: Path) -> int | None:
+    """Where an earlier deployment began, by its address file; None if that is not of this account and
+    chain.
+    """
+    try:
+        section = json.loads(address_file.read_text())["development"]
+        ocean, chain_id = section["Ocean"], section["chainId"]
+    except (OSError, ValueError, KeyError):
+        return None
+    if chain_id != int(rpc.call("eth_chainId"), 16):
+        return None
+    owner = derive(mnemonic, 1)[0]
+    nonces = range(_nonce(rpc, owner))
+    return next((n for n in nonces if checksummed(created_address(owner.address, n)) == ocean), None)
+
+
 def _nonce(rpc: Rpc, account: Account) -> int:
     return int(rpc.call("eth_getTransactionCount", f"0x{account.address.hex()}", "latest"), 16)
 
@@ -182,7 +198,10 @@ def main(arguments: list[str] | None = None) -> int:
     mnemonic = options.mnemonic_file.read_text().strip() if options.mnemonic_file else BARGE_MNEMONIC
     try:
         with HttpRpc(options.rpc) as rpc:
-            addresses = deploy(rpc, mnemonic, options.first_nonce)
+            first = options.first_nonce
+            if first is None:
+                first = recorded_nonce(rpc, mnemonic, options.output)
+            addresses = deploy(rpc, mnemonic, first)
     except C2DError as error:
         print(json.dumps(error.as_dict()), file=sys.stderr)
         return error.exit_status

@@ -13,7 +13,7 @@ from c2d_box.errors import UsageError
 BARGE_MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 """Ocean's local test mnemonic. Public: it funds accounts, it protects nothing."""
 
-DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1", "chain", "*.svc", "*.svc.cluster.local")
+DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1", "chain", "chain.c2d", "*.svc", "*.svc.cluster.local")
 
 
 class _Model(BaseModel):

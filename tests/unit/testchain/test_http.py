@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.testchain.deploy import main as deploy_main
 from sandbox.testchain.local import LocalChain, running
 from sandbox.testchain.rpc import HttpRpc
 
@@ -159,6 +161,55 @@ def test_1024_nested_calls_do_not_end_the_process(served: LocalChain) -> None:
         assert rpc.call("eth_getCode", address, "latest") == f"0x{runtime}"
         assert rpc.call("eth_call", {"to": address, "gas": hex(60_000_000)}, "latest") == "0x"
         assert rpc.call("eth_chainId") == "0x2324"
+
+
+def test_going_back_wakes_waiting_callers(client: httpx.Client, served: LocalChain) -> None:
+    with HttpRpc(served.url) as rpc:
+        snapshot = rpc.call("evm_snapshot")
+        rpc.call("evm_mine")
+        head = client.get("/c2d/head").json()["number"]
+        back = threading.Timer(0.3, lambda: httpx.post(served.url, json=_revert(snapshot), trust_env=False))
+        back.start()
+        assert client.get("/c2d/head", params={"after": head, "timeout": 20}).json()["number"] == head - 1
+        back.join()
+
+
+def _revert(snapshot: str) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": 1, "method": "evm_revert", "params": [snapshot]}
+
+
+def test_sigterm_is_not_held_up_by_a_long_call(tmp_path: Path) -> None:
+    with running(tmp_path / "data", deployContracts=False) as chain:
+        endless = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "eth_call",
+            "params": [{"data": "0x5b5f56"}, "latest"],
+        }
+
+        def call() -> None:
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.post(chain.url, json=endless, trust_env=False, timeout=120)
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        time.sleep(0.5)
+        assert caller.is_alive()
+        assert chain.stop() == 0
+        caller.join()
+
+
+def test_the_deployer_serves_any_node_and_recognises_its_work(tmp_path: Path) -> None:
+    output = tmp_path / "address.json"
+    with running(tmp_path / "data", deployContracts=False) as chain, HttpRpc(chain.url) as rpc:
+        owner = rpc.call("eth_accounts")[0]
+        rpc.call("eth_sendTransaction", {"from": owner, "to": owner})
+        command = ["--rpc", chain.url, "--output", str(output)]
+        assert deploy_main(command) == 0
+        first, blocks = output.read_text(), rpc.call("eth_blockNumber")
+        assert deploy_main(command) == 0
+        assert (output.read_text(), rpc.call("eth_blockNumber")) == (first, blocks)
+    assert deploy_main(command) == 1
 
 
 def test_sigterm_ends_it_cleanly_even_with_a_poll_open(tmp_path: Path) -> None:
