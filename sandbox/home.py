@@ -1,7 +1,7 @@
 """Where a box keeps everything it knows: one folder, so that it can be moved, looked at and forgotten.
 
-Secrets live below ``keys/`` and in ``kubeconfig``, all 0600. ``cluster/`` belongs to the cluster driver, which
-may keep root-owned files there; everything else belongs to the user who started the box.
+Secrets live below ``keys/`` and in ``kubeconfig``, all 0600. ``cluster/`` belongs to the cluster driver,
+which may keep root-owned files there; everything else belongs to the user who started the box.
 """
 
 from __future__ import annotations

@@ -1,19 +1,22 @@
 """What the box asks of a Kubernetes cluster, whoever provides it.
 
-The contract every driver keeps (native today; kind, k3d and an existing kubeconfig have their place beside it):
+The contract every driver keeps (native today; kind, k3d and existing have their place beside it):
 
-``create``   Before: nothing, a stopped cluster, half a cluster left by a crash, or a running one. After: the node
-             is Ready, ``kubeconfig`` exists (0600) and works, runtime classes' handlers are in force *before* the
-             first pod could start, ``publish`` and ``allow`` of earlier runs hold again. Idempotent. Raises a coded
-             error and leaves nothing that the next ``create``, ``stop`` or ``delete`` could not deal with.
-``stop``     After: no process, mount, link, rule, cgroup or route of the cluster is left; its state is. Idempotent.
+``create``   Before: nothing, a stopped cluster, half a cluster left by a crash, or a running one. After:
+             the node is Ready, ``kubeconfig`` exists (0600) and works, runtime classes' handlers are in
+             force *before* the first pod could start, ``publish`` and ``allow`` of earlier runs hold
+             again. Idempotent. Raises a coded error and leaves nothing that the next ``create``, ``stop``
+             or ``delete`` could not deal with.
+``stop``     After: no process, mount, link, rule, cgroup or route of the cluster is left; its state is.
+             Idempotent.
 ``delete``   ``stop``, and then the state is gone too. Idempotent.
 ``status``   Never blocks for longer than a moment, never raises for a stopped cluster, needs no root.
-``load_image``  Before: running. After: the archive's image can be run as ``name:tag`` and as ``name@digest`` with
-             pull policy ``Never``. Answers the manifest digest; cheap when the image is already there.
+``load_image``  Before: running. After: the archive's image can be run as ``name:tag`` and as
+             ``name@digest`` with pull policy ``Never``. Answers the manifest digest; cheap when the image
+             is already there.
 ``publish``  After: ``127.0.0.1:host_port`` reaches the NodePort. Replaces the ports published before.
-``allow``    After: pods of the staging and publishing classes reach exactly the endpoints listed and nothing else.
-             Replaces the list of before. Pods of the algorithm class never reach anything.
+``allow``    After: pods of the staging and publishing classes reach exactly the endpoints listed and
+             nothing else. Replaces the list of before. Pods of the algorithm class never reach anything.
 
 Verbs that take long are generators of progress events (``sandbox.progress``).
 """

@@ -1,4 +1,4 @@
-"""What the native driver's tests stand on: a box of its own, its kubectl, probe pods, and the machine's traces."""
+"""What the native driver's tests stand on: a box, its kubectl, probe pods, and the machine's traces."""
 
 from __future__ import annotations
 
@@ -10,34 +10,37 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.bundle import Bundle, Image, oci
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.layout import Layout
-from sandbox.clusters.native.processes import Identity
+from sandbox.clusters.native.processes import Identity, outer_numbers
 from sandbox.clusters.native.record import Options
 from sandbox.home import Home
 from sandbox.progress import Event, run
 
-PARTS = (
-    "kubernetes",
-    "containerd",
-    "runc",
-    "cni",
-    "coredns",
-    "forwarder",
-    "pause",
-)
 PROBE = "c2d.test/probe:latest"
 NAMESPACE = "probe"
 
 
-class LooseProgrammes:
-    """Programs from one folder (``C2D_TEST_PROGRAMS``) instead of a finished bundle; for work on the driver."""
+class Programs(Protocol):
+    """What a test needs of a bundle."""
+
+    @property
+    def kubernetes_version(self) -> str: ...
+
+    def binary(self, name: str) -> Path: ...
+
+    def image(self, name: str) -> Any: ...
+
+
+class LoosePrograms:
+    """Programs from one folder (``C2D_TEST_PROGRAMS``) instead of a finished bundle: for work on the
+    driver."""
 
     kubernetes_version = "v1.34.4"
 
@@ -57,9 +60,9 @@ class LooseProgrammes:
         return Image(name, reference, digest, archive)
 
 
-def programs(scratch: Path) -> Bundle | LooseProgrammes:
+def programs(scratch: Path) -> Programs:
     loose = os.environ.get("C2D_TEST_PROGRAMS")
-    return LooseProgrammes(Path(loose), scratch) if loose else Bundle.open()
+    return LoosePrograms(Path(loose), scratch) if loose else Bundle.open()
 
 
 def static_image(source: Path, reference: str, archive: Path) -> str:
@@ -96,7 +99,7 @@ class TestBox:
 
     __test__ = False
     cluster: NativeCluster
-    bundle: Bundle | LooseProgrammes
+    bundle: Programs
     events: list[Event]
 
     @classmethod
@@ -118,7 +121,9 @@ class TestBox:
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         command = [str(self.bundle.binary("kube")), "kubectl", "--kubeconfig", str(self.cluster.kubeconfig)]
-        answer = subprocess.run([*command, *arguments], input=text, capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [*command, *arguments], input=text, capture_output=True, text=True, check=False
+        )
         if answer.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {answer.stderr}")
         return answer.stdout
@@ -153,6 +158,26 @@ class TestBox:
 
         return str(eventually(said, 30, lambda: f"{name} said: {self.pod_logs(name)}"))
 
+    def with_programs(self, programs: Programs) -> TestBox:
+        cluster = NativeCluster(self.cluster.home, programs, self.cluster.name)
+        return TestBox(cluster, programs, self.events)
+
+    def pod_logs_or_nothing(self, name: str) -> str:
+        try:
+            return self.pod_logs(name)
+        except AssertionError:
+            return ""
+
+    def holder_lives(self) -> bool:
+        try:
+            return any(self.holder(role).is_alive() for role in ("anchor", "init"))
+        except FileNotFoundError:
+            return False
+
+    def processes(self) -> list[int]:
+        """Every process inside the box, as the machine numbers them."""
+        return list(outer_numbers(self.init_pid).values())
+
     @property
     def init_pid(self) -> int:
         """Process 1 of the box, as the machine numbers it."""
@@ -175,7 +200,7 @@ def eventually(question: Callable[[], Any], seconds: float, complaint: Callable[
 
 
 def prepared_namespace(box: TestBox) -> None:
-    """A namespace under Pod Security ``restricted``, with a ServiceAccount that does not wait for a controller."""
+    """A namespace under Pod Security ``restricted``, and a ServiceAccount that waits for no controller."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     box.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}},
@@ -183,7 +208,9 @@ def prepared_namespace(box: TestBox) -> None:
     )
 
 
-def pod(name: str, arguments: list[str], runtime_class: str = "", labels: dict[str, str] | None = None) -> Any:
+def pod(
+    name: str, arguments: list[str], runtime_class: str = "", labels: dict[str, str] | None = None
+) -> Any:
     """A restricted probe pod with a user namespace of its own."""
     spec: dict[str, Any] = {
         "serviceAccountName": "probe",
@@ -253,7 +280,7 @@ class Traces:
     def take(cls, home: Path) -> Traces:
         return cls(
             processes=frozenset(_processes_of(home)),
-            mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
+            mounts=frozenset(_mounts(home)),
             links=_of_this_box_or_none((entry.name for entry in Path("/sys/class/net").iterdir()), home),
             addresses=_of_this_box_or_none(_lines("ip", "-o", "address"), home),
             routes=_of_this_box_or_none(_lines("ip", "route", "show", "table", "all"), home),
@@ -272,7 +299,7 @@ class Traces:
 
 
 def _foreign(text: str, identity: str) -> bool:
-    """Whether ``text`` names another box: several may run on one machine, and must not see each other as traces."""
+    """Whether ``text`` names another box: several may run on one machine and are no traces of one another."""
     return any(found != identity for found in re.findall(r"c2d-(?:[a-z0-9-]+-)?([0-9a-f]{8})\b", text))
 
 
@@ -281,27 +308,45 @@ def _of_this_box_or_none(lines: Iterable[str], home: Path) -> frozenset[str]:
     return frozenset(line for line in lines if not _foreign(line, identity))
 
 
-def _processes_of(home: Path) -> Iterator[str]:
-    """Processes that name the home in their command, carry its cgroup, or live in other namespaces than ours."""
-    ours = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net")}
+def _namespaces(process: Path) -> set[str]:
+    return {str((process / "ns" / kind).readlink()) for kind in ("pid", "net")}
+
+
+def _namespaces_of_others(identity: str) -> set[str]:
+    """Namespaces of other boxes' processes; whoever else is in them has entered them from outside."""
+    found: set[str] = set()
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(OSError):
+            if _foreign((folder / "cgroup").read_text(), identity):
+                found |= _namespaces(folder)
+    return found
+
+
+def _processes_of(home: Path) -> Iterator[str]:
+    """Processes that name the home in their command, carry its group, or live in other namespaces than
+    ours."""
+    identity = Layout(Home(home), "c2d").identity
+    known = _namespaces(Path("/proc/self")) | _namespaces_of_others(identity)
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            groups = (folder / "cgroup").read_text()
-            other = any(os.readlink(folder / "ns" / kind) != link for kind, link in ours.items())
-        except OSError:
-            continue
-        if str(home) in command or (other and not _foreign(groups, Layout(Home(home), "c2d").identity)):
-            yield f"{folder.name} {command}"
+            ours = identity in (folder / "cgroup").read_text() or str(home) in command
+            if ours or _namespaces(folder) - known:
+                yield f"{folder.name} {command}"
+
+
+def _mounts(home: Path) -> Iterator[str]:
+    """Mounts of this namespace, without those that others keep in folders of their own below /tmp."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if str(home) in line or " /tmp/" not in line:
+            yield line
 
 
 def _network_namespaces(home: Path) -> Iterator[str]:
+    others = _namespaces_of_others(Layout(Home(home), "c2d").identity)
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if not _foreign((folder / "cgroup").read_text(), Layout(Home(home), "c2d").identity):
-                yield os.readlink(folder / "ns/net")
-        except OSError:
-            continue
+        with suppress(OSError):
+            yield from _namespaces(folder) - others
 
 
 def _rules_of_iptables() -> set[str]:
@@ -360,7 +405,7 @@ def _folders() -> Iterator[str]:
 
 @contextmanager
 def nothing_left(home: Path, seconds: float = 5.0) -> Iterator[None]:
-    """Hold the block to leaving the machine as it found it; the kernel gets a moment to finish with namespaces."""
+    """Hold the block to leaving the machine as it found it; the kernel gets a moment to end namespaces."""
     before = Traces.take(home)
     yield
     end = time.monotonic() + seconds

@@ -62,7 +62,12 @@ def service(name: str, port: int, node_port: int | None = None) -> dict[str, Any
         "ports": [{"port": port, "targetPort": 7000, **({"nodePort": node_port} if node_port else {})}],
         "type": "NodePort" if node_port else "ClusterIP",
     }
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": spec,
+    }
 
 
 def ask(port: int) -> str:
@@ -209,7 +214,9 @@ def test_mounts_of_a_privileged_pod_reach_other_pods_and_not_the_machine(box: Te
     eventually(
         lambda: target in inside.read_text(),
         20,
-        lambda: box.kubectl("logs", "mounter", "-n", "nodes") + box.kubectl("describe", "pods", "-n", "nodes"),
+        lambda: (
+            box.kubectl("logs", "mounter", "-n", "nodes") + box.kubectl("describe", "pods", "-n", "nodes")
+        ),
     )
     assert target not in Path("/proc/self/mounts").read_text()
 

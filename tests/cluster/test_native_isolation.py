@@ -1,8 +1,8 @@
 """What a job's pod can reach, asked from inside real pods: the connect matrix of each runtime class.
 
-Every target is shown to be alive first, from a routed place: an ordinary service pod, or the node. "Outside" is a
-network namespace made by the test, wired to the node, with no way out of the machine; it also owns the cloud
-metadata address. The same matrix must fail when isolation is switched off.
+Every target is shown to be alive first, from a routed place: an ordinary service pod, or the node. "Outside"
+is a network namespace made by the test, wired to the node, with no way out of the machine; it also owns the
+cloud metadata address. The same matrix must fail when isolation is switched off.
 """
 
 from __future__ import annotations
@@ -326,7 +326,8 @@ def test_the_matrix_fails_when_isolation_is_off() -> None:
                 "metadata",
                 "kubelet",
             } <= labels
-            assert any(label.startswith("neighbour") for label in labels)
+            assert any(label.startswith("neighbour") and label.endswith("-6") for label in labels)
+            assert "all-nodes-6" in labels
         assert any("heard" in open_lab.box.pod_logs(name) for name in open_lab.neighbours.values())
 
 

@@ -1,4 +1,4 @@
-"""The handful of API server calls the supervisor makes itself, over plain HTTPS with the admin certificate."""
+"""The handful of API server calls the supervisor makes itself, over HTTPS with the admin certificate."""
 
 from __future__ import annotations
 

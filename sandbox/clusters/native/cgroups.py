@@ -1,4 +1,4 @@
-"""The box's control groups: one subtree named after the box in every hierarchy, so that it can be taken away whole.
+"""The box's control groups: one subtree named after it in every hierarchy, so that it can be removed whole.
 
 Works on both versions: with v1 (and hybrid) the subtree exists once per mounted hierarchy, with v2 once.
 """

@@ -95,6 +95,8 @@ def _etcd(layout: Layout, record: Record) -> Component:
             "--listen-peer-urls=http://127.0.0.1:0",
             "--initial-advertise-peer-urls=http://127.0.0.1:2380",
             "--initial-cluster=c2d=http://127.0.0.1:2380",
+            "--heartbeat-interval=20",
+            "--election-timeout=200",
             "--client-cert-auth",
             f"--trusted-ca-file={pki / 'etcd-ca.crt'}",
             f"--cert-file={pki / 'etcd.crt'}",
@@ -103,7 +105,7 @@ def _etcd(layout: Layout, record: Record) -> Component:
             "--auto-compaction-retention=30m",
             "--snapshot-count=5000",
             "--quota-backend-bytes=1073741824",
-            "--log-level=warn",
+            "--log-level=error",
         ),
         HttpCheck("127.0.0.1", 2379, "/health", "etcd-client", "etcd-ca"),
         environment=_tuned(96),
@@ -155,7 +157,6 @@ def _apiserver(layout: Layout, record: Record) -> Component:
             "--profiling=false",
         ),
         HttpCheck(str(ranges.node_ip), API_PORT, "/readyz", "admin"),
-        needs=("etcd",),
         environment=_tuned(384),
     )
 
@@ -233,7 +234,7 @@ def _kube_proxy(layout: Layout, record: Record) -> Component:
         _kube(record),
         (f"--config={layout.configuration / 'kube-proxy.yaml'}",),
         HttpCheck("127.0.0.1", 10256, "/healthz"),
-        needs=("kube-apiserver",),
+        needs=("kubelet",),
         environment=_tuned(64),
     )
 

@@ -23,9 +23,9 @@ def files(layout: Layout, record: Record) -> dict[str, str]:
         "kubelet.yaml": kubelet(layout, record),
         "kube-proxy.yaml": kube_proxy(layout, record),
         "Corefile": corefile(layout, record),
-        "resolv.conf": "# Pods that ask for the node's resolver get none: the node has no network but the box's.\n",
+        "resolv.conf": "# There is no resolver on the node: it has no network but the box's.\n",
         "forwards.json": forwards(record),
-        "cni/default/10-pods.conflist": pod_network(record.ranges),
+        "cni/default/10-pods.conflist": pod_network(record.ranges, not record.options.isolation_off),
         **{f"cni/{role}/10-{role}.conflist": text for role, text in job_networks(record).items()},
     }
 
@@ -46,15 +46,16 @@ def _network(name: str, bridge: dict[str, Any]) -> str:
     return json.dumps({"cniVersion": "1.0.0", "name": f"c2d-{name}", "plugins": [plugin]}, indent=1)
 
 
-def pod_network(ranges: Ranges) -> str:
-    """Service pods. Ports are isolated, so every packet between two pods is routed, and thus filtered, by the node."""
+def pod_network(ranges: Ranges, isolated_ports: bool = True) -> str:
+    """Service pods. Ports are isolated: every packet between two pods is routed, and so filtered, by the
+    node."""
     subnet = {"subnet": str(ranges.pods), "gateway": str(ranges.pods[1])}
     return _network(
         PODS,
         {
             "isGateway": True,
             "ipMasq": False,
-            "portIsolation": True,
+            "portIsolation": isolated_ports,
             "ipam": {"ranges": [[subnet]], "routes": [{"dst": "0.0.0.0/0"}]},
         },
     )
@@ -64,7 +65,7 @@ def job_networks(record: Record) -> dict[str, str]:
     """The three job classes' networks; with isolation off (tests only) they are the service pods' network."""
     ranges = record.ranges
     if record.options.isolation_off:
-        return dict.fromkeys((UNROUTED, STAGING, PUBLISHING), pod_network(ranges))
+        return dict.fromkeys((UNROUTED, STAGING, PUBLISHING), pod_network(ranges, isolated_ports=False))
     networks = {
         UNROUTED: _network(
             UNROUTED,

@@ -1,7 +1,7 @@
 """How a user's command talks to the root supervisor: JSON lines over a unix socket only the owner can open.
 
-A request is one line ``{"verb": …, …}``. The answer is any number of event lines ``{"event": …}`` and one last line,
-``{"result": …}`` or ``{"error": {code, message, next_step}}``.
+A request is one line ``{"verb": …, …}``. The answer is any number of event lines ``{"event": …}`` and one
+last line, ``{"result": …}`` or ``{"error": {code, message, next_step}}``.
 """
 
 from __future__ import annotations

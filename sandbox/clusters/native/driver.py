@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,6 +72,9 @@ class NativeCluster:
         self._bundle = bundle
         self._options = options or Options()
         self._layout = Layout(home, name)
+        self._held: tuple[int, ...] = ()
+        """The creator's lock: handed to the launcher, so that killing this process does not free it too
+        early."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -109,10 +112,7 @@ class NativeCluster:
         self._layout.check()
         self._prepare_folder()
         with self._only_creator():
-            phase = self._phase()
-            if phase == "stopping":
-                yield from self._await_end()
-                phase = None
+            phase = self._settled_phase()
             if phase in ("running", "failed"):
                 self._refuse_other_version(self._record(), running=True)
             if phase == "running":
@@ -197,11 +197,10 @@ class NativeCluster:
             )
 
     def stop(self) -> Progress[None]:
-        try:
-            yield from control.follow(self._layout.socket, {"verb": "stop"}, STOP_PATIENCE)
-        except control.NotRunning:
-            pass
-        yield from self._await_end()
+        if self._settled_phase(and_creators=True) is not None:
+            with suppress(control.NotRunning):
+                yield from control.follow(self._layout.socket, {"verb": "stop"}, STOP_PATIENCE)
+        self._await_end()
         if self._layout.state.exists():
             yield Event("cluster.sweep", "started", "removing what a crash left behind")
             self._as_root("--sweep")
@@ -216,16 +215,11 @@ class NativeCluster:
         shutil.rmtree(self._layout.root, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
 
-    def _await_end(self) -> Progress[None]:
+    def _await_end(self) -> None:
+        """Until the anchor has swept up; it holds the lock to its last moment."""
         end = time.monotonic() + STOP_PATIENCE
-        while holders(self._layout):
-            if self._phase() not in (None, "stopping"):
-                return
-            if time.monotonic() > end:
-                return
+        while _is_locked(self._layout.lock) and time.monotonic() < end:
             time.sleep(0.02)
-        return
-        yield
 
     def _died(self) -> C2DError:
         log = tail(self._layout.log("supervisor"), 12)
@@ -245,6 +239,7 @@ class NativeCluster:
                 raise EnvironmentProblem(
                     "C2D-HOME", f"{folder} cannot be made: {cause.strerror}.", "Choose another --home."
                 ) from cause
+        self._layout.root.chmod(0o700)
         owner = _invoking_user()
         if os.geteuid() == 0 and owner[0] != 0:
             os.chown(self.home.path, *owner)
@@ -268,21 +263,34 @@ class NativeCluster:
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, str(os.getpid()).encode(), 0)
+            self._held = (fd,)
             yield
         finally:
-            os.ftruncate(fd, 0)
+            self._held = ()
             os.close(fd)
 
     def _as_root(self, *arguments: str) -> None:
         """Run the supervisor's program, through sudo where needed, and raise what it reports."""
-        command = [sys.executable, "-m", "sandbox.clusters.native.supervisor", "--home", str(self.home.path)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "sandbox.clusters.native.supervisor",
+            "--home",
+            str(self.home.path),
+        ]
         environment = None
         if os.geteuid() != 0:
             command = [*_sudo(), *command]
         else:
             environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
         answer = subprocess.run(
-            [*command, *arguments], stdout=subprocess.PIPE, text=True, check=False, env=environment
+            [*command, *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=environment,
+            pass_fds=self._held,
         )
         try:
             value = json.loads(answer.stdout.splitlines()[-1])
@@ -297,6 +305,23 @@ class NativeCluster:
             f"The supervisor could not be started (status {status}). {ROOT_REASON}",
             "Run the command as root, or as a user whom sudo lets run it.",
         )
+
+    def _settled_phase(self, and_creators: bool = False) -> str | None:
+        """The phase, once nobody is between phases: an anchor that does not answer yet, or no longer, is
+        waited for.
+
+        ``and_creators``: so is a ``create`` that has not yet come to its anchor.
+        """
+        locks = [self._layout.lock]
+        if and_creators and not self._held:
+            locks.append(self._layout.create_lock)
+        end = time.monotonic() + STOP_PATIENCE
+        while True:
+            held = any(_is_locked(lock) for lock in locks)
+            phase = self._phase()
+            if phase not in (None, "stopping") or not held or time.monotonic() > end:
+                return phase
+            time.sleep(0.05)
 
     def _phase(self) -> str | None:
         """What the supervisor says it is doing; None where there is none."""
@@ -374,6 +399,21 @@ class NativeCluster:
     def resources(self) -> Resources:
         value = self._ask(verb="resources")
         return Resources(value["pss_bytes"], value["by_process"])
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether some process holds the lock; asks without keeping it."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _invoking_user() -> tuple[int, int]:

@@ -3,10 +3,10 @@
 They live in the node's own network namespace beside kube-proxy's. What they hold:
 
 * pods of the algorithm class: no frame of theirs gets past their bridge, in any protocol;
-* pods of the staging and publishing class: TCP to the listed Service addresses and ports, nothing else, where the
-  match is on the address the pod dialled (``ct original``), because kube-proxy rewrites it before the filter;
-* service pods: the API server and DNS of the node, other pods and Services, nothing else of the node, and nothing
-  outside the box unless egress was asked for;
+* pods of the staging and publishing class: TCP to the listed Service addresses and ports, nothing else, where
+  the match is on the address the pod dialled (``ct original``), for kube-proxy rewrites it before the filter;
+* service pods: the API server and DNS of the node, other pods and Services, nothing else of the node, and
+  nothing outside the box unless egress was asked for;
 * the machine itself: the API server and NodePorts, from the link's own address only;
 * IPv6: no frame crosses a bridge of the box.
 """

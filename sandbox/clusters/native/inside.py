@@ -1,7 +1,9 @@
-"""The box's view of the file system: the machine's, with private places where the components would leave traces.
+"""The box's view of the file system: the machine's, with private places where the components would leave
+traces.
 
 Everything mounted from here on is invisible to the machine and ends with the namespace. The home is a shared
-mount inside, so that what a privileged pod mounts below it (``mountPropagation: Bidirectional``) reaches other pods.
+mount inside, so that what a privileged pod mounts below it (``mountPropagation: Bidirectional``) reaches
+other pods.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ TUNABLES = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-"""Kernel parameters of the whole machine that kubelet insists on; it is shown what it wants to see instead."""
+"""Kernel parameters of the whole machine that kubelet insists on; it is shown what it wants to see
+instead."""
 
 
 def prepare(layout: Layout, record: Record) -> None:
@@ -71,7 +74,8 @@ def _write_shadows() -> None:
 def shield_parameters() -> None:
     """In a mount namespace of one's own, see :data:`TUNABLES` instead of the machine's parameters.
 
-    Not for the whole box: the kernel lets a pod's user namespace mount ``/proc`` only where nothing hides parts of it.
+    Not for the whole box: the kernel lets a pod's user namespace mount ``/proc`` only where nothing hides
+    parts of it.
     """
     syscalls.unshare(syscalls.CLONE_NEWNS)
     for name in TUNABLES:

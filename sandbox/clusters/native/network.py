@@ -1,7 +1,8 @@
 """The node's links, addresses, routes and network parameters, and the machine's end of the one link out.
 
 All but that one end lives in the node's own network namespace and ends with it. The parameters set here are
-per namespace too: the machine's own ``ip_forward`` and bridge settings are never touched, unless egress is on.
+per namespace too: the machine's own ``ip_forward`` and bridge settings are never touched, unless egress is
+on.
 """
 
 from __future__ import annotations

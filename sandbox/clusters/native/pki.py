@@ -1,7 +1,8 @@
 """The cluster's own certificates. Keys are 0600; nothing here leaves the machine.
 
-Two authorities, because etcd trusts every certificate of its authority with everything: a kubelet's certificate
-must not open etcd. Leaf certificates are issued again when they near their end or their addresses changed.
+Two authorities, because etcd trusts every certificate of its authority with everything: a kubelet's
+certificate must not open etcd. Leaf certificates are issued again when they near their end or their
+addresses changed.
 """
 
 from __future__ import annotations

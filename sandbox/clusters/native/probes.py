@@ -1,6 +1,7 @@
 """What the native driver needs of a machine, each need with how it was looked at and what to do about it.
 
-``create`` refuses on a finding that is ``required``; ``doctor`` shows them all. Nothing here changes the machine.
+``create`` refuses on a finding that is ``required``; ``doctor`` shows them all. Nothing here changes the
+machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ LEAST_FREE = 3 << 30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One looked-at need. ``id`` is stable; ``evidence`` says what was seen; ``fix`` is empty when all is well."""
+    """One looked-at need. ``id`` is stable; ``evidence`` says what was seen; ``fix`` is empty when all is
+    well."""
 
     id: str
     holds: bool

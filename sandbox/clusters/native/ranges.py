@@ -110,7 +110,8 @@ def _routes(text: str) -> Iterator[IPv4Network]:
 
 
 def overlapping(block: str, own_link: str) -> str:
-    """A range of this machine that overlaps ``block`` and is not the box's own link; empty where there is none."""
+    """A range of this machine that overlaps ``block`` and is not the box's own link; empty where there is
+    none."""
     answer = subprocess.run(
         ["ip", "-json", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=False
     )

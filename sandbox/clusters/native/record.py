@@ -84,15 +84,19 @@ class Record:
             ) from cause
 
 
-def write_atomically(path: Path, text: str, owner: tuple[int, int] | None = None, mode: int = 0o600) -> None:
-    """Replace ``path`` so that a reader, or a crash, sees either the old text or the new."""
+def write_atomically(
+    path: Path, text: str, owner: tuple[int, int] | None = None, durable: bool = True
+) -> None:
+    """Replace ``path`` (0600) so that a reader sees either the old text or the new; ``durable``: so does a
+    reboot."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "w") as stream:
         stream.write(text)
         stream.flush()
-        os.fsync(stream.fileno())
+        if durable:
+            os.fsync(stream.fileno())
     if owner is not None and os.geteuid() == 0:
         os.chown(draft, *owner)
     draft.replace(path)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 
-def measured() -> dict[str, Any]:
-    """Bytes of PSS in total and by process name; pages shared between processes are counted once."""
+def measured(anchor: Path) -> dict[str, Any]:
+    """Bytes of PSS, in total and by process name, of the box and its ``anchor`` outside; pages shared
+    between processes are counted once."""
     by_process: dict[str, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
+    for folder in (*Path("/proc").glob("[0-9]*"), anchor):
         size = _pss(folder)
         if size:
             name = _name(folder)

@@ -9,10 +9,10 @@ import os
 import shutil
 import signal
 import time
-from functools import partial
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ CLIENTS = ("controller-manager", "scheduler", "kubelet", "kube-proxy", "coredns"
 
 
 def write_files(layout: Layout, record: Record) -> None:
-    """Certificates, configuration, program links: everything the components read, made anew where it must be."""
+    """Certificates, configuration, program links: everything the components read, made anew where it must
+    be."""
     ranges = record.ranges
     pki.ensure(layout.pki, pki.subjects(record.name, ranges.node_ip, ranges.api_service_ip))
     texts = configuration.files(layout, record)
@@ -47,7 +48,7 @@ def write_files(layout: Layout, record: Record) -> None:
     for name, text in texts.items():
         path = layout.configuration / name
         if not path.exists() or path.read_text() != text:
-            write_atomically(path, text)
+            write_atomically(path, text, durable=False)
     admin = kubeconfigs.text(str(ranges.node_ip), layout.pki, "admin", record.name)
     write_atomically(layout.home.kubeconfig, admin, record.owner)
     _link_programs(layout, record)
@@ -64,12 +65,23 @@ def _link_programs(layout: Layout, record: Record) -> None:
         link.symlink_to(target)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the supervisor holds of the machine outside its namespaces."""
+
+    network: int
+    """File descriptor of the machine's network namespace."""
+    anchor: Path
+    """The anchor's folder in the machine's ``/proc``."""
+
+
 class Supervisor:
     """Lives in the box's namespaces; one per box."""
 
-    def __init__(self, layout: Layout, record: Record, host_network: int) -> None:
+    def __init__(self, layout: Layout, record: Record, place: Place) -> None:
         self.layout = layout
         self.record = record
+        self.place = place
         self.events: list[Event] = []
         self.news = asyncio.Condition()
         self.ended = asyncio.Event()
@@ -80,7 +92,7 @@ class Supervisor:
         self.problem: C2DError | None = None
         self.done = {name: asyncio.Event() for name in (PAUSE, RULES)}
         self.parts = {
-            part.name: Supervised(part, layout, host_network, self._component_changed)
+            part.name: Supervised(part, layout, place.network, self._component_changed)
             for part in components(layout, record)
         }
         self.images = NodeImages(record.programs["ctr"])
@@ -102,7 +114,7 @@ class Supervisor:
 
     def _write_components(self) -> None:
         value = [asdict(part.status()) for part in self.parts.values()]
-        write_atomically(self.layout.components, json.dumps(value), self.record.owner)
+        write_atomically(self.layout.components, json.dumps(value), self.record.owner, durable=False)
 
     def _say(self, event: Event) -> None:
         self.events.append(event)
@@ -294,7 +306,7 @@ class Supervisor:
         if verb == "allow":
             return await self._allow(Isolation.from_dict(request["isolation"]))
         if verb == "resources":
-            return await asyncio.to_thread(measured)
+            return await asyncio.to_thread(measured, self.place.anchor)
         raise Failed(
             "C2D-UNKNOWN-VERB", f"The supervisor does not know '{verb}'.", "Use one version of c2d-box."
         )

@@ -1,14 +1,16 @@
 """``python -m sandbox.clusters.native.supervisor --home H``: the one part of the box that needs root.
 
-Becomes the anchor (see the package's text): takes the lock, sweeps leftovers, makes the namespaces, starts process 1
-in them, connects the machine's end of the link, and when the inside has ended, removes what is left outside.
-Speaks to whoever started it in one JSON line on standard output: ``{"ok": true}`` or ``{"error": …}``.
+Becomes the anchor (see the package's text): takes the lock, sweeps leftovers, makes the namespaces, starts
+process 1 in them, connects the machine's end of the link, and when the inside has ended, removes what is
+left outside. Speaks to whoever started it in one JSON line on standard output: ``{"ok": true}`` or
+``{"error": …}``.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -18,7 +20,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from c2d_box.errors import C2DError, Failed, StateProblem
 from sandbox.clusters.native import cgroups, control, inside, network, syscalls
@@ -26,7 +28,7 @@ from sandbox.clusters.native.egress import open_egress
 from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.processes import Identity
 from sandbox.clusters.native.record import Record, write_atomically
-from sandbox.clusters.native.service import Supervisor, write_files
+from sandbox.clusters.native.service import Place, Supervisor, write_files
 from sandbox.clusters.native.sweep import sweep
 from sandbox.home import Home
 
@@ -70,7 +72,7 @@ def _load(home: Path) -> tuple[Record, Layout]:
 
 def _take_lock(layout: Layout) -> int:
     """Held by the anchor for its whole life, and by nobody after it: children do not inherit it."""
-    fd = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = os.open(layout.lock, os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as cause:
@@ -82,22 +84,23 @@ def _take_lock(layout: Layout) -> int:
     return fd
 
 
-def _report(value: dict[str, object]) -> None:
+def _report(value: dict[str, Any]) -> None:
     print(json.dumps(value), flush=True)
 
 
 def _daemonise(layout: Layout, record: Record, lock: int) -> None:
     """Fork; the parent hands on what the anchor says first and leaves."""
+    sys.stdout.flush()
     reader, writer = os.pipe()
     if os.fork():
         os.close(writer)
         os.close(lock)
         with os.fdopen(reader) as stream:
             line = stream.readline()
-        value = json.loads(line) if line else _silent_death(layout)
+        value: dict[str, Any] = json.loads(line) if line else _silent_death(layout)
         _report(value)
         sys.exit(0 if "ok" in value else int(value["error"]["exit_status"]))
-    os.close(reader)
+    _close_all_but(lock, writer)
     os.setsid()
     os.chdir("/")
     os.umask(0o022)
@@ -109,7 +112,15 @@ def _daemonise(layout: Layout, record: Record, lock: int) -> None:
     _be_anchor(layout, record, writer)
 
 
-def _silent_death(layout: Layout) -> dict[str, dict[str, object]]:
+def _close_all_but(*kept: int) -> None:
+    """Above all the creator's lock, which the launcher holds for it until the anchor has taken over."""
+    for entry in Path("/proc/self/fd").iterdir():
+        if int(entry.name) > 2 and int(entry.name) not in kept:
+            with contextlib.suppress(OSError):
+                os.close(int(entry.name))
+
+
+def _silent_death(layout: Layout) -> dict[str, Any]:
     problem = Failed(
         "C2D-SUPERVISOR-DIED",
         "The supervisor ended before it could say why.",
@@ -141,13 +152,17 @@ def _be_anchor(layout: Layout, record: Record, launcher: int) -> NoReturn:
 def _start_inside(layout: Layout, record: Record, launcher: int) -> int:
     """Process 1 of the box in namespaces of its own, connected to the machine; answers its process id."""
     home_numbers = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    host_network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    machine = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = Place(
+        os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
+        Path(f"/proc/self/fd/{machine}/{os.getpid()}"),
+    )
     told, tell = os.pipe()
     heard, hear = os.pipe()
     syscalls.unshare(syscalls.CLONE_NEWPID)
     init = os.fork()
     if init == 0:
-        _be_init(layout, record, launcher, host_network, told, hear)
+        _be_init(layout, record, launcher, place, told, hear)
     syscalls.set_namespace(home_numbers, syscalls.CLONE_NEWPID)
     os.close(home_numbers)
     os.close(told)
@@ -172,9 +187,7 @@ def _start_inside(layout: Layout, record: Record, launcher: int) -> int:
     return init
 
 
-def _be_init(
-    layout: Layout, record: Record, launcher: int, host_network: int, told: int, hear: int
-) -> NoReturn:
+def _be_init(layout: Layout, record: Record, launcher: int, place: Place, told: int, hear: int) -> NoReturn:
     """Process 1: dies with the anchor, takes everything with it, buries the orphans in between."""
     syscalls.die_with_parent(signal.SIGKILL)
     try:
@@ -198,7 +211,7 @@ def _be_init(
         os.write(launcher, control.encode({"error": control.error_value(failed)}))
         os._exit(1)
     if supervisor == 0:
-        _be_supervisor(layout, record, launcher, host_network)
+        _be_supervisor(layout, record, launcher, place)
     os.close(launcher)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(supervisor, signal.SIGTERM))
     while True:
@@ -213,23 +226,18 @@ def _unexpected(problem: BaseException, layout: Layout) -> C2DError:
     return Failed("C2D-SUPERVISOR-DIED", f"{problem}", f"Look at {layout.log('supervisor')}.")
 
 
-def _be_supervisor(layout: Layout, record: Record, launcher: int, host_network: int) -> NoReturn:
+def _be_supervisor(layout: Layout, record: Record, launcher: int, place: Place) -> NoReturn:
     def serving() -> None:
         os.write(launcher, control.encode({"ok": True}))
         os.close(launcher)
 
     print(f"{time.strftime('%FT%TZ', time.gmtime())} starting", flush=True)
     try:
-        asyncio.run(_supervise(layout, record, host_network, serving))
+        asyncio.run(Supervisor(layout, record, place).run(serving))
     except BaseException:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
-
-
-async def _supervise(layout: Layout, record: Record, host_network: int, serving: object) -> None:
-    assert callable(serving)
-    await Supervisor(layout, record, host_network).run(serving)
 
 
 if __name__ == "__main__":

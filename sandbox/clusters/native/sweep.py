@@ -1,7 +1,7 @@
 """Taking away what a box may have left on the machine after a crash. Idempotent; needs root.
 
-Only things that are provably this box's: the recorded processes (id, start time and boot must agree), the control
-groups and the link that carry its identity, loop devices whose backing file lies in its home.
+Only things that are provably this box's: the recorded processes (id, start time and boot must agree), the
+control groups and the link that carry its identity, loop devices whose backing file lies in its home.
 """
 
 from __future__ import annotations
