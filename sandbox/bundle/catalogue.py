@@ -126,7 +126,15 @@ LAYERS: tuple[Recipe, ...] = (
         version="bookworm",
         seconds=45,
         mib=400,
-        packages=("python3", "ca-certificates", "tzdata", "usr-is-merged", "e2fsprogs", "mount"),
+        packages=(
+            "python3",
+            "ca-certificates",
+            "tzdata",
+            "libstdc++6",
+            "usr-is-merged",
+            "e2fsprogs",
+            "mount",
+        ),
     ),
     WheelLayer(
         name="runtime-packages",

@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 
@@ -80,19 +81,37 @@ class Commands:
             begin = stream.tell()
             stream.write(f"$ {' '.join(words)}\n".encode())
             stream.flush()
-            process = subprocess.Popen(
-                words,
-                cwd=cwd,
-                env={**os.environ, **(env or {})},
-                stdin=None if terminal else subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=not terminal,
-            )
+            process = self._start(words, cwd, env, stream, terminal)
             with _ended(process):
                 status = self._wait(process)
         if status != 0:
             raise self._failure(words[0], status, begin)
+
+    def _start(
+        self,
+        words: list[str],
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+        log: BinaryIO,
+        terminal: bool,
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                words,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=None if terminal else subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=not terminal,
+            )
+        except FileNotFoundError as error:
+            raise EnvironmentProblem(
+                "C2D-BUNDLE-TOOLS",
+                f"The program {words[0]}, needed for {self.part}, is not on this machine.",
+                "Run `c2d-box bundle build` again: it offers to install what is missing.",
+                program=words[0],
+            ) from error
 
     def check(self) -> None:
         """Raise :class:`Cancelled` if the build was told to stop."""

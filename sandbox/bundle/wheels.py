@@ -20,7 +20,7 @@ from sandbox.bundle.machine import pip_command
 from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
 
 PYTHON = "3.11"
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36)
 """bookworm has glibc 2.36; wheels name the oldest they accept."""
 
@@ -53,18 +53,24 @@ class WheelLayer(Recipe):
         return {"lock": self.lock}
 
 
+def platform_options(architecture: str) -> list[str]:
+    """What makes pip choose wheels for the image's Python instead of the one that runs it; never a source archive."""
+    names = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in _GLIBC_MINORS)]
+    return [
+        *("--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"),
+        *(word for abi in ("cp311", "abi3", "none") for word in ("--abi", abi)),
+        *(word for name in names for word in ("--platform", f"{name}_{MACHINES[architecture]}")),
+    ]
+
+
 def install(lock: Path, target: Path, commands: Commands, scratch: Path, architecture: str) -> None:
     """Unpack the locked wheels for the image's Python below ``target``, checking each hash."""
-    machine = _MACHINES[architecture]
-    platforms = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in _GLIBC_MINORS)]
     commands.run(
         [
             *pip_command(scratch, commands.run),
-            *("install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile"),
+            *("install", "--quiet", "--no-deps", "--require-hashes", "--no-compile"),
             *("--no-warn-conflicts", "--ignore-installed", "--target", target, "--requirement", lock),
-            *("--python-version", PYTHON, "--implementation", "cp"),
-            *(word for abi in ("cp311", "abi3", "none") for word in ("--abi", abi)),
-            *(word for name in platforms for word in ("--platform", f"{name}_{machine}")),
+            *platform_options(architecture),
         ],
         env={"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
     )
@@ -77,7 +83,7 @@ def compile_all(root: Path, folders: list[str], base_layer: Path, bench: Bench) 
     """
     system = bench.scratch / "system"
     _unpack_python(base_layer, system, bench.architecture)
-    libraries = f"{system}/usr/lib/{_MACHINES[bench.architecture]}-linux-gnu"
+    libraries = f"{system}/usr/lib/{MACHINES[bench.architecture]}-linux-gnu"
     loader = next(Path(libraries).glob("ld-linux-*.so.*"))
     bench.commands.run(
         [
@@ -96,7 +102,7 @@ def compile_all(root: Path, folders: list[str], base_layer: Path, bench: Bench) 
 
 
 def _unpack_python(layer: Path, target: Path, architecture: str) -> None:
-    libraries = f"./usr/lib/{_MACHINES[architecture]}-linux-gnu/"
+    libraries = f"./usr/lib/{MACHINES[architecture]}-linux-gnu/"
     python = (f"./usr/lib/python{PYTHON}/", f"./usr/bin/python{PYTHON}")
 
     def wanted(member: tarfile.TarInfo) -> bool:

@@ -1,0 +1,66 @@
+"""Maintainers' tool: resolve ``recipes/wheels/*.in`` anew and write the locks, hashes of both architectures in each.
+
+    python -m sandbox.bundle.relock [NAME…]
+
+It asks the package index for the newest versions; nothing that users run ever does.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sandbox.bundle.recipe import RECIPES
+from sandbox.bundle.wheels import MACHINES, platform_options
+
+NEVER = {"pip", "setuptools"}
+"""Named as dependencies by some packages, needed by none at run time."""
+
+
+def resolve(requirements: Path, architecture: str) -> dict[tuple[str, str], str]:
+    """(name, version) of everything that would be installed, with its wheel's hash."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"),
+                *("--target", "unused", "--report", report.name, "--requirement", str(requirements)),
+                *platform_options(architecture),
+            ],
+            check=True,
+        )
+        installed = json.loads(Path(report.name).read_bytes())["install"]
+    return {
+        (item["metadata"]["name"].lower().replace("_", "-"), item["metadata"]["version"]): item[
+            "download_info"
+        ]["archive_info"]["hashes"]["sha256"]
+        for item in installed
+    }
+
+
+def lock(requirements: Path) -> str:
+    """The text of the lock."""
+    hashes: dict[tuple[str, str], set[str]] = {}
+    for architecture in MACHINES:
+        for package, digest in resolve(requirements, architecture).items():
+            hashes.setdefault(package, set()).add(digest)
+    lines = [
+        " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in sorted(digests))])
+        for (name, version), digests in sorted(hashes.items())
+        if name not in NEVER
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    chosen = sys.argv[1:]
+    for requirements in sorted((RECIPES / "wheels").glob("*.in")):
+        if not chosen or requirements.stem in chosen:
+            requirements.with_suffix(".lock").write_text(lock(requirements), "utf-8")
+            print(requirements.stem)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Tools are run, stopped and explained."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from c2d_box.errors import C2DError
+from sandbox.bundle.commands import TAIL_LINES, Cancelled, Commands
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return Commands("part", tmp_path / "logs" / "part.log", threading.Event())
+
+
+def test_everything_a_tool_says_is_in_the_log(commands: Commands) -> None:
+    commands.run(["sh", "-c", "echo out; echo err >&2"])
+    assert commands.log.read_text() == "$ sh -c echo out; echo err >&2\nout\nerr\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("write /x: no space left on device", "C2D-DISK-FULL"),
+        ("OSError: [Errno 28] No space left on device", "C2D-DISK-FULL"),
+        ("dial tcp: lookup host: no such host", "C2D-NO-NETWORK"),
+        ("Temporary failure resolving 'host'", "C2D-NO-NETWORK"),
+        ("Failed to establish a new connection: [Errno 101] Network is unreachable", "C2D-NO-NETWORK"),
+        ("verifying module: checksum mismatch\nSECURITY ERROR", "C2D-BUNDLE-CHECKSUM"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "C2D-BUNDLE-CHECKSUM"),
+        ("main.go:7: undefined: x", "C2D-BUNDLE-BUILD"),
+    ],
+)
+def test_a_failure_is_named_by_what_the_tool_said(commands: Commands, said: str, code: str) -> None:
+    with pytest.raises(C2DError) as caught:
+        commands.run(["sh", "-c", 'printf "%s\\n" "$1"; exit 1', "sh", said])
+    assert caught.value.code == code
+    assert caught.value.next_step
+
+
+def test_a_failure_shows_the_last_lines_only(commands: Commands) -> None:
+    with pytest.raises(C2DError) as caught:
+        commands.run(["sh", "-c", "seq 1 100; exit 1"])
+    lines = caught.value.details["last_lines"]
+    assert isinstance(lines, list)
+    assert (len(lines), lines[-1]) == (TAIL_LINES, "100")
+
+
+def test_what_an_earlier_command_said_does_not_explain_a_later_one(commands: Commands) -> None:
+    commands.run(["sh", "-c", "echo no such host, trying another"])
+    with pytest.raises(C2DError) as caught:
+        commands.run(["false"])
+    assert caught.value.code == "C2D-BUNDLE-BUILD"
+
+
+def test_a_missing_program_is_told_by_a_code(commands: Commands) -> None:
+    with pytest.raises(C2DError) as caught:
+        commands.run(["no-such-program-anywhere"])
+    assert caught.value.code == "C2D-BUNDLE-TOOLS"
+
+
+def test_stopping_ends_the_tool_and_its_children(commands: Commands, tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    threading.Timer(0.3, commands.cancelled.set).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        commands.run(["sh", "-c", f"sleep 30 & echo $! > {child}; wait"])
+    assert time.monotonic() - began < 5
+    pid = int(child.read_text())
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.02)
+    pytest.fail("the tool's child is still running")
