@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "c2d"
 CHAIN_ID = 8996
+HIGHEST_PORT = 65535
 NODE_PORTS = {
     "chain": 30545,
     "cache": 30500,
@@ -45,6 +46,15 @@ class Ports:
     ipfs_api: int = 5001
     ipfs_gateway: int = 8080
     s3: int = 9000
+
+    def __post_init__(self) -> None:
+        for name, port in asdict(self).items():
+            if not 0 < port <= HIGHEST_PORT:
+                raise UsageError(
+                    "C2D-USAGE-PORT",
+                    f"port {port} for {name.replace('_', '-')} does not exist",
+                    f"choose ports (or an offset) that end between 1 and {HIGHEST_PORT}",
+                )
 
     def shifted(self, offset: int) -> Ports:
         """Every port moved by ``offset``: a second box beside the first."""

@@ -42,7 +42,7 @@ def await_services(
         yield Event(f"service.{name}", "started", name)
     while waiting:
         elapsed = time.monotonic() - began
-        listed = ready_endpoints(kube, namespace)
+        listed = ready_endpoints(kube, namespace) - rolling(kube, namespace)
         for name in [name for name in waiting if name in listed and probes.get(name, _yes)()]:
             waiting.remove(name)
             took[name] = elapsed
@@ -69,6 +69,18 @@ def ready_endpoints(kube: KubeApi, namespace: str) -> set[str]:
     return ready
 
 
+def rolling(kube: KubeApi, namespace: str) -> set[str]:
+    """Names of deployments that do not yet run what they were last told to."""
+    found = set()
+    for deployment in kube.items(f"/apis/apps/v1/namespaces/{namespace}/deployments"):
+        state, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+        current = state.get("observedGeneration") == deployment["metadata"].get("generation")
+        updated = state.get("updatedReplicas", 0) == wanted == state.get("replicas", 0)
+        if not (current and updated):
+            found.add(deployment["metadata"]["name"])
+    return found
+
+
 def http_probe(url: str) -> Probe:
     """Answers HTTP at all with something below 500."""
 
@@ -87,7 +99,7 @@ def _yes() -> bool:
 
 def _hopeless(kube: KubeApi, namespace: str, waiting: list[str], elapsed: float) -> tuple[str, str] | None:
     for name in waiting:
-        for pod in pods_behind(kube, namespace, name):
+        for pod in pods_behind(kube, namespace, name)[-1:]:
             reason = _reason(pod, elapsed)
             if reason:
                 return name, reason
@@ -110,13 +122,14 @@ def _reason(pod: Object, elapsed: float) -> str | None:
 
 
 def pods_behind(kube: KubeApi, namespace: str, service: str) -> list[Object]:
-    """The pods a service selects."""
+    """The pods a service selects, the newest last."""
     found = kube.get(f"/api/v1/namespaces/{namespace}/services/{service}")
     selector = (found or {}).get("spec", {}).get("selector")
     if not selector:
         return []
     labels = ",".join(f"{key}={value}" for key, value in selector.items())
-    return kube.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels)
+    pods = kube.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels)
+    return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
 
 
 def _not_ready(kube: KubeApi, namespace: str, service: str, reason: str) -> Failed:

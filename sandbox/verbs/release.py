@@ -90,11 +90,7 @@ def _chain(box: Box) -> dict[str, Any]:
     choice = box.settings.chain
     if choice.rpc_url is not None:
         return {"enabled": False, "id": CHAIN_ID, "rpcUrl": choice.rpc_url, "addressFile": ""}
-    return {
-        "enabled": True,
-        "id": CHAIN_ID,
-        "allowedHosts": [f"127.0.0.1:{box.ports.chain}", f"localhost:{box.ports.chain}"],
-    }
+    return {"enabled": True, "id": CHAIN_ID, "allowedHosts": ["127.0.0.1", "localhost"]}
 
 
 def _environment(keys: BoxKeys) -> dict[str, Any]:

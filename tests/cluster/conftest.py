@@ -27,7 +27,7 @@ from sandbox.verbs.down import reset
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.up import up
 
-PORT_OFFSET = 21000
+PORT_OFFSET = 1100
 SHELL_IMAGE = "c2d.local/algo-python"
 
 

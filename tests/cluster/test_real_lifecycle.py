@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.box import Ports
 
-OFFSET = 23000
+OFFSET = 1300
 STEPS = (
     "cluster.prepare",
     "cluster.image",
