@@ -9,8 +9,9 @@ Every refusal is a :class:`c2d_box.errors.Refused` carrying the Provider's own c
 
 from c2d_box.client.connection import Connection
 from c2d_box.client.consumer import Consumer
+from c2d_box.client.explanations import explain
 from c2d_box.client.jobs import Job
 from c2d_box.client.ordering import Cost, Quote
 from c2d_box.client.publisher import Asset, Publisher
 
-__all__ = ["Asset", "Connection", "Consumer", "Cost", "Job", "Publisher", "Quote"]
+__all__ = ["Asset", "Connection", "Consumer", "Cost", "Job", "Publisher", "Quote", "explain"]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.assets import checksums
 from c2d_box.assets.addresses import ZERO
 from c2d_box.assets.files import FileObject, FileObjectError, document, parse_file
 from c2d_box.client.connection import Connection
@@ -24,6 +23,7 @@ from c2d_box.client.documents import (
     published,
     service_section,
 )
+from c2d_box.client.explanations import algorithm_facts
 from c2d_box.client.provider import compact
 from c2d_box.errors import Refused, UsageError
 
@@ -160,6 +160,45 @@ class Publisher:
 
         return self.edit(dataset, change)
 
+    def trust(
+        self,
+        dataset: str,
+        *,
+        publishers: Sequence[str] | None = None,
+        markets: Sequence[str] | None = None,
+        all_published: bool | None = None,
+        raw: bool | None = None,
+        network: bool | None = None,
+    ) -> str:
+        """Whom the dataset trusts besides single algorithms; None leaves a setting as it is.
+
+        Every list that is not empty restricts: ``publishers`` by the algorithm's owner, ``markets`` by where
+        it was published. ``all_published`` counts only while all lists are empty. ``raw`` and ``network``
+        are the publisher's word on unpublished code and network access. The transaction's hash.
+        """
+        stored = {
+            "publisherTrustedAlgorithmPublishers": None if publishers is None else list(publishers),
+            "allowRawAlgorithm": raw,
+            "allowNetworkAccess": network,
+        }
+        extended = {
+            "trustedMarkets": None if markets is None else list(markets),
+            "trustAllPublished": all_published,
+        }
+
+        def change(document: dict[str, Any]) -> None:
+            for service in _judged(document):
+                service["compute"].update((k, v) for k, v in stored.items() if v is not None)
+                settings = {k: v for k, v in extended.items() if v is not None}
+                if settings:
+                    more = dict(service.get("additionalInformation") or {})
+                    service["additionalInformation"] = {
+                        **more,
+                        "c2d": {**(more.get("c2d") or {}), **settings},
+                    }
+
+        return self.edit(dataset, change)
+
     def edit(self, did: str, change: Callable[[dict[str, Any]], None]) -> str:
         """Publish the asset's DDO again after ``change`` has altered it in place; the transaction's hash."""
         document = published(self.connection.cache.record(did))
@@ -249,24 +288,18 @@ class Publisher:
 
     def _trusted_entry(self, did: str) -> dict[str, str]:
         """What a dataset stores of an algorithm it trusts."""
-        algorithm = self.connection.cache.ddo(did)
-        if not algorithm.is_algorithm or algorithm.container is None or not algorithm.services:
-            raise Refused("C2D-PERMIT-NOT-ALGORITHM", f"{did} is not an algorithm", "name an algorithm's DID")
-        query = {"did": did, "serviceId": algorithm.services[0].id, "checksum": True}
-        infos = self.connection.provider.file_info(query)
-        digests = [str(info.get("checksum") or "") for info in infos]
-        if not digests or not all(digests):
+        facts = algorithm_facts(self.connection, did)
+        if not facts.files_checksum:
             raise Refused(
                 "C2D-PERMIT-NO-CHECKSUM",
                 f"the files of {did} cannot be read or are too large for a checksum: "
                 "nobody could say later whether they changed",
                 "ask the algorithm's publisher to check where they are kept",
             )
-        container = algorithm.container
         return {
             "did": did,
-            "filesChecksum": checksums.files(digests),
-            "containerSectionChecksum": checksums.container_section(container.entrypoint, container.checksum),
+            "filesChecksum": facts.files_checksum,
+            "containerSectionChecksum": facts.container_checksum,
         }
 
     def _demand_updater(self, did: str, nft: str) -> None:
@@ -311,7 +344,11 @@ def _file(file: Mapping[str, Any] | FileObject) -> FileObject:
 
 
 def _compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The sections that say who is trusted: of the compute services, or of all where there is none.
+    return [service["compute"] for service in _judged(document)]
+
+
+def _judged(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The services whose rules say who is trusted: the compute services, or all where there is none.
 
     An access service gets one then: as a job's additional dataset it obeys the same lists.
     """
@@ -319,7 +356,7 @@ def _compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
     chosen = [s for s in services if s.get("type") == "compute"] or services
     for service in chosen:
         service["compute"] = {**NOBODY, **(service.get("compute") or {})}
-    return [service["compute"] for service in chosen]
+    return chosen
 
 
 def _trusted(rules: Mapping[str, Any]) -> list[Any]:

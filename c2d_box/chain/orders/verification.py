@@ -101,7 +101,7 @@ def verify(chain: Chain, claim: OrderClaim) -> Order:
 def _receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
     if not _HASH.match(tx):
         raise OrderInvalid(f"{tx[:80]!r} is not a transaction id.")
-    receipt = chain.wait(tx.lower(), timeout=wait)
+    receipt = chain.wait(tx.lower(), timeout=wait, unknown=2)
     if receipt is None:
         raise OrderInvalid(f"Transaction {tx} was not found on the chain.")
     if receipt["status"] != 1:

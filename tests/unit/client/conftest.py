@@ -1,4 +1,4 @@
-"""A real chain, and small fakes of Provider and cache that speak the wire's shapes and record each request."""
+"""A real chain, and small fakes of Provider and cache that speak the wire's shapes and record requests."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 KEY = "0x" + "5a" * 32
 PROVIDER_URL, CACHE_URL = "http://provider.test", "http://cache.test"
 ENVIRONMENT = "0x03b9d6Ba248fe931e338840223985CcC43E05894"
+FILE = {"type": "url", "url": "https://data.example.org/cells.csv"}
+CONTAINER = {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:" + "1" * 64}
 NAMES = {
     "nonce": "nonce",
     "encrypt": "encrypt",
@@ -287,8 +289,7 @@ def local_chain() -> Iterator[LocalChain]:
         yield chain
 
 
-@pytest.fixture
-def world(local_chain: LocalChain) -> World:
+def world_over(local_chain: LocalChain) -> World:
     connection = Connection(PROVIDER_URL, CACHE_URL, local_chain.url, local_chain.address_file)
     chain = Chain(local_chain.url, addresses.load(local_chain.address_file, 8996))
     cache = FakeCache(chain)
@@ -298,6 +299,27 @@ def world(local_chain: LocalChain) -> World:
     publisher = Publisher(connection, accounts.from_mnemonic(MNEMONIC, 3))
     consumer = Consumer(connection, accounts.from_mnemonic(MNEMONIC, 7))
     return World(connection, provider, cache, publisher, consumer)
+
+
+@pytest.fixture(scope="session")
+def assets(local_chain: LocalChain) -> tuple[str, str]:
+    """A dataset for 2 OCEAN and a free algorithm."""
+    publisher = world_over(local_chain).publisher
+    dataset = publisher.publish_dataset("Cells", [FILE], price=2, services=("compute", "access"))
+    return dataset.did, publisher.publish_algorithm("Trainer", [FILE], container=CONTAINER).did
+
+
+@pytest.fixture
+def world(local_chain: LocalChain, assets: tuple[str, str]) -> Iterator[World]:
+    """Everything a test does to the chain is undone after it."""
+    snapshot = rpc(local_chain, "evm_snapshot")
+    yield world_over(local_chain)
+    rpc(local_chain, "evm_revert", snapshot)
+
+
+def rpc(chain: LocalChain, method: str, *params: Any) -> Any:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return httpx.post(chain.url, json=body, timeout=60, trust_env=False).json()["result"]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from c2d_box.client import Consumer, Job
 from c2d_box.client.jobs import stage_seconds
 from c2d_box.errors import C2DError, Failed, Refused
 
-FILE = {"type": "url", "url": "https://data.example.org/cells.csv"}
 CONTAINER = {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:" + "1" * 64}
 REASONS = {
     "rule": "permission",
@@ -21,13 +20,6 @@ REASONS = {
     "text": "no",
     "because": [{"rule": "trust", "allowed": False, "text": "nobody may compute until its owner permits"}],
 }
-
-
-@pytest.fixture
-def assets(world: Any) -> tuple[str, str]:
-    dataset = world.publisher.publish_dataset("Cells", [FILE], price=2, services=("compute", "access"))
-    algorithm = world.publisher.publish_algorithm("Trainer", [FILE], container=CONTAINER)
-    return dataset.did, algorithm.did
 
 
 def test_a_job_is_ordered_paid_and_started(world: Any, assets: Any) -> None:

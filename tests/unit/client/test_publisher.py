@@ -10,7 +10,7 @@ from c2d_box.assets import checksums
 from c2d_box.assets.files import UrlFile, unseal
 from c2d_box.assets.validation import validate
 from c2d_box.chain import nfts, orders
-from c2d_box.client import Publisher
+from c2d_box.client import Publisher, explain
 from c2d_box.errors import Refused, UsageError
 
 FILE = {"type": "url", "url": "https://data.example.org/cells.csv", "method": "GET"}
@@ -20,6 +20,7 @@ CONTAINER = {
     "tag": "latest",
     "checksum": "sha256:" + "1" * 64,
 }
+ENVIRONMENT = "0x03b9d6Ba248fe931e338840223985CcC43E05894"
 KEY = "0x" + "5a" * 32
 
 
@@ -77,6 +78,23 @@ def test_permitting_stores_the_checksums_and_revoking_forgets_them(world: Any) -
     with pytest.raises(Refused) as refused:
         world.publisher.revoke(dataset.did, algorithm.did)
     assert refused.value.code == "C2D-PERMIT-NONE"
+
+
+def test_an_explanation_follows_every_change_of_trust(world: Any, assets: Any) -> None:
+    dataset, algorithm = assets
+    publisher, connection = world.publisher, world.connection
+    assert "nobody may compute" in explain(connection, dataset, algorithm).deciding.text
+    publisher.trust(dataset, all_published=True)
+    assert explain(connection, dataset, algorithm).allowed
+    publisher.trust(dataset, publishers=[world.consumer.signer.address], raw=True, network=True)
+    assert explain(connection, dataset, algorithm).code == "not_trusted_algo_publisher"
+    publisher.trust(dataset, publishers=[publisher.signer.address], markets=[ENVIRONMENT])
+    assert explain(connection, dataset, algorithm).code == "not_trusted_algo"
+    publisher.trust(dataset, markets=[])
+    assert explain(connection, dataset, algorithm).allowed
+    service = connection.cache.ddo(dataset).first("compute")
+    assert (service.compute.allow_raw_algorithm, service.compute.allow_network_access) == (True, True)
+    assert service.trust == {"trustAllPublished": True, "trustedMarkets": []}
 
 
 def test_an_access_only_dataset_can_be_permitted_too(world: Any) -> None:

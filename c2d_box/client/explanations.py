@@ -1,0 +1,46 @@
+"""Why an algorithm may or may not run on a dataset, judged from here by the Provider's own rule.
+
+The facts are read as a Provider reads them: owner and market from the chain, checksums through the Provider.
+Only what an operator sets is not to be seen from outside and has to be given.
+"""
+
+from __future__ import annotations
+
+from c2d_box.assets import checksums
+from c2d_box.assets.ddo import COMPUTE
+from c2d_box.assets.permissions import EmptyLists, PermissionRequest, PublishedAlgorithm, Verdict, decide
+from c2d_box.client.connection import Connection
+from c2d_box.errors import Refused
+
+
+def explain(
+    connection: Connection, dataset: str, algorithm: str, empty_lists: EmptyLists = "none"
+) -> Verdict:
+    """The verdict on ``algorithm`` as it is now, with the reason of every rule."""
+    ddo = connection.cache.ddo(dataset)
+    service = ddo.first(COMPUTE) or next(iter(ddo.services), None)
+    if service is None:
+        raise Refused("C2D-ASSET-NO-SERVICE", f"{dataset} offers no service", "ask its publisher")
+    facts = algorithm_facts(connection, algorithm)
+    main = service.type == COMPUTE
+    return decide(PermissionRequest(dataset, service, facts, empty_lists=empty_lists, main=main))
+
+
+def algorithm_facts(connection: Connection, did: str) -> PublishedAlgorithm:
+    """What the rules compare of a published algorithm. No files checksum where its files cannot be read."""
+    from c2d_box.chain import nfts
+
+    algorithm = connection.cache.ddo(did)
+    if not algorithm.is_algorithm or algorithm.container is None or not algorithm.services:
+        raise Refused("C2D-PERMIT-NOT-ALGORITHM", f"{did} is not an algorithm", "name an algorithm's DID")
+    service, container = algorithm.services[0], algorithm.container
+    infos = connection.provider.file_info({"did": did, "serviceId": service.id, "checksum": True})
+    digests = [str(info.get("checksum") or "") for info in infos]
+    return PublishedAlgorithm(
+        did=did,
+        owner=nfts.owner(connection.chain, algorithm.nft_address),
+        market=nfts.market(connection.chain, service.datatoken_address),
+        files_checksum=checksums.files(digests) if all(digests) else "",
+        container_checksum=checksums.container_section(container.entrypoint, container.checksum),
+        service_type=service.type,
+    )
