@@ -53,6 +53,11 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadProof:
+    """Take what the warden said on its own output into the status: evidence, and the moment of the start."""
+
+
+@dataclass(frozen=True, slots=True)
 class AddFinalizer:
     pass
 
@@ -82,6 +87,7 @@ Action = (
     | DeletePod
     | DeleteClaim
     | Sweep
+    | ReadProof
     | AddFinalizer
     | RemoveFinalizer
     | DeleteWorkflow

@@ -26,6 +26,7 @@ from c2d_box.operator_engine.actions import (
     CreateSecret,
     DeleteClaim,
     DeletePod,
+    ReadProof,
     Record,
     RemoveFinalizer,
     Sweep,
@@ -61,7 +62,16 @@ RESYNC_SECONDS = 60.0
 _BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0)
 _AGAIN_AFTER = 5.0
 """Seconds after which a deletion that has not been seen to work is asked for again."""
-_SEEN_AT_ONCE = (Record, AddFinalizer, RemoveFinalizer, CreateClaim, CreateSecret, CreatePod, Sweep)
+_SEEN_AT_ONCE = (
+    Record,
+    AddFinalizer,
+    RemoveFinalizer,
+    CreateClaim,
+    CreateSecret,
+    CreatePod,
+    Sweep,
+    ReadProof,
+)
 """Actions whose effect is known when the call returns, so that planning can go on."""
 
 
@@ -280,6 +290,8 @@ class Controller:
                 desk.done.add("secret")
             case Sweep():
                 desk.done.add("sweep")
+            case ReadProof():
+                desk.done.add("proof")
             case Record(changes):
                 log.info(
                     "recorded",

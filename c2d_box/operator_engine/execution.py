@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import StateProblem
+from c2d_box.operator_engine import proof
 from c2d_box.operator_engine.actions import (
     Action,
     AddFinalizer,
@@ -22,6 +23,7 @@ from c2d_box.operator_engine.actions import (
     DeleteClaim,
     DeletePod,
     DeleteWorkflow,
+    ReadProof,
     Record,
     RemoveFinalizer,
     Sweep,
@@ -39,6 +41,7 @@ from c2d_box.workflow.cluster import (
     SECRETS,
     WORKFLOWS,
     Cluster,
+    ClusterError,
     Exists,
     Gone,
     Object,
@@ -85,8 +88,26 @@ class Executor:
                 await self._cluster.delete(CLAIMS, names.claim(workflow.job))
             case Sweep():
                 await self._sweep(workflow)
+            case ReadProof():
+                await self._read_proof(workflow)
             case DeleteWorkflow():
                 await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
+
+    async def _read_proof(self, workflow: WorkFlow) -> None:
+        """Where the log cannot be had any more there is no proof to keep: the exit code has been
+        judged already.
+        """
+        output = bytearray()
+        try:
+            async for chunk in self._cluster.logs(names.pod(workflow.job, "algorithm"), "warden"):
+                output += chunk
+                if len(output) > proof.READ_BYTES:
+                    break
+        except ClusterError:
+            return
+        report = proof.parse(bytes(output))
+        if report is not None:
+            await self._patch(workflow, {"status": proof.taken(workflow, report)}, status=True)
 
     async def _patch(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:
         """On exactly the version that was planned on; where it was deleted meanwhile, there is

@@ -26,6 +26,7 @@ from c2d_box.operator_engine.actions import (
     DeleteClaim,
     DeletePod,
     DeleteWorkflow,
+    ReadProof,
     Record,
     RemoveFinalizer,
     Sweep,
@@ -121,7 +122,7 @@ def _run(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
     if recorded is None:
         return [Record({"algorithm": {"uid": algorithm.uid}}), *_create(seen, "configuration", "publishing")]
     if algorithm.over or algorithm.container("algorithm").end is not None:
-        return [_ended(seen, algorithm)]
+        return _stopped(seen, algorithm, limits)
     if workflow.status.outcome is not None:
         return _kill(seen, algorithm, limits)
     if algorithm.deleted is not None and seen.now < algorithm.deleted + limits.kill:
@@ -166,6 +167,8 @@ def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[
         actions.append(Wake(created + limits.image))
     if staged is not None and workflow.status.code < State.RUNNING:
         actions.append(Record(changes.state(State.RUNNING)))
+    if warden is not None and not _proof_read(seen):
+        actions.append(ReadProof())
     if warden is None:  # once the warden has let the algorithm go, configuration has nothing left to do
         actions += _attend(seen, "configuration", limits)
     return actions + _create(seen, "publishing")
@@ -195,6 +198,16 @@ def _attend(seen: Seen, component: Component, limits: Limits) -> list[Action]:
         return [Record({"attempts": {component: attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
     reason = f"The {component} pod ended {attempt} times without a report{_how(pod)}."
     return [_outcome(State.INFRASTRUCTURE_LOST, reason)]
+
+
+def _stopped(seen: Seen, algorithm: Pod, limits: Limits) -> list[Action]:
+    """The algorithm runs no more. A short one can end before the warden, whose exit code is part of
+    the verdict.
+    """
+    undecided = seen.workflow.status.outcome is None
+    if undecided and not algorithm.over and algorithm.container("warden").end is None:
+        return [Wake(seen.now + limits.kill)]
+    return [_ended(seen, algorithm)]
 
 
 def _ended(seen: Seen, pod: Pod) -> Record:
@@ -271,12 +284,13 @@ def _publish(seen: Seen, limits: Limits) -> list[Action]:
         return [_unpublished(seen, "The job's volume is gone.")]
     if seen.now >= deadline:
         return [_unpublished(seen, f"It took longer than {limits.publishing:.0f} s.")]
+    proof: list[Action] = [] if _proof_read(seen) else [ReadProof()]
     pod, attempt = seen.pod("publishing"), seen.workflow.status.attempts.publishing
     if pod is None:
-        return [*_create(seen, "publishing"), Wake(deadline)]
+        return [*_create(seen, "publishing"), *proof, Wake(deadline)]
     failed = any(entry.end is not None and entry.end.exit_code != 0 for entry in pod.containers.values())
     if not (pod.over or failed or pod.deleted is not None):
-        return [Wake(deadline)]
+        return [*proof, Wake(deadline)]
     if attempt >= limits.attempts:
         return [_unpublished(seen, f"The publishing pod ended {attempt} times without a report{_how(pod)}.")]
     return [Record({"attempts": {"publishing": attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
@@ -310,6 +324,10 @@ def _tidy(seen: Seen, limits: Limits) -> list[Action]:
 
 
 # -- the words of the rules above
+
+
+def _proof_read(seen: Seen) -> bool:
+    return seen.workflow.status.isolation is not None or "proof" in seen.done
 
 
 def _create(seen: Seen, *components: Component) -> list[Action]:

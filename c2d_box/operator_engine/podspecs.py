@@ -63,7 +63,7 @@ class Bodies:
     ) -> Object:
         """``secret``: the value of the algorithm's variable of that name."""
         if component == "configuration":
-            containers, volumes = self._configuration(workflow)
+            containers, volumes = self._configuration(workflow, environment)
         elif component == "algorithm":
             containers, volumes = self._algorithm(workflow, environment, secret)
         else:
@@ -79,6 +79,7 @@ class Bodies:
                 "enableServiceLinks": False,
                 "hostUsers": self._settings.host_users,
                 "terminationGracePeriodSeconds": self._settings.limits.grace,
+                "activeDeadlineSeconds": self._longest(environment),
                 # Nothing in a job resolves names; addresses are given as numbers.
                 "dnsPolicy": "None",
                 "dnsConfig": {"nameservers": ["127.0.0.1"], "searches": []},
@@ -94,12 +95,14 @@ class Bodies:
 
     # -- the three pods
 
-    def _configuration(self, workflow: WorkFlow) -> tuple[list[Object], list[Object]]:
+    def _configuration(
+        self, workflow: WorkFlow, environment: Environment
+    ) -> tuple[list[Object], list[Object]]:
         container = self._own(
             "configuration",
             "c2d_box.pods.configuration",
             names.UID_CONFIGURATION,
-            self._environment(workflow),
+            self._environment(workflow, environment),
             [
                 *(_folder(name, read_only=False) for name in _STAGING_FOLDERS),
                 _mount("job", names.JOB_FOLDER),
@@ -169,7 +172,10 @@ class Bodies:
             "judge",
             "c2d_box.pods.judge",
             names.UID_JUDGE,
-            {**self._environment(workflow), "C2D_LIMITS": json.dumps(self._output_limits(environment))},
+            {
+                **self._environment(workflow, environment),
+                "C2D_LIMITS": json.dumps(self._output_limits(environment)),
+            },
             [
                 *published,
                 _mount("judge", names.JOB_FOLDER),
@@ -180,7 +186,7 @@ class Bodies:
             "upload",
             "c2d_box.pods.upload",
             names.UID_UPLOAD,
-            self._environment(workflow),
+            self._environment(workflow, environment),
             [*published, _mount("upload", names.JOB_FOLDER), _mount("verdict", names.VERDICT_FOLDER)],
         )
         volumes = [
@@ -192,14 +198,17 @@ class Bodies:
 
     # -- their parts
 
-    def _environment(self, workflow: WorkFlow) -> dict[str, str]:
+    def _longest(self, environment: Environment) -> int:
+        """Seconds after which a pod ends even where no engine is there to end it."""
         limits = self._settings.limits
-        longest = limits.staging + limits.publishing + 2 * limits.binding + limits.image + limits.kill
-        duration = max((entry.max_job_duration for entry in self._settings.environments), default=0)
+        waits = limits.staging + limits.publishing + 2 * limits.binding + limits.image + limits.kill
+        return int(waits + environment.max_job_duration)
+
+    def _environment(self, workflow: WorkFlow, environment: Environment) -> dict[str, str]:
         return {
             names.ENV_JOB: workflow.job,
             names.ENV_ENGINE: self._settings.engine_url,
-            names.ENV_DEADLINE: str(int(longest + duration)),
+            names.ENV_DEADLINE: str(self._longest(environment)),
         }
 
     def _output_limits(self, environment: Environment) -> dict[str, int]:

@@ -145,7 +145,9 @@ class Stack:
     async def start(self) -> None:
         controller = self.controller
         await controller.resync()
-        self._tasks = [asyncio.create_task(self._watch(controller, kind)) for kind in (WORKFLOWS, PODS, CLAIMS)]
+        self._tasks = [
+            asyncio.create_task(self._watch(controller, kind)) for kind in (WORKFLOWS, PODS, CLAIMS)
+        ]
 
     async def crash(self) -> None:
         for task in self._tasks:

@@ -62,7 +62,11 @@ async def test_a_job_ends_with_its_results_and_leaves_nothing(stack: Any) -> Non
     await stack.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
     await published(stack)
     workflow = stack.node.workflow(JOB)
-    assert (workflow.status.code, workflow.status.text, workflow.status.phase) == (70, "Job finished", "Finished")
+    assert (workflow.status.code, workflow.status.text, workflow.status.phase) == (
+        70,
+        "Job finished",
+        "Finished",
+    )
     assert workflow.status.results is not None
     assert workflow.status.results[0].url == RESULT["url"]
     await cleaned(stack)
@@ -83,7 +87,17 @@ async def test_the_times_of_all_stages_are_kept_in_order(stack: Any) -> None:
     await stack.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
     await published(stack)
     workflow = stack.node.workflow(JOB)
-    moments = ["accepted", "admitted", "bound", "created", "staged", "ended", "judged", "uploaded", "finished"]
+    moments = [
+        "accepted",
+        "admitted",
+        "bound",
+        "created",
+        "staged",
+        "ended",
+        "judged",
+        "uploaded",
+        "finished",
+    ]
     times = [workflow.at(moment) for moment in moments]
     assert None not in times
     assert times == sorted(times)  # type: ignore[type-var]
@@ -93,7 +107,9 @@ async def test_the_times_of_all_stages_are_kept_in_order(stack: Any) -> None:
     ("code", "reason", "expected"),
     [(3, "Error", 75), (137, "OOMKilled", 76), (139, "Error", 75), (255, "Unknown", 81)],
 )
-async def test_how_the_algorithm_ended_is_the_jobs_end(stack: Any, code: int, reason: str, expected: int) -> None:
+async def test_how_the_algorithm_ended_is_the_jobs_end(
+    stack: Any, code: int, reason: str, expected: int
+) -> None:
     await staged(stack)
     await stack.node._status(
         names.pod(JOB, "algorithm"),
@@ -127,7 +143,9 @@ async def test_failed_inputs_end_the_job_and_name_the_cause(stack: Any) -> None:
     await stack.submit(JOB)
     await stack.node.bind(JOB)
     await stack.node.start(names.pod(JOB, "algorithm"), "warden", "algorithm")
-    answer = await stack.controller.report(JOB, "configuration", {"status": 31, "reason": "dataset x, file 0: 403."})
+    answer = await stack.controller.report(
+        JOB, "configuration", {"status": 31, "reason": "dataset x, file 0: 403."}
+    )
     assert answer.status == 200
     await stack.controller.idle()
     await stack.node.collect()

@@ -1,0 +1,42 @@
+"""The warden's report, as it gets into the status: short, and with nothing believed that cannot be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from c2d_box.operator_engine import changes
+from c2d_box.workflow.resource import WorkFlow
+
+READ_BYTES = 256 << 10
+_LISTED = 20
+
+
+def parse(output: bytes) -> dict[str, Any] | None:
+    """The last line of the warden's output that is a report."""
+    for line in reversed(output[:READ_BYTES].splitlines()):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and isinstance(found.get("probes"), list):
+            return found
+    return None
+
+
+def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
+    """Verdict, how many probes were made, which answered; the go-ahead's moment if it is a possible one."""
+    probes = [probe for probe in report["probes"] if isinstance(probe, dict)]
+    answered = [f"{probe.get('kind')} {probe.get('target')}" for probe in probes if not probe.get("closed")]
+    found: changes.Changes = {
+        "isolation": {
+            "verdict": str(report.get("verdict", ""))[:100],
+            "probes": len(probes),
+            "answered": answered[:_LISTED],
+        }
+    }
+    at, staged = report.get("at"), workflow.at("staged")
+    latest = workflow.at("ended") or float("inf")
+    if isinstance(at, float) and staged is not None and staged <= at <= latest and not answered:
+        found.update(changes.moment(at, "started"))
+    return found
