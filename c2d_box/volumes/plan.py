@@ -4,8 +4,8 @@ Every rule of the provisioner stands here, and none of them remembers anything: 
 same question is asked again and the answer continues where the work stopped. Actions are idempotent, one at a
 time.
 
-The life of a volume: make the file system and protect the claim → publish the PersistentVolume → (bound, used)
-→ the claim is deleted and no pod uses it → erase → unprotect the claim → retire the PersistentVolume.
+The life of a volume: make the file system and protect the claim → publish the PersistentVolume → (bound,
+used) → the claim is deleted and no pod uses it → erase → unprotect the claim → retire the PersistentVolume.
 """
 
 from __future__ import annotations

@@ -24,10 +24,11 @@ LEFT = replace(LEAVING, finalizers=(FINALIZER,))
 @pytest.mark.parametrize(
     ("claim", "volume", "stored", "expected"),
     [
+        pytest.param(CLAIM, None, None, Action.MAKE, id="a new claim's volume is made, the claim protected"),
+        pytest.param(GUARDED, None, None, Action.MAKE, id="a protected claim's volume is made"),
         pytest.param(
-            CLAIM, None, None, Action.PROTECT, id="a new claim is protected before its volume is made"
+            CLAIM, None, READY, Action.PROTECT, id="no volume is published for an unprotected claim"
         ),
-        pytest.param(GUARDED, None, None, Action.MAKE, id="then the volume is made"),
         pytest.param(
             GUARDED, None, UNMOUNTED, Action.MAKE, id="an attempt that was interrupted is made anew"
         ),
