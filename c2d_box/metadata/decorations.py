@@ -11,7 +11,7 @@ from typing import Any
 
 from c2d_box.assets.addresses import ZERO, checksum, is_address, same
 from c2d_box.chain import Chain
-from c2d_box.chain.abis import DATATOKEN, NFT
+from c2d_box.chain.abis import DATATOKEN, EXCHANGE, NFT
 from c2d_box.chain.orders import offer_for
 from c2d_box.chain.views import View
 from c2d_box.errors import C2DError
@@ -56,14 +56,18 @@ class Facts:
         return dict(self._names[address.lower()])
 
     def price(self, datatoken: str) -> dict[str, Any]:
-        """An object in any case, empty where nobody offers the datatoken."""
+        """The rate without fees, in whole tokens; an object in any case, empty where nobody offers the
+        datatoken."""
         try:
             offer = offer_for(self._chain, datatoken)
             if offer is None:
                 return {}
             if offer.is_free or same(offer.token, ZERO):
                 return {"value": 0}
-            value = offer.amount / 10 ** self._chain.decimals(offer.token)
+            terms = self._chain.read(
+                EXCHANGE, offer.source, "getExchange", bytes.fromhex(offer.exchange_id[2:])
+            )
+            value = int(terms[5]) / 10**18
         except (C2DError, ValueError):
             return {}
         plain = int(value) if value == int(value) else value

@@ -339,7 +339,7 @@ async def test_contract_results_are_json() -> None:
         "inputs": [{"name": "a", "type": "uint256"}],
     }
     file = SmartContractFile("0x" + "11" * 20, 8996, abi)
-    made = Storage(Fetcher(AddressRules()), contracts=reader)  # type: ignore[arg-type]
+    made = Storage(Fetcher(AddressRules()), contracts=reader)
     assert await content(await made.open(file, {"a": 7})) == b'[1,"0x01",[7]]'
     with pytest.raises(Unusable, match="Missing parameters"):
         await made.open(file)
