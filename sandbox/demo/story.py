@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from c2d_box.client.jobs import stage_seconds
 from c2d_box.errors import Failed, Refused
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
@@ -21,6 +20,7 @@ from sandbox.progress import Event, Progress
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.parties import chain_of
+from sandbox.verbs.stages import overhead, stages
 from sandbox.verbs.up import UpReport, up
 
 PUBLISHER, CONSUMER = "publisher", "consumer"
@@ -47,7 +47,8 @@ class Outcome:
     folder: Path
     cost: float
     stages: Mapping[str, float]
-    overhead_seconds: float
+    overhead_seconds: float | None
+    """Accepted to results listed, less the algorithm's own run."""
     up: UpReport
     seconds: float
     look_further: tuple[str, ...] = field(default=())
@@ -80,9 +81,9 @@ def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None =
     yield from jobs.fetch(box, CONSUMER, str(job["jobId"]), target)
     metrics = json.loads((target / "metrics.json").read_text())
     listed = evidence(box, str(job["jobId"]))
-    stages = stage_seconds(job)
+    seconds = stages(job)
     further = look_further(box, job, listed, target)
-    yield from _tell_outcome(metrics, listed, stages, cost, target, further)
+    yield from _tell_outcome(metrics, listed, seconds, cost, target, further)
     return Outcome(
         job_id=str(job["jobId"]),
         dataset=dataset.did,
@@ -92,7 +93,7 @@ def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None =
         results=tuple(listed),
         folder=target,
         cost=cost,
-        stages=stages,
+        stages=seconds,
         overhead_seconds=overhead(job),
         up=report,
         seconds=time.monotonic() - began,
@@ -123,16 +124,6 @@ def evidence(box: Box, job_id: str) -> list[dict[str, Any]]:
     return list(workflow.get("status", {}).get("results") or [])
 
 
-def overhead(job: Mapping[str, Any]) -> float:
-    """Seconds from accepted to finished without the algorithm's own run."""
-    times = {name: float(value) for name, value in (job.get("times") or {}).items() if value}
-    if not {"accepted", "finished"} <= set(times):
-        return 0.0
-    total = times["finished"] - times["accepted"]
-    ran = times.get("algorithmFinished", 0.0) - times.get("algorithmStarted", 0.0)
-    return total - max(ran, 0.0)
-
-
 def look_further(
     box: Box, job: Mapping[str, Any], listed: list[dict[str, Any]], target: Path
 ) -> tuple[str, ...]:
@@ -147,7 +138,7 @@ def look_further(
         f"less {target / 'report.md'}",
     ]
     if listed and listed[0].get("cid"):
-        lines.insert(2, f"curl -s {box.urls['ipfs-gateway']}/ipfs/{listed[0]['cid']}/{listed[0]['filename']}")
+        lines.insert(2, f"curl -s {box.urls['ipfs-gateway']}/ipfs/{listed[0]['cid']}")
     return tuple(lines)
 
 

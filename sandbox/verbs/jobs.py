@@ -118,7 +118,8 @@ def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
     wanted = set(LOG_TYPES.values()) if kind == "all" else {LOG_TYPES[kind]}
     listed = [item for item in results(box, who, job_id) if item["type"] in wanted]
     if not listed:
-        raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"c2d-box job {job_id}")
+        live = box.command(f"kubectl logs -n c2d-jobs {job_id}-algorithm -c algorithm --follow")
+        raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"while it runs: {live}")
     return {
         str(i["filename"]): party.read_result(job_id, i["index"]).decode(errors="replace") for i in listed
     }

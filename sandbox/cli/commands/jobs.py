@@ -153,7 +153,7 @@ def stop(job_id: str) -> None:
 
 
 def _show(seen: dict[str, Any]) -> None:
-    from c2d_box.client.jobs import stage_seconds
+    from sandbox.verbs.stages import overhead, stages
 
     pairs(
         {
@@ -167,10 +167,11 @@ def _show(seen: dict[str, Any]) -> None:
             "finished": _when(seen.get("dateFinished")),
         }
     )
-    stages = stage_seconds(seen)
-    if stages:
+    if seconds := stages(seen):
         say()
-        table(["stage", "seconds"], stages.items())
+        table(["stage", "seconds"], seconds.items())
+        cost = overhead(seen)
+        say(f"overhead (all but the algorithm): {cost:.2f} s" if cost is not None else "")
     if seen.get("results"):
         say()
         rows = [(item["index"], item["filename"], item["type"], item["filesize"]) for item in seen["results"]]

@@ -1,0 +1,52 @@
+"""A job's recorded moments as a reader wants them: what took how long, and what was not the algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ENDS = {
+    "admitted": "waiting for a place",
+    "bound": "making the job's volume",
+    "created": "writing down the intent",
+    "staged": "starting pods, fetching data and algorithm",
+    "started": "proving that no way leads out",
+    "exited": "the algorithm itself",
+    "ended": "Kubernetes confirms its end",
+    "judged": "judging the outputs",
+    "uploaded": "storing results and logs",
+    "finished": "recording the end",
+    "cleaned": "deleting data, algorithm, pods",
+}
+"""What was going on until each moment, in the order in which they come."""
+
+
+def stages(job: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds by what was going on; moments that a job does not have are part of the next one."""
+    times = _times(job)
+    before = times.get("accepted", min(times.values(), default=0.0))
+    found: dict[str, float] = {}
+    for moment, text in ENDS.items():
+        if moment in times:
+            found[text] = max(times[moment] - before, 0.0)
+            before = max(before, times[moment])
+    return found
+
+
+def overhead(job: Mapping[str, Any]) -> float | None:
+    """Seconds from accepted to results listed, less the algorithm's own run; None for a job without
+    results.
+    """
+    times = _times(job)
+    if "finished" not in times or "exited" not in times:
+        return None
+    accepted = times.get("accepted", times.get("admitted", times["finished"]))
+    ran = times["exited"] - times.get("started", times.get("staged", times["exited"]))
+    return times["finished"] - accepted - max(ran, 0.0)
+
+
+def _times(job: Mapping[str, Any]) -> dict[str, float]:
+    times = {name: float(value) for name, value in (job.get("times") or {}).items() if value}
+    if job.get("dateCreated"):
+        times.setdefault("accepted", float(job["dateCreated"]))
+    return times
