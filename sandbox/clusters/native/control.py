@@ -43,6 +43,14 @@ def raise_error(value: dict[str, Any]) -> None:
     raise kind(value["code"], value["message"], value.get("next_step", ""))
 
 
+def not_yours(home: Path) -> StateProblem:
+    return StateProblem(
+        "C2D-NOT-YOURS",
+        f"The box in {home} belongs to another user.",
+        "Act as the user who started it, or choose another home with --home.",
+    )
+
+
 def ask(path: Path, request: dict[str, Any], timeout: float = 30.0) -> Any:
     """The result of one request; events on the way are dropped."""
     conversation = follow(path, request, timeout)
@@ -62,11 +70,7 @@ def follow(path: Path, request: dict[str, Any], timeout: float) -> Generator[Eve
         except (FileNotFoundError, ConnectionRefusedError) as cause:
             raise NotRunning from cause
         except PermissionError as cause:
-            raise StateProblem(
-                "C2D-NOT-YOURS",
-                f"The box below {path.parent} belongs to another user.",
-                "Act as the user who started it, or choose another home with --home.",
-            ) from cause
+            raise not_yours(path.parent.parent) from cause
         try:
             connection.sendall(encode(request))
             with connection.makefile("rb") as stream:

@@ -131,6 +131,7 @@ class NativeCluster:
                 raise
 
     def _boot(self) -> None:
+        _require_root()
         probes.require(self.home.path)
         record = self._fresh_record()
         host_ports.require_free(list(record.ports))
@@ -239,7 +240,10 @@ class NativeCluster:
                 raise EnvironmentProblem(
                     "C2D-HOME", f"{folder} cannot be made: {cause.strerror}.", "Choose another --home."
                 ) from cause
-        self._layout.root.chmod(0o700)
+        try:
+            self._layout.root.chmod(0o700)
+        except PermissionError as cause:
+            raise control.not_yours(self.home.path) from cause
         owner = _invoking_user()
         if os.geteuid() == 0 and owner[0] != 0:
             os.chown(self.home.path, *owner)
@@ -248,7 +252,11 @@ class NativeCluster:
     @contextmanager
     def _only_creator(self) -> Generator[None, None, None]:
         """One ``create`` at a time; the second is told who the first is."""
-        fd = os.open(self._layout.create_lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fd = os.open(self._layout.create_lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except PermissionError as cause:
+            raise control.not_yours(self.home.path) from cause
+        os.fchown(fd, *_invoking_user())
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
@@ -420,6 +428,12 @@ def _invoking_user() -> tuple[int, int]:
     if os.geteuid() == 0 and "SUDO_UID" in os.environ:
         return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
     return os.getuid(), os.getgid()
+
+
+def _require_root() -> None:
+    """Being root, or having a sudo to become it with."""
+    if os.geteuid() != 0:
+        _sudo()
 
 
 def _sudo() -> list[str]:

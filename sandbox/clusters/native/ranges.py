@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -96,27 +97,25 @@ def choose(taken: Iterable[IPv4Network], seed: str) -> Ranges:
 
 def taken_by_host() -> list[IPv4Network]:
     """Every IPv4 range this machine has a route to (all tables), the default route left out."""
-    answer = subprocess.run(
-        ["ip", "-json", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=False
-    )
-    return list(_routes(answer.stdout)) if answer.returncode == 0 and answer.stdout.strip() else []
-
-
-def _routes(text: str) -> Iterator[IPv4Network]:
-    for route in json.loads(text):
-        target = str(route.get("dst", "default"))
-        if target != "default":
-            yield IPv4Network(target, strict=False)
+    return [target for target, _ in _routes()]
 
 
 def overlapping(block: str, own_link: str) -> str:
-    """A range of this machine that overlaps ``block`` and is not the box's own link; empty where there is
-    none."""
-    answer = subprocess.run(
-        ["ip", "-json", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=False
-    )
-    if answer.returncode != 0 or not answer.stdout.strip():
-        return ""
-    foreign = [route for route in json.loads(answer.stdout) if route.get("dev") != own_link]
+    """A range of this machine that overlaps ``block``, the box's own link left out; empty for none."""
     ours = IPv4Network(block)
-    return next((str(other) for other in _routes(json.dumps(foreign)) if other.overlaps(ours)), "")
+    return next((str(other) for other, link in _routes() if link != own_link and other.overlaps(ours)), "")
+
+
+def _routes() -> list[tuple[IPv4Network, str]]:
+    """Targets of the machine's routes with the link each leads over."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # a user's path often lacks the place of `ip`
+    answer = subprocess.run(
+        ["ip", "-json", "-4", "route", "show", "table", "all"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": path},
+    )
+    routes = json.loads(answer.stdout or "[]")
+    targets = [(str(route.get("dst", "default")), str(route.get("dev", ""))) for route in routes]
+    return [(IPv4Network(target, strict=False), link) for target, link in targets if target != "default"]
