@@ -45,6 +45,8 @@ class StorageClass:
     kind: Literal["disk", "directory"]
     owner: Folder
     folders: tuple[Folder, ...]
+    waits: bool = False
+    """Whether a claim waits until the scheduler has chosen a node for its first pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,11 @@ def storage_class(item: Mapping[str, Any]) -> StorageClass | None:
     folders = tuple(folder(part) for part in parameters.get("folders", "").split(",") if part)
     kind: Literal["disk", "directory"] = "directory" if parameters.get("kind") == "directory" else "disk"
     return StorageClass(
-        item["metadata"]["name"], kind, Folder("volume", int(user), int(group), int(mode, 8)), folders
+        item["metadata"]["name"],
+        kind,
+        Folder("volume", int(user), int(group), int(mode, 8)),
+        folders,
+        item.get("volumeBindingMode") == "WaitForFirstConsumer",
     )
 
 

@@ -63,7 +63,9 @@ def plan(now: Situation) -> Action | None:
 
 
 def _arriving(now: Situation, claim: Claim) -> Action | None:
-    if now.storage_class is None or claim.volume or claim.selected_node not in ("", now.node):
+    if now.storage_class is None or claim.volume:
+        return None
+    if claim.selected_node != now.node and (claim.selected_node or now.storage_class.waits):
         return None
     ready = now.stored is not None and now.stored.ready
     if not ready and (claim.protected or now.storage_class.kind == "disk"):

@@ -39,7 +39,7 @@ livenessProbe:
 httpGet:
   path: {{ .path | default "/healthz" }}
   port: {{ .port }}
-  httpHeaders: [{name: Host, value: localhost}]
+  httpHeaders: [{name: Host, value: {{ .host | default "localhost" }}}]
 {{- end }}
 
 {{- define "c2d.replace" -}}

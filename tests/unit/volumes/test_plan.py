@@ -71,6 +71,13 @@ def test_a_services_claim_is_protected_before_its_directory_is_made() -> None:
     assert plan(Situation("here", CLAIM, service, None, None)) is Action.PROTECT
 
 
+def test_a_claim_that_waits_for_its_first_pod_is_served_on_the_pods_node() -> None:
+    waiting = replace(DISK, waits=True)
+    assert plan(Situation("here", GUARDED, waiting, None, None)) is None
+    chosen = replace(GUARDED, selected_node="here")
+    assert plan(Situation("here", chosen, waiting, None, None)) is Action.MAKE
+
+
 def test_a_claim_of_a_class_that_is_gone_waits() -> None:
     assert plan(Situation("here", CLAIM, None, None, None)) is None
 
@@ -141,7 +148,7 @@ def test_killed_at_any_step_a_claim_is_served_and_then_leaves_nothing(
     assert world.stored == READY, "erased under a running pod, or left unmounted for it"
     world.claim = replace(world.claim, finalizers=(FINALIZER,))
     world.settle(after)
-    assert (world.claim, world.volume, world.stored) == (None, None, None)
+    assert not (world.claim or world.volume or world.stored)
 
 
 @given(kills=st.lists(st.booleans(), max_size=6), steps=st.integers(0, 6))
@@ -154,4 +161,4 @@ def test_a_claim_deleted_before_it_was_served_leaves_nothing(kills: list[bool], 
     finalizers = tuple(f for f in world.claim.finalizers if f != IN_USE)
     world.claim = replace(world.claim, deleting=True, finalizers=finalizers) if finalizers else None
     world.settle(kills)
-    assert (world.claim, world.volume, world.stored) == (None, None, None)
+    assert not (world.claim or world.volume or world.stored)
