@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -42,7 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
     source.add_argument("--config", type=Path, help="JSON settings, see sandbox/testchain/settings.py")
     source.add_argument("--ephemeral", action="store_true", help="a free port and a temporary folder")
     parser.add_argument("--ready-file", type=Path, help='gets {"url", "pid"} once the port is open')
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="stop when whoever started this ends"
+    )
     options = parser.parse_args(arguments)
+    if options.until_stdin_closes:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
     _log_to_stdout()
     os.environ.setdefault("ETH_HASH_BACKEND", "pysha3" if find_spec("sha3") else "pycryptodome")
     try:
@@ -96,6 +102,13 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
         if server.busy:
             os._exit(0)  # a call that computes for minutes: nothing it does is committed, nothing is lost
         node.store.close()
+
+
+def _stop_with_stdin() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _listen(listen: Listen) -> socket.socket:

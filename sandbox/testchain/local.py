@@ -6,6 +6,7 @@ with running() as chain:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -23,7 +24,7 @@ import httpx
 from c2d_box.errors import Failed
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 30.0
 
 
 @dataclass
@@ -46,12 +47,19 @@ class LocalChain:
         """End it as a power cut would."""
         self.process.kill()
         self.process.wait()
+        self._close_pipe()
 
     def stop(self) -> int:
         """SIGTERM; returns the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(_STOP_SECONDS)
+        status = self.process.wait(_STOP_SECONDS)
+        self._close_pipe()
+        return status
+
+    def _close_pipe(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 @contextmanager
@@ -62,12 +70,15 @@ def running(data_dir: Path | None = None, **settings: object) -> Iterator[LocalC
         try:
             yield chain
         finally:
-            if chain.process.poll() is None:
-                chain.stop()
+            chain.stop()
 
 
 def start(scratch: Path, data_dir: Path, **settings: object) -> LocalChain:
-    """Start a child on a free port and wait until its contracts are deployed."""
+    """Start a child on a free port and wait until its contracts are deployed.
+
+    The child holds the other end of a pipe from here and stops when that closes, so it cannot outlive its
+    parent.
+    """
     config, ready, output = scratch / "config.json", scratch / "ready.json", scratch / "log"
     ready.unlink(missing_ok=True)
     config.write_text(
@@ -75,18 +86,31 @@ def start(scratch: Path, data_dir: Path, **settings: object) -> LocalChain:
             {"listen": {"host": "127.0.0.1", "port": 0}, "dataDir": str(data_dir), **settings}, default=str
         )
     )
-    command = [sys.executable, "-m", "sandbox.testchain", "--config", str(config), "--ready-file", str(ready)]
+    command = [sys.executable, "-m", "sandbox.testchain", "--config", str(config)]
+    command += ["--ready-file", str(ready), "--until-stdin-closes"]
     with output.open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+    chain = LocalChain("", data_dir, process)
+    try:
+        chain.url = _wait_ready(process, ready)
+    except BaseException as error:
+        chain.kill()
+        if isinstance(error, TimeoutError):
+            tail = output.read_text()[-2000:]
+            raise Failed(
+                "C2D-CHAIN-START", f"the chain did not start: {tail}", "See its log above."
+            ) from error
+        raise
+    return chain
+
+
+def _wait_ready(process: subprocess.Popen[bytes], ready: Path) -> str:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if ready.exists():
-            url = json.loads(ready.read_text())["url"]
-            if httpx.get(f"{url}/healthz", trust_env=False).status_code == 200:
-                return LocalChain(url, data_dir, process)
+            url = str(json.loads(ready.read_text())["url"])
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{url}/healthz", trust_env=False).status_code == 200:
+                    return url
         time.sleep(0.02)
-    process.kill()
-    process.wait()
-    raise Failed(
-        "C2D-CHAIN-START", f"the chain did not start: {output.read_text()[-2000:]}", "See its log above."
-    )
+    raise TimeoutError

@@ -228,6 +228,25 @@ def test_sigterm_ends_it_cleanly_even_with_a_poll_open(tmp_path: Path) -> None:
         assert time.monotonic() - began < 3
 
 
+def test_a_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib
+from sandbox.testchain.local import start
+folder = pathlib.Path({str(tmp_path)!r})
+chain = start(folder, folder / "data", deployContracts=False)
+print(chain.process.pid, flush=True)
+os._exit(1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    child = Path("/proc", done.stdout.strip())
+    deadline = time.monotonic() + 20
+    while child.exists() and "Z" not in (child / "stat").read_text().rpartition(")")[2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_taken_port_is_a_coded_error(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
