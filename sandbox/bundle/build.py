@@ -36,8 +36,9 @@ def build(
 ) -> Progress[Bundle]:
     """Make every part that is missing or damaged; nothing is done where all is there.
 
-    ``parts`` limits it to those and what they are made from. Debian packages that the machine lacks are installed
-    when ``yes`` is set or ``confirm`` agrees. Interrupted, it goes on with the first unfinished part the next time.
+    ``parts`` limits it to those and what they are made from. Debian packages that the machine lacks are
+    installed when ``yes`` is set or ``confirm`` agrees. Interrupted, it goes on with the first unfinished
+    part the next time.
     """
     cache = cache or Cache()
     began = time.monotonic()

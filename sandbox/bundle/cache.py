@@ -1,12 +1,13 @@
 """The content-addressed store of finished parts: an entry is either whole or not there.
 
-    <root>/parts/<part>/<key>/        files of the part and ``manifest.json``, renamed into place when complete
-    <root>/work/<part>-<key>.<pid>/   a build in progress; what a killed build left is removed by the next one
-    <root>/locks/<part>.lock          held while a part is built, so that two builds do not make it twice
-    <root>/logs/<part>.log            what the compilers of the last build said
+    <root>/parts/<part>/<key>/       files of the part and ``manifest.json``, renamed into place when complete
+    <root>/work/<part>@<key>.<pid>/  a build in progress; what a killed build left is removed by the next one
+    <root>/locks/<part>.lock         held while a part is built, so that two builds do not make it twice
+    <root>/logs/<part>.log           what the compilers of the last build said
 
-The key is a hash over everything the part is made from, so a changed recipe never finds an old part. Inode times are
-recorded to tell cheaply whether a file was touched since; :meth:`Entry.damage` with ``thorough`` hashes every byte.
+The key is a hash over everything the part is made from, so a changed recipe never finds an old part. Inode
+times are recorded to tell cheaply whether a file was touched since; :meth:`Entry.damage` with ``thorough``
+hashes every byte.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Entry:
         return next(record.sha256 for record in self.manifest.files if record.path == name)
 
     def damage(self, *, thorough: bool = False) -> Iterator[tuple[str, Damage]]:
-        """Files that are not as they were built. Cheap unless ``thorough``: size and time decide who is hashed."""
+        """Files that are not as they were built. Unless ``thorough``, size and time decide who is hashed."""
         if (self.folder / ".damaged").exists():
             yield "manifest.json", "marked"
         for record in self.manifest.files:

@@ -191,9 +191,9 @@ LAYERS: tuple[Recipe, ...] = (
 )
 
 _APPLETS = (
-    "awk base64 basename cat chmod cp cut date dd df dirname du echo env expr false find grep head hostname id kill "
-    "ln ls mkdir mktemp mv nc od printf ps pwd readlink realpath rm rmdir sed seq sh sha256sum sleep sort stat sync "
-    "tail tar tee test touch tr true uname uniq vi wc wget xargs"
+    "awk base64 basename cat chmod cp cut date dd df dirname du echo env expr false find grep head hostname "
+    "id kill ln ls mkdir mktemp mv nc od printf ps pwd readlink realpath rm rmdir sed seq sh sha256sum sleep "
+    "sort stat sync tail tar tee test touch tr true uname uniq vi wc wget xargs"
 )
 _USERLAND = Placed(
     programs=(("bin/busybox", "busybox", "busybox"),),
@@ -317,7 +317,7 @@ CATALOGUE: dict[str, Recipe] = {recipe.name: recipe for recipe in (*PROGRAMS, *L
 
 def chosen(parts: Iterable[str] | None) -> list[Recipe]:
     """The named parts and everything they are made from, in the catalogue's order; all of them for None."""
-    wanted = set(CATALOGUE) if parts is None else {_part_named(name) for name in parts}
+    wanted = set(CATALOGUE) if parts is None else {part_named(name) for name in parts}
     if unknown := wanted - set(CATALOGUE):
         raise UsageError(
             "C2D-BUNDLE-PART",
@@ -333,7 +333,7 @@ def chosen(parts: Iterable[str] | None) -> list[Recipe]:
     return [recipe for name, recipe in CATALOGUE.items() if name in wanted]
 
 
-def _part_named(name: str) -> str:
+def part_named(name: str) -> str:
     """``runtime`` means the image of that name, where no program is called so."""
     image = f"{name}-image"
     return image if name not in CATALOGUE and image in CATALOGUE else name

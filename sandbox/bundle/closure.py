@@ -1,7 +1,7 @@
 """Which of our modules run inside the cluster: found by following imports, so that no list can be forgotten.
 
-Only they are in the runtime image. A change to the command line or the terminal interface leaves the image, and
-with it every running service, alone.
+Only they are in the runtime image. A change to the command line or the terminal interface leaves the image,
+and with it every running service, alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from sandbox.bundle.smallc import SOURCES
 PACKAGES = ("c2d_box", "sandbox", "tui")
 ROOTS = ("c2d_box", "sandbox/testchain")
 """Everything below these runs in the cluster; of the rest, what they import."""
+SELF_CONTAINED = "c2d_box/"
+"""Imports neither sandbox nor tui (import contracts hold that) and is shipped whole: not worth parsing."""
 _NOT_SHIPPED = ("__pycache__", "tests")
 _NOT_SHIPPED_SUFFIXES = (".pyc", ".c", ".h", ".md")
 
@@ -30,7 +32,7 @@ def files(roots: tuple[str, ...] = ROOTS, sources: Path = SOURCES) -> list[str]:
         if name in found:
             continue
         found.add(name)
-        if path.suffix == ".py":
+        if path.suffix == ".py" and not name.startswith(SELF_CONTAINED):
             waiting.extend(_imported(path, sources))
     return sorted(found)
 

@@ -1,7 +1,7 @@
 """Running compilers and package tools: output to a log, cancellable, failures turned into coded errors.
 
-The tools' own words decide what went wrong, because their exit statuses do not: a full disk and a missing network are
-the user's to fix and have their own codes; anything else shows the last lines of the log.
+The tools' own words decide what went wrong, because their exit statuses do not: a full disk and a missing
+network are the user's to fix and have their own codes; anything else shows the last lines of the log.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 
 TAIL_LINES = 12
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 15.0
+"""mmdebstrap has mounts to undo when it is stopped."""
 
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded|ENOSPC", re.IGNORECASE)
 _NO_NETWORK = re.compile(
-    r"no such host|temporary failure (in name resolution|resolving)|could not resolve|name or service not known"
+    r"no such host|temporary failure (in name resolution|resolving)|could not resolve"
+    r"|name or service not known"
     r"|network is unreachable|no route to host|connection refused|connection timed out|i/o timeout"
     r"|could not connect to|failed to establish a new connection|TLS handshake timeout|max retries exceeded",
     re.IGNORECASE,
@@ -136,7 +138,7 @@ class Commands:
             return Failed(
                 "C2D-BUNDLE-CHECKSUM",
                 f"A download for {self.part} is not the one this version of c2d-box was made with.\n{tail}",
-                "Clear the downloads of the package tool (or its mirror's copy) and try again; never skip the check.",
+                "Clear the downloads of the package tool (or its mirror's copy) and try again.",
                 **details,
             )
         if _NO_NETWORK.search(said):

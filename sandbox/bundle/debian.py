@@ -1,4 +1,4 @@
-"""Layers made of Debian packages, verified by Debian's own signatures, without root where user namespaces work."""
+"""Layers made of Debian packages, verified by Debian's own signatures."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Archives in Docker's own format, which has no manifest and so no digest: read them, and give them one.
 
-The manifest made here follows from the archive's configuration and layers alone, so importing the same image twice,
-on two machines, gives the same digest: the one that belongs in the DDO. It is not the digest of a registry's copy of
-the image, whose layers are compressed.
+The manifest made here follows from the archive's configuration and layers alone, so importing the same image
+twice, on two machines, gives the same digest: the one that belongs in the DDO. It is not the digest of a
+registry's copy of the image, whose layers are compressed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 
 from c2d_box.errors import UsageError
 from sandbox.bundle import oci
+from sandbox.bundle.archive import Archive
 
 _COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
 
 
-def inspect(archive: oci.Archive, architecture: str) -> oci.ArchivedImage:
+def inspect(archive: Archive, architecture: str) -> oci.ArchivedImage:
     """What the archive holds, with the digest that :func:`convert` will give it."""
     name, config, layers = _described(archive, architecture)
     document = json.loads(config.data or b"{}")
@@ -34,8 +35,11 @@ def inspect(archive: oci.Archive, architecture: str) -> oci.ArchivedImage:
 
 
 def convert(source: Path, target: Path, scratch: Path, architecture: str) -> str:
-    """Write the OCI archive of a ``docker save`` file; returns its digest. ``scratch`` holds the layers meanwhile."""
-    with oci.Archive(source) as archive, archive.documents_as_expected():
+    """Write the OCI archive of a ``docker save`` file; returns its digest.
+
+    ``scratch`` is an empty folder for the layers.
+    """
+    with Archive(source) as archive, archive.documents_as_expected():
         name, config, layers = _described(archive, architecture)
         blobs: list[oci.Blob] = []
         for member, layer in layers:
@@ -45,7 +49,7 @@ def convert(source: Path, target: Path, scratch: Path, architecture: str) -> str
         return oci.write_blobs(target, name=name, architecture=architecture, config=config, layers=blobs)
 
 
-def _described(archive: oci.Archive, architecture: str) -> tuple[str, oci.Blob, list[tuple[str, oci.Blob]]]:
+def _described(archive: Archive, architecture: str) -> tuple[str, oci.Blob, list[tuple[str, oci.Blob]]]:
     """The image's name, its configuration, and for each layer its member's name and blob."""
     if "manifest.json" not in archive:
         raise archive.broken("it has neither index.json nor manifest.json")
@@ -70,12 +74,12 @@ def _described(archive: oci.Archive, architecture: str) -> tuple[str, oci.Blob, 
     return (tags[0] if tags else ""), config, layers
 
 
-def _layer(archive: oci.Archive, member: str) -> oci.Blob:
+def _layer(archive: Archive, member: str) -> oci.Blob:
     suffix = _COMPRESSED.get(archive.head(member, 2), "")
     return oci.Blob(oci.LAYER + suffix, archive.sha256(member), archive.member(member).size)
 
 
-def _check_diff_ids(archive: oci.Archive, document: Any, layers: list[tuple[str, oci.Blob]]) -> None:
+def _check_diff_ids(archive: Archive, document: Any, layers: list[tuple[str, oci.Blob]]) -> None:
     """An uncompressed layer must be the one that the configuration promises."""
     promised = document.get("rootfs", {}).get("diff_ids", [])
     if len(promised) != len(layers):

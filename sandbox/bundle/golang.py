@@ -1,7 +1,8 @@
-"""Programs compiled from Go modules: each part is a module of ours whose go.mod and go.sum pin everything it uses.
+"""Programs compiled from Go modules: each part is a module of ours whose go.mod and go.sum pin what it uses.
 
-The toolchain verifies every module against go.sum and may not change either file (``-mod=readonly``); build paths
-are trimmed, so the same inputs give the same bytes. The user's own proxy, cache and flags count as they are.
+The toolchain verifies every module against go.sum and may not change either file (``-mod=readonly``); build
+paths are trimmed, so the same inputs give the same bytes. The user's own proxy, cache and flags count as they
+are.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class GoPrograms(Recipe):
         yield from files_below(self.module)
 
     def make(self, bench: Bench) -> dict[str, Any]:
-        # Built from a copy: a module inside somebody's go.work, or below another go.mod, would change its meaning.
+        # Built from a copy: the installed one may lie where a toolchain finds other modules, or be read-only.
         module = bench.scratch / self.name
         shutil.copytree(self.module, module)
         for name, package in self.programs:

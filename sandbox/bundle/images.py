@@ -1,6 +1,7 @@
 """Image recipes: layers of other parts, files placed from other parts, and the settings of a container.
 
-Layers go from what changes never to what changes always, so that a change of our code rebuilds the last one only.
+Layers go from what changes never to what changes always, so that a change of our code rebuilds the last one
+only.
 """
 
 from __future__ import annotations

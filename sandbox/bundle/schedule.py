@@ -1,8 +1,8 @@
 """Makes the parts that are missing, two at a time, and tells how far it is.
 
-One lane compiles: a compiler uses every core, so a second one would only make both slower. The other lane puts root
-file systems, wheels and images together, which is waiting for network and disk. A failure in one lane stops the
-other at once: what was finished is kept, and compilers keep their own caches.
+One lane compiles: a compiler uses every core, so a second one would only make both slower. The other lane
+puts root file systems, wheels and images together, which is waiting for network and disk. A failure in one
+lane stops the other at once: what was finished is kept, and compilers keep their own caches.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Schedule:
         if free < needed:
             raise EnvironmentProblem(
                 "C2D-DISK-FULL",
-                f"Building {len(self.waiting)} parts takes about {needed} MiB; {self.cache.root} has {free} MiB left.",
+                f"Building {len(self.waiting)} parts takes about {needed} MiB; "
+                f"{self.cache.root} has {free} MiB left.",
                 "Free some space, or point C2D_BOX_CACHE at another disk.",
                 needed_mib=needed,
                 free_mib=free,
@@ -182,7 +183,7 @@ class Schedule:
         return entry
 
     def _wait_for_other(self, step: str) -> Callable[[], None]:
-        """What to do between attempts to get a part's lock: say once why nothing happens, and look out for the end."""
+        """What to do between attempts to get a part's lock: say once why, and look out for the end."""
         told = False
 
         def wait() -> None:
@@ -201,7 +202,7 @@ class Schedule:
         return recipe.key(self.plan.architecture, needs)
 
     def _build(self, recipe: Recipe, key: str) -> Entry:
-        """Make the part; again where its sources were edited meanwhile, since it would lie under the wrong key."""
+        """Make the part; again where its sources were edited meanwhile: it would lie under the wrong key."""
         for _ in range(ATTEMPTS):
             if entry := self._attempt(recipe, key):
                 return entry

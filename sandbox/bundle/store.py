@@ -41,16 +41,20 @@ class Bundle:
 
     @classmethod
     def open(cls, parts: Iterable[str] | None = None, cache: Cache | None = None) -> Bundle:
-        """The bundle in the cache. Checks sizes and times, not bytes.
+        """The bundle in the cache, or only the named parts of it. Checks sizes and times, not bytes.
 
-        Raises :class:`StateProblem` when parts are missing (``C2D-BUNDLE-INCOMPLETE``), were made by another version
-        of c2d-box (``C2D-BUNDLE-VERSION``) or are damaged (``C2D-BUNDLE-DAMAGED``).
+        Raises :class:`StateProblem` when parts are missing (``C2D-BUNDLE-INCOMPLETE``), were made by another
+        version of c2d-box (``C2D-BUNDLE-VERSION``) or are damaged (``C2D-BUNDLE-DAMAGED``).
         """
         cache = cache or Cache()
+        parts = None if parts is None else list(parts)
         recipes = catalogue.chosen(parts)
         machine = architecture()
         keys = catalogue.keys(recipes, machine)
-        used = recipes if parts is not None else [recipe for recipe in recipes if _is_product(recipe)]
+        asked = None if parts is None else {catalogue.part_named(name) for name in parts}
+        used = [
+            recipe for recipe in recipes if (_is_product(recipe) if asked is None else recipe.name in asked)
+        ]
         entries = {recipe.name: cache.entry(recipe.name, keys[recipe.name]) for recipe in used}
         found = {name: entry for name, entry in entries.items() if entry is not None}
         _check_complete(cache, [name for name in entries if name not in found])

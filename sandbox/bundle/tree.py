@@ -1,4 +1,4 @@
-"""Deterministic tar files: what a layer holds is decided by names and bytes, never by who built it or when."""
+"""Deterministic tar files: what a layer holds follows from names and bytes, not from who built it or when."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _add(archive: tarfile.TarFile, node: Node) -> None:
 
 
 def nodes_below(folder: Path, inside: str) -> list[Node]:
-    """Everything below a folder on disk, to stand under ``inside`` in the image. Modes become 644, 755 or links."""
+    """Everything below a folder on disk, to stand under ``inside`` in the image. Modes become 644 or 755."""
     found: list[Node] = []
     for path in sorted(folder.rglob("*")):
         name = f"{inside}/{path.relative_to(folder).as_posix()}".lstrip("/")

@@ -1,8 +1,8 @@
 """Layers of Python packages, from wheels whose hashes are locked; and the byte code they start from.
 
-The packages are for the image's Python (3.11), not for the one that runs c2d-box, so nothing is compiled from source
-and the byte code is made by the image's own interpreter, run from the unpacked layer through its own loader: that
-works without root and whatever C library this machine has.
+The packages are for the image's Python (3.11), not for the one that runs c2d-box, so nothing is compiled from
+source and the byte code is made by the image's own interpreter, run from the unpacked layer through its own
+loader: that works without root and whatever C library this machine has.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class WheelLayer(Recipe):
 
 
 def platform_options(architecture: str) -> list[str]:
-    """What makes pip choose wheels for the image's Python instead of the one that runs it; never a source archive."""
+    """What makes pip choose wheels for the image's Python, not for its own; never a source archive."""
     names = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in _GLIBC_MINORS)]
     return [
         *("--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"),
@@ -79,7 +79,7 @@ def install(lock: Path, target: Path, commands: Commands, scratch: Path, archite
 def compile_all(root: Path, folders: list[str], base_layer: Path, bench: Bench) -> None:
     """Write byte code for ``folders`` below ``root`` with the Python of ``base_layer``.
 
-    The byte code is "unchecked": in the image its source can not change, so nobody stats or hashes it at start.
+    The byte code is "unchecked": its source can not change in the image, so nobody looks at it at start.
     """
     system = bench.scratch / "system"
     _unpack_python(base_layer, system, bench.architecture)

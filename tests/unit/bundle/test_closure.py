@@ -25,7 +25,9 @@ def tree(root: Path, **files: str) -> Path:
 def test_imports_are_followed_in_every_form(tmp_path: Path) -> None:
     sources = tree(
         tmp_path,
-        sandbox__chain__server="import sandbox.a\nfrom sandbox import b\nfrom sandbox.c import Thing\nfrom . import near",
+        sandbox__chain__server=(
+            "import sandbox.a\nfrom sandbox import b\nfrom sandbox.c import Thing\nfrom . import near"
+        ),
         sandbox__chain__near="def f():\n    from ..lazy.inner import x",
         sandbox__a="",
         sandbox__b="import sandbox.further",

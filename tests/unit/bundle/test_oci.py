@@ -13,6 +13,7 @@ import pytest
 
 from c2d_box.errors import UsageError
 from sandbox.bundle import oci, tree
+from sandbox.bundle.archive import MAX_DOCUMENT
 
 CREATED = "2026-01-01T00:00:00Z"
 SETTINGS = oci.Settings(user="65532:65532", entrypoint=("python3", "-m"), env=(("PATH", "/bin"),))
@@ -181,7 +182,7 @@ def test_a_blob_with_another_hash_is_refused(tmp_path: Path) -> None:
         {"index.json": b'{"manifests": ["x"]}'},
         {"index.json": b'{"manifests": [{"digest": "sha256:../../etc/passwd"}]}'},
         {"index.json": b'{"manifests": [{"digest": "sha256:' + b"0" * 64 + b'"}]}'},
-        {"index.json": b" " * (oci.MAX_DOCUMENT + 1)},
+        {"index.json": b" " * (MAX_DOCUMENT + 1)},
         {"manifest.json": b"{}"},
         {"manifest.json": b"[{}]"},
         {"manifest.json": b'[{"Config": "../x", "Layers": ["y"]}]'},

@@ -1,0 +1,35 @@
+"""A Go toolchain is used when it is new enough and not asked for more than it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.bundle.machine import go_is_enough
+
+
+def go(folder: Path, says: str, status: int = 0) -> Path:
+    program = folder / "go"
+    program.write_text(f"#!/bin/sh\necho '{says}'\nexit {status}\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("says", "enough"),
+    [
+        ("go1.99.0", True),
+        ("go2.0", True),
+        ("go1.19.8", False),
+        ("go1.26", False),
+        ("devel", False),
+        ("", False),
+    ],
+)
+def test_the_version_decides(tmp_path: Path, says: str, enough: bool) -> None:
+    assert go_is_enough(go(tmp_path, says)) is enough
+
+
+def test_no_go_is_not_enough(tmp_path: Path) -> None:
+    assert not go_is_enough(tmp_path / "none")

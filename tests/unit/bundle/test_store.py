@@ -1,0 +1,196 @@
+"""Verbs and the finished bundle, over a catalogue of two small parts and an image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c2d_box.errors import EnvironmentProblem, StateProblem
+from sandbox.bundle import Bundle, build, catalogue, list_parts, machine, oci, verify
+from sandbox.bundle.cache import Cache
+from sandbox.bundle.images import ImageRecipe, Placed
+from sandbox.bundle.recipe import Bench, Recipe, architecture
+from sandbox.progress import Event, run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool(Recipe):
+    """A program that is there at once."""
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        (bench.out / self.name).write_text(f"#!/bin/sh\necho {self.version}\n")
+        (bench.out / self.name).chmod(0o755)
+        (bench.out / "alias").symlink_to(self.name)
+        return {}
+
+
+def small_catalogue(version: str = "1") -> tuple[Recipe, ImageRecipe]:
+    tool = Tool(name="tool", version=version, seconds=1, mib=1, debian=("musl-gcc",))
+    image = ImageRecipe(
+        name="tool-image",
+        version="1",
+        seconds=1,
+        mib=1,
+        needs=("tool",),
+        layers=(Placed(programs=(("bin/tool", "tool", "tool"),)),),
+        settings=oci.Settings(user="65532:65532", entrypoint=("/bin/tool",)),
+    )
+    return tool, image
+
+
+def use(monkeypatch: pytest.MonkeyPatch, version: str = "1") -> None:
+    tool, image = small_catalogue(version)
+    monkeypatch.setattr(catalogue, "PROGRAMS", (tool,))
+    monkeypatch.setattr(catalogue, "LAYERS", ())
+    monkeypatch.setattr(catalogue, "IMAGES", (image,))
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"tool": tool, "tool-image": image})
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    use(monkeypatch)
+    here = machine.Tool("musl-tools", program="sh")
+    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (here,), "node": ()})
+    return Cache(tmp_path / "cache")
+
+
+def quiet(_: Event) -> None:
+    pass
+
+
+def test_a_built_bundle_gives_its_programs_and_images(cache: Cache) -> None:
+    events: list[Event] = []
+    built = run(build(cache=cache), events.append)
+    opened = Bundle.open(cache=cache)
+    assert opened.binary("tool") == built.binary("tool")
+    assert opened.binary("alias").resolve() == opened.binary("tool")
+    image = opened.image("tool")
+    assert image.reference == "c2d.local/tool:latest"
+    assert image.pinned == f"c2d.local/tool@{image.digest}"
+    read = oci.inspect(image.archive, architecture())
+    assert (read.digest, read.name) == (image.digest, image.reference)
+    assert [found.name for found in opened.images] == ["tool"]
+    assert opened.kubernetes_version.startswith("v1.")
+    assert (events[0].state, events[-1].state, events[-1].fraction) == ("started", "done", 1.0)
+    with pytest.raises(KeyError):
+        opened.binary("image.tar")
+
+
+def test_the_manifest_names_architecture_versions_and_digests(cache: Cache) -> None:
+    bundle = run(build(cache=cache), quiet)
+    document = json.loads((cache.root / "bundle.json").read_text())
+    assert document["architecture"] == bundle.architecture
+    assert document["kubernetes"] == bundle.kubernetes_version
+    assert {part["name"]: part["digest"] for part in document["parts"]} == {
+        "tool": None,
+        "tool-image": bundle.image("tool").digest,
+    }
+
+
+def test_opening_nothing_says_what_is_missing_and_how_to_get_it(cache: Cache) -> None:
+    with pytest.raises(StateProblem) as caught:
+        Bundle.open(cache=cache)
+    assert caught.value.code == "C2D-BUNDLE-INCOMPLETE"
+    assert "bundle build" in caught.value.next_step
+
+
+def test_a_bundle_of_another_version_is_told_apart(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(build(cache=cache), quiet)
+    use(monkeypatch, "2")
+    with pytest.raises(StateProblem) as caught:
+        Bundle.open(cache=cache)
+    assert caught.value.code == "C2D-BUNDLE-VERSION"
+    assert [part.state for part in list_parts(cache=cache)] == ["outdated", "outdated"]
+
+
+def test_part_of_a_bundle_can_be_opened_alone(cache: Cache) -> None:
+    run(build(["tool"], cache=cache), quiet)
+    assert Bundle.open(["tool"], cache).binary("tool").exists()
+
+
+def test_verify_names_what_is_damaged_and_build_repairs_it(cache: Cache) -> None:
+    bundle = run(build(cache=cache), quiet)
+    whole = run(verify(cache=cache), quiet)
+    assert [part.state for part in whole] == ["ready", "ready"]
+    archive = bundle.image("tool").archive
+    data = bytearray(archive.read_bytes())
+    data[700] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(StateProblem) as caught:
+        run(verify(cache=cache), quiet)
+    assert caught.value.code == "C2D-BUNDLE-DAMAGED"
+    assert caught.value.details["parts"] == {"tool-image": ["image.tar: content"]}
+    with pytest.raises(StateProblem, match="C2D-BUNDLE-DAMAGED"):
+        Bundle.open(cache=cache)
+    events: list[Event] = []
+    run(build(cache=cache), events.append)
+    assert [event.step for event in events if event.state == "done"] == ["bundle.tool-image", "bundle"]
+    run(verify(cache=cache), quiet)
+
+
+def test_a_list_says_what_each_part_is(cache: Cache) -> None:
+    run(build(cache=cache), quiet)
+    tool, image = list_parts(cache=cache)
+    assert (tool.name, tool.state, tool.version) == ("tool", "ready", "1")
+    assert (image.kind, image.digest) == ("image", Bundle.open(cache=cache).image("tool").digest)
+    assert image.size > 0 and image.seconds is not None
+
+
+def test_nothing_is_installed_without_consent(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = machine.Tool("musl-tools", program="not-on-this-machine")
+    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (absent,), "node": ()})
+    questions: list[str] = []
+
+    def refuse(question: str) -> bool:
+        questions.append(question)
+        return False
+
+    monkeypatch.setenv("PATH", f"{with_programs(cache, 'apt-get', 'sudo')}")
+    with pytest.raises(EnvironmentProblem) as caught:
+        run(build(cache=cache, confirm=refuse), quiet)
+    assert caught.value.code == "C2D-BUNDLE-CONSENT"
+    assert caught.value.details["packages"] == ["musl-tools"]
+    assert "musl-tools" in questions[0]
+    assert "--yes" in caught.value.next_step
+
+
+def test_a_linux_without_apt_is_told_what_to_use_instead(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = machine.Tool("musl-tools", program="not-on-this-machine")
+    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (absent,), "node": ()})
+    monkeypatch.setenv("PATH", f"{with_programs(cache)}")
+    with pytest.raises(EnvironmentProblem) as caught:
+        run(build(cache=cache, yes=True), quiet)
+    assert caught.value.code == "C2D-BUNDLE-TOOLS"
+    assert "copy its cache folder" in caught.value.next_step
+
+
+def test_packages_are_installed_after_consent(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = with_programs(cache, "apt-get", "sudo", "env")
+    record = programs / "calls"
+    (programs / "apt-get").write_text(f'#!/bin/sh\necho "$@" >> {record}\n: > {programs}/musl-gcc\n')
+    (programs / "env").write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    (programs / "sudo").write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    absent = machine.Tool("musl-tools", file=str(programs / "musl-gcc"))
+    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (absent,), "node": ()})
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    run(build(cache=cache, yes=True), quiet)
+    assert record.read_text().splitlines() == [
+        "update",
+        "install --yes --no-install-recommends musl-tools",
+    ]
+
+
+def with_programs(cache: Cache, *names: str) -> Path:
+    """A folder of programs to be the whole PATH."""
+    folder = cache.root.parent / "bin"
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    return folder
