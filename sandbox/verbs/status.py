@@ -86,9 +86,9 @@ def resources(box: Box) -> ResourceReport:
 
 def _services(box: Box) -> list[Part]:
     try:
-        kube = box.kube()
-        ready = ready_endpoints(kube, NAMESPACE)
-        return [_service(box, kube, name, name in ready) for name in services_of(box)]
+        with box.kube() as kube:
+            ready = ready_endpoints(kube, NAMESPACE)
+            return [_service(box, kube, name, name in ready) for name in services_of(box)]
     except C2DError as problem:
         return [Part(name, "service", "unknown", detail=problem.message) for name in services_of(box)]
 
@@ -119,7 +119,7 @@ def _versions() -> dict[str, str]:
     try:
         from sandbox.bundle import Bundle
 
-        versions["kubernetes"] = str(Bundle.open().kubernetes_version)
+        versions["kubernetes"] = str(Bundle.open(["kube"]).kubernetes_version)
     except Exception:
         versions["kubernetes"] = "no bundle"
     return versions

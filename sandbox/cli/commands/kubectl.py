@@ -27,6 +27,6 @@ def kubectl(arguments: tuple[str, ...]) -> None:
     box = the_box()
     if not box.home.kubeconfig.exists():
         raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", box.command("up"))
-    binary = Bundle.open().binary("kube")
+    binary = Bundle.open(["kube"]).binary("kube")
     environment = {**os.environ, "KUBECONFIG": str(box.home.kubeconfig)}
     os.execve(binary, ["kubectl", *arguments], environment)
