@@ -120,7 +120,8 @@ def _publish(box: Box) -> Progress[tuple[assets.Published, assets.Published]]:
 def evidence(box: Box, job_id: str) -> list[dict[str, Any]]:
     """Results with CID and hash, as the job's WorkFlow records them."""
     path = f"/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows/{job_id}"
-    workflow = box.kube().get(path) or {}
+    with box.kube() as kube:
+        workflow = kube.get(path) or {}
     return list(workflow.get("status", {}).get("results") or [])
 
 

@@ -18,7 +18,7 @@ from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Progress, step
 from sandbox.verbs.images import ContainerImage, find_image
-from sandbox.verbs.parties import connection_to, consumer, publisher
+from sandbox.verbs.parties import connection_to, consuming, publishing
 
 BUCKET = "published"
 IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
@@ -55,20 +55,20 @@ class Published:
 def publish_dataset(box: Box, who: str, source: str, offer: Offer) -> Progress[Published]:
     """Publish a file or URL as a dataset. Nobody may compute on it until ``permit``."""
     file = yield from _source(box, source)
-    party = publisher(box, who)
-    asset = yield from step(
-        "publish.dataset",
-        f"publishing {offer.name} on the chain",
-        lambda: party.publish_dataset(
-            offer.name,
-            [file],
-            price=offer.price,
-            services=offer.services,
-            timeout=offer.timeout,
-            description=offer.description,
-            author=offer.author or who,
-        ),
-    )
+    with publishing(box, who) as party:
+        asset = yield from step(
+            "publish.dataset",
+            f"publishing {offer.name} on the chain",
+            lambda: party.publish_dataset(
+                offer.name,
+                [file],
+                price=offer.price,
+                services=offer.services,
+                timeout=offer.timeout,
+                description=offer.description,
+                author=offer.author or who,
+            ),
+        )
     return _published(asset, offer, "dataset", who)
 
 
@@ -78,36 +78,36 @@ def publish_algorithm(
     """Publish a script or binary as an algorithm that runs in ``image``, which must be on the node."""
     container = find_image(box, image)
     file = yield from _source(box, source)
-    party = publisher(box, who)
-    asset = yield from step(
-        "publish.algorithm",
-        f"publishing {offer.name} on the chain",
-        lambda: party.publish_algorithm(
-            offer.name,
-            [file],
-            container=container_section(container, entrypoint),
-            price=offer.price,
-            services=offer.services,
-            timeout=offer.timeout,
-            description=offer.description,
-            author=offer.author or who,
-        ),
-    )
+    with publishing(box, who) as party:
+        asset = yield from step(
+            "publish.algorithm",
+            f"publishing {offer.name} on the chain",
+            lambda: party.publish_algorithm(
+                offer.name,
+                [file],
+                container=container_section(container, entrypoint),
+                price=offer.price,
+                services=offer.services,
+                timeout=offer.timeout,
+                description=offer.description,
+                author=offer.author or who,
+            ),
+        )
     return _published(asset, offer, "algorithm", who)
 
 
 def permit(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
     """Put ``algorithm``, as it is now, on the dataset's list of trusted ones."""
-    party = publisher(box, who)
     text = f"permitting {short(algorithm)} on {short(dataset)}"
-    yield from step("permit", text, lambda: party.permit(dataset, algorithm))
+    with publishing(box, who) as party:
+        yield from step("permit", text, lambda: party.permit(dataset, algorithm))
 
 
 def revoke(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
     """Take ``algorithm`` off the dataset's list."""
-    party = publisher(box, who)
     text = f"revoking {short(algorithm)} on {short(dataset)}"
-    yield from step("revoke", text, lambda: party.revoke(dataset, algorithm))
+    with publishing(box, who) as party:
+        yield from step("revoke", text, lambda: party.revoke(dataset, algorithm))
 
 
 def assets(box: Box) -> list[dict[str, Any]]:
@@ -166,9 +166,6 @@ def _published(asset: Any, offer: Offer, kind: str, who: str) -> Published:
 
 def download(box: Box, who: str, did: str, folder: Path) -> Progress[list[Path]]:
     """Order an ``access`` asset and bring its files to ``folder``."""
-    party = consumer(box, who)
-    return (
-        yield from step(
-            "download", f"ordering and downloading {short(did)}", lambda: party.download(did, folder)
-        )
-    )
+    text = f"ordering and downloading {short(did)}"
+    with consuming(box, who) as party:
+        return (yield from step("download", text, lambda: party.download(did, folder)))

@@ -6,14 +6,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import Failed, StateProblem, UsageError
 from sandbox.box import Box
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.assets import short
 from sandbox.verbs.images import demand_image
-from sandbox.verbs.parties import consumer
+from sandbox.verbs.parties import consuming
+
+if TYPE_CHECKING:
+    from c2d_box.client import Consumer
 
 Job = dict[str, Any]
 POLL_SECONDS = 0.2
@@ -38,74 +41,82 @@ def start(
     environment: str | None = None,
 ) -> Progress[Job]:
     """Check, order, pay and start. What can be refused is refused before anything is paid."""
-    party = consumer(box, who)
-    container = party.connection.cache.ddo(algorithm).container
-    if container is not None:
-        demand_image(box, str(container.image), str(container.checksum))
     text = f"ordering and starting {short(algorithm)} on {short(dataset)}"
-    started = yield from step(
-        "job.start", text, lambda: party.start(dataset, algorithm, additional, environment=environment)
-    )
+    with consuming(box, who) as party:
+        container = party.connection.cache.ddo(algorithm).container
+        if container is not None:
+            demand_image(box, str(container.image), str(container.checksum))
+        started = yield from step(
+            "job.start", text, lambda: party.start(dataset, algorithm, additional, environment=environment)
+        )
     return dict(started.details)
 
 
 def jobs(box: Box, who: str) -> list[Job]:
     """All jobs of an account, as they are on the wire."""
-    return consumer(box, who).jobs()
+    with consuming(box, who) as party:
+        return party.jobs()
 
 
 def job(box: Box, who: str, job_id: str) -> Job:
     """One job as it is on the wire."""
-    return consumer(box, who).get_job_details(job_id)
+    with consuming(box, who) as party:
+        return party.get_job_details(job_id)
 
 
 def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[Job]:
     """Narrate a job until its end; returns its last state."""
-    party = consumer(box, who)
     deadline, last, began = time.monotonic() + timeout, "", time.monotonic()
-    while True:
-        seen = party.get_job_details(job_id)
-        text = str(seen["statusText"]).strip()
-        if text != last:
-            yield Event("job.stage", "note", f"  {time.monotonic() - began:5.1f} s  {text}")
-            last = text
-        if seen.get("dateFinished"):
-            return seen
-        if time.monotonic() > deadline:
-            raise Failed("C2D-JOB-SLOW", f"job {job_id} is still {text}", f"c2d-box job {job_id}")
-        time.sleep(POLL_SECONDS)
+    with consuming(box, who) as party:
+        while True:
+            seen = party.get_job_details(job_id)
+            text = str(seen["statusText"]).strip()
+            if text != last:
+                yield Event("job.stage", "note", f"  {time.monotonic() - began:5.1f} s  {text}")
+                last = text
+            if seen.get("dateFinished"):
+                return seen
+            if time.monotonic() > deadline:
+                raise Failed("C2D-JOB-SLOW", f"job {job_id} is still {text}", f"c2d-box job {job_id}")
+            time.sleep(POLL_SECONDS)
 
 
 def stop(box: Box, who: str, job_id: str) -> Progress[Job]:
     """Stop a job; what it wrote until then is published."""
-    party = consumer(box, who)
-    yield from step("job.stop", f"stopping {job_id}", lambda: party.stop(job_id))
-    return party.get_job_details(job_id)
+    with consuming(box, who) as party:
+        yield from step("job.stop", f"stopping {job_id}", lambda: party.stop(job_id))
+        return party.get_job_details(job_id)
 
 
 def results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
     """What a job left: filename, filesize, type, index."""
-    return list(job(box, who, job_id).get("results") or [])
+    with consuming(box, who) as party:
+        return list(party.results(job_id))
 
 
 def fetch(box: Box, who: str, job_id: str, folder: Path, index: int | None = None) -> Progress[list[Fetched]]:
     """Bring results to ``folder`` through the Provider, which lets only the job's owner have them."""
-    party = consumer(box, who)
-    listed = results(box, who, job_id)
-    chosen = [item for item in listed if index is None or item["index"] == index]
-    if not chosen:
-        raise UsageError("C2D-RESULT-NONE", f"job {job_id} has no such result", f"c2d-box results {job_id}")
-    folder.mkdir(parents=True, exist_ok=True)
-    fetched = []
-    for item in chosen:
-        path = folder / Path(str(item["filename"])).name
-        yield from step(
-            f"result.{item['index']}",
-            f"fetching {item['filename']}",
-            lambda item=item, path=path: party.fetch_result(job_id, item["index"], path),  # type: ignore[misc]
-        )
-        fetched.append(Fetched(path, str(item["type"]), path.stat().st_size))
-    return fetched
+    with consuming(box, who) as party:
+        chosen = [item for item in party.results(job_id) if index is None or item["index"] == index]
+        if not chosen:
+            raise UsageError(
+                "C2D-RESULT-NONE", f"job {job_id} has no such result", f"c2d-box results {job_id}"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        fetched = []
+        for item in chosen:
+            fetched.append((yield from _fetch(party, job_id, item, folder)))
+        return fetched
+
+
+def _fetch(party: Consumer, job_id: str, item: Mapping[str, Any], folder: Path) -> Progress[Fetched]:
+    path = folder / Path(str(item["filename"])).name
+    yield from step(
+        f"result.{item['index']}",
+        f"fetching {item['filename']}",
+        lambda: party.fetch_result(job_id, item["index"], path),
+    )
+    return Fetched(path, str(item["type"]), path.stat().st_size)
 
 
 LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publish": "publishLog"}
@@ -114,12 +125,11 @@ LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "p
 
 def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
     """Logs among a job's results, by name."""
-    party = consumer(box, who)
     wanted = set(LOG_TYPES.values()) if kind == "all" else {LOG_TYPES[kind]}
-    listed = [item for item in results(box, who, job_id) if item["type"] in wanted]
-    if not listed:
-        live = box.command(f"kubectl logs -n c2d-jobs {job_id}-algorithm -c algorithm --follow")
-        raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"while it runs: {live}")
-    return {
-        str(i["filename"]): party.read_result(job_id, i["index"]).decode(errors="replace") for i in listed
-    }
+    with consuming(box, who) as party:
+        listed = [item for item in party.results(job_id) if item["type"] in wanted]
+        if not listed:
+            live = box.command(f"kubectl logs -n c2d-jobs {job_id}-algorithm -c algorithm --follow")
+            raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"while it runs: {live}")
+        texts = {str(item["filename"]): party.read_result(job_id, item["index"]) for item in listed}
+    return {name: text.decode(errors="replace") for name, text in texts.items()}

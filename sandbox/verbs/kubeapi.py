@@ -42,6 +42,12 @@ class KubeApi:
     def close(self) -> None:
         self._client.close()
 
+    def __enter__(self) -> KubeApi:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     def get(self, path: str, **query: str) -> Object | None:
         """The object or list at ``path``; None where there is none."""
         answer = self._send("GET", path, params=query)

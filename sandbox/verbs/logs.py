@@ -10,18 +10,23 @@ from c2d_box.errors import UsageError
 from sandbox.box import Box
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.readiness import pods_behind
-from sandbox.verbs.release import JOBS, NAMESPACE, SERVICES
+from sandbox.verbs.release import NAMESPACE, SERVICES
 
 
 def logs(box: Box, source: str, *, lines: int = 200, follow: bool = False) -> Iterator[str]:
     """The log lines of a component or service called ``source``."""
     if source in SERVICES:
-        return service_lines(box.kube(), source, lines, follow)
+        return _from_service(box, source, lines, follow)
     components = [component.name for component in box.cluster.status().components]
     if source not in components:
         known = ", ".join([*SERVICES, *components])
         raise UsageError("C2D-LOG-UNKNOWN", f"nothing here is called {source}", f"one of: {known}")
     return iter(box.cluster.logs(source, lines).splitlines())
+
+
+def _from_service(box: Box, service: str, lines: int, follow: bool) -> Iterator[str]:
+    with box.kube() as kube:
+        yield from service_lines(kube, service, lines, follow)
 
 
 def service_lines(kube: KubeApi, service: str, lines: int, follow: bool) -> Iterator[str]:
@@ -33,16 +38,3 @@ def service_lines(kube: KubeApi, service: str, lines: int, follow: bool) -> Iter
             yield from kube.lines(path, **query, follow="true")
             return
         yield from kube.text(path, **query).splitlines()
-
-
-def job_pod_lines(kube: KubeApi, job_id: str) -> Iterator[tuple[str, str]]:
-    """What the cluster still holds of a job's pods: (pod/container, line). For whoever runs the box, not
-    for consumers.
-    """
-    selector = f"c2d.oceanprotocol.com/job={job_id}"
-    for pod in kube.items(f"/api/v1/namespaces/{JOBS}/pods", labelSelector=selector):
-        name = pod["metadata"]["name"]
-        for container in pod["spec"]["containers"]:
-            text = kube.text(f"/api/v1/namespaces/{JOBS}/pods/{name}/log", container=container["name"])
-            for line in text.splitlines():
-                yield f"{name}/{container['name']}", line

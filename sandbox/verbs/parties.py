@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import StateProblem
@@ -9,9 +11,8 @@ from sandbox.box import CHAIN_ID, Box
 from sandbox.verbs.accounts import signer
 
 if TYPE_CHECKING:
-    from c2d_box.client import Connection, Consumer, Publisher
-
     from c2d_box.chain import Chain
+    from c2d_box.client import Connection, Consumer, Publisher
 
 
 def connection_to(box: Box) -> Connection:
@@ -29,18 +30,22 @@ def connection_to(box: Box) -> Connection:
     )
 
 
-def publisher(box: Box, who: str) -> Publisher:
-    """The account ``who``, publishing."""
+@contextmanager
+def publishing(box: Box, who: str) -> Iterator[Publisher]:
+    """The account ``who`` as a publisher; connections are closed afterwards."""
     from c2d_box.client import Publisher
 
-    return Publisher(connection_to(box), signer(who))
+    with connection_to(box) as connection:
+        yield Publisher(connection, signer(who))
 
 
-def consumer(box: Box, who: str) -> Consumer:
-    """The account ``who``, consuming."""
+@contextmanager
+def consuming(box: Box, who: str) -> Iterator[Consumer]:
+    """The account ``who`` as a consumer; connections are closed afterwards."""
     from c2d_box.client import Consumer
 
-    return Consumer(connection_to(box), signer(who))
+    with connection_to(box) as connection:
+        yield Consumer(connection, signer(who))
 
 
 def chain_of(box: Box) -> Chain:

@@ -81,21 +81,20 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
     clock.lap("cluster")
     yield from together([box.cluster.load_image(bundle.image(name).archive) for name in SERVICE_IMAGES])
     clock.lap("images")
-    kube = box.kube()
-    keys = open_keys(box.home.keys, barge=box.settings.barge_keys)
-    yield from _install(box, kube, bundle, keys)
-    clock.lap("install")
-    box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation())
-    box.cluster.publish({port: NODE_PORTS[name] for name, port in _published(box).items()})
-    yield from together(
-        [
-            await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
-            *[_ignoring(box.cluster.load_image(bundle.image(name).archive)) for name in ALGORITHM_IMAGES],
-        ]
-    )
+    with box.kube() as kube:
+        keys = open_keys(box.home.keys, barge=box.settings.barge_keys)
+        yield from _install(box, kube, bundle, keys)
+        clock.lap("install")
+        box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation())
+        box.cluster.publish({port: NODE_PORTS[name] for name, port in _published(box).items()})
+        yield from together(
+            [
+                await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
+                *[_ignoring(box.cluster.load_image(bundle.image(name).archive)) for name in ALGORITHM_IMAGES],
+            ]
+        )
     clock.lap("services")
     yield from step("box.addresses", "contract addresses", lambda: _save_addresses(box))
-    kube.close()
     return clock.laps
 
 
