@@ -21,8 +21,20 @@ from c2d_box.errors import C2DError, Failed
 
 _ATTEMPTS = 8
 _GAS_MARGIN = 1.25
-_locks: defaultdict[tuple[int, str], threading.Lock] = defaultdict(threading.Lock)
-_locks_guard = threading.Lock()
+_Locks = defaultdict[tuple[int, str], threading.RLock]
+_sending: _Locks = defaultdict(threading.RLock)
+_spending: _Locks = defaultdict(threading.RLock)
+_guard = threading.Lock()
+
+
+def spending(chain: Chain, signer: Signer) -> threading.RLock:
+    """Held from reading an account's balances and allowances until the transaction that uses them up.
+
+    An allowance belongs to an account, not to a thread: two purchases side by side would each approve their
+    own and spend the other's.
+    """
+    with _guard:
+        return _spending[(chain.chain_id, signer.address)]
 
 
 def send(
@@ -36,7 +48,7 @@ def send(
     call = chain.contract(contract, address).functions[function](*arguments)
     for attempt in range(_ATTEMPTS):
         try:
-            with _lock(chain, signer):
+            with _turn(chain, signer):
                 tx = _submit(chain, signer, call, function)
             break
         except C2DError as error:
@@ -96,6 +108,6 @@ def _replay(call: Any, signer: Signer, receipt: TxReceipt) -> str:
     return ""
 
 
-def _lock(chain: Chain, signer: Signer) -> threading.Lock:
-    with _locks_guard:
-        return _locks[(chain.chain_id, signer.address)]
+def _turn(chain: Chain, signer: Signer) -> threading.RLock:
+    with _guard:
+        return _sending[(chain.chain_id, signer.address)]

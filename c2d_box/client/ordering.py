@@ -132,7 +132,7 @@ def pay(
         elif cost.action == "extend":
             proofs.append(orders.reuse(chain, signer, token, str(answer["validOrder"]), fee))
         else:
-            limit = cost.price + int(cost.price * slippage) if cost.price else None
+            limit = cost.price + int(cost.price * slippage)
             proofs.append(
                 orders.buy_and_start(
                     chain, signer, token, consumer, item.index, fee, max_price=limit, slippage=slippage

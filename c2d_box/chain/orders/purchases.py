@@ -13,7 +13,7 @@ from c2d_box.chain.accounts import Signer
 from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import as_tuple
 from c2d_box.chain.orders.pricing import WEI, Offer, offer_for
-from c2d_box.chain.transactions import hash_of, send
+from c2d_box.chain.transactions import hash_of, send, spending
 from c2d_box.errors import Refused
 
 
@@ -51,9 +51,14 @@ def buy(
     ``max_price`` (base units, fees included) refuses anything dearer; ``slippage`` is how much above the
     price just read the exchange may still take when the rate changes meanwhile (0.01 = one per cent).
     """
-    if chain.balance(signer.address, datatoken) >= WEI:
-        return Purchase(None)
-    offer = _offer(chain, datatoken)
+    with spending(chain, signer):
+        if chain.balance(signer.address, datatoken) >= WEI:
+            return Purchase(None)
+        return _buy(chain, signer, _offer(chain, datatoken), max_price, slippage)
+
+
+def _buy(chain: Chain, signer: Signer, offer: Offer, max_price: int | None, slippage: float) -> Purchase:
+    datatoken = offer.datatoken
     if offer.bound:
         raise Refused(
             "C2D-ORDER-BOUND",
@@ -82,16 +87,18 @@ def start(
     market: ConsumeMarketFee = NO_MARKET,
 ) -> str:
     """Order a service for ``consumer``, paying with a datatoken ``signer`` holds; the tx hash."""
-    _approve(chain, signer, datatoken, _all_due(chain, datatoken, fee, market))
     arguments = (checksum(consumer), service_index, as_tuple(fee), _market(market))
-    return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *arguments))
+    with spending(chain, signer):
+        _approve(chain, signer, datatoken, _all_due(chain, datatoken, fee, market))
+        return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *arguments))
 
 
 def reuse(chain: Chain, signer: Signer, datatoken: str, order_tx: str, fee: Mapping[str, Any]) -> str:
     """Extend an order: pays only the new provider fee; the tx hash."""
-    _approve(chain, signer, datatoken, _due(fee, NO_MARKET))
     order = bytes.fromhex(order_tx.removeprefix("0x"))
-    return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "reuseOrder", order, as_tuple(fee)))
+    with spending(chain, signer):
+        _approve(chain, signer, datatoken, _due(fee, NO_MARKET))
+        return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "reuseOrder", order, as_tuple(fee)))
 
 
 def buy_and_start(
@@ -107,15 +114,15 @@ def buy_and_start(
     slippage: float = 0.0,
 ) -> str:
     """:func:`buy` where needed, then :func:`start`; the hash of the order's transaction."""
-    if chain.balance(signer.address, datatoken) < WEI:
-        offer = _offer(chain, datatoken)
-        if offer.bound:
-            limit = _limit(offer, max_price, slippage)
-            return _order_at_source(
-                chain, signer, offer, limit, (checksum(consumer), service_index), fee, market
-            )
-        buy(chain, signer, datatoken, max_price=max_price, slippage=slippage)
-    return start(chain, signer, datatoken, consumer, service_index, fee, market)
+    with spending(chain, signer):
+        if chain.balance(signer.address, datatoken) < WEI:
+            offer = _offer(chain, datatoken)
+            if offer.bound:
+                limit = _limit(offer, max_price, slippage)
+                service = (checksum(consumer), service_index)
+                return _order_at_source(chain, signer, offer, limit, service, fee, market)
+            _buy(chain, signer, offer, max_price, slippage)
+        return start(chain, signer, datatoken, consumer, service_index, fee, market)
 
 
 def _offer(chain: Chain, datatoken: str) -> Offer:

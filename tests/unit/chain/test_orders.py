@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -165,3 +166,22 @@ def test_market_of_an_order_is_the_publishing_market(chain: Chain, publisher: Si
     market = accounts.from_key(b"\x23" * 32).address
     made = publishing.create_asset(chain, publisher, "Cells", "C", Free(), market=market)
     assert nfts.market(chain, made.datatoken) == market
+
+
+def test_threads_of_one_account_pay_side_by_side(
+    ganache: Any, chain: Chain, publisher: Signer, provider: Signer, consumer: Signer
+) -> None:
+    """An allowance is the account's, not a thread's: nobody spends what another has just approved."""
+    made = publishing.create_asset(chain, publisher, "Cells", "C", Fixed(OCEAN))
+    now = ganache.now()
+
+    def order(number: int) -> str:
+        fee = fee_for(chain, provider, made, now, amount=number, until=now + 600)
+        return orders.buy_and_start(chain, consumer, made.datatoken, consumer.address, 0, fee)
+
+    with ThreadPoolExecutor(4) as pool:
+        proofs = list(pool.map(order, range(1, 9)))
+    assert len(set(proofs)) == 8
+    assert sorted(
+        orders.verify(chain, claim_for(made, tx, consumer.address, provider, now)).fee_amount for tx in proofs
+    ) == list(range(1, 9))

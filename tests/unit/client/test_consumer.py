@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +270,8 @@ def test_stage_seconds_come_from_the_jobs_moments() -> None:
 
 def test_a_job_prints_as_its_id() -> None:
     assert f"{Job('abc')}" == "abc"
+
+
+def test_importing_the_sdk_leaves_web3_alone() -> None:
+    code = "import sys, c2d_box.client; print('web3' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"False"
