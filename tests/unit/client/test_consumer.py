@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_a_nonce_another_process_used_is_replaced(world: Any, assets: Any) -> No
 
 def test_a_start_that_stays_uncertain_finds_its_job(world: Any, assets: Any) -> None:
     """The first request was taken, its answer lost, and another request of the account came in between."""
-    original = world.provider._compute_post
+    original: Callable[[httpx.Request], httpx.Response] = world.provider._compute_post
 
     def taken_then_overtaken(request: httpx.Request) -> httpx.Response:
         if not world.provider.jobs:
