@@ -56,6 +56,7 @@ def application(settings: Settings) -> Starlette:
                 with contextlib.suppress(asyncio.CancelledError):
                     await listener
             await clients.aclose()
+            services.ledger.close()
             services.database.close()
 
     app = Starlette(

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from c2d_box.assets.addresses import checksum
 from c2d_box.assets.files import SmartContractFile
 from c2d_box.chain import Chain, addresses, contracts, events, nfts, orders
-from c2d_box.chain.orders import Order, OrderClaim, ProviderFee
+from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid, ProviderFee
 from c2d_box.errors import C2DError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 GANACHE = 8996
+_THREADS = 48
 
 
 class LedgerUnavailable(Exception):
@@ -47,6 +49,8 @@ class Ledger:
         self.chain_id = chain_id
         self._chain: Chain | None = None
         self._opening = asyncio.Lock()
+        # Own threads: waiting for a transaction's block must not hold up what else runs on threads.
+        self._threads = ThreadPoolExecutor(_THREADS, "ledger")
 
     @property
     def network(self) -> str:
@@ -61,6 +65,9 @@ class Ledger:
         except LedgerUnavailable:
             return False
         return True
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def latest_block(self) -> int:
         return await self._ask(lambda chain: chain.latest_block())
@@ -80,8 +87,11 @@ class Ledger:
         return bool(await self._known(lambda chain: nfts.is_deployed_nft(chain, checksum(nft))))
 
     async def order(self, claim: OrderClaim) -> Order:
-        """Raises OrderInvalid."""
-        return await self._ask(lambda chain: orders.verify(chain, claim))
+        """Raises OrderInvalid, also where the datatoken is no contract of its kind."""
+        try:
+            return await self._ask(lambda chain: orders.verify(chain, claim))
+        except _Refused:
+            raise OrderInvalid(f"Datatoken {claim.datatoken} cannot be read from the chain.") from None
 
     async def quote(
         self,
@@ -139,7 +149,7 @@ class Ledger:
     async def _ask(self, question: Callable[[Chain], T]) -> T:
         chain = await self._open()
         try:
-            return await asyncio.to_thread(question, chain)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, question, chain)
         except C2DError as error:
             if error.code in ("C2D-CHAIN-UNREACHABLE", "C2D-CHAIN-MISMATCH"):
                 raise LedgerUnavailable(error.code) from error

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -184,7 +183,6 @@ class FakeOperator:
             self.jobs.setdefault(job, _job(data))
         if self.lose_answers:
             self.lose_answers -= 1
-            os.close(os.dup(1))
             return Response(status_code=502)
         return JSONResponse([self.jobs[job]])
 
@@ -268,7 +266,15 @@ class World:
     operator_url: str
     provider_url: str = ""
     cache_url: str = ""
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def restart_provider(self) -> None:
+        """As if the machine had lost power."""
+        killed = self.processes.pop()
+        killed.kill()
+        killed.wait()
+        spawn(self, "provider", self.settings["provider"])
 
     def account(self, index: int) -> Signer:
         return from_mnemonic(BARGE_MNEMONIC, index)
@@ -276,6 +282,9 @@ class World:
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         url = self.provider_url + path
         return httpx.request(method, url, timeout=30, trust_env=False, **options)
+
+    def stream(self, method: str, path: str, **options: Any) -> Any:
+        return httpx.stream(method, self.provider_url + path, timeout=30, trust_env=False, **options)
 
     def services(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
         return self.call(method, f"/api/services/{path}", **options)
@@ -476,13 +485,14 @@ def start_services(world: World) -> None:
         "secretsDir": str(secrets),
     }
     for package, settings in (("metadata", cache), ("provider", provider)):
+        world.settings[package] = settings
         spawn(world, package, settings)
 
 
 def spawn(world: World, package: str, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
     config = world.folder / f"{package}-{settings['listen']['port']}.json"
     config.write_text(json.dumps(settings))
-    log = (world.folder / f"{config.stem}.log").open("wb")
+    log = (world.folder / f"{config.stem}.log").open("ab")
     with log:
         process = subprocess.Popen(
             [sys.executable, "-m", f"c2d_box.{package}", "--config", str(config)], stdout=log, stderr=log

@@ -1,0 +1,301 @@
+"""The application itself, in this process and without any backend: discovery, errors, limits, signatures,
+tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from c2d_box.assets import ecies, signatures
+from c2d_box.errors import StateProblem
+from c2d_box.provider.app import application
+from c2d_box.provider.errors import STRIPPED, without_urls
+from c2d_box.provider.settings import Settings
+from c2d_box.provider.streaming import safe_name
+
+PROVIDER_KEY = "0xfd5c1ccea015b6d663618850824154a3b3fb2882c46cefb05b9a93fea8c3d215"
+USER_KEY = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
+USER = signatures.address_of(USER_KEY)
+BAD = "Invalid signature provided. Please check the nonce or documentId."
+
+
+class Client:
+    def __init__(self, app: Starlette) -> None:
+        self.app = app
+
+    def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://provider") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(send())
+
+    def services(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self(method, f"/api/services/{path}", **options)
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    (folder / "provider-key").write_text(PROVIDER_KEY)
+    (folder / "token-secret").write_text("long enough for a test")
+    return Settings.model_validate(
+        {
+            "chain": {"id": 8996, "rpcUrl": "http://127.0.0.1:1", "addressFile": str(folder / "none")},
+            "cacheUrl": "http://127.0.0.1:1",
+            "operatorServiceUrl": "http://127.0.0.1:1",
+            "database": str(folder / "provider.sqlite"),
+            "secretsDir": str(folder),
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    app = application(settings(tmp_path))
+    yield Client(app)
+    app.state.services.database.close()
+
+
+def test_discovery_has_exactly_sixteen_endpoints(client: Client) -> None:
+    body = client("GET", "/").json()
+    assert len(body["serviceEndpoints"]) == 16
+    assert body["serviceEndpoints"]["computeStop"] == ["PUT", "/api/services/compute"]
+    assert body["serviceEndpoints"]["create_auth_token"] == ["GET", "/api/services/createAuthToken"]
+    assert body["software"] == "Provider" and body["chainIds"] == [8996]
+    assert body["providerAddresses"] == {"8996": "0xe08A1dAe983BC701D05E492DB80e0144f8f4b909"}
+
+
+def test_the_root_answers_while_nothing_else_can(client: Client) -> None:
+    assert client("GET", "/").status_code == 200 and client("GET", "/healthz").status_code == 503
+
+
+def test_unknown_paths_and_methods_are_json(client: Client) -> None:
+    answer = client("GET", "/nowhere")
+    assert answer.status_code == 404 and set(answer.json()) == {"error", "context"}
+    assert client("PATCH", "/api/services/compute").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["nonce", "download", "decrypt", "compute", "computeResult", "computeEnvironments"]
+)
+def test_head_is_not_allowed(client: Client, path: str) -> None:
+    assert client.services("HEAD", path).status_code == 405
+
+
+def test_duplicate_slashes_are_one(client: Client) -> None:
+    assert client("GET", f"http://provider//api//services/nonce?userAddress={USER}").json() == {"nonce": "1"}
+
+
+def test_every_answer_may_be_read_by_any_origin(client: Client) -> None:
+    for answer in (client("GET", "/"), client("GET", "/nowhere"), client.services("GET", "nonce")):
+        assert answer.headers["access-control-allow-origin"] == "*"
+    asked = {"origin": "http://x", "access-control-request-headers": "AuthToken"}
+    preflight = client("OPTIONS", "/api/services/compute", headers=asked)
+    assert preflight.status_code == 200 and "DELETE" in preflight.headers["access-control-allow-methods"]
+    assert preflight.headers["access-control-allow-headers"] == "AuthToken"
+
+
+def test_encryption_is_for_this_provider(client: Client) -> None:
+    headers = {"content-type": "application/octet-stream"}
+    answer = client.services("POST", "encrypt?chainId=8996", content=b"hello", headers=headers)
+    assert answer.status_code == 201 and answer.headers["content-type"] == "text/plain"
+    assert ecies.decrypt(PROVIDER_KEY, bytes.fromhex(answer.text[2:])) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "text"),
+    [
+        (
+            "?chainId=8996",
+            "application/json",
+            "Invalid request content type: should be application/octet-stream",
+        ),
+        ("", "application/octet-stream", "Missing chainId query parameter."),
+        ("?chainId=1", "application/octet-stream", "Failed to encrypt."),
+    ],
+)
+def test_encryption_refusals(client: Client, query: str, kind: str, text: str) -> None:
+    answer = client.services("POST", f"encrypt{query}", content=b"x", headers={"content-type": kind})
+    assert (answer.status_code, answer.json()) == (400, {"error": text})
+
+
+def test_a_body_too_large_is_refused(client: Client) -> None:
+    headers = {"content-type": "application/octet-stream"}
+    answer = client.services("POST", "encrypt?chainId=8996", content=b"x" * (3 << 20), headers=headers)
+    assert answer.status_code == 413
+
+
+def test_targets_and_headers_have_limits(client: Client) -> None:
+    assert client.services("GET", "nonce?userAddress=" + "x" * 40_000).status_code == 414
+    assert client("GET", "/", headers={"x": "y" * 70_000}).status_code == 431
+
+
+def test_containers(client: Client) -> None:
+    good = {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:ab"}
+    assert client.services("POST", "validateContainer", json=good).json() == good
+    for change, code in (
+        ({"image": ""}, "missing_entrypoint_image_checksum"),
+        ({"checksum": "ab"}, "checksum_prefix"),
+    ):
+        answer = client.services("POST", "validateContainer", json={**good, **change})
+        assert (answer.status_code, answer.json()) == (400, {"error": code})
+
+
+def test_nonce_needs_an_address(client: Client) -> None:
+    missing = client.services("GET", "nonce").json()
+    assert missing == {
+        "errors": {"userAddress": ["The userAddress field is required."]},
+        "message": "Validation error",
+        "success": False,
+    }
+    assert client.services("GET", "nonce?userAddress=me").status_code == 400
+
+
+def token_query(client: Client, nonce: str, expires: int, **changes: str) -> dict[str, str]:
+    query = {"address": USER, "expiration": str(expires), "nonce": nonce}
+    return {**query, "signature": signatures.sign(USER_KEY, USER + nonce), **changes}
+
+
+def test_tokens_are_made_used_and_deleted(client: Client) -> None:
+    soon = int(time.time()) + 60
+    token = client.services("GET", "createAuthToken", params=token_query(client, "2", soon)).json()["token"]
+    replayed = client.services("GET", "createAuthToken", params=token_query(client, "2", soon))
+    assert replayed.json()["errors"] == {
+        "signature": "Invalid signature expected nonce (2) > current nonce (2)."
+    }
+    stop = {"consumerAddress": USER, "jobId": "j", "nonce": "3"}
+    unsigned = client.services("PUT", "compute", json=stop)
+    assert (unsigned.status_code, unsigned.json()["errors"]["signature"]) == (400, [BAD])
+    with_token = client.services("PUT", "compute", json=stop, headers={"AuthToken": token})
+    assert with_token.status_code == 503  # accepted; there is only no operator-service here
+    wrong = {**stop, "nonce": "4", "consumerAddress": "0x" + "11" * 20}
+    assert client.services("PUT", "compute", json=wrong, headers={"AuthToken": token}).status_code == 400
+    query = {
+        "address": USER,
+        "token": token,
+        "nonce": "5",
+        "signature": signatures.sign(USER_KEY, USER + "5"),
+    }
+    deleted = client.services("DELETE", "deleteAuthToken", params=query)
+    assert deleted.json() == {"success": "Token has been deactivated."}
+    again = {**query, "nonce": "6", "signature": signatures.sign(USER_KEY, USER + "6")}
+    assert client.services("DELETE", "deleteAuthToken", json=again).json() == {"error": "Token is deleted."}
+    refused = client.services("PUT", "compute", json={**stop, "nonce": "7"}, headers={"AuthToken": token})
+    assert refused.json()["errors"]["signature"] == ["Token is deleted."]
+
+
+def test_a_wrong_signature_is_one_text(client: Client) -> None:
+    stop = {"consumerAddress": USER, "jobId": "j", "documentId": "d", "nonce": "2", "signature": "0x00"}
+    errors = client.services("PUT", "compute", json=stop).json()["errors"]
+    assert errors == {
+        "signature": f"Invalid signature 0x00 for ethereum address {USER}, message {USER}jd and nonce 2. "
+        "Got an unreadable signature"
+    }
+
+
+@pytest.mark.parametrize("offset", [0, 27])
+def test_signatures_of_both_kinds_are_accepted(client: Client, offset: int) -> None:
+    raw = bytearray.fromhex(signatures.sign(USER_KEY, f"{USER}jd2")[2:])
+    raw[64] = raw[64] - 27 + offset
+    stop = {
+        "consumerAddress": USER,
+        "jobId": "j",
+        "documentId": "d",
+        "nonce": "2",
+        "signature": "0x" + raw.hex(),
+    }
+    assert client.services("PUT", "compute", params=stop).status_code == 503
+
+
+def test_the_stop_and_delete_of_published_clients_are_understood(client: Client, tmp_path: Path) -> None:
+    stop = {"consumerAddress": USER, "jobId": "j", "agreementId": "ab", "nonce": "2"}
+    signed = {**stop, "signature": signatures.sign(USER_KEY, USER + "j")}
+    assert client.services("PUT", "compute", json=signed).status_code == 503
+    assert client.services("PUT", "compute", json=signed).status_code == 400  # its nonce is used
+    delete = {"documentId": "d", "consumerAddress": USER, "jobId": "j"}
+    signed = {**delete, "signature": signatures.sign(USER_KEY, f"{USER}jd3")}
+    assert client.services("DELETE", "compute", json=signed).status_code == 503
+    strict = application(settings(tmp_path, compat={"clientQuirks": False}))
+    answer = Client(strict).services("DELETE", "compute", json=signed)
+    assert answer.json()["errors"] == {"nonce": ["The nonce field is required."]}
+    strict.state.services.database.close()
+
+
+def test_a_changed_spelling_of_the_address_replays_nothing(client: Client) -> None:
+    query = token_query(client, "2", int(time.time()) + 60)
+    assert client.services("GET", "createAuthToken", params=query).status_code == 200
+    other = {**query, "address": USER.lower(), "signature": signatures.sign(USER_KEY, USER.lower() + "2")}
+    assert client.services("GET", "createAuthToken", params=other).status_code == 400
+
+
+def test_computing_is_unknown_without_a_backend(tmp_path: Path) -> None:
+    app = application(settings(tmp_path, operatorServiceUrl=None))
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        assert Client(app).services(method, "compute").status_code == 404
+    assert Client(app).services("GET", "computeEnvironments").status_code == 404
+    app.state.services.database.close()
+
+
+def test_a_silent_backend_is_said_so(client: Client) -> None:
+    answer = client.services("GET", "computeEnvironments")
+    assert answer.status_code == 503
+    assert answer.json()["error"].startswith("Compute envs could not be retrieved for chainId 8996")
+    assert client.services("GET", f"compute?consumerAddress={USER}").status_code == 503
+    assert client.services(
+        "POST", "fileinfo", json={"did": "did:op:" + "0" * 64, "serviceId": "0"}
+    ).json() == {"error": "Cannot resolve DID"}
+
+
+@pytest.mark.parametrize("value", ["Bearer x", "Basic x", ""])
+def test_no_grant_no_file(client: Client, value: str) -> None:
+    answer = client("GET", "/api/c2d/grant", headers={"authorization": value})
+    assert answer.status_code == 401 and "error" in answer.json()
+
+
+def test_urls_never_stand_in_an_error() -> None:
+    value = {"error": 'it failed: {"url":"https://u:p@h/secret"} end', "deep": [{"x": "ftp://a/b"}], "n": 1}
+    assert without_urls(value) == {"error": f"it failed: {STRIPPED} end", "deep": [{"x": STRIPPED}], "n": 1}
+
+
+def test_an_unknown_file_object_is_refused_and_unreachable_ones_are_invalid(client: Client) -> None:
+    empty = client.services("POST", "fileinfo", json={}).json()
+    assert empty["errors"]["type"] == ["The type field is required when did is not present."]
+    local = {"type": "url", "url": "http://127.0.0.1:1/secret", "method": "GET", "checksum": True}
+    assert client.services("POST", "fileinfo", json=local).json() == [
+        {"index": 0, "valid": False, "type": "url"}
+    ]
+    unsafe = client.services("POST", "fileinfo", json={**local, "method": "DELETE"})
+    assert unsafe.json() == {"error": "Unsafe method delete."}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        ("data.csv", "text/csv", "data.csv"),
+        ("", "text/csv", "file.csv"),
+        ("", "", "file"),
+        ('a";b\r\nX: y', "", "a__b__X__y"),
+        ("../../etc", "", "_.._etc"),
+        ("ü b.csv", "", "_ b.csv".replace(" ", "_")),
+    ],
+)
+def test_file_names_are_tame(name: str, kind: str, expected: str) -> None:
+    assert safe_name(name, kind) == expected
+
+
+def test_keys_are_needed_and_named(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    with pytest.raises(StateProblem, match="C2D-SECRET-MISSING"):
+        application(made.model_copy(update={"secrets_dir": tmp_path / "no"}))
+    (tmp_path / "provider-key").write_text("nonsense")
+    with pytest.raises(StateProblem, match="C2D-PROVIDER-KEY") as problem:
+        application(made)
+    assert "nonsense" not in str(problem.value)
