@@ -23,6 +23,8 @@ from sandbox.clusters.native.record import Options
 from sandbox.home import Home
 from sandbox.progress import Event, run
 
+PARTS = ("kube", "containerd", "runc", "cni", "coredns", "forwarder", "pause-image")
+"""What a cluster needs of the bundle: its tests wait for no image of ours."""
 PROBE = "c2d.test/probe:latest"
 NAMESPACE = "probe"
 
@@ -62,7 +64,7 @@ class LoosePrograms:
 
 def programs(scratch: Path) -> Programs:
     loose = os.environ.get("C2D_TEST_PROGRAMS")
-    return LoosePrograms(Path(loose), scratch) if loose else Bundle.open()
+    return LoosePrograms(Path(loose), scratch) if loose else Bundle.open(PARTS)
 
 
 def static_image(source: Path, reference: str, archive: Path) -> str:
@@ -269,7 +271,6 @@ class Traces:
     links: frozenset[str]
     addresses: frozenset[str]
     routes: frozenset[str]
-    network_namespaces: frozenset[str]
     rules: frozenset[str]
     control_groups: frozenset[str]
     parameters: frozenset[str]
@@ -284,7 +285,6 @@ class Traces:
             links=_of_this_box_or_none((entry.name for entry in Path("/sys/class/net").iterdir()), home),
             addresses=_of_this_box_or_none(_lines("ip", "-o", "address"), home),
             routes=_of_this_box_or_none(_lines("ip", "route", "show", "table", "all"), home),
-            network_namespaces=frozenset(_network_namespaces(home)),
             rules=frozenset(_lines("nft", "list", "ruleset") | _rules_of_iptables()),
             control_groups=_of_this_box_or_none(_control_groups(), home),
             parameters=frozenset(_parameters()),
@@ -323,15 +323,15 @@ def _namespaces_of_others(identity: str) -> set[str]:
 
 
 def _processes_of(home: Path) -> Iterator[str]:
-    """Processes that name the home in their command, carry its group, or live in other namespaces than
-    ours."""
+    """Processes that name the home in their command, carry its group, or are orphans in strange namespaces."""
     identity = Layout(Home(home), "c2d").identity
     known = _namespaces(Path("/proc/self")) | _namespaces_of_others(identity)
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             ours = identity in (folder / "cgroup").read_text() or str(home) in command
-            if ours or _namespaces(folder) - known:
+            orphan = "\nPPid:\t1\n" in (folder / "status").read_text()
+            if ours or (orphan and _namespaces(folder) - known):
                 yield f"{folder.name} {command}"
 
 
@@ -342,23 +342,17 @@ def _mounts(home: Path) -> Iterator[str]:
             yield line
 
 
-def _network_namespaces(home: Path) -> Iterator[str]:
-    others = _namespaces_of_others(Layout(Home(home), "c2d").identity)
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            yield from _namespaces(folder) - others
-
-
 def _rules_of_iptables() -> set[str]:
     return {line for line in _lines("iptables-save") if not line.startswith("#")}
 
 
 def _control_groups() -> Iterator[str]:
-    for top in Path("/sys/fs/cgroup").iterdir():
-        for found in top.glob("**/*c2d*"):
-            yield str(found)
-        for found in top.glob("kubepods*"):
-            yield str(found)
+    """Groups that are a box's or Kubernetes' own; what is inside them says nothing more."""
+    for hierarchy in Path("/sys/fs/cgroup").iterdir():
+        for folder, inner, _ in os.walk(hierarchy):
+            found = [name for name in inner if "c2d" in name or name.startswith("kubepods")]
+            inner[:] = [name for name in inner if name not in found]
+            yield from (f"{folder}/{name}" for name in found)
 
 
 PARAMETERS = (

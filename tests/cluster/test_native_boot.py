@@ -237,8 +237,16 @@ def test_state_survives_stop_and_create(box: TestBox) -> None:
     box.create()
     assert time.monotonic() - began < 15
     assert box.get("configmap", "kept", "-n", NAMESPACE)["data"] == {"a": "b"}
+    for name in ("one", "two"):
+        if _says_ready(box.pod(name)):
+            inside = Path(f"/proc/{box.init_pid}/root/run/containerd/io.containerd.runtime.v2.task/k8s.io")
+            assert len(list(inside.iterdir())) >= 2, "a pod of an earlier life says that it is ready"
     eventually(lambda: _answers(TEXT_PORT), 20, lambda: "the published port does not answer after resume")
     assert "10.1.2.3" in (box.cluster.home.cluster / "cluster.json").read_text()
+
+
+def _says_ready(pod: Any) -> bool:
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in pod["status"]["conditions"])
 
 
 def test_taken_port_names_who_has_it(box: TestBox) -> None:

@@ -29,14 +29,16 @@ class Api:
         self._node_ip = node_ip
         self._context = tls_context(pki, "ca", "admin")
 
-    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def call(
+        self, method: str, path: str, body: Any = None, kind: str = "application/json"
+    ) -> tuple[int, Any]:
         """Status and parsed answer. Raises OSError where nobody answers."""
         connection = http.client.HTTPSConnection(
             self._node_ip, API_PORT, context=self._context, timeout=TIMEOUT
         )
         try:
             text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": "application/json"})
+            connection.request(method, path, text, {"Content-Type": kind})
             answer = connection.getresponse()
             data = answer.read()
         except http.client.HTTPException as cause:
@@ -65,6 +67,30 @@ class Api:
             and datetime.fromisoformat(item["lastHeartbeatTime"]) >= since
             for item in conditions
         )
+
+    def mark_pods_unready(self, node: str) -> int:
+        """Say of every pod that claims to be ready that it is not; answers how many did.
+
+        For the moment after a restart of the node, before its kubelet speaks: nothing runs yet, and
+        whoever waits for a pod must not believe what was true in an earlier life.
+        """
+        status, pods = self.call("GET", f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
+        claiming = [pod["metadata"] for pod in pods["items"] if _claims_ready(pod)] if status == 200 else []
+        wrong = [
+            {"type": kind, "status": "False", "reason": "NodeRestarted"}
+            for kind in ("Ready", "ContainersReady")
+        ]
+        for pod in claiming:
+            path = f"/api/v1/namespaces/{pod['namespace']}/pods/{pod['name']}/status"
+            self.call(
+                "PATCH", path, {"status": {"conditions": wrong}}, "application/strategic-merge-patch+json"
+            )
+        return len(claiming)
+
+
+def _claims_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 def holds(check: Check, pki: Path) -> bool:

@@ -30,6 +30,7 @@ from sandbox.progress import Event
 
 PAUSE = "pause-image"
 RULES = "job-rules"
+PODS_MARKED = "pods-marked"
 NODE_DEADLINE = 90.0
 PERSISTENCE = 100
 CONTAINER_PATIENCE = 2.5
@@ -90,7 +91,7 @@ class Supervisor:
         self.booted = datetime.now(UTC).replace(microsecond=0)
         self.phase = "starting"
         self.problem: C2DError | None = None
-        self.done = {name: asyncio.Event() for name in (PAUSE, RULES)}
+        self.done = {name: asyncio.Event() for name in (PAUSE, RULES, PODS_MARKED)}
         self.parts = {
             part.name: Supervised(part, layout, place.network, self._component_changed)
             for part in components(layout, record)
@@ -100,7 +101,7 @@ class Supervisor:
         self._loading = asyncio.Lock()
 
     def _needs(self, part: Component) -> list[asyncio.Event]:
-        extra = (PAUSE, RULES) if part.name == "kubelet" else ()
+        extra = (PAUSE, RULES, PODS_MARKED) if part.name == "kubelet" else ()
         return [self.parts[name].ready for name in part.needs] + [self.done[name] for name in extra]
 
     def _component_changed(self, part: Supervised) -> None:
@@ -187,6 +188,8 @@ class Supervisor:
             await self._ready(name)
         api = Api(str(self.record.ranges.node_ip), self.layout.pki)
         self._start(self._grant_dns(api))
+        await asyncio.to_thread(_quietly, lambda: api.mark_pods_unready(self.record.name) >= 0)
+        self.done[PODS_MARKED].set()
         for name in ("kubelet", "kube-proxy", "forwarder"):
             await self._ready(name)
         end = time.monotonic() + NODE_DEADLINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2d_box.errors import EnvironmentProblem
@@ -32,6 +32,7 @@ def test_fixed_service_addresses_lie_below_those_given_out() -> None:
     assert given_out_from > 33
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(candidates()), max_size=40), st.text(max_size=20))
 def test_chosen_block_is_free(taken: list[IPv4Network], seed: str) -> None:
     chosen = choose(taken, seed).block
