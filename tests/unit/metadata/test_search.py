@@ -6,10 +6,13 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from c2d_box.metadata.search import Unsupported, search
+
+PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 RECORDS: list[dict[str, Any]] = [
     {
@@ -165,6 +168,7 @@ def test_nesting_ends() -> None:
         q("(" * 300 + "a" + ")" * 300)
 
 
+@PATIENT
 @given(st.text(max_size=60))
 def test_any_text_is_answered_or_refused(text: str) -> None:
     with contextlib.suppress(Unsupported):
@@ -179,6 +183,7 @@ JSON = st.recursive(
 KINDS = ["bool", "term", "terms", "match", "range", "ids", "exists", "prefix", "query_string", "multi_match"]
 
 
+@PATIENT
 @given(
     st.sampled_from(KINDS), JSON, st.dictionaries(st.sampled_from(["from", "size", "sort", "_source"]), JSON)
 )

@@ -6,10 +6,13 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from c2d_box.provider import fields
+
+PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def texts(rules: tuple[fields.Field, ...], data: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +126,7 @@ ALL = (
 )
 
 
+@PATIENT
 @given(
     st.sampled_from(ALL),
     st.dictionaries(

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from c2d_box.provider import tokens as texts
@@ -18,6 +19,8 @@ from c2d_box.provider.grants import Grant, GrantExpired, GrantInvalid, Grants
 from c2d_box.provider.nonces import Freshness, Nonces
 from c2d_box.provider.secrets import TokenSecret
 from c2d_box.provider.tokens import Tokens
+
+PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 A = "0x02354A1F160A3fd7ac8b02ee91F04104440B28E7"
 B = "0xBE5449a6A97aD46c8558A3356267Ee5D2731ab5e"
@@ -101,6 +104,7 @@ def test_a_token_speaks_for_its_address_until_it_expires_or_is_deleted() -> None
     assert tokens.create(A, soon) == token and tokens.problem(token, A) is None
 
 
+@PATIENT
 @given(st.text(max_size=80))
 def test_no_text_is_a_token(text: str) -> None:
     assert make_tokens().problem(text, A) == texts.INVALID
@@ -150,6 +154,7 @@ def test_a_late_grant_is_told_from_a_false_one() -> None:
         Grants(b"j" * 32).open(grants.seal(GRANT))
 
 
+@PATIENT
 @given(st.data())
 def test_no_changed_grant_opens(data: st.DataObject) -> None:
     grants = Grants(b"k" * 32)
@@ -162,6 +167,7 @@ def test_no_changed_grant_opens(data: st.DataObject) -> None:
             grants.open(changed)
 
 
+@PATIENT
 @given(st.text(max_size=100))
 def test_no_text_is_a_grant(text: str) -> None:
     with pytest.raises(GrantInvalid):

@@ -4,11 +4,14 @@ written."""
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from c2d_box.storage import AddressRules, Forbidden, Origin, Unreachable
 from c2d_box.storage.addresses import is_public
+
+PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CLOSED = [
     "127.0.0.1",
@@ -73,6 +76,7 @@ def test_open(address: str) -> None:
     assert is_public(address)
 
 
+@PATIENT
 @given(st.ip_addresses(v=4))
 def test_a_mapped_address_counts_as_what_it_carries(address: object) -> None:
     assert is_public(f"::ffff:{address}") == is_public(str(address))
