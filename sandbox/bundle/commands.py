@@ -25,6 +25,10 @@ POLL_SECONDS = 0.1
 GRACE_SECONDS = 15.0
 """mmdebstrap has mounts to undo when it is stopped."""
 
+NO_NETWORK = "C2D-NO-NETWORK"
+RETRY_PAUSES = (2.0, 6.0)
+"""Seconds before the second and the third attempt of a command that the network failed."""
+
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded|ENOSPC", re.IGNORECASE)
 _NO_NETWORK = re.compile(
     r"no such host|temporary failure (in name resolution|resolving)|could not resolve"
@@ -58,8 +62,15 @@ def disk_full(what: str, cache: Path) -> EnvironmentProblem:
 class Commands:
     """Runs commands for one part, one after the other, all writing to the part's log."""
 
-    def __init__(self, part: str, log: Path, cancelled: threading.Event) -> None:
+    def __init__(
+        self,
+        part: str,
+        log: Path,
+        cancelled: threading.Event,
+        pauses: tuple[float, ...] = RETRY_PAUSES,
+    ) -> None:
         self.part = part
+        self.pauses = pauses
         self.log = log
         self.cancelled = cancelled
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,8 +86,21 @@ class Commands:
     ) -> None:
         """Run to the end; raises a coded error when it fails, :class:`Cancelled` when told to stop.
 
+        Tried again where the network failed it, since one lost connection in minutes of downloads is normal.
         With ``terminal`` the command stays in the user's session, so that it may ask for a password there.
         """
+        for pause in self.pauses:
+            try:
+                return self._once(command, cwd, env, terminal)
+            except C2DError as error:
+                if error.code != NO_NETWORK:
+                    raise
+            self.cancelled.wait(pause)
+        return self._once(command, cwd, env, terminal)
+
+    def _once(
+        self, command: Sequence[str | Path], cwd: Path | None, env: Mapping[str, str] | None, terminal: bool
+    ) -> None:
         self.check()
         words = [str(word) for word in command]
         with self.log.open("ab") as stream:
@@ -143,7 +167,7 @@ class Commands:
             )
         if _NO_NETWORK.search(said):
             return EnvironmentProblem(
-                "C2D-NO-NETWORK",
+                NO_NETWORK,
                 f"{self.part} could not be downloaded: the package registries cannot be reached.\n{tail}",
                 "Check the network and proxy settings and run the command again: finished parts are kept.",
                 **details,

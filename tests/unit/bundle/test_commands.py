@@ -15,7 +15,7 @@ from sandbox.bundle.commands import TAIL_LINES, Cancelled, Commands
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Commands:
-    return Commands("part", tmp_path / "logs" / "part.log", threading.Event())
+    return Commands("part", tmp_path / "logs" / "part.log", threading.Event(), pauses=(0.01, 0.01))
 
 
 def test_everything_a_tool_says_is_in_the_log(commands: Commands) -> None:
@@ -41,6 +41,21 @@ def test_a_failure_is_named_by_what_the_tool_said(commands: Commands, said: str,
         commands.run(["sh", "-c", 'printf "%s\\n" "$1"; exit 1', "sh", said])
     assert caught.value.code == code
     assert caught.value.next_step
+
+
+def test_a_lost_connection_is_tried_again(commands: Commands, tmp_path: Path) -> None:
+    tries = tmp_path / "tries"
+    commands.run(
+        ["sh", "-c", f"echo . >> {tries}; test $(wc -l < {tries}) = 3 || {{ echo no such host; exit 1; }}"]
+    )
+    assert len(tries.read_text().split()) == 3
+
+
+def test_other_failures_are_not_tried_again(commands: Commands, tmp_path: Path) -> None:
+    tries = tmp_path / "tries"
+    with pytest.raises(C2DError):
+        commands.run(["sh", "-c", f"echo . >> {tries}; exit 1"])
+    assert len(tries.read_text().split()) == 1
 
 
 def test_a_failure_shows_the_last_lines_only(commands: Commands) -> None:
