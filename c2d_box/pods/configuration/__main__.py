@@ -7,6 +7,7 @@ algorithm may run, and the engine must know. Started again after that, this prog
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -41,7 +42,13 @@ class Journal:
                 self._file.write(stamped + "\n")
                 self._file.flush()
             except OSError:
-                self._file = None
+                self.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
 
 
 def main() -> int:

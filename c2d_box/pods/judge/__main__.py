@@ -12,6 +12,7 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,16 +124,18 @@ def _log(source: Path, path: str, kind: str, limits: Limits, places: Places) -> 
     }
 
 
-def _passed(source: Path, gate: LogGate) -> Any:
+def _passed(source: Path, gate: LogGate) -> Iterator[bytes]:
     try:
         handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return
     with os.fdopen(handle, "rb") as file:
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            while not gate.truncated and (chunk := file.read(1 << 16)):
-                yield gate.pass_(chunk)
-            yield gate.end()
+        while not gate.truncated and (chunk := file.read(1 << 16)):
+            yield gate.pass_(chunk)
+        yield gate.end()
 
 
 def _admin_logs(folder: Path) -> list[tuple[Path, str]]:

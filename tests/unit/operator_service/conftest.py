@@ -1,0 +1,183 @@
+"""An operator-service on a cluster in memory, with nonces in memory and a Provider's key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from c2d_box.assets import signatures
+from c2d_box.operator_service.app import Service, application
+from c2d_box.operator_service.arguments import Refusal
+from c2d_box.operator_service.callers import Callers
+from c2d_box.operator_service.database import Database
+from c2d_box.operator_service.jobs import Jobs
+from c2d_box.operator_service.nonces import Nonces
+from c2d_box.operator_service.results import Results
+from c2d_box.operator_service.settings import Settings
+from c2d_box.workflow.cluster import WORKFLOWS
+from c2d_box.workflow.informer import Informer
+from c2d_box.workflow.memory import Memory
+
+KEY = "0x" + "11" * 32
+OTHER_KEY = "0x" + "22" * 32
+OWNER = "0xE2DD09d719Da89e5a3D0F2549c7E24566e947260"
+JOB = "0123456789abcdef0123456789abcdef"
+PREFIX = "/api/v1/operator"
+
+
+class NoDatabase(Database):
+    """PostgreSQL that is away: what must work without it is tested without it."""
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Any]:
+        raise Refusal(503, "PostgreSQL is not available.")
+        yield
+
+
+class Remembered(Nonces):
+    """Nonces that are seen once, in memory."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, Decimal]] = set()
+
+    async def take(self, caller: str, nonce: Decimal) -> None:
+        if (caller, nonce) in self.seen:
+            raise Refusal(400, f"Nonce {nonce} was used before or is too old.")
+        self.seen.add((caller, nonce))
+
+
+class Front:
+    """The service and a client of it that signs like our Provider."""
+
+    def __init__(self, settings: Settings, cluster: Memory, client: httpx.AsyncClient) -> None:
+        self.settings = settings
+        self.cluster = cluster
+        self.client = client
+        self._nonce = time.time_ns()
+
+    def signed(
+        self, method: str, target: str, body: bytes = b"", key: str = KEY, nonce: int | None = None
+    ) -> dict[str, str]:
+        self._nonce += 1
+        number = str(nonce or self._nonce)
+        text = f"{method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n{number}"
+        return {"X-C2D-Signature": signatures.sign(key, text), "X-C2D-Nonce": number}
+
+    async def call(
+        self, method: str, path: str, json_body: Any = None, key: str = KEY, **query: str
+    ) -> httpx.Response:
+        body = b"" if json_body is None else json.dumps(json_body).encode()
+        request = self.client.build_request(method, PREFIX + path, params=query or None, content=body)
+        request.headers.update(self.signed(method, request.url.raw_path.decode(), body, key))
+        return await self.client.send(request)
+
+    async def start(self, **changes: Any) -> httpx.Response:
+        return await self.call("POST", "/compute", payload(**changes))
+
+    async def finish(self, job: str = JOB, **status: Any) -> None:
+        known = await self.cluster.get(WORKFLOWS, job)
+        assert known is not None
+        times = {"times": {"admitted": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:09.500000Z"}}
+        await self.cluster.patch(
+            WORKFLOWS, job, {"status": {"code": 70, "text": "Job finished", **times, **status}}, status=True
+        )
+
+
+def payload(**changes: Any) -> dict[str, Any]:
+    did = "did:op:" + "a" * 64
+    base: dict[str, Any] = {
+        "workflow": {
+            "stages": [
+                {
+                    "index": 0,
+                    "input": [
+                        {
+                            "index": 0,
+                            "id": did,
+                            "remote": {"txId": "0xt", "serviceId": "1", "url": "http://s/x"},
+                        }
+                    ],
+                    "compute": {"Instances": 1, "namespace": "ocean-compute", "maxtime": 3600},
+                    "algorithm": {
+                        "id": "did:op:" + "b" * 64,
+                        "rawcode": "",
+                        "url": "http://secret.example/algo",
+                        "container": {
+                            "entrypoint": "python $ALGO",
+                            "image": "i",
+                            "tag": "t",
+                            "checksum": "sha256:1",
+                        },
+                        "remote": {"serviceEndpoint": "http://provider", "txId": "0xa"},
+                        "algocustomdata": {"k": 1},
+                    },
+                    "output": {"metadataUri": "http://cache"},
+                }
+            ]
+        },
+        "jobId": JOB,
+        "agreementId": "0xorder",
+        "owner": OWNER,
+        "providerSignature": "0x",
+        "environment": "ocean-compute",
+        "nonce": 1,
+        "chainId": 8996,
+        "maxtime": 600,
+        "grants": {
+            "provider": "http://10.0.0.30:8030",
+            "inputs": [{"did": did, "ddo": "d", "files": ["f"]}],
+            "algorithm": {"did": "did:op:" + "b" * 64, "ddo": "d", "files": ["g"]},
+        },
+    }
+    return {key: value for key, value in {**base, **changes}.items() if value is not ...}
+
+
+def settings_for(folder: Path, **changes: Any) -> Settings:
+    (folder / "admin-password").write_text("letmein\n")
+    base: dict[str, Any] = {
+        "postgres": {"host": "nowhere"},
+        "allowedProviders": [signatures.address_of(KEY)],
+        "environments": [{"id": "ocean-compute", "consumerAddress": OWNER}],
+        "resultStore": {"kind": "ipfs", "api": "http://ipfs:5001", "gateway": "http://ipfs:8080"},
+        "secretsDir": str(folder),
+    }
+    return Settings.model_validate({**base, **changes})
+
+
+@asynccontextmanager
+async def front_for(settings: Settings) -> AsyncIterator[Front]:
+    cluster = Memory()
+    informer = Informer(cluster, WORKFLOWS)
+    database = NoDatabase(settings.postgres, settings.secrets_dir)
+    results = Results(settings)
+    jobs = Jobs(informer, database)
+    service = Service(settings, cluster, jobs, database, Callers(settings, Remembered()), results)
+    informer.start()
+    await informer.synced.wait()
+    transport = httpx.ASGITransport(application(service))
+    async with httpx.AsyncClient(transport=transport, base_url="http://operator") as client:
+        yield Front(settings, cluster, client)
+    await informer.stop()
+    await results.close()
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with front_for(settings_for(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+async def bare_front(tmp_path: Path) -> AsyncIterator[Front]:
+    """With signatures as the original and other Providers send them."""
+    async with front_for(settings_for(tmp_path, compat={"bareSignatures": True})) as made:
+        yield made

@@ -1,0 +1,257 @@
+"""The gate, built as it is built for the image, and run as the algorithm's container runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[3] / "c2d_box" / "pods" / "gate" / "gate.c"
+
+
+@pytest.fixture(scope="session")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("musl-gcc")
+    if compiler is None:
+        pytest.skip("musl-gcc is not installed")
+    target = tmp_path_factory.mktemp("gate") / "gate"
+    command = [
+        compiler,
+        "-Os",
+        "-static",
+        "-s",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-o",
+        str(target),
+        str(SOURCE),
+    ]
+    subprocess.run(command, check=True)
+    return target
+
+
+@dataclass
+class Gate:
+    binary: Path
+    folder: Path
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def go(self) -> Path:
+        return self.folder / "ahead"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "algorithm.log"
+
+    def start(
+        self, line: str, patience: int = 20, cap: int = 1 << 20, root: Path | None = None, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        inside = Path("/") if root else self.folder
+        command = [
+            "/gate" if root else str(self.binary),
+            f"--go={inside / 'ahead'}",
+            f"--patience={patience}",
+            f"--log={inside / 'algorithm.log'}",
+            f"--cap={cap}",
+            "--",
+            line,
+        ]
+        if root is not None:
+            command = ["unshare", "--root", str(root), *command]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+        )
+        self.running.append(process)
+        return process
+
+    def run(self, line: str, **options: object) -> tuple[int, bytes]:
+        self.go.touch()
+        process = self.start(line, **options)  # type: ignore[arg-type]
+        output, _ = process.communicate(timeout=20)
+        return process.returncode, output
+
+
+@pytest.fixture
+def gate(binary: Path, tmp_path: Path) -> Iterator[Gate]:
+    made = Gate(binary, tmp_path)
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return condition()
+
+
+def test_it_is_small_and_needs_no_library(binary: Path) -> None:
+    assert binary.stat().st_size < 200_000
+    assert b"ld-musl" not in binary.read_bytes()
+
+
+def test_nothing_runs_before_the_go_ahead(gate: Gate) -> None:
+    touched = gate.folder / "touched"
+    process = gate.start(f"touch {touched}")
+    time.sleep(0.2)
+    assert not touched.exists()
+    gate.go.touch()
+    assert process.wait(5) == 0
+    assert touched.exists()
+
+
+def test_without_a_go_ahead_it_ends_by_itself(gate: Gate) -> None:
+    process = gate.start("true", patience=1)
+    assert process.wait(5) == 124
+
+
+def test_stopped_while_it_waits_it_starts_nothing(gate: Gate) -> None:
+    touched = gate.folder / "touched"
+    process = gate.start(f"touch {touched}")
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5) == 128 + signal.SIGTERM
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("true", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -SEGV $$", 139), ("no-such-program", 127)],
+)
+def test_it_ends_as_the_algorithm_ended(gate: Gate, line: str, code: int) -> None:
+    assert gate.run(line)[0] == code
+
+
+def test_both_streams_reach_log_and_live_output(gate: Gate) -> None:
+    code, output = gate.run("echo one; echo two >&2; echo three")
+    assert (code, output) == (0, b"one\ntwo\nthree\n")
+    assert gate.log.read_bytes() == output
+
+
+def test_the_line_is_a_shell_line(gate: Gate) -> None:
+    code, output = gate.run('false || echo "$GREETING" | tr a-z A-Z', GREETING="hello")
+    assert (code, output) == (0, b"HELLO\n")
+
+
+def test_the_environment_is_passed_on(gate: Gate) -> None:
+    assert gate.run("printenv secret DIDS", secret="s", DIDS='["aa"]')[1] == b's\n["aa"]\n'
+
+
+def test_a_flood_is_cut_and_the_algorithm_goes_on(gate: Gate) -> None:
+    code, output = gate.run(
+        "head -c 500000 /dev/zero | tr '\\0' x; touch " + str(gate.folder / "end"), cap=1000
+    )
+    assert code == 0
+    assert (gate.folder / "end").exists()
+    assert gate.log.stat().st_size < 1200
+    assert len(output) < 1200
+    assert b"log limit" in output
+
+
+def test_signals_are_handed_on(gate: Gate) -> None:
+    gate.go.touch()
+    process = gate.start("trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 0.05; done")
+    assert within(5, lambda: gate.log.exists() and b"ready" in gate.log.read_bytes())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5) == 7
+    assert b"got it" in gate.log.read_bytes()
+
+
+def test_what_is_left_behind_dies_with_the_algorithm(gate: Gate) -> None:
+    pid = gate.folder / "pid"
+    began = time.monotonic()
+    code, _ = gate.run(f"sleep 300 & echo $! > {pid}; exit 5")
+    assert code == 5
+    assert time.monotonic() - began < 5
+    assert within(5, lambda: not Path(f"/proc/{pid.read_text().strip()}").exists())
+
+
+def test_zombies_are_reaped(gate: Gate) -> None:
+    code, output = gate.run("for i in 1 2 3 4 5 6 7 8 9; do (sleep 0.01 &) ; done; sleep 0.3; echo done")
+    assert (code, output) == (0, b"done\n")
+
+
+def test_a_link_in_place_of_the_log_is_not_written_through(gate: Gate) -> None:
+    victim = gate.folder / "victim"
+    victim.write_text("untouched")
+    gate.log.symlink_to(victim)
+    code, output = gate.run("echo text")
+    assert code == 0
+    assert b"text" in output
+    assert victim.read_text() == "untouched"
+
+
+def test_it_can_be_neither_traced_nor_read(gate: Gate) -> None:
+    gate.go.touch()
+    process = gate.start("sleep 5")
+    owner = Path(f"/proc/{process.pid}/mem")
+    assert within(2, lambda: owner.stat().st_uid == 0)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    assert process.poll() is None
+    assert "TracerPid:\t0" in status
+
+
+@pytest.fixture
+def shell_less(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root without shell or libc: the gate and one static program."""
+    if os.geteuid() != 0:
+        pytest.skip("changing the root takes root")
+    root = tmp_path_factory.mktemp("root")
+    source = root / "args.c"
+    source.write_text(
+        '#include <stdio.h>\nint main(int c,char**v){for(int i=1;i<c;i++)printf("[%s]",v[i]);return 4;}\n'
+    )
+    subprocess.run(["musl-gcc", "-static", "-Os", "-o", str(root / "args"), str(source)], check=True)
+    shutil.copy(gate.binary, root / "gate")
+    (root / "ahead").touch()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("/args a b", b"[a][b]"),
+        ("/args  'a b'   \"c d\" e\\ f", b"[a b][c d][e f]"),
+        ("/args \"it's\" '' '$ALGO'", b"[it's][][$ALGO]"),
+        ('/args "a\\"b" --x=1', b'[a"b][--x=1]'),
+    ],
+)
+def test_without_a_shell_the_line_is_split_by_posix_rules(
+    gate: Gate, shell_less: Path, line: str, words: bytes
+) -> None:
+    code, output = gate.run(line, root=shell_less)
+    assert (code, output) == (4, words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["/args a | b", "/args $HOME", "/args a; /args b", "/args > x", '/args "`id`"', "/args *", "/args 'open"],
+)
+def test_without_a_shell_its_syntax_is_refused(gate: Gate, shell_less: Path, line: str) -> None:
+    code, output = gate.run(line, root=shell_less)
+    assert code == 126
+    assert output.startswith(b"gate: ")
+
+
+def test_without_a_shell_a_missing_program_is_named(gate: Gate, shell_less: Path) -> None:
+    code, output = gate.run("/no-such-program x", root=shell_less)
+    assert code == 127
+    assert b"/no-such-program" in output

@@ -1,0 +1,119 @@
+"""What counts as closed, and that nothing but the proof gives the go-ahead."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from c2d_box.pods.warden import __main__ as warden
+from c2d_box.pods.warden import probes
+from c2d_box.pods.warden.probes import Probe
+
+
+@pytest.fixture
+def listener() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_connection_is_open(listener: str) -> None:
+    assert probes.probe(listener, "tcp", 0.5) == Probe(listener, "tcp", False, "answered")
+
+
+def test_a_refusal_is_an_answer() -> None:
+    assert not probes.probe(closed_port(), "tcp", 0.5).closed
+    assert not probes.probe(closed_port(), "udp", 0.5).closed
+
+
+def test_silence_and_no_route_are_closed() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        assert probes.probe(f"127.0.0.1:{silent.getsockname()[1]}", "udp", 0.1).closed
+    assert probes.probe("[fe80::1%nosuchlink]:80", "tcp", 0.1).closed
+
+
+def test_a_dns_server_that_answers_is_open() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def answer() -> None:
+            _, peer = server.recvfrom(512)
+            server.sendto(b"x", peer)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert not probes.probe(address, "udp", 1.0).closed
+        thread.join()
+
+
+def test_the_gateway_and_the_link_are_tried(tmp_path: Path) -> None:
+    (tmp_path / "route").write_text(
+        "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+        "eth0 00000000 0100580A 0003 0 0 0 00000000 0 0 0\n"
+        "eth0 0000580A 00000000 0001 0 0 0 0000FFFF 0 0 0\n"
+    )
+    (tmp_path / "if_inet6").write_text(
+        "fe80000000000000 02 40 20 80 eth0\n00000000000000000000000000000001 01 80 10 80 lo\n"
+    )
+    found = [target for target, kind in probes.targets(["10.96.0.1:443"], tmp_path) if kind == "tcp"]
+    assert {
+        "10.88.0.1:6443",
+        "10.88.0.1:10250",
+        "[fe80::1%eth0]:53",
+        "10.96.0.1:443",
+        "169.254.169.254:80",
+    } <= set(found)
+    assert not any("%lo" in target for target in found)
+
+
+def watch(
+    targets: tuple[str, ...], tmp_path: Path, *, staged: bool, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> int:
+    monkeypatch.setattr(probes, "targets", lambda _: [("10.0.0.1:1", "tcp")])
+    monkeypatch.setattr(
+        probes, "run", lambda tries, _: [Probe(target, kind, closed, "x") for target, kind in tries]
+    )
+    marker = tmp_path / "staged"
+    if staged:
+        marker.touch()
+    return warden.watch(targets, 0.1, time.monotonic() + 0.05, marker, tmp_path / "ahead")
+
+
+def test_the_go_ahead_needs_inputs_and_a_closed_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert watch(("a:1",), tmp_path, staged=True, closed=True, monkeypatch=monkeypatch) == 0
+    assert (tmp_path / "ahead").exists()
+    assert json.loads(capsys.readouterr().out)["verdict"] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("targets", "staged", "closed", "code"),
+    [
+        (("a:1",), True, False, warden.OPEN),
+        (("a:1",), False, True, warden.LATE),
+        ((), True, True, warden.UNABLE),
+    ],
+)
+def test_everything_else_gives_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    targets: tuple[str, ...],
+    staged: bool,
+    closed: bool,
+    code: int,
+) -> None:
+    assert watch(targets, tmp_path, staged=staged, closed=closed, monkeypatch=monkeypatch) == code
+    assert not (tmp_path / "ahead").exists()
