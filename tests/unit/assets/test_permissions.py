@@ -92,7 +92,9 @@ def test_the_table_is_large_enough() -> None:
 
 @pytest.mark.parametrize(("publishers", "algorithms"), itertools.product(PUBLISHERS, ALGORITHMS))
 def test_every_combination_of_lists(publishers: str, algorithms: str) -> None:
-    """Filled lists restrict one another, publishers first; only where none is filled do the settings speak."""
+    """Filled lists restrict one another, publishers first; only where none is filled do the settings
+    speak.
+    """
     rows = [row for row in TABLE if row[:2] == (publishers, algorithms)]
     for _publishers, _algorithms, markets, trust_all, empty_lists in rows:
         lists = (PUBLISHERS[publishers], ALGORITHMS[algorithms], MARKETS[markets])

@@ -12,6 +12,7 @@ import pytest
 from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[import-untyped]
 from eth_tester.exceptions import TransactionFailed  # type: ignore[import-untyped]
 from eth_utils.exceptions import ValidationError
+from hypothesis import HealthCheck, settings
 from web3 import EthereumTesterProvider, Web3
 
 from c2d_box.chain import Chain, Signer, accounts, addresses
@@ -19,6 +20,8 @@ from c2d_box.chain.transactions import send
 
 MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 OCEANS = 10**18
+settings.register_profile("c2d", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("c2d")
 ZERO = "0x" + "0" * 40
 DEAD = "0x000000000000000000000000000000000000dEaD"
 
