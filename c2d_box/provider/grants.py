@@ -55,7 +55,7 @@ class Grants:
 
     def seal(self, grant: Grant) -> str:
         nonce = os.urandom(12)
-        plain = {key: value for key, value in asdict(grant).items() if value not in ("", None)}
+        plain = {key: value for key, value in asdict(grant).items() if value is not None}
         sealed = self._cipher.encrypt(nonce, json.dumps(plain, separators=(",", ":")).encode(), _CONTEXT)
         return urlsafe_b64encode(_VERSION + nonce + sealed).rstrip(b"=").decode()
 

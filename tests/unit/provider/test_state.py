@@ -141,7 +141,7 @@ def test_a_grant_opens_to_what_was_sealed() -> None:
     grants = Grants(b"k" * 32)
     assert grants.open(grants.seal(GRANT)) == GRANT
     assert grants.seal(GRANT) != grants.seal(GRANT)
-    raw = replace(GRANT, what="raw", source={"type": "url", "url": "https://x/secret"})
+    raw = replace(GRANT, what="raw", did="", source={"type": "url", "url": "https://x/secret"})
     assert b"secret" not in grants.seal(raw).encode() and grants.open(grants.seal(raw)) == raw
     assert "secret" not in repr(raw)
 
