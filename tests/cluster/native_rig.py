@@ -323,7 +323,7 @@ def _namespaces_of_others(identity: str) -> set[str]:
 
 
 def _processes_of(home: Path) -> Iterator[str]:
-    """Processes that name the home in their command, carry its group, or are orphans in strange namespaces."""
+    """Processes that name the home in their command, carry its group, or are orphans in odd namespaces."""
     identity = Layout(Home(home), "c2d").identity
     known = _namespaces(Path("/proc/self")) | _namespaces_of_others(identity)
     for folder in Path("/proc").glob("[0-9]*"):

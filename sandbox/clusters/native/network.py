@@ -52,8 +52,12 @@ def node_links(ranges: Ranges) -> str:
     return "\n".join(lines) + "\n"
 
 
-def prepare_parameters() -> None:
-    """Before any link exists: no IPv6 on this node, no redirects, routing on."""
+def prepare_parameters(ports_talk: bool) -> None:
+    """Before any link exists: no IPv6 on this node, no redirects, routing on.
+
+    ``ports_talk``: pods of one bridge reach each other without the node, so what crosses a bridge must pass
+    its address translation too (only where isolation is off, for tests).
+    """
     for kind in ("all", "default"):
         _set(f"ipv6/conf/{kind}/disable_ipv6", "1")
         _set(f"ipv4/conf/{kind}/send_redirects", "0")
@@ -61,7 +65,7 @@ def prepare_parameters() -> None:
         _set(f"ipv4/conf/{kind}/rp_filter", "1")
     _set("ipv4/ip_forward", "1")
     for name in ("arptables", "iptables", "ip6tables"):
-        _set(f"bridge/bridge-nf-call-{name}", "0")
+        _set(f"bridge/bridge-nf-call-{name}", "1" if ports_talk else "0")
 
 
 def build_node(ranges: Ranges) -> None:

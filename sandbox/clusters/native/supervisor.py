@@ -194,7 +194,7 @@ def _be_init(layout: Layout, record: Record, launcher: int, place: Place, told: 
         syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
         os.write(hear, GO)
         inside.prepare(layout, record)
-        network.prepare_parameters()
+        network.prepare_parameters(ports_talk=record.options.isolation_off)
         write_files(layout, record)
         if os.read(told, 1) != GO:
             os._exit(1)
