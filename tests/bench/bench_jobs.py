@@ -1,0 +1,141 @@
+"""What a job costs beside its algorithm: ``python -m tests.bench.bench_jobs [--home HOME] [--rounds N]``.
+
+On a running box, in one run and taking turns: a no-op job (accepted → results listed, less the algorithm's own
+time) and three bare pods one after the other (created → Succeeded as a watcher sees it). Prints one JSON object;
+the ratio of the medians is what the project promises, since seconds differ from machine to machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from sandbox.box import Box, open_box
+from sandbox.progress import run
+from sandbox.verbs import assets, jobs
+from sandbox.verbs.images import find_image
+from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.release import JOBS
+from sandbox.verbs.stages import overhead, stages
+
+IMAGE = "c2d.local/algo-python"
+PROGRAM = "print('nothing to do')\nopen('/data/outputs/done', 'w').write('done')\n"
+
+
+def main() -> None:
+    options = _options()
+    box = open_box(options.home)
+    kube = box.kube()
+    pair = _publish(box)
+    costs, bare, shares = [], [], []
+    for _ in range(options.rounds):
+        job = _job(box, *pair)
+        cost = overhead(job)
+        assert cost is not None, f"the job left no results: {job}"
+        costs.append(cost)
+        shares.append(stages(job).get("Kubernetes confirms its end", 0.0))
+        bare.append(_three_pods(kube, f"{IMAGE}@{find_image(box, IMAGE).checksum}"))
+    ratios = [cost / pods for cost, pods in zip(costs, bare, strict=True)]
+    print(
+        json.dumps(
+            {
+                "rounds": options.rounds,
+                "overhead_median_seconds": round(statistics.median(costs), 3),
+                "three_bare_pods_median_seconds": round(statistics.median(bare), 3),
+                "ratio_of_medians": round(statistics.median(costs) / statistics.median(bare), 3),
+                "ratio_worst_round": round(max(ratios), 3),
+                "confirmation_median_seconds": round(statistics.median(shares), 3),
+            },
+            indent=2,
+        )
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+def _publish(box: Box) -> tuple[str, str]:
+    """A dataset of a few bytes and an algorithm that does nothing, permitted."""
+    with tempfile.TemporaryDirectory(prefix="c2d-bench-") as folder:
+        data, program = Path(folder) / "data.csv", Path(folder) / "noop.py"
+        data.write_text("a,b\n1,2\n")
+        program.write_text(PROGRAM)
+        offer = assets.Offer("bench data")
+        dataset = run(assets.publish_dataset(box, "publisher", str(data), offer), _silent)
+        offer = assets.Offer("bench no-op", services=("access",))
+        algorithm = run(
+            assets.publish_algorithm(box, "publisher", str(program), IMAGE, "python3 $ALGO", offer), _silent
+        )
+    run(assets.permit(box, "publisher", dataset.did, algorithm.did), _silent)
+    return dataset.did, algorithm.did
+
+
+def _job(box: Box, dataset: str, algorithm: str) -> dict[str, Any]:
+    started = run(jobs.start(box, "consumer", dataset, algorithm), _silent)
+    return run(jobs.follow(box, "consumer", started["jobId"], timeout=300), _silent)
+
+
+def _three_pods(kube: KubeApi, image: str) -> float:
+    """Seconds that three pods take that do nothing, each started when the one before has succeeded."""
+    began = time.monotonic()
+    for _ in range(3):
+        _pod(kube, image)
+    return time.monotonic() - began
+
+
+def _pod(kube: KubeApi, image: str) -> None:
+    name = f"bare-{uuid.uuid4().hex[:8]}"
+    path = f"/api/v1/namespaces/{JOBS}/pods/{name}"
+    kube.apply(path, _bare(name, image))
+    query = {"watch": "true", "fieldSelector": f"metadata.name={name}"}
+    for line in kube.lines(f"/api/v1/namespaces/{JOBS}/pods", **query):
+        phase = json.loads(line)["object"].get("status", {}).get("phase")
+        assert phase != "Failed", f"the bare pod {name} failed"
+        if phase == "Succeeded":
+            break
+    kube.delete(path)
+
+
+def _bare(name: str, image: str) -> dict[str, Any]:
+    container = {
+        "name": "bare",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["/bin/true"],
+        "resources": {"limits": {"cpu": "100m", "memory": "64Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": JOBS, "labels": {"app": "bench"}},
+        "spec": {
+            "containers": [container],
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+        },
+    }
+
+
+def _silent(event: object) -> None:
+    """Figures go to stdout; what the verbs narrate is not needed here."""
+
+
+if __name__ == "__main__":
+    main()
