@@ -344,6 +344,54 @@ def test_a_changed_algorithm_is_no_longer_trusted(world: Any, pair: Any) -> None
     assert answer.json()["error"] == {"dataset": "algorithm_file_checksum_mismatch"}
 
 
+def test_a_raw_algorithm_by_url_and_a_second_dataset(world: Any) -> None:
+    """Raw only where every dataset says so; its URL travels sealed, never in the workflow."""
+    open_to_raw = {
+        "allowRawAlgorithm": True,
+        "allowNetworkAccess": False,
+        "publisherTrustedAlgorithmPublishers": [],
+        "publisherTrustedAlgorithms": [],
+    }
+    datasets = [world.publish(compute=dict(open_to_raw)) for _ in range(2)]
+    consumer, environment = world.account(7), world.operator.environments[0]["consumerAddress"]
+    container = {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:" + "a" * 64}
+    raw = {"meta": {"url": f"{world.files.url}/algo.py", "rawcode": "", "container": container}}
+    items = [{"documentId": dataset.did, "serviceId": "0"} for dataset in datasets]
+    quote = world.services(
+        "initializeCompute",
+        "POST",
+        json={
+            "datasets": items,
+            "algorithm": raw,
+            "compute": {"env": ENV, "validUntil": int(time.time()) + 600},
+            "consumerAddress": consumer.address,
+        },
+    ).json()
+    assert "algorithm" not in quote
+    orders = [
+        world.order(dataset, item["providerFee"], environment)
+        for dataset, item in zip(datasets, quote["datasets"], strict=True)
+    ]
+    ordered_items = [{**item, "transferTxId": tx} for item, tx in zip(items, orders, strict=True)]
+    request = {
+        "consumerAddress": consumer.address,
+        "nonce": world.nonce(consumer),
+        "environment": ENV,
+        "dataset": ordered_items[0],
+        "additionalDatasets": ordered_items[1:],
+        "algorithm": raw,
+    }
+    answer = world.services("compute", "POST", json=resigned(world, request))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()[0]["agreementId"] == orders[1]
+    payload = world.operator.payloads[-1]
+    assert world.files.url not in json.dumps(payload)
+    assert [entry["did"] for entry in payload["grants"]["inputs"]] == [dataset.did for dataset in datasets]
+    code = grant(world, payload["grants"]["algorithm"]["files"][0])
+    assert (code.status_code, code.content) == (200, world.files.content["algo.py"])
+    finish_all(world)
+
+
 def test_environments_are_keyed_by_chain_with_numbers(world: Any) -> None:
     answer = world.services("computeEnvironments?chainId=8996").json()
     first = answer["8996"][0]
