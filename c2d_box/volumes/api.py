@@ -23,6 +23,7 @@ from c2d_box.errors import EnvironmentProblem, Failed
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 WATCH_SECONDS = 290
 Json = dict[str, Any]
+Body = Mapping[str, Any] | list[dict[str, Any]]
 
 
 class ApiError(Failed):
@@ -111,9 +112,11 @@ class Api:
         except httpx.HTTPError as cause:
             raise ApiError(0, f"watch {path}: {cause!r}") from cause
 
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
-        """One request. ``body`` of a PATCH is a JSON merge patch."""
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    async def call(self, method: str, path: str, body: Body | None = None) -> Json:
+        """One request. ``body`` of a PATCH is a merge patch or, as a list, a JSON patch (RFC 6902)."""
+        kind = "application/json"
+        if method == "PATCH":
+            kind = "application/json-patch+json" if isinstance(body, list) else "application/merge-patch+json"
         try:
             answer = await self._client.request(
                 method,

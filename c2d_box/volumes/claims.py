@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -60,6 +60,7 @@ class Claim:
     storage_class: str
     size: int
     volume: str
+    bound: bool
     deleting: bool
     finalizers: tuple[str, ...]
     selected_node: str
@@ -89,6 +90,8 @@ class Volume:
     claim_uid: str
     node: str
     deleting: bool
+    followed: bool = True
+    """False where its claim is in a namespace that is not looked at: that no claim is seen means nothing."""
 
 
 def size_of(quantity: str) -> int:
@@ -119,6 +122,7 @@ def claim(item: Mapping[str, Any]) -> Claim:
         storage_class=spec.get("storageClassName") or "",
         size=size_of(spec.get("resources", {}).get("requests", {}).get("storage", "0")),
         volume=spec.get("volumeName") or "",
+        bound=item.get("status", {}).get("phase") == "Bound",
         deleting="deletionTimestamp" in meta,
         finalizers=tuple(meta.get("finalizers") or ()),
         selected_node=annotations.get(SELECTED_NODE, ""),
@@ -126,8 +130,8 @@ def claim(item: Mapping[str, Any]) -> Claim:
     )
 
 
-def volume(item: Mapping[str, Any]) -> Volume | None:
-    """The volume, or None where it is not one of ours."""
+def volume(item: Mapping[str, Any], namespaces: Collection[str]) -> Volume | None:
+    """The volume, or None where it is not one of ours; ``namespaces`` are those whose claims are followed."""
     meta, spec = item["metadata"], item["spec"]
     if (meta.get("annotations") or {}).get(PROVISIONED_BY) != PROVISIONER:
         return None
@@ -137,6 +141,7 @@ def volume(item: Mapping[str, Any]) -> Volume | None:
         claim_uid=spec["claimRef"]["uid"],
         node=terms[0]["matchExpressions"][0]["values"][0],
         deleting="deletionTimestamp" in meta,
+        followed=spec["claimRef"]["namespace"] in namespaces,
     )
 
 

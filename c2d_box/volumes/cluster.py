@@ -40,7 +40,7 @@ class WatchedCluster:
     """
 
     def __init__(self, api: Api, namespaces: tuple[str, ...], changed: Callable[[str], None]) -> None:
-        self._api, self._changed = api, changed
+        self._api, self._namespaces, self._changed = api, namespaces, changed
         self.claims: dict[str, Claim] = {}
         self.volumes: dict[str, Volume] = {}
         self.classes: dict[str, StorageClass] = {}
@@ -118,7 +118,7 @@ class WatchedCluster:
         return found.volume_name
 
     def _volume_seen(self, kind: str, item: dict[str, Any]) -> str:
-        found = claims.volume(item)
+        found = claims.volume(item, self._namespaces)
         if found is None:
             return ""
         if kind == "DELETED":
@@ -128,25 +128,30 @@ class WatchedCluster:
         return found.name
 
     async def protect(self, claim: Claim) -> None:
-        await self._set_finalizers(claim, (*claim.finalizers, claims.FINALIZER))
+        """Append our finalizer. By position, not by version: the volume controller annotates new claims at
+        the same moment, and a conflict would cost two more round trips.
+        """
+        patch: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/uid", "value": claim.uid},
+            {"op": "add", "path": "/metadata/finalizers/-", "value": claims.FINALIZER},
+        ]
+        if not claim.finalizers:
+            patch[1] = {"op": "add", "path": "/metadata/finalizers", "value": [claims.FINALIZER]}
+        self.claims[claim.volume_name] = claims.claim(await self._api.call("PATCH", _path(claim), patch))
 
     async def unprotect(self, claim: Claim) -> None:
-        with _gone_is_fine():
-            await self._set_finalizers(claim, tuple(f for f in claim.finalizers if f != claims.FINALIZER))
-        self.claims.pop(claim.volume_name, None)
-
-    async def _set_finalizers(self, claim: Claim, finalizers: tuple[str, ...]) -> None:
-        """Write them if the claim is still what it was; else read it again, and the plan is made anew."""
-        path = f"/api/v1/namespaces/{claim.namespace}/persistentvolumeclaims/{claim.name}"
+        """Take our finalizer off, if the claim is still what it was; else the plan is made anew."""
+        left = [finalizer for finalizer in claim.finalizers if finalizer != claims.FINALIZER]
         same = {"uid": claim.uid, "resourceVersion": claim.version}
         try:
-            now = await self._api.call("PATCH", path, {"metadata": {**same, "finalizers": list(finalizers)}})
+            await self._api.call("PATCH", _path(claim), {"metadata": {**same, "finalizers": left}})
         except ApiError as problem:
-            if problem.status != 409:
+            if problem.status == 409:
+                self.claims[claim.volume_name] = claims.claim(await self._api.call("GET", _path(claim)))
+                return
+            if problem.status != 404:
                 raise
-            now = await self._api.call("GET", path)
-        if now["metadata"]["uid"] == claim.uid:
-            self.claims[claim.volume_name] = claims.claim(now)
+        self.claims.pop(claim.volume_name, None)
 
     async def publish(self, claim: Claim, path: str, node: str) -> None:
         try:
@@ -155,7 +160,7 @@ class WatchedCluster:
             if problem.status != 409:
                 raise
             made = await self._api.call("GET", f"{VOLUMES}/{claim.volume_name}")
-        found = claims.volume(made)
+        found = claims.volume(made, self._namespaces)
         if found:
             self.volumes[found.name] = found
 
@@ -194,6 +199,10 @@ class WatchedCluster:
                 await self._api.call(
                     "PATCH", f"{path}/{claim.name}.{key}", {"message": message, "lastTimestamp": now}
                 )
+
+
+def _path(claim: Claim) -> str:
+    return f"/api/v1/namespaces/{claim.namespace}/persistentvolumeclaims/{claim.name}"
 
 
 @contextlib.contextmanager

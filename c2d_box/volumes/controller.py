@@ -115,18 +115,9 @@ class Controller:
         else:
             made_by = self._cluster.classes[claim.storage_class]
             if action is Action.MAKE:
-                await self._make(claim, name)
+                await asyncio.to_thread(self._disks.make, name, made_by, claim.size)
             else:
                 await self._cluster.publish(claim, str(self._disks.path(name, made_by.kind)), self._node)
-
-    async def _make(self, claim: Claim, name: str) -> None:
-        """Make the volume; protect its claim meanwhile. Both have ended when this returns or fails."""
-        made_by = self._cluster.classes[claim.storage_class]
-        making = asyncio.to_thread(self._disks.make, name, made_by, claim.size)
-        protecting = () if claim.protected else (self._cluster.protect(claim),)
-        for outcome in await asyncio.gather(making, *protecting, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
 
     async def _tell(self, name: str, reason: str, message: str) -> None:
         claim = self._cluster.claims.get(name)

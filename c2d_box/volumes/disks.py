@@ -63,7 +63,8 @@ class Disks:
             mounted = mounts.is_mounted(self._mount_point(name))
             return Stored("disk", mounted and self.path(name, "disk").is_dir())
         if (self.root / "services" / name).exists():
-            return Stored("directory", self.path(name, "directory").is_dir())
+            path = self.path(name, "directory")
+            return Stored("directory", path.is_dir(), empty=not path.is_dir() or not any(path.iterdir()))
         return None
 
     def path(self, name: str, kind: str) -> Path:

@@ -4,8 +4,11 @@ Every rule of the provisioner stands here, and none of them remembers anything: 
 same question is asked again and the answer continues where the work stopped. Actions are idempotent, one at a
 time.
 
-The life of a volume: make the file system and protect the claim → publish the PersistentVolume → (bound,
-used) → the claim is deleted and no pod uses it → erase → unprotect the claim → retire the PersistentVolume.
+The life of a volume: make the file system → publish the PersistentVolume → (bound) protect the claim →
+(used) → the claim is deleted and no pod uses it → erase → unprotect the claim → retire the PersistentVolume.
+The claim is protected only once it is bound: a write to it meanwhile would make the volume controller's own
+fail, which it repeats after many seconds. Who deletes a claim before that finds it gone a moment before its
+data.
 """
 
 from __future__ import annotations
@@ -32,10 +35,13 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What this node's disk holds under a volume's name. ``ready``: whole, and mounted if it must be."""
+    """What this node's disk holds under a volume's name. ``ready``: whole, and mounted if it must be;
+    ``empty``: a directory that nobody ever wrote to.
+    """
 
     kind: Literal["disk", "directory"]
     ready: bool
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def plan(now: Situation) -> Action | None:
     if now.claim.deleting:
         return _leaving(now, now.claim)
     if now.volume:
-        return _serving(now)
+        return _serving(now, now.claim)
     return _arriving(now, now.claim)
 
 
@@ -67,16 +73,15 @@ def _arriving(now: Situation, claim: Claim) -> Action | None:
         return None
     if claim.selected_node != now.node and (claim.selected_node or now.storage_class.waits):
         return None
-    ready = now.stored is not None and now.stored.ready
-    if not ready and (claim.protected or now.storage_class.kind == "disk"):
-        return Action.MAKE  # a disk is protected while it is being made: an orphaned one is erased anyway
-    return Action.PUBLISH if ready and claim.protected else Action.PROTECT
+    return Action.PUBLISH if now.stored and now.stored.ready else Action.MAKE
 
 
-def _serving(now: Situation) -> Action | None:
+def _serving(now: Situation, claim: Claim) -> Action | None:
     if now.stored is None:
         return Action.REPORT_LOST
-    return None if now.stored.ready else Action.MOUNT
+    if not now.stored.ready:
+        return Action.MOUNT
+    return Action.PROTECT if claim.bound and not claim.protected else None
 
 
 def _leaving(now: Situation, claim: Claim) -> Action | None:
@@ -88,11 +93,13 @@ def _leaving(now: Situation, claim: Claim) -> Action | None:
 
 
 def _without_claim(now: Situation) -> Action | None:
-    """Leftovers. A job's disk is erased; a service's directory without a trace in Kubernetes is not ours to
-    judge.
+    """Leftovers. A job's disk is erased; a service's directory with data in it, but without a trace in
+    Kubernetes, is not ours to judge.
     """
-    if now.stored and (now.stored.kind == "disk" or (now.volume and now.volume.node == now.node)):
+    if now.volume is None:
+        return Action.ERASE if now.stored and (now.stored.kind == "disk" or now.stored.empty) else None
+    if now.volume.node != now.node or not now.volume.followed:
+        return None
+    if now.stored:
         return Action.ERASE
-    if now.volume and now.volume.node == now.node and not now.volume.deleting:
-        return Action.RETIRE
-    return None
+    return None if now.volume.deleting else Action.RETIRE

@@ -41,12 +41,14 @@ def test_what_is_no_size_is_refused(quantity: str) -> None:
 def test_the_volume_refers_to_the_claim_by_uid_and_to_the_node() -> None:
     made = claims.manifest(claims.claim(CLAIM), "/volumes/jobs/pvc-u1/mnt/volume", "node-1")
     assert made["spec"]["claimRef"]["uid"] == "u1"
-    assert claims.volume(made) == claims.Volume("pvc-u1", "u1", "node-1", deleting=False)
+    assert claims.volume(made, ["c2d-jobs"]) == claims.Volume("pvc-u1", "u1", "node-1", deleting=False)
+    elsewhere = claims.volume(made, ["c2d"])
+    assert elsewhere and not elsewhere.followed
     assert made["spec"]["capacity"] == {"storage": str(256 << 20)}
 
 
 def test_volumes_and_classes_of_others_are_not_ours() -> None:
-    assert claims.volume({"metadata": {"name": "x"}, "spec": {}}) is None
+    assert claims.volume({"metadata": {"name": "x"}, "spec": {}}, []) is None
     assert claims.storage_class({"metadata": {"name": "x"}, "provisioner": "rancher.io/local-path"}) is None
 
 

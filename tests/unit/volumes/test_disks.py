@@ -151,7 +151,7 @@ def test_a_directory_has_the_service_as_owner(disks: Disks) -> None:
     mine = Folder("volume", os.getuid(), os.getgid(), 0o700)
     path = disks.make("pvc-1", StorageClass("c2d-service", "directory", mine, ()), 0)
     assert path.stat().st_mode & 0o777 == 0o700
-    assert disks.stored("pvc-1") == Stored("directory", True)
+    assert disks.stored("pvc-1") == Stored("directory", True, empty=True)
     (path / "data").write_text("x")
     disks.erase("pvc-1")
     assert disks.names() == set()

@@ -13,10 +13,13 @@ from c2d_box.volumes.plan import Action, Situation, Stored, plan
 
 IN_USE = "kubernetes.io/pvc-protection"
 DISK = StorageClass("c2d-jobs", "disk", Folder("volume", 0, 0, 0o755), ())
-CLAIM = Claim("c2d-jobs", "job", "u1", "1", "c2d-jobs", 1 << 28, "", False, (IN_USE,), "", ("ReadWriteOnce",))
+CLAIM = Claim(
+    "c2d-jobs", "job", "u1", "1", "c2d-jobs", 1 << 28, "", False, False, (IN_USE,), "", ("ReadWriteOnce",)
+)
 HERE, ELSEWHERE = Volume("pvc-u1", "u1", "here", False), Volume("pvc-u1", "u1", "elsewhere", False)
 READY, UNMOUNTED = Stored("disk", True), Stored("disk", False)
-GUARDED = replace(CLAIM, finalizers=(IN_USE, FINALIZER))
+BOUND = replace(CLAIM, volume="pvc-u1", bound=True)
+GUARDED = replace(BOUND, finalizers=(IN_USE, FINALIZER))
 LEAVING = replace(GUARDED, deleting=True)
 LEFT = replace(LEAVING, finalizers=(FINALIZER,))
 
@@ -24,15 +27,11 @@ LEFT = replace(LEAVING, finalizers=(FINALIZER,))
 @pytest.mark.parametrize(
     ("claim", "volume", "stored", "expected"),
     [
-        pytest.param(CLAIM, None, None, Action.MAKE, id="a new claim's volume is made, the claim protected"),
-        pytest.param(GUARDED, None, None, Action.MAKE, id="a protected claim's volume is made"),
-        pytest.param(
-            CLAIM, None, READY, Action.PROTECT, id="no volume is published for an unprotected claim"
-        ),
-        pytest.param(
-            GUARDED, None, UNMOUNTED, Action.MAKE, id="an attempt that was interrupted is made anew"
-        ),
-        pytest.param(GUARDED, None, READY, Action.PUBLISH, id="a whole volume is published"),
+        pytest.param(CLAIM, None, None, Action.MAKE, id="a new claim's volume is made"),
+        pytest.param(CLAIM, None, UNMOUNTED, Action.MAKE, id="an attempt that was interrupted is made anew"),
+        pytest.param(CLAIM, None, READY, Action.PUBLISH, id="a whole volume is published"),
+        pytest.param(CLAIM, HERE, READY, None, id="a claim is not touched while it is being bound"),
+        pytest.param(BOUND, HERE, READY, Action.PROTECT, id="a bound claim is protected"),
         pytest.param(GUARDED, HERE, READY, None, id="a served claim needs nothing"),
         pytest.param(GUARDED, HERE, UNMOUNTED, Action.MOUNT, id="after a reboot it is mounted again"),
         pytest.param(GUARDED, HERE, None, Action.REPORT_LOST, id="lost data is said, never made up"),
@@ -47,7 +46,13 @@ LEFT = replace(LEAVING, finalizers=(FINALIZER,))
         pytest.param(
             None, None, Stored("directory", True), None, id="an unknown directory of a service is kept"
         ),
+        pytest.param(
+            None, None, Stored("directory", True, empty=True), Action.ERASE, id="an unused directory goes"
+        ),
         pytest.param(None, ELSEWHERE, None, None, id="another node retires its own"),
+        pytest.param(
+            None, replace(HERE, followed=False), READY, None, id="data of a namespace not looked at is kept"
+        ),
         pytest.param(
             replace(CLAIM, selected_node="elsewhere"),
             None,
@@ -66,15 +71,10 @@ def test_next_action(
     assert plan(Situation("here", claim, DISK, volume, stored)) is expected
 
 
-def test_a_services_claim_is_protected_before_its_directory_is_made() -> None:
-    service = StorageClass("c2d-service", "directory", Folder("volume", 65532, 65532, 0o700), ())
-    assert plan(Situation("here", CLAIM, service, None, None)) is Action.PROTECT
-
-
 def test_a_claim_that_waits_for_its_first_pod_is_served_on_the_pods_node() -> None:
     waiting = replace(DISK, waits=True)
-    assert plan(Situation("here", GUARDED, waiting, None, None)) is None
-    chosen = replace(GUARDED, selected_node="here")
+    assert plan(Situation("here", CLAIM, waiting, None, None)) is None
+    chosen = replace(CLAIM, selected_node="here")
     assert plan(Situation("here", chosen, waiting, None, None)) is Action.MAKE
 
 
@@ -90,7 +90,6 @@ class World:
     volume: Volume | None = None
     stored: Stored | None = None
     done: list[Action] = field(default_factory=list)
-    slow_to_protect: bool = False
 
     def situation(self) -> Situation:
         return Situation("here", self.claim, DISK, self.volume, self.stored)
@@ -104,14 +103,11 @@ class World:
             return
         elif action in (Action.MAKE, Action.MOUNT):
             self.stored = READY
-            if claim and action is Action.MAKE and not claim.protected and not self.slow_to_protect:
-                self.claim = replace(claim, finalizers=(*claim.finalizers, FINALIZER))
         elif action is Action.ERASE:
             self.stored = None
         elif action is Action.RETIRE:
             self.volume = None
         elif action is Action.PUBLISH:
-            assert claim and claim.protected
             self.volume = HERE
         elif claim and action is Action.PROTECT:
             self.claim = replace(claim, finalizers=(*claim.finalizers, FINALIZER))
@@ -122,6 +118,9 @@ class World:
     def settle(self, kills: list[bool]) -> None:
         for _ in range(50):
             action = plan(self.situation())
+            if action is None and self.claim and self.volume and not self.claim.bound:
+                self.claim = replace(self.claim, volume="pvc-u1", bound=True)  # the volume controller's part
+                continue
             if action is None:
                 return
             self.act(action, halfway=bool(kills) and kills.pop())
@@ -132,14 +131,14 @@ class World:
     before=st.lists(st.booleans(), max_size=12),
     after=st.lists(st.booleans(), max_size=12),
     reboot=st.booleans(),
-    slow=st.booleans(),
 )
 def test_killed_at_any_step_a_claim_is_served_and_then_leaves_nothing(
-    before: list[bool], after: list[bool], reboot: bool, slow: bool
+    before: list[bool], after: list[bool], reboot: bool
 ) -> None:
-    world = World(slow_to_protect=slow)
+    world = World()
     world.settle(before)
     assert (world.volume, world.stored) == (HERE, READY)
+    assert world.claim and world.claim.protected
     if reboot:
         world.stored = UNMOUNTED
     assert world.claim
