@@ -29,8 +29,9 @@ check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP)  ## figures on this machine
-	@$(BIN)/python -m tests.bench
+bench: $(STAMP)  ## figures on this machine, of a box that is up
+	@$(BIN)/python -m tests.bench.bench_chain
+	@$(BIN)/python -m tests.bench.bench_jobs
 
 clean:
 	rm -rf $(VENV) dist build

@@ -7,8 +7,9 @@
     ├── Refused             a rule said no: permission, order, policy (exit 5)
     └── Failed              something that should work did not (exit 1)
 
-Every error has a stable code (``C2D-…``), a sentence saying what is wrong, and a next step. The code is an
-interface: scripts match on it, so it never changes its meaning. Exit statuses are part of the CLI's interface.
+Every error has a stable code (``C2D-…``), a sentence saying what is wrong, and a next step. The code is
+an interface: scripts match on it, so it never changes its meaning. Exit statuses are part of the CLI's
+interface.
 """
 
 from __future__ import annotations

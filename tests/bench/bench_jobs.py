@@ -1,8 +1,9 @@
 """What a job costs beside its algorithm: ``python -m tests.bench.bench_jobs [--home HOME] [--rounds N]``.
 
-On a running box, in one run and taking turns: a no-op job (accepted → results listed, less the algorithm's own
-time) and three bare pods one after the other (created → Succeeded as a watcher sees it). Prints one JSON object;
-the ratio of the medians is what the project promises, since seconds differ from machine to machine.
+On a running box, in one run and taking turns: a no-op job (accepted → results listed, less the algorithm's
+own time) and three bare pods one after the other (created → Succeeded as a watcher sees it). Prints one
+JSON object; the ratio of the medians is what the project promises, since seconds differ from machine to
+machine.
 """
 
 from __future__ import annotations
