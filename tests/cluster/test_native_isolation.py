@@ -314,6 +314,7 @@ def test_an_allowance_taken_back_is_closed(lab: Laboratory) -> None:
 
 def test_the_matrix_fails_when_isolation_is_off() -> None:
     with laboratory(Options(isolation_off=True)) as open_lab:
+        assert "NOT ISOLATED" in open_lab.box.cluster.status().detail
         found = violations(open_lab)
         assert set(found) == set(CLASSES)
         for labels in found.values():

@@ -47,6 +47,7 @@ PROGRAMS = (
 BOOT_SILENCE = 120.0
 STOP_PATIENCE = 20.0
 IMPORT_PATIENCE = 600.0
+NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
 ROOT_REASON = "The cluster's processes need root (containers, network); everything else runs as you."
 
 
@@ -119,6 +120,8 @@ class NativeCluster:
                 yield Event("cluster", "skipped", "the cluster is running")
                 return
             if phase is None:
+                if self._options.isolation_off:
+                    yield Event("cluster.isolation", "note", NOT_ISOLATED)
                 yield Event("cluster.prepare", "started", "preparing certificates and network")
                 self._boot()
                 yield Event("cluster.prepare", "done")
@@ -364,6 +367,8 @@ class NativeCluster:
         if state == "running" and any(part.state != "ready" for part in parts):
             state = "degraded"
         detail = value["problem"]["message"] if value["problem"] else ""
+        if value["isolation_off"]:
+            detail = f"{NOT_ISOLATED} {detail}".strip()
         return ClusterStatus(state, parts, detail, pid)
 
     def _last_words(self) -> tuple[ComponentStatus, ...]:

@@ -319,8 +319,7 @@ class Supervisor:
             "phase": self.phase,
             "problem": control.error_value(self.problem) if self.problem else None,
             "components": [asdict(part.status()) for part in self.parts.values()],
-            "kubernetes_version": self.record.kubernetes_version,
-            "record": {"ports": self.record.ports},
+            "isolation_off": self.record.options.isolation_off,
         }
 
     async def _follow(self, writer: asyncio.StreamWriter, sent: int, enough: Callable[[], bool]) -> None:
