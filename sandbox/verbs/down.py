@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,11 +66,10 @@ def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
 
 
 def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            information = path.lstat()
-        except OSError:
-            continue
-        total += information.st_blocks * 512
-    return total
+    """Bytes on disk, as far as the user may look; ``du`` counts a hundred thousand files faster than we
+    could.
+    """
+    counted = subprocess.run(
+        ["du", "--summarize", "--block-size=1", str(folder)], capture_output=True, text=True, check=False
+    )
+    return int(counted.stdout.split()[0]) if counted.stdout else 0

@@ -99,7 +99,20 @@ def test_psql_reads_the_jobs_row(kubectl: Callable[..., str], outcome: Outcome) 
     )
     query = "select row_to_json(jobs) from jobs"
     rows = kubectl(
-        "exec", "-n", "c2d", pod, "--", "psql", "-h", "/tmp", "-U", "c2d", "-d", "c2d", "-Atc", query
+        "exec",
+        "-n",
+        "c2d",
+        pod,
+        "--",
+        "psql",
+        "-h",
+        "/var/lib/c2d/postgres",
+        "-U",
+        "c2d",
+        "-d",
+        "c2d",
+        "-Atc",
+        query,
     )
     parsed = [json.loads(line) for line in rows.splitlines()]
     (row,) = [row for row in parsed if outcome.job_id in row.values()]

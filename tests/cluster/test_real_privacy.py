@@ -5,7 +5,6 @@ The publisher's own object store is where the canary belongs, so its volume is t
 
 from __future__ import annotations
 
-import mmap
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -100,22 +99,11 @@ def _job_is_gone(kube: KubeApi, job_id: str) -> bool:
 
 def _places(box: Box, canary: str) -> list[Path]:
     """Files below the home, volumes' disks included, that hold the canary anywhere in their bytes."""
-    wanted = canary.encode()
-    return [path for path in _files(box.home.path) if _holds(path, wanted)]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size:
-            yield path
-
-
-def _holds(path: Path, wanted: bytes) -> bool:
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(wanted) >= 0
-    except (OSError, ValueError):
-        return False
+    command = ["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", "--no-messages"]
+    found = subprocess.run(
+        [*command, "--", canary, str(box.home.path)], capture_output=True, text=True, check=False
+    )
+    return [Path(line) for line in found.stdout.splitlines()]
 
 
 def _is_store(kube: KubeApi, place: Path) -> bool:
