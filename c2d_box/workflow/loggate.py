@@ -9,8 +9,6 @@ from __future__ import annotations
 import codecs
 import unicodedata
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-
 
 class LogGate:
     """A streaming filter: give it chunks as they come, then :meth:`end`."""
@@ -46,9 +44,7 @@ def escape(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    if character in "\n\t" or character.isprintable():
+    if character in "\n\t" or character.isprintable() or unicodedata.category(character) == "Zs":
         return character
-    if unicodedata.category(character) in _HIDDEN:
-        code = ord(character)
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

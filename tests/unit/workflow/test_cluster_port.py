@@ -1,0 +1,124 @@
+"""The contract of the Cluster port. In memory here; against a real API server where
+``C2D_TEST_HOME`` names a box.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from c2d_box.workflow import resource
+from c2d_box.workflow.cluster import SECRETS, WORKFLOWS, Changed, Cluster, Exists, Gone, Object
+from c2d_box.workflow.connection import from_kubeconfig
+from c2d_box.workflow.informer import Informer
+from c2d_box.workflow.kubernetes import Kubernetes
+from c2d_box.workflow.memory import Memory
+
+
+@pytest.fixture(params=["memory", "real"])
+async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
+    if request.param == "memory":
+        yield Memory()
+        return
+    home = os.environ.get("C2D_TEST_HOME")
+    if home is None:
+        pytest.skip("C2D_TEST_HOME names no box")
+    real = Kubernetes(from_kubeconfig(Path(home) / "kubeconfig"), "default")
+    yield real
+    await real.close()
+
+
+@pytest.fixture
+async def workflow(cluster: Cluster) -> AsyncIterator[str]:
+    """The name of a workflow that no engine attends to: it is in another namespace than jobs are."""
+    name = f"port-{uuid.uuid4().hex[:12]}"
+    await cluster.create(WORKFLOWS, body(name))
+    yield name
+    try:
+        await cluster.patch(WORKFLOWS, name, {"metadata": {"finalizers": None}})
+    except Gone:
+        return
+    await cluster.delete(WORKFLOWS, name)
+
+
+def body(name: str) -> Object:
+    algorithm = {"container": {"entrypoint": "x", "image": "i"}}
+    return resource.build(name, {"environment": "e", "stages": [{"algorithm": algorithm}]}, 1.0)
+
+
+async def test_what_is_created_can_be_read(cluster: Cluster, workflow: str) -> None:
+    found = await cluster.get(WORKFLOWS, workflow)
+    assert found is not None
+    assert resource.parse(found).spec.environment == "e"
+    assert await cluster.get(WORKFLOWS, "no-such") is None
+
+
+async def test_creating_twice_is_told_apart_from_failing(cluster: Cluster, workflow: str) -> None:
+    with pytest.raises(Exists):
+        await cluster.create(WORKFLOWS, body(workflow))
+
+
+async def test_a_patch_of_another_version_is_refused(cluster: Cluster, workflow: str) -> None:
+    found = await cluster.get(WORKFLOWS, workflow)
+    assert found is not None
+    version = found["metadata"]["resourceVersion"]
+    fresh = {"metadata": {"resourceVersion": version}, "spec": {"stop": True}}
+    assert (await cluster.patch(WORKFLOWS, workflow, fresh))["spec"]["stop"] is True
+    with pytest.raises(Changed):
+        await cluster.patch(WORKFLOWS, workflow, {**fresh, "spec": {"stop": False}})
+    with pytest.raises(Gone):
+        await cluster.patch(WORKFLOWS, "no-such", {"spec": {"stop": True}})
+
+
+async def test_the_status_is_written_apart_from_the_rest(cluster: Cluster, workflow: str) -> None:
+    both = {"spec": {"stop": True}, "status": {"code": 20}}
+    written = await cluster.patch(WORKFLOWS, workflow, both, status=True)
+    assert written["status"]["code"] == 20
+    assert not written["spec"].get("stop")
+    written = await cluster.patch(WORKFLOWS, workflow, {"status": {"code": 30}, "spec": {"stop": True}})
+    assert (written["status"]["code"], written["spec"]["stop"]) == (20, True)
+
+
+async def test_a_finalizer_holds_what_is_deleted(cluster: Cluster, workflow: str) -> None:
+    assert await cluster.delete(WORKFLOWS, workflow)
+    found = await cluster.get(WORKFLOWS, workflow)
+    assert found is not None
+    assert resource.parse(found).deleted is not None
+    await cluster.patch(WORKFLOWS, workflow, {"metadata": {"finalizers": []}})
+    assert await cluster.get(WORKFLOWS, workflow) is None
+    assert not await cluster.delete(WORKFLOWS, workflow)
+
+
+async def test_another_object_of_that_name_is_left_alone(cluster: Cluster, workflow: str) -> None:
+    assert not await cluster.delete(WORKFLOWS, workflow, uid="00000000-0000-0000-0000-000000000000")
+    found = await cluster.get(WORKFLOWS, workflow)
+    assert found is not None
+    assert "deletionTimestamp" not in found["metadata"]
+
+
+async def test_lists_are_selected_by_label(cluster: Cluster, workflow: str) -> None:
+    found, version = await cluster.list(WORKFLOWS, f"c2d.oceanprotocol.com/job={workflow}")
+    assert [entry["metadata"]["name"] for entry in found] == [workflow]
+    assert version
+    assert (await cluster.list(SECRETS, "no-such-label=1"))[0] == []
+
+
+async def test_an_informer_follows(cluster: Cluster, workflow: str) -> None:
+    informer = Informer(cluster, WORKFLOWS)
+    told: list[tuple[str, bool]] = []
+    informer.listen(lambda seen, deleted: told.append((seen["metadata"]["name"], deleted)))
+    informer.start()
+    await asyncio.wait_for(informer.synced.wait(), 10)
+    assert informer.get(workflow) is not None
+    await cluster.patch(WORKFLOWS, workflow, {"metadata": {"finalizers": []}})
+    await cluster.delete(WORKFLOWS, workflow)
+    async with asyncio.timeout(10):
+        while (workflow, True) not in told:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+    assert informer.get(workflow) is None
+    await informer.stop()
