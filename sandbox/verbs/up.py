@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import httpx
 
 from c2d_box.errors import EnvironmentProblem, Failed
 from sandbox.box import NODE_PORTS, Box
-from sandbox.bundle import Bundle, build
+from sandbox.bundle import Bundle, Image, build
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.ports import holder, is_free
 from sandbox.keys import BoxKeys, open_keys
@@ -79,7 +79,8 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         _demand_ports(box)
     yield from box.cluster.create()
     clock.lap("cluster")
-    yield from together([box.cluster.load_image(bundle.image(name).archive) for name in SERVICE_IMAGES])
+    present = {image.digest for image in box.cluster.images()}
+    yield from together([_load(box, bundle.image(name), present) for name in SERVICE_IMAGES])
     clock.lap("images")
     with box.kube() as kube:
         keys = open_keys(box.home.keys, barge=box.settings.barge_keys)
@@ -90,7 +91,7 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         yield from together(
             [
                 await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
-                *[_ignoring(box.cluster.load_image(bundle.image(name).archive)) for name in ALGORITHM_IMAGES],
+                *[_load(box, bundle.image(name), present) for name in ALGORITHM_IMAGES],
             ]
         )
     clock.lap("services")
@@ -108,8 +109,14 @@ class _Clock:
         self.laps[name], self._last = now - self._last, now
 
 
-def _ignoring(verb: Progress[str]) -> Progress[dict[str, float]]:
-    yield from verb
+def _load(box: Box, image: Image, present: set[str]) -> Progress[dict[str, float]]:
+    """Bring an image to the node unless it is there; the driver's events, under the image's name."""
+    if image.digest in present:
+        yield Event(f"image.{image.name}", "skipped", f"image {image.name} is there")
+        return {}
+    loading = box.cluster.load_image(image.archive)
+    for event in loading:
+        yield replace(event, step=f"image.{image.name}", text=f"image {image.name}")
     return {}
 
 

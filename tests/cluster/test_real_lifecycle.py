@@ -20,7 +20,7 @@ from sandbox.box import Ports
 OFFSET = 1300
 STEPS = (
     "cluster.prepare",
-    "cluster.image",
+    "image.runtime",
     "chart.secrets",
     "chart.install",
     "service.cache",
