@@ -6,8 +6,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +14,7 @@ from typing import Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageError
 from sandbox.clusters.native import control, host_ports, probes, ranges
+from sandbox.clusters.native.launching import as_root, invoking_user, is_locked, require_root
 from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.processes import command_of, outer_numbers
 from sandbox.clusters.native.record import Options, Record
@@ -48,7 +47,6 @@ BOOT_SILENCE = 120.0
 STOP_PATIENCE = 20.0
 IMPORT_PATIENCE = 600.0
 NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
-ROOT_REASON = "The cluster's processes need root (containers, network); everything else runs as you."
 
 
 class Programs(Protocol):
@@ -134,12 +132,12 @@ class NativeCluster:
                 raise
 
     def _boot(self) -> None:
-        _require_root()
+        require_root()
         probes.require(self.home.path)
         record = self._fresh_record()
         host_ports.require_free(list(record.ports))
         record.save(self._layout.record)
-        self._as_root()
+        as_root(self.home, held=self._held)
 
     def _abandon(self) -> None:
         """A boot that failed is not left half running."""
@@ -164,7 +162,7 @@ class NativeCluster:
             block=block,
             kubernetes_version=self._bundle.kubernetes_version,
             programs={name: str(self._bundle.binary(name)) for name in PROGRAMS},
-            owner=_invoking_user(),
+            owner=invoking_user(),
             pause_reference=pause.reference,
             pause_archive=str(pause.archive),
             ports=before.ports if before else {},
@@ -207,14 +205,14 @@ class NativeCluster:
         self._await_end()
         if self._layout.state.exists():
             yield Event("cluster.sweep", "started", "removing what a crash left behind")
-            self._as_root("--sweep")
+            as_root(self.home, "--sweep")
             yield Event("cluster.sweep", "done")
 
     def delete(self) -> Progress[None]:
         yield from self.stop()
         if self._layout.record.exists():
             yield Event("cluster.delete", "started", "forgetting the cluster's state")
-            self._as_root("--sweep", "--delete")
+            as_root(self.home, "--sweep", "--delete")
             yield Event("cluster.delete", "done")
         shutil.rmtree(self._layout.root, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
@@ -222,7 +220,7 @@ class NativeCluster:
     def _await_end(self) -> None:
         """Until the anchor has swept up; it holds the lock to its last moment."""
         end = time.monotonic() + STOP_PATIENCE
-        while _is_locked(self._layout.lock) and time.monotonic() < end:
+        while is_locked(self._layout.lock) and time.monotonic() < end:
             time.sleep(0.02)
 
     def _died(self) -> C2DError:
@@ -247,7 +245,7 @@ class NativeCluster:
             self._layout.root.chmod(0o700)
         except PermissionError as cause:
             raise control.not_yours(self.home.path) from cause
-        owner = _invoking_user()
+        owner = invoking_user()
         if os.geteuid() == 0 and owner[0] != 0:
             os.chown(self.home.path, *owner)
             os.chown(self._layout.root, *owner)
@@ -259,7 +257,7 @@ class NativeCluster:
             fd = os.open(self._layout.create_lock, os.O_RDWR | os.O_CREAT, 0o600)
         except PermissionError as cause:
             raise control.not_yours(self.home.path) from cause
-        os.fchown(fd, *_invoking_user())
+        os.fchown(fd, *invoking_user())
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
@@ -280,43 +278,6 @@ class NativeCluster:
             self._held = ()
             os.close(fd)
 
-    def _as_root(self, *arguments: str) -> None:
-        """Run the supervisor's program, through sudo where needed, and raise what it reports."""
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "sandbox.clusters.native.supervisor",
-            "--home",
-            str(self.home.path),
-        ]
-        environment = None
-        if os.geteuid() != 0:
-            command = [*_sudo(), *command]
-        else:
-            environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
-        answer = subprocess.run(
-            [*command, *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            env=environment,
-            pass_fds=self._held,
-        )
-        try:
-            value = json.loads(answer.stdout.splitlines()[-1])
-        except (IndexError, ValueError) as cause:
-            raise self._not_started(answer.returncode) from cause
-        if "error" in value:
-            control.raise_error(value["error"])
-
-    def _not_started(self, status: int) -> C2DError:
-        return EnvironmentProblem(
-            "C2D-NOT-ROOT",
-            f"The supervisor could not be started (status {status}). {ROOT_REASON}",
-            "Run the command as root, or as a user whom sudo lets run it.",
-        )
-
     def _settled_phase(self, and_creators: bool = False) -> str | None:
         """The phase, once nobody is between phases: an anchor that does not answer yet, or no longer, is
         waited for.
@@ -328,7 +289,7 @@ class NativeCluster:
             locks.append(self._layout.create_lock)
         end = time.monotonic() + STOP_PATIENCE
         while True:
-            held = any(_is_locked(lock) for lock in locks)
+            held = any(is_locked(lock) for lock in locks)
             phase = self._phase()
             if phase not in (None, "stopping") or not held or time.monotonic() > end:
                 return phase
@@ -412,43 +373,3 @@ class NativeCluster:
     def resources(self) -> Resources:
         value = self._ask(verb="resources")
         return Resources(value["pss_bytes"], value["by_process"])
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether some process holds the lock; asks without keeping it."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def _invoking_user() -> tuple[int, int]:
-    if os.geteuid() == 0 and "SUDO_UID" in os.environ:
-        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-    return os.getuid(), os.getgid()
-
-
-def _require_root() -> None:
-    """Being root, or having a sudo to become it with."""
-    if os.geteuid() != 0:
-        _sudo()
-
-
-def _sudo() -> list[str]:
-    """sudo's own question is the only one a user is asked; it says why."""
-    sudo = shutil.which("sudo")
-    if sudo is None:
-        raise EnvironmentProblem(
-            "C2D-NOT-ROOT",
-            f"You are not root, and there is no sudo. {ROOT_REASON}",
-            "Run the command as root.",
-        )
-    prompt = f"[sudo] c2d-box: {ROOT_REASON} Password for %u: "
-    return [sudo, "-n", "--"] if not sys.stdin.isatty() else [sudo, "-p", prompt, "--"]

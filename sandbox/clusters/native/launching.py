@@ -1,0 +1,99 @@
+"""Starting the one part that needs root, for a user who is not: who they are, sudo, and what it answers."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from c2d_box.errors import C2DError, EnvironmentProblem
+from sandbox.clusters.native import control
+from sandbox.home import Home
+
+ROOT_REASON = "The cluster's processes need root (containers, network); everything else runs as you."
+
+
+def as_root(home: Home, *arguments: str, held: tuple[int, ...] = ()) -> None:
+    """Run the supervisor's program, through sudo where needed, and raise what it reports.
+
+    ``held``: file descriptors (locks) it keeps open until it has taken over.
+    """
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "sandbox.clusters.native.supervisor",
+        "--home",
+        str(home.path),
+    ]
+    environment = None
+    if os.geteuid() != 0:
+        command = [*_sudo(), *command]
+    else:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    answer = subprocess.run(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=environment,
+        pass_fds=held,
+    )
+    try:
+        value = json.loads(answer.stdout.splitlines()[-1])
+    except (IndexError, ValueError) as cause:
+        raise _not_started(answer.returncode) from cause
+    if "error" in value:
+        control.raise_error(value["error"])
+
+
+def _not_started(status: int) -> C2DError:
+    return EnvironmentProblem(
+        "C2D-NOT-ROOT",
+        f"The supervisor could not be started (status {status}). {ROOT_REASON}",
+        "Run the command as root, or as a user whom sudo lets run it.",
+    )
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock; asks without keeping it."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def invoking_user() -> tuple[int, int]:
+    if os.geteuid() == 0 and "SUDO_UID" in os.environ:
+        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+    return os.getuid(), os.getgid()
+
+
+def require_root() -> None:
+    """Being root, or having a sudo to become it with."""
+    if os.geteuid() != 0:
+        _sudo()
+
+
+def _sudo() -> list[str]:
+    """sudo's own question is the only one a user is asked; it says why."""
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        raise EnvironmentProblem(
+            "C2D-NOT-ROOT",
+            f"You are not root, and there is no sudo. {ROOT_REASON}",
+            "Run the command as root.",
+        )
+    prompt = f"[sudo] c2d-box: {ROOT_REASON} Password for %u: "
+    return [sudo, "-n", "--"] if not sys.stdin.isatty() else [sudo, "-p", prompt, "--"]
