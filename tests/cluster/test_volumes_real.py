@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -184,12 +185,11 @@ print('written')
 def found_in(folder: Path, text: bytes) -> list[Path]:
     """Files under ``folder`` that hold ``text`` (disk images are read whole)."""
     hits = []
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file() and not path.is_symlink() and holds(path, text):
-                hits.append(path)
-        except OSError:  # gone meanwhile
-            continue
+    for parent, _, names in os.walk(folder):  # passes over what vanishes meanwhile
+        for path in (Path(parent, name) for name in names):
+            with contextlib.suppress(OSError):
+                if path.is_file() and not path.is_symlink() and holds(path, text):
+                    hits.append(path)
     return hits
 
 
