@@ -4,13 +4,13 @@ before anyone pays.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import Refused, UsageError
 from sandbox.box import Box
-from sandbox.clusters.port import ClusterImage
-from sandbox.progress import Progress
+from sandbox.progress import Progress, step
 
 INFRASTRUCTURE = {"runtime", "postgres", "kubo", "s3", "pause", "node-image"}
 
@@ -36,15 +36,34 @@ def images(box: Box) -> list[ContainerImage]:
 
 
 def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
-    """Bring an OCI or ``docker save`` archive to the node; returns what the DDO must say about it."""
+    """Bring an OCI or ``docker save`` archive to the node; returns what the DDO must say about it.
+
+    Docker's own format has no digest; it is written anew as an OCI archive, always with the same one.
+    """
+    from sandbox.bundle import dockersave, oci
+    from sandbox.bundle.recipe import architecture
+
     if not archive.is_file():
         raise UsageError(
             "C2D-IMAGE-NO-FILE", f"{archive} is not a file", "docker save IMAGE -o FILE makes one"
         )
-    digest = yield from box.cluster.load_image(archive)
-    return [image for image in images(box) if image.checksum == digest] or [
-        ContainerImage(archive.stem, "latest", digest)
-    ]
+    inspected = yield from step(
+        "image.inspect", f"reading {archive.name}", lambda: oci.inspect(archive, architecture())
+    )
+    with tempfile.TemporaryDirectory(prefix="c2d-image-") as scratch:
+        source = archive
+        if inspected.docker_save:
+            source = Path(scratch, "image.tar")
+            work = Path(scratch, "layers")
+            work.mkdir()
+            yield from step(
+                "image.convert",
+                "writing it as an OCI archive",
+                lambda: dockersave.convert(archive, source, work, architecture()),
+            )
+        digest = yield from box.cluster.load_image(source)
+    name, tag = split_reference(inspected.name)
+    return [ContainerImage(name, tag or "latest", digest, archive.stat().st_size)]
 
 
 def find_image(box: Box, reference: str) -> ContainerImage:
@@ -79,6 +98,3 @@ def split_reference(reference: str) -> tuple[str, str]:
         return reference.partition("@")[0], ""
     name, colon, tag = reference.rpartition(":")
     return (name, tag) if colon and "/" not in tag else (reference, "latest")
-
-
-__all__ = ["ClusterImage", "ContainerImage", "demand_image", "find_image", "images", "import_image"]
