@@ -79,11 +79,18 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         },
         "cache": {"endpointAliases": {provider: f"http://{addresses['provider']}:8030"}},
         "operatorService": {"allowedProviders": [keys.address("provider-key")]},
+        "operatorEngine": {"wardenTargets": warden_targets(box)},
         "environments": [_environment(keys)],
         "jobs": {"imagePullPolicy": "Never"},
         "provisioner": {"enabled": True, "root": str(box.home.volumes)},
     }
     return values
+
+
+def warden_targets(box: Box) -> list[str]:
+    """What the warden must find closed besides the chart's own services: API server, kubelet and DNS."""
+    node = box.cluster.node_ip
+    return [f"{node}:6443", f"{node}:10250", f"{box.cluster.dns_ip}:53"]
 
 
 def _chain(box: Box) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_kubectl_sees_the_workflow_and_the_pods_of_a_job(
 
 def test_the_contracts_code_is_what_the_packages_creation_code_deploys_elsewhere(box: Box) -> None:
     import httpx
-    from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[attr-defined]
+    from eth_tester import EthereumTester, PyEVMBackend
 
     addresses = json.loads(box.home.address_file.read_text())["development"]
     elsewhere = EthereumTester(PyEVMBackend())
@@ -128,11 +128,11 @@ def test_the_metrics_equal_those_of_the_same_script_run_outside(outcome: Outcome
 
 def _is_running(pod: dict[str, Any], component: str) -> bool:
     labelled = pod["metadata"]["labels"].get("app.kubernetes.io/component") == component
-    return labelled and pod["status"].get("phase") == "Running"
+    return bool(labelled and pod["status"].get("phase") == "Running")
 
 
 def _creation_code(name: str) -> str:
-    import artifacts  # type: ignore[import-not-found]
+    import artifacts
 
     folder = Path(artifacts.__file__).parent
     (path,) = list(folder.rglob(f"{name}.json"))

@@ -9,8 +9,8 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[import-untyped]
-from eth_tester.exceptions import TransactionFailed  # type: ignore[import-untyped]
+from eth_tester import EthereumTester, PyEVMBackend
+from eth_tester.exceptions import TransactionFailed
 from eth_utils.exceptions import ValidationError
 from hypothesis import HealthCheck, settings
 from web3 import EthereumTesterProvider, Web3

@@ -72,7 +72,7 @@ def _named(name: bytes) -> Callable[[Path], None]:
     return make
 
 
-ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
+ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "link to the inputs": (lambda o: (o / "x").symlink_to("/data/inputs/secret/0"), "symbolic link"),
     "link to a folder": (lambda o: (o / "x").symlink_to("/"), "symbolic link"),
     "link to nowhere": (lambda o: (o / "x").symlink_to("gone"), "symbolic link"),
@@ -81,9 +81,9 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "socket": (_socket, "socket"),
     "device": (_device, "device"),
     "sparse terabyte": (_sparse, "too big"),
-    "one file too big": (lambda o: (o / "x").write_bytes(b"0" * (1 << 21)) and None, "too big"),
+    "one file too big": (lambda o: (o / "x").write_bytes(b"0" * (1 << 21)), "too big"),
     "many files too big together": (
-        lambda o: [(o / str(n)).write_bytes(b"0" * (300 << 10)) for n in range(4)] and None,
+        lambda o: [(o / str(n)).write_bytes(b"0" * (300 << 10)) for n in range(4)],
         "too big",
     ),
     "too many files": (_many, "too many"),

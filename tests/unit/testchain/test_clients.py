@@ -125,7 +125,7 @@ def test_eth_tester_agrees_on_gas_and_results(web3: Any) -> None:
 def _eth_tester() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[import-untyped]
+        from eth_tester import EthereumTester, PyEVMBackend
         from web3.providers.eth_tester import EthereumTesterProvider
 
         backend = PyEVMBackend.from_mnemonic(BARGE_MNEMONIC, hd_path="m/44'/60'/0'/0")
