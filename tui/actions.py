@@ -1,0 +1,26 @@
+"""Whatever a screen can change: one verb, with the command line that does the same, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.progress import Progress
+
+Ask = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Action:
+    """``title`` is the question; ``effects`` say what will be done, ``losses`` what will be gone."""
+
+    title: str
+    command: str
+    verb: Callable[[Ask], Progress[Any]]
+    effects: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    proceed: str = "Do it"
+    pokes: tuple[str, ...] = field(default=())
+    """Names of the feeds that are asked again once it is done."""

@@ -1,0 +1,186 @@
+"""The application: which screen is shown, who acts, and the one way in which anything is changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.screen import Screen
+
+from tui.actions import Action
+from tui.commands import BoxCommands, CommandLine
+from tui.dialogs.action import ActionDialog, Question
+from tui.dialogs.form import FormDialog
+from tui.dialogs.help import HelpDialog
+from tui.dialogs.running import RunDialog
+from tui.feeds import Clock
+from tui.memory import Memory
+from tui.questions import Questions
+from tui.runs import Advanced, Asked, Run
+from tui.source import Source
+from tui.themes import DARK, THEMES
+from tui.topline import SCREENS
+
+CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
+
+
+def _opening(name: str) -> Callable[[], Screen[None]]:
+    """Imports a screen's folder when it is first looked at."""
+
+    def make() -> Screen[None]:
+        made = getattr(import_module(f"tui.screens.{name}.screen"), CLASSES[name])()
+        assert isinstance(made, Screen)
+        return made
+
+    return make
+
+
+class BoxApp(App[None]):
+    """The TUI of one box."""
+
+    TITLE = "c2d-box"
+    CSS_PATH = "app.tcss"
+    MODES = {name: _opening(name) for name in SCREENS}  # noqa: RUF012
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {BoxCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"go('{name}')", title, show=False, id=f"screen.{name}")
+            for number, (name, title) in enumerate(SCREENS.items(), start=1)
+        ),
+        Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
+        Binding("colon", "command_line", "Command", show=False, id="app.command", key_display=":"),
+        Binding("q", "quit", "Quit", show=False, id="app.quit"),
+    ]
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        who: str | None = None,
+        read_only: bool = False,
+        theme: str | None = None,
+        clock: Clock = time.time,
+        pace: float = 1.0,
+        memory_file: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.source, self.read_only, self.clock = source, read_only, clock
+        self.chosen_account = who
+        self.memory_file = memory_file
+        self.memory = Memory.load(memory_file)
+        self.feeds = Questions(source, lambda: self.consumer, clock, pace)
+        self.runs: list[Run] = []
+        for known in THEMES.values():
+            self.register_theme(known)
+        wanted = theme or self.memory.theme
+        self.theme = wanted if wanted in THEMES else DARK.name
+        self.set_keymap(self.memory.keys)
+
+    @property
+    def publisher(self) -> str:
+        """Who publishes and permits."""
+        return self.chosen_account or "publisher"
+
+    @property
+    def consumer(self) -> str:
+        """Who orders and runs."""
+        return self.chosen_account or "consumer"
+
+    def on_mount(self) -> None:
+        self.switch_mode(self.memory.screen if self.memory.screen in SCREENS else "dashboard")
+
+    def go(self, name: str) -> None:
+        """Show a screen; each keeps what was opened in it."""
+        if self.current_mode != name:
+            self.memory.screen = name
+            self.switch_mode(name)
+
+    def action_go(self, name: str) -> None:
+        self.go(name)
+
+    def act_as(self, who: str) -> None:
+        """Act as another account from now on."""
+        self.chosen_account = who
+        self.feeds.poke("jobs", "status")
+        self.notify(f"acting as {who}", timeout=2, markup=False)
+
+    def choose(self, theme: str) -> None:
+        """Use a theme, now and next time."""
+        self.theme = self.memory.theme = theme
+
+    def command(self, arguments: str) -> str:
+        """The command line for this box and the chosen account."""
+        return self.source.command(arguments, self.chosen_account or "")
+
+    def copy_command(self, arguments: str) -> None:
+        """Show what a screen or action is as a command, and copy it."""
+        self.copy_text(self.command(arguments))
+
+    def copy_text(self, text: str) -> None:
+        """Copy a command line, and show it."""
+        self.copy_to_clipboard(text)
+        self.notify(f"$ {text}\ncopied", timeout=4, markup=False)
+
+    def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
+        """Ask, run, show. ``then`` gets the run once it has been started, instead of the usual dialog."""
+
+        def decided(go_on: bool | None) -> None:
+            if not go_on:
+                return
+            run = self.begin(action)
+            if then is not None:
+                then(run)
+            else:
+                self.push_screen(RunDialog(run))
+
+        self.push_screen(ActionDialog(action, read_only=self.read_only), decided)
+
+    def fill(self, form: FormDialog) -> None:
+        """A form first, then the action it adds up to."""
+        self.push_screen(form, lambda action: self.perform(action) if action is not None else None)
+
+    def begin(self, action: Action) -> Run:
+        """Run an action that was agreed to."""
+        run = Run(action, self)
+        self.runs.append(run)
+        run.start()
+        return run
+
+    def on_advanced(self, event: Advanced) -> None:
+        shown = getattr(self.screen, "run", None) is event.run
+        self.screen.post_message(Advanced(event.run))
+        if event.run.over and event.run in self.runs:
+            self.runs.remove(event.run)
+            self.feeds.poke(*event.run.action.pokes)
+            if not shown:
+                self._tell_end(event.run)
+
+    def _tell_end(self, run: Run) -> None:
+        if run.problem is None:
+            self.notify(f"✓ {run.action.title}", markup=False)
+        else:
+            self.notify(f"✗ {run.problem.code}: {run.problem.message}", severity="error", markup=False)
+
+    def on_asked(self, event: Asked) -> None:
+        self.push_screen(Question(event.question), lambda yes: event.answer.set_result(bool(yes)))
+
+    def action_command_line(self) -> None:
+        self.push_screen(CommandLine())
+
+    def action_help(self) -> None:
+        keys: dict[str, str] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.description and not binding.system:
+                keys.setdefault(binding.description, self.get_key_display(binding))
+        name = str(getattr(self.screen, "NAME", "") or "this screen")
+        self.push_screen(HelpDialog(name, [(key, text) for text, key in keys.items()]))
+
+    def on_unmount(self) -> None:
+        self.memory.save(self.memory_file)

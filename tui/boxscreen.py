@@ -1,0 +1,113 @@
+"""What all screens share: the line above that says which box and who acts, the filter, refresh, copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static
+
+from tui.panes import Pane
+from tui.tables import LiveTable
+from tui.topline import TopLine
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+
+class BoxScreen(Screen[None]):
+    """A screen of the box. Subclasses compose :meth:`body` and give ``NAME``, which the number keys know."""
+
+    NAME: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "find", "Filter", id="screen.filter", key_display="/"),
+        Binding("r", "refresh_now", "Refresh", show=False, id="screen.refresh"),
+        Binding("y", "copy", "Copy", show=False, id="screen.copy"),
+        Binding("escape", "back", "Back", show=False, id="screen.back"),
+    ]
+
+    @property
+    def box_app(self) -> BoxApp:
+        return cast("BoxApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TopLine(self.NAME)
+        yield from self.body()
+        yield Input(placeholder="filter: every word must be found; esc clears", id="filter", compact=True)
+        yield Footer()
+
+    def body(self) -> ComposeResult:
+        """The panes."""
+        yield Static()
+
+    @property
+    def table(self) -> LiveTable | None:
+        """The table that filter and copy are about: the focused one, else the first."""
+        if isinstance(self.focused, LiveTable):
+            return self.focused
+        return next(iter(self.query(LiveTable)), None)
+
+    def on_mount(self) -> None:
+        words = self.box_app.memory.filters.get(self.NAME, "")
+        if words and self.table is not None:
+            self.query_one("#filter", Input).value = words
+            self.query_one("#filter").display = True
+
+    def on_screen_suspend(self) -> None:
+        for pane in self.query(Pane):
+            pane.pause()
+
+    def on_screen_resume(self) -> None:
+        for pane in self.query(Pane):
+            pane.resume()
+
+    def action_find(self) -> None:
+        field = self.query_one("#filter", Input)
+        field.display = True
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "filter":
+            self.find(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.input.id == "filter":
+            event.input.display = bool(event.value)
+            if self.table is not None:
+                self.table.focus()
+
+    def find(self, words: str) -> None:
+        """Show only what has these words."""
+        if self.NAME:
+            self.box_app.memory.filters[self.NAME] = words
+        target = next(iter(self.query(LiveTable)), None)
+        if target is not None:
+            target.filter(words)
+
+    def action_refresh_now(self) -> None:
+        for pane in self.query(Pane):
+            pane.poke()
+
+    def action_copy(self) -> None:
+        text = self.copied()
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.notify(f"copied {text if len(text) < 60 else f'{len(text)} characters'}", timeout=2, markup=False)
+
+    def copied(self) -> str:
+        """What ``y`` takes: the key of the row under the cursor."""
+        row = self.table.selected if self.table is not None else None
+        return row.key if row else ""
+
+    def action_back(self) -> None:
+        field = self.query_one("#filter", Input)
+        if field.display:
+            field.value = ""
+            field.display = False
+            if self.table is not None:
+                self.table.focus()
+        elif len(self.app.screen_stack) > 1:
+            self.app.pop_screen()

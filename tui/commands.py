@@ -1,0 +1,86 @@
+"""What can be said instead of pressed: the palette (``ctrl+p``) and the command line (``:``) over one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.widgets import Input
+
+from sandbox.verbs.accounts import ROLES
+from tui import lifecycle
+from tui.themes import THEMES
+from tui.topline import SCREENS
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+
+@dataclass(frozen=True)
+class Saying:
+    """Words that do something."""
+
+    words: str
+    text: str
+    do: Callable[[], object]
+
+
+def sayings(app: BoxApp) -> Iterator[Saying]:
+    """Everything that can be said now."""
+    for name in SCREENS:
+        yield Saying(name, f"go to {name}", lambda name=name: app.go(name))  # type: ignore[misc]
+    yield Saying("up", "boot or resume the box", lambda: app.perform(lifecycle.up(app.source)))
+    yield Saying("down", "stop the box, keep its state", lambda: app.perform(lifecycle.down(app.source)))
+    for role in ROLES:
+        yield Saying(f"as {role}", f"act as {role}", lambda role=role: app.act_as(role))  # type: ignore[misc]
+    for name in THEMES:
+        word = name.removeprefix("c2d-")
+        yield Saying(f"theme {word}", f"use the {word} theme", lambda name=name: app.choose(name))  # type: ignore[misc]
+    yield Saying("help", "the keys of this screen", app.action_help)
+    yield Saying("quit", "leave; the box goes on", app.exit)
+
+
+class BoxCommands(Provider):
+    """The palette's view of :func:`sayings`."""
+
+    async def discover(self) -> Hits:
+        for saying in sayings(cast("BoxApp", self.app)):
+            yield DiscoveryHit(saying.words, saying.do, help=saying.text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for saying in sayings(cast("BoxApp", self.app)):
+            score = matcher.match(f"{saying.words} {saying.text}")
+            if score > 0:
+                yield Hit(score, matcher.highlight(saying.words), saying.do, help=saying.text)
+
+
+class CommandLine(ModalScreen[None]):
+    """``:`` opens it, enter says it."""
+
+    DEFAULT_CSS = """
+    CommandLine { align: left bottom; background: $background 0%; }
+    CommandLine Input { dock: bottom; width: 100%; border: tall $accent; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Close")]
+
+    def compose(self) -> ComposeResult:
+        words = [saying.words for saying in sayings(cast("BoxApp", self.app))]
+        yield Input(placeholder=": jobs, up, as consumer2, theme light …", suggester=SuggestFromList(words))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        app = cast("BoxApp", self.app)
+        said = " ".join(event.value.split()).lower()
+        known = {saying.words: saying for saying in sayings(app)} | {"q": Saying("q", "", app.exit)}
+        found = known.get(said) or next((s for w, s in known.items() if said and w.startswith(said)), None)
+        app.pop_screen()
+        if found is None:
+            app.notify(f"nothing is called {said!r}; ctrl+p lists what is", severity="warning", markup=False)
+        else:
+            app.call_later(found.do)

@@ -1,0 +1,86 @@
+"""Before an action: what it does, what is lost, and the command that does the same. Cancel has the focus."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from tui.actions import Action
+from tui.text import plain
+
+
+class ActionDialog(ModalScreen[bool]):
+    """Dismissed with whether to go on. In read-only mode there is only the command to take away."""
+
+    CSS_PATH = "dialogs.tcss"
+    AUTO_FOCUS = "#cancel"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Cancel"),
+        Binding("y", "copy", "Copy command"),
+        Binding("left,h", "app.focus_previous", show=False),
+        Binding("right,l", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, action: Action, *, read_only: bool) -> None:
+        super().__init__()
+        self.wanted, self.read_only = action, read_only
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(plain(self.wanted.title), classes="title")
+            for line in self.wanted.effects:
+                yield Static(plain(f"• {line}"))
+            if self.wanted.losses:
+                yield Static("This is lost:", classes="losses")
+            for line in self.wanted.losses:
+                yield Static(plain(f"✗ {line}"), classes="losses")
+            yield Static(plain(f"$ {self.wanted.command}"), classes="command")
+            if self.read_only:
+                yield Static("Read-only: nothing is changed from here.", classes="quiet")
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel")
+                yield Button(self.wanted.proceed, id="proceed", disabled=self.read_only)
+                yield Button("Copy command (y)", id="copy")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "copy":
+            self.action_copy()
+        else:
+            self.dismiss(event.button.id == "proceed")
+
+    def action_leave(self) -> None:
+        self.dismiss(False)
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.wanted.command)
+        self.notify("command copied", timeout=2)
+
+
+class Question(ModalScreen[bool]):
+    """A verb under way asks; no is focused."""
+
+    CSS_PATH = "dialogs.tcss"
+    AUTO_FOCUS = "#cancel"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "No")]
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self.question = question
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(plain(self.question), classes="title")
+            with Horizontal(classes="buttons"):
+                yield Button("No", id="cancel")
+                yield Button("Yes", id="proceed")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "proceed")
+
+    def action_leave(self) -> None:
+        self.dismiss(False)

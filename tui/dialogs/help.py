@@ -1,0 +1,42 @@
+"""``?``: every key that works here, and the command line that every screen stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+
+class HelpDialog(ModalScreen[None]):
+    """A list of keys with what they do."""
+
+    CSS_PATH = "dialogs.tcss"
+    AUTO_FOCUS = ".graph"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "app.pop_screen", "Close"),
+        Binding("j", "down", show=False),
+        Binding("k", "up", show=False),
+    ]
+
+    def __init__(self, title: str, keys: Iterable[tuple[str, str]]) -> None:
+        super().__init__()
+        self.heading, self.keys = title, list(keys)
+
+    def compose(self) -> ComposeResult:
+        width = max((len(key) for key, _ in self.keys), default=0)
+        with Vertical(classes="dialog -tall"):
+            yield Static(f"{self.heading}: keys", classes="title", markup=False)
+            with VerticalScroll(classes="graph"):
+                lines = "\n".join(f"{key:<{width}}  {text}" for key, text in self.keys)
+                yield Static(lines, markup=False)
+
+    def action_down(self) -> None:
+        self.query_one(VerticalScroll).scroll_down(animate=False)
+
+    def action_up(self) -> None:
+        self.query_one(VerticalScroll).scroll_up(animate=False)

@@ -1,0 +1,75 @@
+"""An action under way: its step graph, then its result or its error. Leaving does not stop it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+from tui.runs import Advanced, Run
+from tui.steps import StepGraph
+from tui.text import plain
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+
+def outcome(run: Run) -> str:
+    """How a run stands, in words."""
+    if not run.over:
+        return "under way · esc leaves it running"
+    if run.problem is None:
+        return "✓ done · esc closes"
+    lines = [f"✗ {run.problem.code}: {run.problem.message}"]
+    if run.problem.next_step:
+        lines.append(f"  next: {run.problem.next_step}")
+    return "\n".join(lines)
+
+
+class RunDialog(ModalScreen[None]):
+    """Follows one run."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "leave", "Close"),
+        Binding("y", "copy", "Copy command"),
+    ]
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -tall"):
+            yield Static(plain(self.run.action.title), classes="title")
+            yield Static(plain(f"$ {self.run.action.command}"), classes="command")
+            with VerticalScroll(classes="graph"):
+                yield StepGraph(self.run.board)
+            yield Static(id="outcome", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.set_interval(0.5, self.redraw)
+        self.redraw()
+
+    def on_advanced(self, event: Advanced) -> None:
+        if event.run is self.run:
+            self.redraw()
+
+    def redraw(self) -> None:
+        self.query_one(StepGraph).redraw(cast("BoxApp", self.app).clock())
+        self.query_one("#outcome", Static).update(plain(outcome(self.run)))
+        self.query_one("#outcome").set_class(self.run.problem is not None, "-bad")
+        if not self.run.over:
+            self.query_one(VerticalScroll).scroll_end(animate=False)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.run.action.command)
+        self.notify("command copied", timeout=2)

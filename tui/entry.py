@@ -1,0 +1,20 @@
+"""Where the command line enters: the entry point ``screens`` of the group ``c2d_box.screens``."""
+
+from __future__ import annotations
+
+import os
+
+from sandbox.box import Box
+
+
+def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_color: bool) -> None:
+    """Show the screens of ``box`` until the user leaves. The box goes on as it was."""
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
+    from tui.app import BoxApp
+    from tui.memory import default_file
+    from tui.verbs import Verbs
+
+    chosen = f"c2d-{theme}" if theme else "c2d-no-colour" if no_color else None
+    app = BoxApp(Verbs(box), who=who, read_only=read_only, theme=chosen, memory_file=default_file())
+    app.run()

@@ -1,0 +1,112 @@
+"""Feeds: one question to the source, asked again and again in a thread while anybody listens.
+
+Listeners get a :class:`Fresh` message after every answer, and the last answer at once when they join, so
+that a screen paints before its source is asked again. A feed that fails keeps what it knew: the listener
+shows it, its age, and what is wrong. An expensive question is asked less often: no feed takes more than half
+a percent of a core.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual.message import Message
+from textual.widget import Widget
+
+from c2d_box.errors import C2DError, Failed
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+SHARE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """What a feed knows. ``at`` is when ``value`` came (Unix seconds); ``problem`` why nothing newer did."""
+
+    value: T | None = None
+    at: float | None = None
+    problem: C2DError | None = None
+    since: float | None = None
+    """When the problem began."""
+
+
+class Fresh(Message, bubble=False):
+    """A feed was answered. ``changed``: the value differs from the one before."""
+
+    def __init__(self, feed: Feed[Any], changed: bool) -> None:
+        super().__init__()
+        self.feed, self.changed = feed, changed
+
+
+class Feed(Generic[T]):
+    """Asks ``fetch`` every ``every`` seconds while it has listeners."""
+
+    def __init__(self, name: str, fetch: Callable[[], T], every: float, clock: Clock = time.time) -> None:
+        self.name, self._fetch, self._every, self._clock = name, fetch, every, clock
+        self.reading: Reading[T] = Reading()
+        self.answers = 0
+        self._listeners: list[Widget] = []
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._asking = False
+
+    def join(self, listener: Widget) -> None:
+        """Listen. Idempotent; what is known already comes at once."""
+        with self._lock:
+            known = listener in self._listeners
+            if not known:
+                self._listeners.append(listener)
+            if not self._asking:
+                self._asking = True
+                self._wake.clear()
+                threading.Thread(target=self._ask, name=f"feed {self.name}", daemon=True).start()
+        if not known and self.answers:
+            listener.post_message(Fresh(self, changed=True))
+
+    def leave(self, listener: Widget) -> None:
+        """Listen no more; without listeners nobody is asked."""
+        with self._lock:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+            if not self._listeners:
+                self._wake.set()
+
+    def poke(self) -> None:
+        """Ask again now."""
+        self._wake.set()
+
+    def _ask(self) -> None:
+        while True:
+            self._wake.clear()
+            spent = time.thread_time()
+            before = self.reading
+            self.reading = self._answer(before)
+            self.answers += 1
+            changed = (self.reading.value, self.reading.problem) != (before.value, before.problem)
+            pause = max(self._every, (time.thread_time() - spent) / SHARE)
+            self._tell(changed)
+            self._wake.wait(pause)
+            with self._lock:
+                if not self._listeners:
+                    self._asking = False
+                    return
+
+    def _answer(self, before: Reading[T]) -> Reading[T]:
+        try:
+            return Reading(self._fetch(), self._clock())
+        except C2DError as problem:
+            return Reading(before.value, before.at, problem, before.since or self._clock())
+        except Exception as surprise:
+            problem = Failed("C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", "c2d-box doctor")
+            return Reading(before.value, before.at, problem, before.since or self._clock())
+
+    def _tell(self, changed: bool) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.post_message(Fresh(self, changed))

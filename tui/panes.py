@@ -1,0 +1,98 @@
+"""A pane: a titled part of a screen that says how old its data is, and when its source is gone.
+
+Subclasses compose what they show and implement :meth:`Pane.show`, which is only called when something
+changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from tui.feeds import Feed, Fresh
+from tui.text import age, one_line, plain
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+
+class Pane(Vertical):
+    """Shows the answers of its feeds; the first one's age stands in the frame."""
+
+    DEFAULT_CSS = """
+    Pane { border: round $primary; padding: 0 1; height: 1fr; }
+    Pane:focus-within { border: round $accent; }
+    Pane > .gone { color: $text-error; display: none; height: auto; max-height: 4; }
+    Pane.-gone > .gone { display: block; }
+    Pane.-gone { border: round $error; }
+    Pane > .body { height: 1fr; }
+    """
+
+    def __init__(self, title: str, *feeds: Feed[Any], id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.border_title = title
+        self.feeds = feeds
+
+    @property
+    def box_app(self) -> BoxApp:
+        return cast("BoxApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static(classes="gone", markup=False)
+        yield from self.body()
+
+    def body(self) -> ComposeResult:
+        """The widgets below the notice."""
+        yield Static(classes="body", markup=False)
+
+    def show(self, feed: Feed[Any]) -> None:
+        """Bring what is shown up to ``feed.reading``."""
+
+    def on_mount(self) -> None:
+        self.resume()
+        self.set_interval(1, self.tell_age)
+
+    def on_unmount(self) -> None:
+        self.pause()
+
+    def resume(self) -> None:
+        """Take part in the feeds again; what they know comes at once."""
+        for feed in self.feeds:
+            feed.join(self)
+        self.tell_age()
+
+    def pause(self) -> None:
+        for feed in self.feeds:
+            feed.leave(self)
+
+    def poke(self) -> None:
+        """Ask the sources again now."""
+        for feed in self.feeds:
+            feed.poke()
+
+    def on_fresh(self, event: Fresh) -> None:
+        if event.changed and event.feed.reading.value is not None:
+            self.show(event.feed)
+        self.tell_age()
+
+    def tell_age(self) -> None:
+        """How old the oldest answer is, or since when there is none."""
+        if not self.feeds:
+            return
+        now = self.box_app.clock()
+        gone = next((feed.reading for feed in self.feeds if feed.reading.problem), None)
+        times = [feed.reading.at for feed in self.feeds if feed.reading.at is not None]
+        seen = age(now - min(times)) if times else ""
+        self.set_class(gone is not None, "-gone")
+        if gone is None:
+            self.border_subtitle = seen or "asking …"
+            return
+        self.border_subtitle = f"gone · last seen {seen}" if seen else "gone"
+        problem = gone.problem
+        assert problem is not None
+        text = f"✗ {problem.code}: {one_line(problem.message)}"
+        notice = self.query_one(".gone", Static)
+        notice.update(plain(f"{text}\n  next: {one_line(problem.next_step)}" if problem.next_step else text))

@@ -1,0 +1,43 @@
+"""The feeds of one box: each question once, however many panes listen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tui.feeds import Clock, Feed
+from tui.source import Source
+
+T = TypeVar("T")
+SLOW = 15.0
+
+
+class Questions:
+    """``consumer`` is asked for at every answer: switching accounts takes effect at once. ``pace`` stretches
+    all intervals (tests stand still with it).
+    """
+
+    def __init__(
+        self, source: Source, consumer: Callable[[], str], clock: Clock = time.time, pace: float = 1.0
+    ) -> None:
+        self._clock, self._pace = clock, pace
+        self.status = self.one("status", source.status, 2.0)
+        self.resources = self.one("resources", source.resources, 5.0)
+        self.jobs = self.one("jobs", lambda: source.jobs(consumer()), 1.0)
+        self.assets = self.one("assets", source.assets, 3.0)
+        self.permissions = self.one("permissions", source.permissions, 5.0)
+        self.accounts = self.one("accounts", source.accounts, 5.0)
+        self.environments = self.one("environments", source.environments, SLOW)
+        self.images = self.one("images", source.images, SLOW)
+        self.findings = self.one("doctor", source.findings, 60.0)
+
+    def one(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
+        """A feed for a question that only one screen asks."""
+        return Feed(name, fetch, every * self._pace, self._clock)
+
+    def poke(self, *names: str) -> None:
+        """Ask these again now; without names, all."""
+        for name, feed in vars(self).items():
+            if isinstance(feed, Feed) and (not names or name in names):
+                feed.poke()

@@ -1,0 +1,69 @@
+"""A verb under way: it runs in a thread of its own and goes on whatever screen is looked at."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from c2d_box.errors import C2DError, Failed
+from sandbox.progress import Event, run
+from tui.actions import Action
+from tui.steps import StepBoard
+
+
+class Advanced(Message, bubble=False):
+    """A run was heard of: an event, or its end."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+
+class Asked(Message, bubble=False):
+    """A verb asks the user a question and waits for ``answer``."""
+
+    def __init__(self, run: Run, question: str, answer: Future[bool]) -> None:
+        super().__init__()
+        self.run, self.question, self.answer = run, question, answer
+
+
+class Run:
+    """One execution of an action. ``listener`` (the app) hears of every event."""
+
+    def __init__(self, action: Action, listener: MessagePump) -> None:
+        self.action = action
+        self.board = StepBoard()
+        self.over = False
+        self.result: Any = None
+        self.problem: C2DError | None = None
+        self._listener = listener
+
+    def start(self) -> None:
+        """A daemon thread: leaving the TUI never waits for a verb."""
+        threading.Thread(target=self._drive, name=f"run {self.action.title}", daemon=True).start()
+
+    def ask(self, question: str) -> bool:
+        """Put a question to the user; blocks the verb's thread until there is an answer."""
+        answer: Future[bool] = Future()
+        self._listener.post_message(Asked(self, question, answer))
+        return answer.result()
+
+    def _drive(self) -> None:
+        try:
+            self.result = run(self.action.verb(self.ask), self._heard)
+        except C2DError as problem:
+            self.problem = problem
+        except Exception as surprise:
+            self.problem = Failed(
+                "C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", f"{self.action.command} --debug"
+            )
+        self.over = True
+        self._listener.post_message(Advanced(self))
+
+    def _heard(self, event: Event) -> None:
+        self.board.fold(event)
+        self._listener.post_message(Advanced(self))

@@ -1,0 +1,40 @@
+"""One asset with its DDO."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+
+from tui.boxscreen import BoxScreen
+from tui.screens.assets.widgets import DdoPane
+
+
+class AssetScreen(BoxScreen):
+    """Opened from the table; esc goes back."""
+
+    NAME = "assets"
+    CSS_PATH = "assets.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll(1)", show=False),
+        Binding("k", "scroll(-1)", show=False),
+        Binding("c", "as_command", "As command", id="asset.command"),
+    ]
+
+    def __init__(self, did: str) -> None:
+        super().__init__()
+        self.did = did
+
+    def body(self) -> ComposeResult:
+        yield DdoPane("Asset", self.box_app.feeds.assets, self.did)
+
+    def copied(self) -> str:
+        return self.did
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command(f"assets --json | jq '.[] | select(.id == \"{self.did}\")'")

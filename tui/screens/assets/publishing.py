@@ -1,0 +1,152 @@
+"""Publishing a local file or URL through a form, with a preview of what will stand in the DDO."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import UsageError
+from sandbox.verbs.assets import Offer
+from tui.actions import Action
+from tui.dialogs.form import Field, FormDialog, Values
+from tui.text import size
+
+if TYPE_CHECKING:
+    from sandbox.verbs.images import ContainerImage
+    from tui.app import BoxApp
+
+SOURCE = Field("source", "File or URL", placeholder="./data.csv or https://…")
+IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
+
+
+def _offer_fields(service: str) -> tuple[Field, ...]:
+    return (
+        Field("title", "Name", placeholder="the file's name"),
+        Field("description", "Description"),
+        Field("price", "Price in OCEAN", "0"),
+        Field("service", "May be bought as", service, ("compute", "access")),
+    )
+
+
+def dataset_form(app: BoxApp) -> FormDialog:
+    """For a dataset."""
+    fields = (SOURCE, *_offer_fields("compute"))
+    return FormDialog("Publish a dataset", fields, lambda values: _preview("dataset", values), _dataset(app))
+
+
+def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> FormDialog:
+    """For an algorithm; the images are those on the node, as far as they are known."""
+    known = tuple(image.image for image in images or ()) or (IMAGE,)
+    fields = (
+        SOURCE,
+        Field("image", "Image", known[0], known),
+        Field("entrypoint", "Entrypoint", ENTRYPOINT),
+        *_offer_fields("access"),
+    )
+    return FormDialog("Publish an algorithm", fields, lambda values: _preview("algorithm", values), _algorithm(app))
+
+
+def _preview(kind: str, values: Values) -> str:
+    """What the DDO will say, as far as it is known before signing."""
+    service = values["service"]
+    lines = [
+        "DDO 4.1.0 (before signing)",
+        "",
+        f"metadata.type         {kind}",
+        f"metadata.name         {_title(values)}",
+        f"metadata.description  {values['description'] or _title(values)}",
+        f"services[0].type      {service}",
+        f"services[0].files     {_files(values['source'])}",
+        f"price                 {values['price'] or 0} OCEAN",
+    ]
+    if kind == "algorithm":
+        lines += [f"container.image       {values['image']}", f"container.entrypoint  {values['entrypoint']}"]
+    elif service == "compute":
+        lines += [
+            "compute.publisherTrustedAlgorithms  []",
+            "",
+            "Nobody may compute on it until you permit an algorithm (screen 4).",
+        ]
+    else:
+        lines += ["", "Whoever orders it can download the file itself."]
+    return "\n".join(lines)
+
+
+def _title(values: Values) -> str:
+    return values["title"] or Path(values["source"]).name
+
+
+def _files(source: str) -> str:
+    if source.startswith(("http://", "https://", "ipfs://")):
+        return "1 remote file, its place encrypted to the Provider"
+    path = Path(source).expanduser()
+    if not source or not path.is_file():
+        return "no such file yet"
+    return f"1 file, {size(path.stat().st_size)}, put into the box's private S3"
+
+
+def _offer(values: Values) -> Offer:
+    try:
+        price = float(values["price"] or 0)
+    except ValueError:
+        problem = f"{values['price']} is not a price"
+        raise UsageError("C2D-USAGE", problem, "write a number, 0 is free") from None
+    if _files(values["source"]).startswith("no such"):
+        raise UsageError("C2D-PUBLISH-NO-FILE", f"there is no file {values['source'] or '…'}", "give a path or a URL")
+    return Offer(_title(values), values["description"], price=price, services=(values["service"],))
+
+
+def _source(values: Values) -> str:
+    source = values["source"]
+    return source if "://" in source else str(Path(source).expanduser())
+
+
+def _words(kind: str, values: Values, offer: Offer) -> str:
+    words = ["publish", kind, shlex.quote(_source(values)), "--name", shlex.quote(offer.name)]
+    words += ["--price", f"{offer.price:g}", "--type", offer.services[0]]
+    if offer.description:
+        words += ["--description", shlex.quote(offer.description)]
+    if kind == "algorithm":
+        words += ["--image", shlex.quote(values["image"]), "--entrypoint", shlex.quote(values["entrypoint"])]
+    return " ".join(words)
+
+
+def _effects(app: BoxApp, kind: str, offer: Offer) -> tuple[str, ...]:
+    return (
+        f"account {app.publisher} signs: an NFT and a datatoken for this {kind} on the chain",
+        "the file's place is encrypted to the Provider",
+        f"an order costs {offer.price:g} OCEAN" if offer.price else "orders are free",
+    )
+
+
+def _dataset(app: BoxApp) -> Callable[[Values], Action]:
+    def action(values: Values) -> Action:
+        offer, who = _offer(values), app.publisher
+        return Action(
+            title=f"Publish the dataset {offer.name}?",
+            command=app.command(_words("dataset", values, offer)),
+            verb=lambda _ask: app.source.publish_dataset(who, _source(values), offer),
+            effects=_effects(app, "dataset", offer),
+            proceed="Sign and publish",
+            pokes=("assets", "permissions"),
+        )
+
+    return action
+
+
+def _algorithm(app: BoxApp) -> Callable[[Values], Action]:
+    def action(values: Values) -> Action:
+        offer, who = _offer(values), app.publisher
+        image, entrypoint = values["image"], values["entrypoint"]
+        return Action(
+            title=f"Publish the algorithm {offer.name}?",
+            command=app.command(_words("algorithm", values, offer)),
+            verb=lambda _ask: app.source.publish_algorithm(who, _source(values), image, entrypoint, offer),
+            effects=_effects(app, "algorithm", offer),
+            proceed="Sign and publish",
+            pokes=("assets", "permissions"),
+        )
+
+    return action

@@ -1,0 +1,43 @@
+"""Assets: everything that is published; enter opens one, ``n`` publishes a dataset, ``a`` an algorithm."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+from tui.boxscreen import BoxScreen
+from tui.screens.assets.detail import AssetScreen
+from tui.screens.assets.publishing import algorithm_form, dataset_form
+from tui.screens.assets.widgets import AssetsPane
+
+
+class AssetsScreen(BoxScreen):
+    """Screen 3."""
+
+    NAME = "assets"
+    CSS_PATH = "assets.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "publish_dataset", "New dataset", id="assets.dataset"),
+        Binding("a", "publish_algorithm", "New algorithm", id="assets.algorithm"),
+        Binding("c", "as_command", "As command", id="assets.command"),
+    ]
+
+    def body(self) -> ComposeResult:
+        yield AssetsPane("Assets", self.box_app.feeds.assets, id="assets")
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        self.app.push_screen(AssetScreen(str(event.row_key.value)))
+
+    def action_publish_dataset(self) -> None:
+        self.box_app.fill(dataset_form(self.box_app))
+
+    def action_publish_algorithm(self) -> None:
+        images = self.box_app.feeds.images
+        images.join(self)
+        self.box_app.fill(algorithm_form(self.box_app, images.reading.value))
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command("assets")

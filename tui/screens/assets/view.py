@@ -1,0 +1,69 @@
+"""An asset's record as screens show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tui.tables import Row
+from tui.text import one_line, short
+
+STATES = {0: "active", 1: "ended", 2: "deprecated", 3: "revoked", 4: "no orders", 5: "unlisted"}
+
+
+@dataclass(frozen=True, slots=True)
+class AssetView:
+    """``services`` are their types; ``trusted`` the algorithms a dataset lists."""
+
+    did: str
+    kind: str
+    name: str
+    author: str
+    price: str
+    services: tuple[str, ...]
+    owner: str
+    state: str
+    orders: str
+
+    @classmethod
+    def of(cls, ddo: Mapping[str, Any]) -> AssetView:
+        metadata, stats, nft = ddo["metadata"], ddo.get("stats") or {}, ddo.get("nft") or {}
+        return cls(
+            did=str(ddo["id"]),
+            kind=str(metadata.get("type")),
+            name=one_line(metadata.get("name") or ""),
+            author=one_line(metadata.get("author") or ""),
+            price=_price(stats.get("price") or {}),
+            services=tuple(str(service.get("type")) for service in ddo.get("services") or ()),
+            owner=str(nft.get("owner") or ""),
+            state=STATES.get(int(nft.get("state") or 0), "?"),
+            orders=str(stats.get("orders", "")),
+        )
+
+
+def _price(price: Mapping[str, Any]) -> str:
+    value = price.get("value")
+    if value in (None, 0, "0"):
+        return "free"
+    return one_line(f"{float(str(value)):g} {price.get('tokenSymbol') or ''}").strip()
+
+
+def row(view: AssetView) -> Row:
+    """A line of the assets table."""
+    mark = "▤" if view.kind == "dataset" else "ƒ"
+    cells = (
+        f"{mark} {view.name}",
+        view.kind,
+        view.price,
+        ", ".join(view.services),
+        view.orders,
+        view.state,
+        short(view.did, 12),
+    )
+    return Row(view.did, cells, "" if view.state == "active" else "quiet", f"{view.author} {view.owner}")
+
+
+def names(ddos: list[Mapping[str, Any]] | None) -> dict[str, str]:
+    """Names by DID."""
+    return {view.did: view.name for view in map(AssetView.of, ddos or [])}

@@ -1,0 +1,83 @@
+"""Panes about assets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.syntax import Syntax
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from tui.feeds import Feed
+from tui.panes import Pane
+from tui.screens.assets.view import AssetView, row
+from tui.tables import LiveTable
+from tui.text import safe
+
+
+class AssetsPane(Pane):
+    """Datasets and algorithms, the newest first as the cache lists them."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("name", "type", "price", "services", "orders", "state", "did", id="assets-table")
+        yield Static("", id="empty", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(LiveTable).focus()
+
+    def show(self, feed: Feed[Any]) -> None:
+        views = [AssetView.of(ddo) for ddo in feed.reading.value]
+        self.query_one(LiveTable).show(map(row, views))
+        datasets = sum(view.kind == "dataset" for view in views)
+        self.border_title = f"Assets: {datasets} datasets, {len(views) - datasets} algorithms"
+        empty = "" if views else "Nothing published yet. n publishes a dataset, a an algorithm."
+        self.query_one("#empty", Static).update(empty)
+
+
+class DdoPane(Pane):
+    """One asset: what it is in words, then its DDO."""
+
+    def __init__(self, title: str, feed: Feed[Any], did: str) -> None:
+        super().__init__(title, feed, id="ddo")
+        self._did = did
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(can_focus=True):
+            yield Static(id="words", markup=False)
+            yield Static(id="document", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+    def show(self, feed: Feed[Any]) -> None:
+        found = next((ddo for ddo in feed.reading.value if ddo["id"] == self._did), None)
+        if found is None:
+            self.query_one("#words", Static).update("This asset is no longer in the cache.")
+            return
+        self.query_one("#words", Static).update(_words(found))
+        text = safe(json.dumps(found, indent=2, ensure_ascii=False))
+        theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
+        self.query_one("#document", Static).update(
+            Syntax(text, "json", theme=theme, background_color="default", word_wrap=True)
+        )
+
+
+def _words(ddo: dict[str, Any]) -> Text:
+    view = AssetView.of(ddo)
+    lines = {
+        "did": view.did,
+        "name": view.name,
+        "type": view.kind,
+        "price": view.price,
+        "services": ", ".join(view.services),
+        "owner": view.owner,
+        "state": view.state,
+        "about": safe(ddo["metadata"].get("description") or ""),
+    }
+    drawn = Text()
+    for name, value in lines.items():
+        drawn.append(f"{name:<10}", "dim").append(f"{value}\n")
+    return drawn

@@ -1,0 +1,100 @@
+"""Boot: what ``up`` is about to do on a box that is down, and then its step graph, live."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from tui import lifecycle
+from tui.boxscreen import BoxScreen
+from tui.dialogs.running import outcome
+from tui.runs import Advanced, Run
+from tui.steps import StepGraph
+from tui.text import plain
+
+
+class BootScreen(BoxScreen):
+    """Before: an offer. After enter: the graph; it closes itself when the box is up."""
+
+    NAME = "dashboard"
+    CSS_PATH = "boot.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,u", "boot", "Boot", id="boot.up"),
+        Binding("escape", "back", "Dashboard", id="boot.back"),
+    ]
+
+    def __init__(self, run: Run | None = None) -> None:
+        super().__init__()
+        self.run = run
+
+    def body(self) -> ComposeResult:
+        app = self.box_app
+        with VerticalScroll(id="boot", can_focus=True):
+            yield Static(plain(f"The box {app.source.name} is down."), id="boot-title")
+            yield Static(id="boot-graph-place")
+        yield Static(id="boot-outcome", markup=False)
+
+    def on_mount(self) -> None:
+        self.set_interval(0.5, self.redraw)
+        if self.run is None:
+            self._offer()
+        else:
+            self.follow(self.run)
+
+    def _offer(self) -> None:
+        source = self.box_app.source
+        lines = [
+            "",
+            "Booting starts, in this order and as far as it is missing:",
+            "",
+            "  bundle     the pinned binaries and images the box is made of",
+            "  cluster    Kubernetes: etcd, containerd, API server, scheduler, kubelet, kube-proxy",
+            "  chain      a local chain with Ocean's contracts",
+            "  services   provider, metadata cache, operator, IPFS, S3",
+            "",
+            f"  $ {source.command('up')}",
+            "",
+            "read-only: boot it from a shell" if self.box_app.read_only else "enter boots · esc looks around",
+        ]
+        self.query_one("#boot-graph-place", Static).update(plain("\n".join(lines)))
+
+    def action_boot(self) -> None:
+        if self.run is None or (self.run.over and self.run.problem):
+            self.box_app.perform(lifecycle.up(self.box_app.source), then=self.follow)
+
+    def follow(self, run: Run) -> None:
+        """Show a run's graph from now on."""
+        self.run = run
+        for old in self.query(StepGraph):
+            old.remove()
+        self.query_one("#boot-graph-place").display = False
+        title = plain(f"Booting {self.box_app.source.name} …", "bold")
+        self.query_one("#boot-title", Static).update(title)
+        self.query_one("#boot").mount(StepGraph(run.board))
+        self.call_after_refresh(self.redraw)
+
+    def on_advanced(self, event: Advanced) -> None:
+        if event.run is not self.run:
+            return
+        self.redraw()
+        if event.run.over and event.run.problem is None:
+            self.box_app.feeds.poke()
+            self.notify("the box is up")
+            self.app.pop_screen()
+
+    def redraw(self) -> None:
+        if self.run is None:
+            return
+        for graph in self.query(StepGraph):
+            graph.redraw(self.box_app.clock())
+        self.query_one("#boot-outcome", Static).update(plain(outcome(self.run)))
+        self.query_one("#boot-outcome").set_class(self.run.problem is not None, "-bad")
+        if not self.run.over:
+            self.query_one("#boot").scroll_end(animate=False)
+
+    def copied(self) -> str:
+        return self.box_app.command("up")

@@ -1,0 +1,60 @@
+"""Dashboard: how the box is, what it costs, what was last run, and what to do next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from tui import lifecycle
+from tui.boxscreen import BoxScreen
+from tui.feeds import Fresh
+from tui.screens.boot.screen import BootScreen
+from tui.screens.dashboard.widgets import HealthPane, LastJobsPane, MemoryPane, NextPane
+
+
+class DashboardScreen(BoxScreen):
+    """Screen 1. On a box that is down it offers to boot it, once."""
+
+    NAME = "dashboard"
+    CSS_PATH = "dashboard.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "up", "Up", id="box.up"),
+        Binding("D,shift+d", "down", "Down", id="box.down", key_display="D"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._offered = False
+
+    def body(self) -> ComposeResult:
+        feeds = self.box_app.feeds
+        with Horizontal():
+            yield HealthPane("Health", feeds.status, id="health")
+            with Vertical():
+                yield NextPane("Next", feeds.status, id="next")
+                yield LastJobsPane("Last jobs", feeds.jobs, id="last-jobs")
+                yield MemoryPane("Memory", feeds.resources, id="memory")
+
+    def on_mount(self) -> None:
+        self.box_app.feeds.status.join(self)
+
+    def on_unmount(self) -> None:
+        self.box_app.feeds.status.leave(self)
+
+    def on_fresh(self, event: Fresh) -> None:
+        status = event.feed.reading.value
+        if self._offered or status is None or event.feed is not self.box_app.feeds.status:
+            return
+        self._offered = True
+        if status.state in ("absent", "stopped") and self.app.screen is self:
+            self.app.push_screen(BootScreen())
+
+    def action_up(self) -> None:
+        action = lifecycle.up(self.box_app.source)
+        self.box_app.perform(action, then=lambda run: self.app.push_screen(BootScreen(run)) and None)
+
+    def action_down(self) -> None:
+        self.box_app.perform(lifecycle.down(self.box_app.source))

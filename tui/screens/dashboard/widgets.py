@@ -1,0 +1,92 @@
+"""The dashboard's panes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.widgets import Sparkline, Static
+
+from sandbox.verbs.status import BoxStatus, Part
+from tui.feeds import Feed
+from tui.panes import Pane
+from tui.screens.jobs.view import JobView, row
+from tui.tables import LiveTable, Row
+from tui.text import plain, size
+
+MARKS = {"ready": "✓", "failed": "✗", "backing-off": "✗", "stopped": "○", "absent": "○", "unknown": "?"}
+TONES = {"ready": "good", "failed": "bad", "backing-off": "bad", "stopped": "quiet", "absent": "quiet"}
+
+
+class HealthPane(Pane):
+    """Every component and service with its state."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("part", "state", "restarts", "where", id="parts")
+
+    def show(self, feed: Feed[Any]) -> None:
+        status: BoxStatus = feed.reading.value
+        self.query_one(LiveTable).show(_part(part) for part in status.parts)
+        ready = sum(part.state == "ready" for part in status.parts)
+        self.border_title = f"Health {ready}/{len(status.parts)} ready" if status.parts else "Health"
+
+
+def _part(part: Part) -> Row:
+    mark = MARKS.get(part.state, "◐")
+    where = part.detail or part.url.removeprefix("http://")
+    cells = (f"{mark} {part.name}", part.state, str(part.restarts or ""), where)
+    return Row(part.name, cells, TONES.get(part.state, "warn"), part.kind)
+
+
+class NextPane(Pane):
+    """What a newcomer does from here."""
+
+    def show(self, feed: Feed[Any]) -> None:
+        status: BoxStatus = feed.reading.value
+        body = self.query_one(".body", Static)
+        body.update(plain("\n".join(_next(status, self.box_app.read_only))))
+
+
+def _next(status: BoxStatus, read_only: bool) -> list[str]:
+    if status.state in ("absent", "stopped"):
+        down = "The box is down." if status.state == "stopped" else "There is no box here yet."
+        return [down, "boot it from a shell" if read_only else "u  boots it"]
+    if status.state == "running":
+        return ["The box is up.", "3  assets: publish data, an algorithm", "4  permit   5  launch   2  watch"]
+    troubled = [part.name for part in status.parts if part.state != "ready"]
+    lines = [f"The box is {status.state}.", *([status.detail] if status.detail else [])]
+    return [*lines, f"waiting for {', '.join(troubled[:3])}" if troubled else "", "7  logs   9  doctor"]
+
+
+class LastJobsPane(Pane):
+    """The newest jobs of the acting account."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("job", "state", "took", id="recent")
+
+    def show(self, feed: Feed[Any]) -> None:
+        views = sorted(map(JobView.of, feed.reading.value), key=lambda view: -view.created)
+        rows = [row(view, self.box_app.clock()) for view in views[:20]]
+        self.query_one(LiveTable).show(
+            Row(each.key, (each.cells[0], each.cells[1], each.cells[4]), each.tone) for each in rows
+        )
+
+
+class MemoryPane(Pane):
+    """What the box costs, now and over the last minutes."""
+
+    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+        super().__init__(title, feed, id=id)
+        self._history: list[float] = []
+
+    def body(self) -> ComposeResult:
+        yield Sparkline([], id="spark")
+        yield Static(id="largest", markup=False)
+
+    def show(self, feed: Feed[Any]) -> None:
+        report = feed.reading.value
+        self._history = [*self._history[-59:], report.total_bytes / 2**20]
+        self.query_one(Sparkline).data = self._history
+        largest = "  ".join(f"{name} {size(count)}" for name, count in list(report.by_process.items())[:4])
+        self.border_title = f"Memory {size(report.total_bytes)}"
+        self.query_one("#largest", Static).update(plain(largest))

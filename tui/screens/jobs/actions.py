@@ -1,0 +1,46 @@
+"""What can be done to a job: stop it, save what it left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.actions import Action
+from tui.screens.jobs.view import JobView
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+
+def stopping(app: BoxApp, job: JobView) -> None:
+    """Ask, then stop."""
+    if not job.running:
+        app.notify(f"{job.id[:8]} has ended: {job.text}", timeout=3, markup=False)
+        return
+    who = app.consumer
+    app.perform(
+        Action(
+            title=f"Stop job {job.id}?",
+            command=app.command(f"stop {job.id}"),
+            verb=lambda _ask: app.source.stop(who, job.id),
+            effects=("what the algorithm wrote until now is judged and published",),
+            losses=("the computation so far beyond what it wrote", "the time that was paid for"),
+            proceed="Stop the job",
+            pokes=("jobs",),
+        )
+    )
+
+
+def saving(app: BoxApp, job_id: str, index: int | None = None) -> Action:
+    """Fetch results into a folder named after the job, below the working directory."""
+    folder = Path("c2d-results") / job_id[:8]
+    chosen = "" if index is None else f" {index}"
+    source, who = app.source, app.consumer
+    return Action(
+        title=f"Save {'the results' if index is None else f'result {index}'} of job {job_id[:8]}?",
+        command=app.command(f"results {job_id}{chosen} --to {folder}"),
+        verb=lambda _ask: source.fetch(who, job_id, folder, index),
+        effects=(f"fetched through the Provider into ./{folder}",),
+        losses=(f"what files of the same name in ./{folder} hold now",) if folder.exists() else (),
+        proceed="Save",
+    )

@@ -1,0 +1,78 @@
+"""A job of the wire as screens show it: nothing is decided here, only worded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tui.tables import Row
+from tui.text import lasting, moment, one_line, short
+
+FINISHED = 70
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """``ended`` is 0 while it runs."""
+
+    id: str
+    status: int
+    text: str
+    algorithm: str
+    inputs: tuple[str, ...]
+    created: float
+    ended: float
+    reason: str
+    stopping: bool
+
+    @classmethod
+    def of(cls, job: Mapping[str, Any]) -> JobView:
+        inputs = job.get("inputDID") or []
+        return cls(
+            id=str(job["jobId"]),
+            status=int(job["status"]),
+            text=one_line(job.get("statusText") or "").strip(),
+            algorithm=str(job.get("algoDID") or ""),
+            inputs=tuple(map(str, [inputs] if isinstance(inputs, str) else inputs)),
+            created=float(job.get("dateCreated") or 0),
+            ended=float(job.get("dateFinished") or 0),
+            reason=str(job.get("reason") or ""),
+            stopping=bool(job.get("stopreq")),
+        )
+
+    @property
+    def running(self) -> bool:
+        return not self.ended
+
+    @property
+    def tone(self) -> str:
+        if self.running:
+            return "warn"
+        return "good" if self.status == FINISHED else "bad"
+
+    @property
+    def mark(self) -> str:
+        if self.running:
+            return "▶"
+        return "✓" if self.status == FINISHED else "✗"
+
+    @property
+    def state(self) -> str:
+        return f"{self.text} (stopping)" if self.stopping and self.running else self.text
+
+    def took(self, now: float) -> float:
+        return max((self.ended or now) - self.created, 0.0)
+
+
+def row(view: JobView, now: float) -> Row:
+    """A line of the jobs table."""
+    cells = (
+        f"{view.mark} {short(view.id)}",
+        view.state,
+        short(view.algorithm),
+        moment(view.created),
+        lasting(view.took(now)),
+        view.reason,
+    )
+    return Row(view.id, cells, view.tone, f"{view.algorithm} {' '.join(view.inputs)}")

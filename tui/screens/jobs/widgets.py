@@ -1,0 +1,120 @@
+"""Panes about jobs: the table, one job's facts and timeline, its results, its logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import RichLog, Static
+
+from sandbox.verbs.stages import overhead, stages
+from tui.feeds import Feed
+from tui.panes import Pane
+from tui.screens.jobs.view import JobView, row
+from tui.tables import LiveTable, Row
+from tui.text import lasting, moment, plain, safe, size
+
+BAR = 24
+
+
+class JobsPane(Pane):
+    """All jobs, newest first."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("job", "state", "algorithm", "created", "took", "reason", id="jobs-table")
+        yield Static("", id="empty", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(LiveTable).focus()
+        self.set_interval(1, self._running)
+
+    def show(self, feed: Feed[Any]) -> None:
+        now = self.box_app.clock()
+        views = sorted(map(JobView.of, feed.reading.value), key=lambda view: -view.created)
+        self.query_one(LiveTable).show(row(view, now) for view in views)
+        running = sum(view.running for view in views)
+        self.border_title = f"Jobs of {self.box_app.consumer}: {len(views)}, {running} running"
+        empty = "" if views else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
+        self.query_one("#empty", Static).update(empty)
+
+    def _running(self) -> None:
+        """Seconds of running jobs move although nothing came."""
+        value = self.feeds[0].reading.value
+        if value and any(not job.get("dateFinished") for job in value):
+            self.show(self.feeds[0])
+
+
+class FactsPane(Pane):
+    """Who, what, and where the time went."""
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(can_focus=True):
+            yield Static(id="facts", markup=False)
+
+    def show(self, feed: Feed[Any]) -> None:
+        self.query_one("#facts", Static).update(facts(feed.reading.value, self.box_app.clock()))
+
+
+def facts(job: dict[str, Any], now: float) -> Text:
+    """The job in words, then a bar per stage."""
+    view = JobView.of(job)
+    lines = [
+        ("state", f"{view.mark} {view.status} {view.state}"),
+        ("reason", view.reason),
+        ("algorithm", view.algorithm),
+        *[("input", did) for did in view.inputs],
+        ("environment", job.get("environment")),
+        ("owner", job.get("owner")),
+        ("created", moment(view.created)),
+        ("took", lasting(view.took(now))),
+        ("exit code", job.get("exitCode")),
+    ]
+    drawn = Text()
+    for name, value in lines:
+        if value not in (None, ""):
+            drawn.append(f"{name:<12}", "dim").append(f"{safe(value)}\n")
+    return drawn.append_text(_timeline(job))
+
+
+def _timeline(job: dict[str, Any]) -> Text:
+    spent = stages(job)
+    drawn = Text()
+    longest = max(spent.values(), default=0.0) or 1.0
+    for name, seconds in spent.items():
+        length = round(BAR * seconds / longest)
+        drawn.append(f"\n{name:<40} {lasting(seconds):>8} ").append("━" * length, "bold")
+    cost = overhead(job)
+    if cost is not None:
+        drawn.append(f"\n{'overhead (all but the algorithm)':<40} {lasting(cost):>8}", "dim")
+    return drawn
+
+
+class ResultsPane(Pane):
+    """What the job left."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("#", "file", "type", "size", id="results")
+
+    def show(self, feed: Feed[Any]) -> None:
+        listed = feed.reading.value.get("results") or []
+        self.query_one(LiveTable).show(
+            Row(str(index), (str(index), entry["filename"], entry["type"], size(entry.get("filesize"))))
+            for index, entry in enumerate(listed)
+        )
+        self.border_title = f"Results: {len(listed)}" if listed else "Results: none yet"
+
+
+class JobLogPane(Pane):
+    """Logs of the job's stages, one under the other."""
+
+    def body(self) -> ComposeResult:
+        yield RichLog(id="job-log", wrap=True, markup=False, highlight=False, auto_scroll=False, min_width=0)
+
+    def show(self, feed: Feed[Any]) -> None:
+        log = self.query_one(RichLog)
+        log.clear()
+        for name, text in feed.reading.value.items():
+            log.write(plain(f"── {name}", "bold"))
+            log.write(plain(text.rstrip("\n")))

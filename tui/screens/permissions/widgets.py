@@ -1,0 +1,126 @@
+"""The matrix and the reason of the cell that is pointed at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widgets import DataTable, Static
+
+from sandbox.verbs.permissions import Cell
+from tui.feeds import Feed
+from tui.panes import Pane
+from tui.screens.assets.view import names
+from tui.tables import LiveTable, Row
+from tui.text import plain, short
+
+WIDTH = 18
+
+
+class MatrixPane(Pane):
+    """Datasets × algorithms. The table is made anew only when an algorithm comes or goes."""
+
+    class Pointed(Message):
+        """The cursor is on this cell."""
+
+        def __init__(self, cell: Cell | None, names: dict[str, str]) -> None:
+            super().__init__()
+            self.cell, self.names = cell, names
+
+    class Chosen(Message):
+        """Enter was pressed on the cell."""
+
+    def __init__(self, title: str, *feeds: Feed[Any], id: str) -> None:
+        super().__init__(title, *feeds, id=id)
+        self.cells: dict[tuple[str, str], Cell] = {}
+        self.names: dict[str, str] = {}
+        self._algorithms: tuple[str, ...] = ()
+
+    def body(self) -> ComposeResult:
+        yield Static("", id="empty", markup=False)
+
+    @property
+    def pointed(self) -> Cell | None:
+        """The cell under the cursor; in the first column, the first algorithm's."""
+        table = next(iter(self.query(LiveTable)), None)
+        if table is None or table.selected is None or not self._algorithms:
+            return None
+        column = max(table.cursor_coordinate.column - 1, 0)
+        return self.cells.get((table.selected.key, self._algorithms[column]))
+
+    async def on_fresh(self, event: Any) -> None:
+        """Both feeds make one picture."""
+        if event.changed:
+            await self._redraw()
+        self.tell_age()
+
+    async def _redraw(self) -> None:
+        permissions, assets = (feed.reading.value for feed in self.feeds)
+        if permissions is None:
+            return
+        self.names = names(assets)
+        self.cells = {(cell.dataset, cell.algorithm): cell for cell in permissions}
+        algorithms = tuple(dict.fromkeys(cell.algorithm for cell in permissions))
+        empty = "" if permissions else "Publish a dataset and an algorithm first (3)."
+        self.query_one("#empty", Static).update(empty)
+        self.query_one("#empty").display = not permissions
+        if algorithms != self._algorithms or not self.query(LiveTable):
+            await self._columns(algorithms)
+        self.query_one(LiveTable).show(self._rows(permissions))
+        allowed = sum(cell.allowed for cell in permissions)
+        self.border_title = f"Permissions: {allowed} of {len(permissions)} pairs allowed"
+        self._point()
+
+    async def _columns(self, algorithms: tuple[str, ...]) -> None:
+        await self.query(LiveTable).remove()
+        self._algorithms = algorithms
+        titles: dict[str, None] = {"dataset": None}
+        for did in algorithms:
+            title = f"ƒ {self.names.get(did, short(did))[:WIDTH]}"
+            titles[title if title not in titles else f"{title} {short(did, 4)}"] = None
+        await self.mount(LiveTable(*titles, cursor="cell"))
+        self.query_one(LiveTable).focus()
+
+    def _rows(self, permissions: list[Cell]) -> list[Row]:
+        rows = []
+        for dataset in dict.fromkeys(cell.dataset for cell in permissions):
+            cells = [self.cells.get((dataset, algorithm)) for algorithm in self._algorithms]
+            words = ["?" if cell is None else "✓ allowed" if cell.allowed else "✗ denied" for cell in cells]
+            rows.append(Row(dataset, (f"▤ {self.names.get(dataset, short(dataset))}", *words)))
+        return rows
+
+    def on_data_table_cell_highlighted(self, _event: DataTable.CellHighlighted) -> None:
+        self._point()
+
+    def on_data_table_cell_selected(self, _event: DataTable.CellSelected) -> None:
+        self.post_message(self.Chosen())
+
+    def _point(self) -> None:
+        self.post_message(self.Pointed(self.pointed, self.names))
+
+
+class ReasonPane(Pane):
+    """The reason tree of one cell."""
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static(id="reason", markup=False)
+
+    def explain(self, cell: Cell | None, names: dict[str, str]) -> None:
+        """Show why."""
+        if cell is None:
+            self.query_one("#reason", Static).update("")
+            return
+        drawn = Text()
+        verdict = "✓ allowed" if cell.allowed else f"✗ denied: {cell.code}"
+        drawn.append_text(plain(f"{names.get(cell.algorithm, '?')} on {names.get(cell.dataset, '?')}\n", "bold"))
+        drawn.append_text(plain(f"{verdict}\n"))
+        for line in cell.reasons:
+            mark = "✓" if line.lstrip().startswith("yes") else "✗"
+            body = line.lstrip().removeprefix("yes").removeprefix("no").strip()
+            drawn.append_text(plain(f"{line[: len(line) - len(line.lstrip())]}{mark} {body}\n"))
+        drawn.append(f"\n{cell.dataset}\n{cell.algorithm}", "dim")
+        self.query_one("#reason", Static).update(drawn)

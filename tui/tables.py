@@ -1,0 +1,135 @@
+"""Tables that are changed, never refilled: the cursor, the scroll position and the filter stay where the
+reader left them while rows come, change and go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+from tui.text import one_line
+
+TONES = ("good", "warn", "bad", "quiet")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: ``key`` is what ``y`` copies and what stays the same while the cells change."""
+
+    key: str
+    cells: tuple[str, ...]
+    tone: str = ""
+    """Of the first cell: good, warn, bad, quiet. Never the only sign: marks and words say the same."""
+    search: str = ""
+    """Found by the filter although not shown."""
+
+    @property
+    def haystack(self) -> str:
+        return f"{self.key} {' '.join(self.cells)} {self.search}".lower()
+
+
+class LiveTable(DataTable[Text]):
+    """A table of :class:`Row`; :meth:`show` brings it up to date by the difference."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False, id="table.down"),
+        Binding("k", "cursor_up", "Up", show=False, id="table.up"),
+        Binding("h", "cursor_left", "Left", show=False, id="table.left"),
+        Binding("l", "cursor_right", "Right", show=False, id="table.right"),
+        Binding("g", "scroll_top", "Top", show=False, id="table.top"),
+        Binding("G,shift+g", "scroll_bottom", "Bottom", show=False, id="table.bottom"),
+    ]
+
+    def __init__(self, *columns: str, id: str | None = None, cursor: str = "row") -> None:
+        super().__init__(id=id, cursor_type=cursor, zebra_stripes=False)  # type: ignore[arg-type]
+        self._titles = columns
+        self._all: dict[str, Row] = {}
+        self._shown: dict[str, Row] = {}
+        self.words = ""
+        for title in columns:
+            self.add_column(title, key=title)
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint())
+
+    @property
+    def selected(self) -> Row | None:
+        """The row under the cursor."""
+        if not self._shown or not self.is_valid_coordinate(self.cursor_coordinate):
+            return None
+        key = self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
+        return self._shown.get(str(key))
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Rows shown, and rows there are."""
+        return len(self._shown), len(self._all)
+
+    def show(self, rows: Iterable[Row]) -> None:
+        """Make these the table's rows, in this order."""
+        self._all = {row.key: row for row in rows}
+        self._apply()
+
+    def filter(self, words: str) -> None:
+        """Show only rows that have every one of ``words`` somewhere."""
+        self.words = words
+        self._apply()
+
+    def _apply(self) -> None:
+        words = self.words.lower().split()
+        wanted = {
+            key: row
+            for key, row in self._all.items()
+            if not words or all(word in row.haystack for word in words)
+        }
+        stood = self.selected
+        for key in [key for key in self._shown if key not in wanted]:
+            self.remove_row(key)
+        for key, row in wanted.items():
+            before = self._shown.get(key)
+            if before is None:
+                self.add_row(*self._texts(row), key=key)
+            elif before != row:
+                self._change(before, row)
+        kept = [key for key in self._shown if key in wanted]
+        added = [key for key in wanted if key not in self._shown]
+        self._shown = wanted
+        if [*kept, *added] != list(wanted):
+            self._order(list(wanted), stood)
+
+    def _change(self, before: Row, row: Row) -> None:
+        texts = self._texts(row)
+        for title, old, new, text in zip(self._titles, before.cells, row.cells, texts, strict=True):
+            if old != new or (title == self._titles[0] and before.tone != row.tone):
+                self.update_cell(row.key, title, text, update_width=True)
+
+    def _order(self, keys: Sequence[str], stood: Row | None) -> None:
+        """Put rows into the wanted order; the cursor stays on its row, not on its line."""
+        rank = {key: place for place, key in enumerate(keys)}
+        places = {id(data[self.columns_key]): rank[str(key.value)] for key, data in self._data.items()}
+        self.sort(self.columns_key, key=lambda cell: places[id(cell)])
+        if stood is not None and stood.key in rank:
+            self.move_cursor(row=rank[stood.key], animate=False)
+
+    @property
+    def columns_key(self) -> str:
+        return self._titles[0]
+
+    def _texts(self, row: Row) -> list[Text]:
+        texts = [Text(one_line(cell), no_wrap=True) for cell in row.cells]
+        texts[0].stylize(self._style(row.tone))
+        return texts
+
+    def _style(self, tone: str) -> str:
+        theme = self.app.current_theme
+        colours = {"good": theme.success, "warn": theme.warning, "bad": theme.error, "quiet": "dim"}
+        return colours.get(tone) or ""
+
+    def _repaint(self) -> None:
+        for row in self._shown.values():
+            self.update_cell(row.key, self._titles[0], self._texts(row)[0])

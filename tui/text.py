@@ -1,0 +1,70 @@
+"""Text of others made fit to be shown: logs, names and results come from people nobody has to trust.
+
+An algorithm may print escape sequences that move the cursor, retitle the window or write the clipboard. Here
+every control character becomes a visible picture, and nothing is read as markup.
+"""
+
+from __future__ import annotations
+
+import time
+
+from rich.text import Text
+
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
+_VISIBLE = {**_PICTURES, 0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
+_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], 0xFFFD)
+_TABLE = {**_VISIBLE, **_BIDI, 0x09: "    "}
+
+
+def safe(value: object) -> str:
+    """``value`` as text without anything a terminal would obey; line feeds stay."""
+    return str(value).translate(_TABLE)
+
+
+def one_line(value: object) -> str:
+    """Like :func:`safe`, on one line."""
+    return safe(value).replace("\n", " ")
+
+
+def plain(value: object, style: str = "") -> Text:
+    """A renderable that no markup in ``value`` can change."""
+    return Text(safe(value), style=style)
+
+
+def short(identifier: str, head: int = 8) -> str:
+    """An id or DID as a table shows it."""
+    body = identifier.removeprefix("did:op:")
+    return one_line(body if len(body) <= head + 2 else f"{body[:head]}…")
+
+
+def moment(value: object) -> str:
+    """Unix seconds as a UTC time of day with its date."""
+    return time.strftime("%m-%d %H:%M:%S", time.gmtime(float(str(value)))) if value else "-"
+
+
+def lasting(seconds: float) -> str:
+    """A length of time in at most six characters."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} m {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} m"
+
+
+def age(seconds: float) -> str:
+    """How old something is, in words that do not flicker."""
+    if seconds < 3:
+        return "now"
+    if seconds < 60:
+        return f"{int(seconds)} s ago"
+    return f"{int(seconds // 60)} min ago" if seconds < 3600 else f"{int(seconds // 3600)} h ago"
+
+
+def size(count: object) -> str:
+    """Bytes for people."""
+    number = float(str(count or 0))
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"

@@ -1,0 +1,69 @@
+"""The line above every screen: the box and its state, who acts, and the screens by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual.widgets import Static
+
+from tui.feeds import Fresh
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+SCREENS = {
+    "dashboard": "Dash",
+    "jobs": "Jobs",
+    "assets": "Assets",
+    "permissions": "Permit",
+    "launch": "Launch",
+    "outputs": "Outputs",
+    "logs": "Logs",
+    "accounts": "Who",
+    "doctor": "Doctor",
+}
+"""By number key: 1 is the first."""
+
+
+class TopLine(Static):
+    """Two lines: the box, the screens."""
+
+    DEFAULT_CSS = "TopLine { dock: top; height: 2; background: $panel; padding: 0 1; }"
+
+    def __init__(self, current: str) -> None:
+        super().__init__(markup=False)
+        self._current = current
+
+    @property
+    def _app(self) -> BoxApp:
+        return cast("BoxApp", self.app)
+
+    def on_mount(self) -> None:
+        self._app.feeds.status.join(self)
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw())
+        self.redraw()
+
+    def on_unmount(self) -> None:
+        self._app.feeds.status.leave(self)
+
+    def on_fresh(self, _event: Fresh) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        app = self._app
+        reading = app.feeds.status.reading
+        state = reading.value.state if reading.value and not reading.problem else "unknown"
+        mark = {"running": "●", "unknown": "?", "absent": "○", "stopped": "○"}.get(state, "◐")
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"c2d-box {app.source.name} ", "bold")
+        line.append(f"{mark} {state}")
+        line.append(f"  as {app.publisher} / {app.consumer}", "dim")
+        if app.read_only:
+            line.append("  read-only", f"bold {app.current_theme.warning}")
+        line.append("\n")
+        for number, (name, title) in enumerate(SCREENS.items(), start=1):
+            style = f"bold reverse {app.current_theme.primary}" if name == self._current else ""
+            line.append(f"{number}{title}", style)
+            line.append(" ")
+        self.update(line)

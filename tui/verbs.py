@@ -1,0 +1,173 @@
+"""The real source: each method is one verb of ``sandbox``.
+
+Verbs are imported when they are first called, in the feed's thread: the first paint waits for none of them,
+least of all for web3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.box import Box, open_box
+from tui.source import Ddo, Job
+
+if TYPE_CHECKING:
+    from sandbox.bundle.build import Confirm
+    from sandbox.doctor.finding import Finding
+    from sandbox.progress import Progress
+    from sandbox.verbs.accounts import Account
+    from sandbox.verbs.assets import Offer
+    from sandbox.verbs.images import ContainerImage
+    from sandbox.verbs.permissions import Cell
+    from sandbox.verbs.quotes import Price
+    from sandbox.verbs.status import BoxStatus, ResourceReport
+
+
+class Verbs:
+    """:class:`tui.source.Source` over the verbs."""
+
+    def __init__(self, box: Box) -> None:
+        self._home, self._named = box.home.path, box.name
+
+    @property
+    def box(self) -> Box:
+        """The box as its file describes it now: an ``up`` elsewhere may have changed its ports."""
+        return open_box(self._home, self._named)
+
+    @property
+    def name(self) -> str:
+        return self._named
+
+    def command(self, arguments: str, who: str = "") -> str:
+        return self.box.command(f"--as {who} {arguments}" if who else arguments)
+
+    def status(self) -> BoxStatus:
+        from sandbox.verbs.status import status
+
+        return status(self.box)
+
+    def resources(self) -> ResourceReport:
+        from sandbox.verbs.status import resources
+
+        return resources(self.box)
+
+    def jobs(self, who: str) -> list[Job]:
+        from sandbox.verbs.jobs import jobs
+
+        return list(jobs(self.box, who))
+
+    def job(self, who: str, job_id: str) -> Job:
+        from sandbox.verbs.jobs import job
+
+        return job(self.box, who, job_id)
+
+    def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
+        from sandbox.verbs.jobs import log_texts
+
+        return log_texts(self.box, who, job_id, "all")
+
+    def read_result(self, who: str, job_id: str, index: int) -> bytes:
+        from sandbox.verbs.parties import consuming
+
+        with consuming(self.box, who) as party:
+            return party.read_result(job_id, index)
+
+    def assets(self) -> list[Ddo]:
+        from sandbox.verbs.assets import assets
+
+        return list(assets(self.box))
+
+    def permissions(self) -> list[Cell]:
+        from sandbox.verbs.permissions import permissions
+
+        return permissions(self.box)
+
+    def accounts(self) -> list[Account]:
+        from sandbox.verbs.accounts import accounts
+
+        return accounts(self.box)
+
+    def environments(self) -> list[Mapping[str, Any]]:
+        from sandbox.verbs.quotes import environments
+
+        return environments(self.box)
+
+    def images(self) -> list[ContainerImage]:
+        from sandbox.verbs.images import images
+
+        return images(self.box)
+
+    def findings(self) -> list[Finding]:
+        from sandbox.verbs.doctor import diagnose
+
+        return diagnose(self.box)
+
+    def log_sources(self) -> list[str]:
+        from sandbox.verbs.release import SERVICES
+
+        components = [component.name for component in self.box.cluster.status().components]
+        return [*SERVICES, *components]
+
+    def logs(self, source: str, lines: int) -> list[str]:
+        from sandbox.verbs.logs import logs
+
+        return list(logs(self.box, source, lines=lines))
+
+    def quote(
+        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
+    ) -> list[Price]:
+        from sandbox.verbs.quotes import quote
+
+        return quote(self.box, who, dataset, algorithm, tuple(additional), environment)
+
+    def up(self, confirm: Confirm) -> Progress[Any]:
+        from sandbox.verbs.up import up
+
+        return up(self.box, confirm=confirm)
+
+    def down(self) -> Progress[Any]:
+        from sandbox.verbs.down import down
+
+        return down(self.box)
+
+    def start(
+        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
+    ) -> Progress[Any]:
+        from sandbox.verbs.jobs import start
+
+        more = tuple(additional)
+        return start(self.box, who, dataset, algorithm, additional=more, environment=environment)
+
+    def stop(self, who: str, job_id: str) -> Progress[Any]:
+        from sandbox.verbs.jobs import stop
+
+        return stop(self.box, who, job_id)
+
+    def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[Any]:
+        from sandbox.verbs.jobs import fetch
+
+        return fetch(self.box, who, job_id, folder, index)
+
+    def publish_dataset(self, who: str, source: str, offer: Offer) -> Progress[Any]:
+        from sandbox.verbs.assets import publish_dataset
+
+        return publish_dataset(self.box, who, source, offer)
+
+    def publish_algorithm(
+        self, who: str, source: str, image: str, entrypoint: str, offer: Offer
+    ) -> Progress[Any]:
+        from sandbox.verbs.assets import publish_algorithm
+
+        return publish_algorithm(self.box, who, source, image, entrypoint, offer)
+
+    def permit(self, who: str, dataset: str, algorithm: str) -> Progress[Any]:
+        from sandbox.verbs.assets import permit
+
+        return permit(self.box, who, dataset, algorithm)
+
+    def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[Any]:
+        from sandbox.verbs.assets import revoke
+
+        return revoke(self.box, who, dataset, algorithm)
