@@ -26,7 +26,6 @@ from c2d_box.operator_engine.actions import (
     CreateSecret,
     DeleteClaim,
     DeletePod,
-    ReadProof,
     Record,
     RemoveFinalizer,
     Sweep,
@@ -70,7 +69,6 @@ _SEEN_AT_ONCE = (
     CreateSecret,
     CreatePod,
     Sweep,
-    ReadProof,
 )
 """Actions whose effect is known when the call returns, so that planning can go on."""
 
@@ -290,8 +288,6 @@ class Controller:
                 desk.done.add("secret")
             case Sweep():
                 desk.done.add("sweep")
-            case ReadProof():
-                desk.done.add("proof")
             case Record(changes):
                 log.info(
                     "recorded",

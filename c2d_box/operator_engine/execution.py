@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ from c2d_box.workflow.cluster import (
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.stores import IpfsStore
+
+log = logging.getLogger(__name__)
 
 
 class Executor:
@@ -103,10 +106,13 @@ class Executor:
                 output += chunk
                 if len(output) > proof.READ_BYTES:
                     break
-        except ClusterError:
+        except ClusterError as error:
+            log.info("no proof yet: %s", error.message, extra={"job": workflow.job})
             return
         report = proof.parse(bytes(output))
-        if report is not None:
+        if report is None:
+            log.info("no proof yet: the warden's log has %d bytes", len(output), extra={"job": workflow.job})
+        else:
             await self._patch(workflow, {"status": proof.taken(workflow, report)}, status=True)
 
     async def _patch(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:

@@ -43,6 +43,8 @@ _NEVER = frozenset(
 )
 _MAYBE = frozenset({"ErrImagePull", "ImagePullBackOff", "CreateContainerError", "RegistryUnavailable"})
 _UNKNOWN_END = frozenset({"ContainerStatusUnknown", "Unknown"})
+_PROOF_SECONDS = 3.0
+"""For so long after the end, the algorithm's pod is kept for the sake of the warden's log."""
 _WARDEN_OPEN = 10
 """The warden's exit code for "something answered"."""
 
@@ -167,7 +169,7 @@ def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[
         actions.append(Wake(created + limits.image))
     if staged is not None and workflow.status.code < State.RUNNING:
         actions.append(Record(changes.state(State.RUNNING)))
-    if warden is not None and not _proof_read(seen):
+    if _proof_missing(seen):
         actions.append(ReadProof())
     if warden is None:  # once the warden has let the algorithm go, configuration has nothing left to do
         actions += _attend(seen, "configuration", limits)
@@ -284,7 +286,7 @@ def _publish(seen: Seen, limits: Limits) -> list[Action]:
         return [_unpublished(seen, "The job's volume is gone.")]
     if seen.now >= deadline:
         return [_unpublished(seen, f"It took longer than {limits.publishing:.0f} s.")]
-    proof: list[Action] = [] if _proof_read(seen) else [ReadProof()]
+    proof: list[Action] = [ReadProof()] if _proof_missing(seen) else []
     pod, attempt = seen.pod("publishing"), seen.workflow.status.attempts.publishing
     if pod is None:
         return [*_create(seen, "publishing"), *proof, Wake(deadline)]
@@ -311,7 +313,13 @@ def _tidy(seen: Seen, limits: Limits) -> list[Action]:
     if not seen.pods and seen.claim is None and "sweep" in seen.done:
         return [Record(changes.moment(now, "cleaned"))]
     actions: list[Action] = [Wake(now + 10)]
+    patience = (workflow.at("finished") or now) + _PROOF_SECONDS
+    awaited = seen.pod("algorithm") if _proof_missing(seen) and now < patience else None
+    if awaited is not None:
+        actions += [ReadProof(), Wake(now + 0.3)]
     for pod in seen.pods:
+        if pod is awaited:
+            continue
         if pod.deleted is None:
             actions.append(DeletePod(pod.name, pod.uid, 1))
         elif now >= pod.deleted + limits.kill:
@@ -326,8 +334,11 @@ def _tidy(seen: Seen, limits: Limits) -> list[Action]:
 # -- the words of the rules above
 
 
-def _proof_read(seen: Seen) -> bool:
-    return seen.workflow.status.isolation is not None or "proof" in seen.done
+def _proof_missing(seen: Seen) -> bool:
+    """There is a warden's log to be read, and it has not been."""
+    algorithm = seen.pod("algorithm")
+    ended = algorithm is not None and algorithm.container("warden").end is not None
+    return ended and seen.workflow.status.isolation is None
 
 
 def _create(seen: Seen, *components: Component) -> list[Action]:

@@ -14,7 +14,7 @@ from c2d_box.workflow import instants, names
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
 
-Step = Literal["secret", "sweep", "proof"]
+Step = Literal["secret", "sweep"]
 
 
 @dataclass(frozen=True, slots=True)

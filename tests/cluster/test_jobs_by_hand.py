@@ -93,7 +93,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(kube: KubeApi) -> Iterator[Bench]:
-    image = Bundle.open().image("algo-python")
+    image = Bundle.open(parts=["algo-python"]).image("algo-python")
     made = Bench(kube, image.reference.partition("@")[0].rpartition(":")[0] or image.reference, image.digest)
     yield made
     for job in made.made:
@@ -121,7 +121,7 @@ print(open("/data/inputs/algoCustomData.json").read())
     assert status["isolation"]["verdict"] == "closed"
     assert status["isolation"]["answered"] == []
     assert status["isolation"]["probes"] >= 10
-    url = status["results"][0]["url"].replace("ipfs://", box.urls["ipfs_gateway"].rstrip("/") + "/ipfs/")
+    url = status["results"][0]["url"].replace("ipfs://", box.urls["ipfs-gateway"].rstrip("/") + "/ipfs/")
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert json.loads(answer.read())["DIDS"] == "[]"
 
@@ -137,10 +137,10 @@ def test_its_stages_have_their_times(bench: Bench) -> None:
     ("name", "code", "expected", "reason"),
     [
         ("crash", "raise SystemExit('it went wrong')", 75, "exit code 1"),
-        ("signal", "import os\nos.kill(os.getpid(), 11)", 75, "139"),
+        ("signal", "import os\nos.kill(os.getpid(), 11)", 75, "signal 11"),
         ("memory", "x = []\nwhile True: x.append(bytearray(50_000_000))", 76, "memory"),
         ("link", "import os\nos.symlink('/etc/passwd', '/data/outputs/x')", 77, "symbolic link"),
-        ("disk", "open('/data/outputs/x','wb').write(b'0' * (3 << 30))", 76, "volume"),
+        ("disk", "f = open('/data/outputs/x', 'wb')\nwhile True: f.write(b'0' * (1 << 20))", 76, "volume"),
     ],
 )
 def test_each_failure_has_its_number_and_its_reason(

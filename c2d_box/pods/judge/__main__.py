@@ -23,8 +23,8 @@ from c2d_box.workflow import names
 from c2d_box.workflow.loggate import LogGate
 
 _ALGORITHM_LOG = "algorithm.log"
-_FULL = 64 << 10
-"""A volume with less room than so many bytes is full."""
+_FULL = 500
+"""A volume is full when less than one part in so many is free: the file system keeps some for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _full(folder: Path) -> bool:
         facts = os.statvfs(folder)
     except OSError:
         return False
-    return facts.f_bavail * facts.f_frsize < _FULL
+    return facts.f_bavail * _FULL < facts.f_blocks
 
 
 if __name__ == "__main__":

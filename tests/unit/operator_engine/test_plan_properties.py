@@ -120,7 +120,7 @@ class Model:
             case Sweep():
                 self.done.add("sweep")
             case ReadProof():
-                self.done.add("proof")
+                self.record({"isolation": {"verdict": "closed"}})
             case DeleteWorkflow():
                 self.remove_workflow()
 
