@@ -27,12 +27,9 @@ async def staged(stack: Any, job: str = JOB) -> None:
     """Up to the moment when the algorithm runs."""
     await stack.submit(job)
     await stack.node.bind(job)
-    for component, containers in (
-        ("configuration", ["configuration"]),
-        ("algorithm", ["warden", "algorithm"]),
-        ("publishing", ["judge", "upload"]),
-    ):
-        await stack.node.start(names.pod(job, component), *containers)
+    await stack.node.start(names.pod(job, "configuration"), "configuration")
+    await stack.node.start(names.pod(job, "algorithm"), "warden", "algorithm")
+    await stack.node.start(names.pod(job, "publishing"), "judge", "upload")
     await stack.node.until(lambda: stack.node.workflow(job).status.algorithm.uid is not None)
     answer = await stack.controller.report(job, "configuration", {"status": 30})
     assert answer.status == 200
@@ -100,7 +97,7 @@ async def test_the_times_of_all_stages_are_kept_in_order(stack: Any) -> None:
     ]
     times = [workflow.at(moment) for moment in moments]
     assert None not in times
-    assert times == sorted(times)  # type: ignore[type-var]
+    assert times == sorted(times)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +126,7 @@ async def test_an_open_network_ends_the_job_before_the_algorithm(stack: Any) -> 
     await stack.node.bind(JOB)
     await stack.node.start(names.pod(JOB, "algorithm"), "warden", "algorithm")
     await stack.node.until(lambda: stack.node.workflow(JOB).status.algorithm.uid is not None)
-    running = {"running": {}}
+    running: dict[str, Any] = {"running": {}}
     ended = {"terminated": {"exitCode": 10, "reason": "Error"}}
     await stack.node._status(names.pod(JOB, "algorithm"), "Running", {"warden": ended, "algorithm": running})
     await stack.node.until(lambda: stack.node.workflow(JOB).status.outcome is not None)

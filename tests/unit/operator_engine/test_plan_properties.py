@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -183,14 +183,14 @@ class Model:
         if pod is not None and pod.phase == "Pending":
             self.pods[pod.name] = _with(pod, containers={"algorithm": Container(waiting="ErrImageNeverPull")})
 
-    def report(self, status: int) -> None:
+    def report(self, status: Literal[30, 31, 32]) -> None:
         pod = self.of("configuration")
         if pod is None or pod.phase != "Running" or self.body is None:
             return
         answer = reports.configuration(
             self.workflow,
             reports.ConfigurationReport(status=status, reason="why"),
-            self.now,  # type: ignore[arg-type]
+            self.now,
         )
         if answer.changes:
             self.record(answer.changes)
@@ -248,13 +248,12 @@ class Model:
         running = [entry for entry in self.pods.values() if entry.container("algorithm").running]
         assert not running, "judged while it runs"
         refusals = (reports.Refusal(path="x", reason="link"),) if refused else ()
-        for answer in (
-            lambda: reports.judge(self.workflow, reports.JudgeReport(refused=refusals), self.now),
-            lambda: reports.upload(self.workflow, reports.UploadReport(failed=failed), self.now),
-        ):
-            given_answer = answer()
-            if given_answer.changes:
-                self.record(given_answer.changes)
+        judged = reports.judge(self.workflow, reports.JudgeReport(refused=refusals), self.now)
+        if judged.changes:
+            self.record(judged.changes)
+        stored = reports.upload(self.workflow, reports.UploadReport(failed=failed), self.now)
+        if stored.changes:
+            self.record(stored.changes)
         self.end(pod, 0)
 
     def publishing_dies(self) -> None:
@@ -297,17 +296,26 @@ def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:
             into[key] = value
 
 
-MOVES: dict[str, Callable[[Model, random.Random], None]] = {
-    "engine": lambda model, _: model.engine() and None,
-    "engine, some of it": lambda model, dice: (
-        model.engine(lambda a: [x for x in a if dice.random() < 0.6]) and None
-    ),
-    "engine, shuffled and twice": lambda model, dice: (
-        model.engine(
-            lambda a: dice.sample([x for x in a if not isinstance(x, Record)], k=None or _count(a)) * 2
-        )
-        and None
-    ),
+def _some(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
+    return lambda actions: [action for action in actions if dice.random() < 0.6]
+
+
+def _shuffled_twice(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
+    """All but records, which Kubernetes takes once only."""
+
+    def choose(actions: list[Action]) -> list[Action]:
+        chosen: list[Action] = []
+        chosen.extend(action for action in actions * 2 if not isinstance(action, Record))
+        dice.shuffle(chosen)
+        return chosen
+
+    return choose
+
+
+MOVES: dict[str, Callable[[Model, random.Random], object]] = {
+    "engine": lambda model, _: model.engine(),
+    "engine, some of it": lambda model, dice: model.engine(_some(dice)),
+    "engine, shuffled and twice": lambda model, dice: model.engine(_shuffled_twice(dice)),
     "crash": lambda model, _: model.crash(),
     "admit": lambda model, _: model.admit(),
     "bind": lambda model, _: model.bind(),
@@ -340,10 +348,6 @@ MOVES: dict[str, Callable[[Model, random.Random], None]] = {
     "minutes": lambda model, _: model.time(120),
     "half an hour": lambda model, _: model.time(1800),
 }
-
-
-def _count(actions: list[Action]) -> int:
-    return sum(1 for action in actions if not isinstance(action, Record))
 
 
 STRAIGHT = (
