@@ -17,6 +17,8 @@ from c2d_box.pods.warden import probes
 from c2d_box.workflow import names
 
 OPEN, LATE, UNABLE = 10, 11, 12
+FRESH = 10.0
+"""Seconds for which a proof is good; an older one is made again before the go-ahead."""
 _QUICK, _CALM = 0.005, 0.05
 """Seconds between two looks for the marker: at first, and after two seconds."""
 
@@ -35,8 +37,9 @@ def main() -> int:
 
 
 def watch(targets: tuple[str, ...], timeout: float, deadline: float, marker: Path, ahead: Path) -> int:
-    """Network rules may be put in place after the start, so what counts is the proof before the go-ahead;
-    the first one, made while inputs are staged, tells whether a second is needed."""
+    """Proven at the start, while inputs are staged, so that it costs a job nothing; and again before the
+    go-ahead where that was long ago or failed: on some clusters network rules are put in place after the
+    start."""
     if not targets:
         return _report([], "no targets are configured: nothing could be proven", UNABLE)
     tries = probes.targets(targets)
@@ -44,7 +47,7 @@ def watch(targets: tuple[str, ...], timeout: float, deadline: float, marker: Pat
     early = time.monotonic()
     if not wait(marker, deadline):
         return _report(seen, "the inputs were not staged in time", LATE)
-    if not all(probe.closed for probe in seen) or time.monotonic() - early > 1.0:
+    if not all(probe.closed for probe in seen) or time.monotonic() - early > FRESH:
         seen = probes.run(tries, timeout)
     if not all(probe.closed for probe in seen):
         return _report(seen, "something answered", OPEN)

@@ -58,9 +58,10 @@ class Remembered(Nonces):
 class Front:
     """The service and a client of it that signs like our Provider."""
 
-    def __init__(self, settings: Settings, cluster: Memory, client: httpx.AsyncClient) -> None:
+    def __init__(self, settings: Settings, cluster: Memory, jobs: Jobs, client: httpx.AsyncClient) -> None:
         self.settings = settings
         self.cluster = cluster
+        self.jobs = jobs
         self.client = client
         self._nonce = time.time_ns()
 
@@ -165,7 +166,7 @@ async def front_for(settings: Settings) -> AsyncIterator[Front]:
     await informer.synced.wait()
     transport = httpx.ASGITransport(application(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://operator") as client:
-        yield Front(settings, cluster, client)
+        yield Front(settings, cluster, jobs, client)
     await informer.stop()
     await results.close()
 

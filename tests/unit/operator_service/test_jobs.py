@@ -161,13 +161,12 @@ async def test_a_live_log_passes_the_gate(front: Any) -> None:
     assert (await front.call("GET", "/logs", **{**query, "component": "x"})).status_code == 400
 
 
-async def test_an_end_is_told_at_once(front: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_end_is_told_at_once(front: Any) -> None:
     await front.start()
-    jobs = front.client._transport.app.routes[0].endpoint.__self__._jobs
     told: list[dict[str, Any]] = []
 
     async def listen() -> None:
-        async for chunk in events.stream(jobs):
+        async for chunk in events.stream(front.jobs):
             if chunk.startswith(b"data: "):
                 told.append(json.loads(chunk[6:]))
 
