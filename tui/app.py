@@ -25,7 +25,7 @@ from tui.questions import Questions
 from tui.runs import Advanced, Asked, Run
 from tui.source import Source
 from tui.themes import DARK, THEMES
-from tui.topline import SCREENS
+from tui.topline import SCREENS, TopLine
 
 CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
 
@@ -104,11 +104,19 @@ class BoxApp(App[None]):
     def action_go(self, name: str) -> None:
         self.go(name)
 
-    def act_as(self, who: str) -> None:
-        """Act as another account from now on."""
+    def act_as(self, who: str | None) -> None:
+        """Act as another account from now on; None is each role in its own part again."""
         self.chosen_account = who
-        self.feeds.poke("jobs", "status")
-        self.notify(f"acting as {who}", timeout=2, markup=False)
+        self.feeds.poke("jobs")
+        for line in self.screen.query(TopLine):
+            line.redraw()
+        self.notify(f"acting as {who or 'publisher and consumer'}", timeout=2, markup=False)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Names of assets by DID, as far as they are known."""
+        known = self.feeds.assets.reading.value or []
+        return {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
 
     def choose(self, theme: str) -> None:
         """Use a theme, now and next time."""

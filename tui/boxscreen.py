@@ -52,7 +52,7 @@ class BoxScreen(Screen[None]):
 
     def on_mount(self) -> None:
         words = self.box_app.memory.filters.get(self.NAME, "")
-        if words and self.table is not None:
+        if words:
             self.query_one("#filter", Input).value = words
             self.query_one("#filter").display = True
 
@@ -76,8 +76,12 @@ class BoxScreen(Screen[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "filter":
             event.input.display = bool(event.value)
-            if self.table is not None:
-                self.table.focus()
+            self.leave_filter()
+
+    def leave_filter(self) -> None:
+        """Back to what is filtered."""
+        if self.table is not None:
+            self.table.focus()
 
     def find(self, words: str) -> None:
         """Show only what has these words."""
@@ -95,7 +99,9 @@ class BoxScreen(Screen[None]):
         text = self.copied()
         if text:
             self.app.copy_to_clipboard(text)
-            self.notify(f"copied {text if len(text) < 60 else f'{len(text)} characters'}", timeout=2, markup=False)
+            self.notify(
+                f"copied {text if len(text) < 60 else f'{len(text)} characters'}", timeout=2, markup=False
+            )
 
     def copied(self) -> str:
         """What ``y`` takes: the key of the row under the cursor."""
@@ -107,7 +113,6 @@ class BoxScreen(Screen[None]):
         if field.display:
             field.value = ""
             field.display = False
-            if self.table is not None:
-                self.table.focus()
+            self.leave_filter()
         elif len(self.app.screen_stack) > 1:
             self.app.pop_screen()

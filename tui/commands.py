@@ -1,4 +1,4 @@
-"""What can be said instead of pressed: the palette (``ctrl+p``) and the command line (``:``) over one table."""
+"""What can be said instead of pressed: the palette (``ctrl+p``) and the command line (``:``), one table."""
 
 from __future__ import annotations
 

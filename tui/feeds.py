@@ -102,8 +102,8 @@ class Feed(Generic[T]):
         except C2DError as problem:
             return Reading(before.value, before.at, problem, before.since or self._clock())
         except Exception as surprise:
-            problem = Failed("C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", "c2d-box doctor")
-            return Reading(before.value, before.at, problem, before.since or self._clock())
+            defect = Failed("C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", "c2d-box doctor")
+            return Reading(before.value, before.at, defect, before.since or self._clock())
 
     def _tell(self, changed: bool) -> None:
         with self._lock:

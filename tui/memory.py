@@ -9,6 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 
 @dataclass
@@ -23,11 +24,15 @@ class Memory:
     @classmethod
     def load(cls, file: Path | None) -> Memory:
         try:
-            document = json.loads(file.read_text()) if file else {}
-            known = {item.name: type(getattr(cls(), item.name)) for item in fields(cls)}
-            return cls(**{k: v for k, v in document.items() if isinstance(v, known.get(k, ()))})
-        except (OSError, ValueError, AttributeError, TypeError):
+            document: dict[str, Any] = json.loads(file.read_text()) if file else {}
+        except (OSError, ValueError):
             return cls()
+        memory = cls()
+        for item in fields(cls):
+            value = document.get(item.name) if isinstance(document, dict) else None
+            if isinstance(value, type(getattr(memory, item.name))):
+                setattr(memory, item.name, value)
+        return memory
 
     def save(self, file: Path | None) -> None:
         if file is None:

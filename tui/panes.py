@@ -48,8 +48,13 @@ class Pane(Vertical):
         """The widgets below the notice."""
         yield Static(classes="body", markup=False)
 
-    def show(self, feed: Feed[Any]) -> None:
-        """Bring what is shown up to ``feed.reading``."""
+    def show(self, value: Any) -> None:
+        """Bring what is shown up to ``value``, the newest answer."""
+
+    def again(self) -> None:
+        """Show what is known once more."""
+        if self.feeds and self.feeds[0].reading.value is not None:
+            self.show(self.feeds[0].reading.value)
 
     def on_mount(self) -> None:
         self.resume()
@@ -73,9 +78,9 @@ class Pane(Vertical):
         for feed in self.feeds:
             feed.poke()
 
-    def on_fresh(self, event: Fresh) -> None:
+    async def on_fresh(self, event: Fresh) -> None:
         if event.changed and event.feed.reading.value is not None:
-            self.show(event.feed)
+            self.show(event.feed.reading.value)
         self.tell_age()
 
     def tell_age(self) -> None:

@@ -111,14 +111,11 @@ class LiveTable(DataTable[Text]):
     def _order(self, keys: Sequence[str], stood: Row | None) -> None:
         """Put rows into the wanted order; the cursor stays on its row, not on its line."""
         rank = {key: place for place, key in enumerate(keys)}
-        places = {id(data[self.columns_key]): rank[str(key.value)] for key, data in self._data.items()}
-        self.sort(self.columns_key, key=lambda cell: places[id(cell)])
+        first = self._titles[0]
+        places = {id(self.get_cell(key, first)): place for key, place in rank.items()}
+        self.sort(first, key=lambda cell: places[id(cell)])
         if stood is not None and stood.key in rank:
             self.move_cursor(row=rank[stood.key], animate=False)
-
-    @property
-    def columns_key(self) -> str:
-        return self._titles[0]
 
     def _texts(self, row: Row) -> list[Text]:
         texts = [Text(one_line(cell), no_wrap=True) for cell in row.cells]

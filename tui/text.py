@@ -13,7 +13,7 @@ from rich.text import Text
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
 _VISIBLE = {**_PICTURES, 0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 _BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], 0xFFFD)
-_TABLE = {**_VISIBLE, **_BIDI, 0x09: "    "}
+_TABLE: dict[int, int | str] = {**_VISIBLE, **_BIDI, 0x09: "    "}
 
 
 def safe(value: object) -> str:

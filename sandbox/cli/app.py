@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "down": ("lifecycle:down", "Stop everything, keep the state."),
         "status": ("status:status", "What runs where, and how healthy it is."),
         "reset": ("lifecycle:reset", "Stop and forget everything, after saying what."),
+        "tui": ("tui:tui", "The terminal UI; also c2d-box without a command."),
         "doctor": ("doctor:doctor", "Check this machine; each finding with its fix."),
         "env": ("status:env", "Shell exports for ocean.js, ocean.py and curl."),
         "logs": ("logs:logs", "Logs of a component or service."),
@@ -44,6 +45,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 
+USAGE = 2
 COMMANDS = {name: target for section in SECTIONS.values() for name, (target, _) in section.items()}
 
 
@@ -70,19 +72,31 @@ class LazyGroup(click.Group):
 
 @click.command(
     cls=LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Global options may stand before or after the command. Results go to stdout, narration to stderr. "
     "Exit status: 0 done, 1 failed, 2 usage, 3 machine, 4 state of the box, 5 refused by a rule, 130 Ctrl-C.",
 )
 @global_options
-def root() -> None:
+@click.pass_context
+def root(context: click.Context) -> None:
     """Compute-to-Data on one computer: the data stays, the algorithm travels.
 
     \b
     c2d-box demo        a whole job on real data, explained step by step
     c2d-box up          boot the box
     c2d-box status      what runs where
+    c2d-box             the terminal UI
     """
+    if context.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        click.echo(context.get_help(), err=True)
+        context.exit(USAGE)
+    opened = context.command.get_command(context, "tui") if isinstance(context.command, LazyGroup) else None
+    assert opened is not None
+    with opened.make_context("tui", [], parent=context) as inner:
+        opened.invoke(inner)
 
 
 def invoke(arguments: list[str]) -> int:

@@ -68,14 +68,20 @@ class FormDialog(ModalScreen[Action | None]):
     def _widget(self, field: Field) -> Input | Select[str]:
         if field.choices:
             options = [(choice, choice) for choice in field.choices]
-            return Select(options, value=field.value or field.choices[0], id=field.name, allow_blank=False, compact=True)
+            return Select(
+                options, value=field.value or field.choices[0], id=field.name, allow_blank=False, compact=True
+            )
         return Input(field.value, placeholder=field.placeholder, id=field.name, compact=True)
 
     @property
     def values(self) -> Values:
         """What the fields say now."""
         return {
-            field.name: str(self.query_one(f"#{field.name}", Select if field.choices else Input).value)
+            field.name: str(
+                self.query_one(f"#{field.name}", Select).value
+                if field.choices
+                else self.query_one(f"#{field.name}", Input).value
+            )
             for field in self.fields
         }
 

@@ -45,7 +45,9 @@ def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> Form
         Field("entrypoint", "Entrypoint", ENTRYPOINT),
         *_offer_fields("access"),
     )
-    return FormDialog("Publish an algorithm", fields, lambda values: _preview("algorithm", values), _algorithm(app))
+    return FormDialog(
+        "Publish an algorithm", fields, lambda values: _preview("algorithm", values), _algorithm(app)
+    )
 
 
 def _preview(kind: str, values: Values) -> str:
@@ -94,7 +96,9 @@ def _offer(values: Values) -> Offer:
         problem = f"{values['price']} is not a price"
         raise UsageError("C2D-USAGE", problem, "write a number, 0 is free") from None
     if _files(values["source"]).startswith("no such"):
-        raise UsageError("C2D-PUBLISH-NO-FILE", f"there is no file {values['source'] or '…'}", "give a path or a URL")
+        raise UsageError(
+            "C2D-PUBLISH-NO-FILE", f"there is no file {values['source'] or '…'}", "give a path or a URL"
+        )
     return Offer(_title(values), values["description"], price=price, services=(values["service"],))
 
 

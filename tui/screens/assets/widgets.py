@@ -28,8 +28,8 @@ class AssetsPane(Pane):
     def on_mount(self) -> None:
         self.query_one(LiveTable).focus()
 
-    def show(self, feed: Feed[Any]) -> None:
-        views = [AssetView.of(ddo) for ddo in feed.reading.value]
+    def show(self, value: Any) -> None:
+        views = [AssetView.of(ddo) for ddo in value]
         self.query_one(LiveTable).show(map(row, views))
         datasets = sum(view.kind == "dataset" for view in views)
         self.border_title = f"Assets: {datasets} datasets, {len(views) - datasets} algorithms"
@@ -52,8 +52,8 @@ class DdoPane(Pane):
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
 
-    def show(self, feed: Feed[Any]) -> None:
-        found = next((ddo for ddo in feed.reading.value if ddo["id"] == self._did), None)
+    def show(self, value: Any) -> None:
+        found = next((ddo for ddo in value if ddo["id"] == self._did), None)
         if found is None:
             self.query_one("#words", Static).update("This asset is no longer in the cache.")
             return

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from tui import lifecycle
 from tui.boxscreen import BoxScreen
 from tui.feeds import Fresh
+from tui.runs import Run
 from tui.screens.boot.screen import BootScreen
 from tui.screens.dashboard.widgets import HealthPane, LastJobsPane, MemoryPane, NextPane
 
@@ -54,7 +55,10 @@ class DashboardScreen(BoxScreen):
 
     def action_up(self) -> None:
         action = lifecycle.up(self.box_app.source)
-        self.box_app.perform(action, then=lambda run: self.app.push_screen(BootScreen(run)) and None)
+        self.box_app.perform(action, then=self._boot)
+
+    def _boot(self, run: Run) -> None:
+        self.app.push_screen(BootScreen(run))
 
     def action_down(self) -> None:
         self.box_app.perform(lifecycle.down(self.box_app.source))

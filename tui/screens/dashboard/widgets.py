@@ -7,7 +7,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.widgets import Sparkline, Static
 
-from sandbox.verbs.status import BoxStatus, Part
+from sandbox.verbs.status import BoxStatus, Part, ResourceReport
 from tui.feeds import Feed
 from tui.panes import Pane
 from tui.screens.jobs.view import JobView, row
@@ -24,8 +24,7 @@ class HealthPane(Pane):
     def body(self) -> ComposeResult:
         yield LiveTable("part", "state", "restarts", "where", id="parts")
 
-    def show(self, feed: Feed[Any]) -> None:
-        status: BoxStatus = feed.reading.value
+    def show(self, status: BoxStatus) -> None:
         self.query_one(LiveTable).show(_part(part) for part in status.parts)
         ready = sum(part.state == "ready" for part in status.parts)
         self.border_title = f"Health {ready}/{len(status.parts)} ready" if status.parts else "Health"
@@ -41,8 +40,7 @@ def _part(part: Part) -> Row:
 class NextPane(Pane):
     """What a newcomer does from here."""
 
-    def show(self, feed: Feed[Any]) -> None:
-        status: BoxStatus = feed.reading.value
+    def show(self, status: BoxStatus) -> None:
         body = self.query_one(".body", Static)
         body.update(plain("\n".join(_next(status, self.box_app.read_only))))
 
@@ -64,8 +62,8 @@ class LastJobsPane(Pane):
     def body(self) -> ComposeResult:
         yield LiveTable("job", "state", "took", id="recent")
 
-    def show(self, feed: Feed[Any]) -> None:
-        views = sorted(map(JobView.of, feed.reading.value), key=lambda view: -view.created)
+    def show(self, value: Any) -> None:
+        views = sorted(map(JobView.of, value), key=lambda view: -view.created)
         rows = [row(view, self.box_app.clock()) for view in views[:20]]
         self.query_one(LiveTable).show(
             Row(each.key, (each.cells[0], each.cells[1], each.cells[4]), each.tone) for each in rows
@@ -83,8 +81,7 @@ class MemoryPane(Pane):
         yield Sparkline([], id="spark")
         yield Static(id="largest", markup=False)
 
-    def show(self, feed: Feed[Any]) -> None:
-        report = feed.reading.value
+    def show(self, report: ResourceReport) -> None:
         self._history = [*self._history[-59:], report.total_bytes / 2**20]
         self.query_one(Sparkline).data = self._history
         largest = "  ".join(f"{name} {size(count)}" for name, count in list(report.by_process.items())[:4])

@@ -13,6 +13,7 @@ from tui.boxscreen import BoxScreen
 from tui.screens.jobs.actions import saving, stopping
 from tui.screens.jobs.view import JobView
 from tui.screens.jobs.widgets import FactsPane, JobLogPane, ResultsPane
+from tui.screens.outputs.preview import PreviewScreen
 from tui.tables import LiveTable
 
 
@@ -46,9 +47,9 @@ class JobScreen(BoxScreen):
         self.query_one(LiveTable).focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        from tui.screens.outputs.preview import PreviewScreen
-
-        self.app.push_screen(PreviewScreen(self.job_id, int(str(event.row_key.value))))
+        index = int(str(event.row_key.value))
+        entry = self.query_one(ResultsPane).listed[index]
+        self.app.push_screen(PreviewScreen(self.job_id, index, entry))
 
     def copied(self) -> str:
         return self.job_id
@@ -63,4 +64,3 @@ class JobScreen(BoxScreen):
 
     def action_as_command(self) -> None:
         self.box_app.copy_command(f"job {self.job_id}")
-

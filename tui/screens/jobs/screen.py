@@ -39,7 +39,9 @@ class JobsScreen(BoxScreen):
 
     def action_stop(self) -> None:
         row = self.table.selected if self.table is not None else None
-        found = next((j for j in self.box_app.feeds.jobs.reading.value or () if row and j["jobId"] == row.key), None)
+        found = next(
+            (j for j in self.box_app.feeds.jobs.reading.value or () if row and j["jobId"] == row.key), None
+        )
         if found is not None:
             stopping(self.box_app, JobView.of(found))
 

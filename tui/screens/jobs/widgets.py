@@ -28,22 +28,22 @@ class JobsPane(Pane):
 
     def on_mount(self) -> None:
         self.query_one(LiveTable).focus()
-        self.set_interval(1, self._running)
+        self.set_interval(1, self._count_on)
 
-    def show(self, feed: Feed[Any]) -> None:
+    def show(self, value: Any) -> None:
         now = self.box_app.clock()
-        views = sorted(map(JobView.of, feed.reading.value), key=lambda view: -view.created)
+        views = sorted(map(JobView.of, value), key=lambda view: -view.created)
         self.query_one(LiveTable).show(row(view, now) for view in views)
         running = sum(view.running for view in views)
         self.border_title = f"Jobs of {self.box_app.consumer}: {len(views)}, {running} running"
         empty = "" if views else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
         self.query_one("#empty", Static).update(empty)
 
-    def _running(self) -> None:
+    def _count_on(self) -> None:
         """Seconds of running jobs move although nothing came."""
         value = self.feeds[0].reading.value
         if value and any(not job.get("dateFinished") for job in value):
-            self.show(self.feeds[0])
+            self.again()
 
 
 class FactsPane(Pane):
@@ -53,8 +53,8 @@ class FactsPane(Pane):
         with VerticalScroll(can_focus=True):
             yield Static(id="facts", markup=False)
 
-    def show(self, feed: Feed[Any]) -> None:
-        self.query_one("#facts", Static).update(facts(feed.reading.value, self.box_app.clock()))
+    def show(self, value: Any) -> None:
+        self.query_one("#facts", Static).update(facts(value, self.box_app.clock()))
 
 
 def facts(job: dict[str, Any], now: float) -> Text:
@@ -92,13 +92,17 @@ def _timeline(job: dict[str, Any]) -> Text:
 
 
 class ResultsPane(Pane):
-    """What the job left."""
+    """What the job left; ``listed`` as the wire has it."""
+
+    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+        super().__init__(title, feed, id=id)
+        self.listed: list[dict[str, Any]] = []
 
     def body(self) -> ComposeResult:
         yield LiveTable("#", "file", "type", "size", id="results")
 
-    def show(self, feed: Feed[Any]) -> None:
-        listed = feed.reading.value.get("results") or []
+    def show(self, value: Any) -> None:
+        self.listed = listed = value.get("results") or []
         self.query_one(LiveTable).show(
             Row(str(index), (str(index), entry["filename"], entry["type"], size(entry.get("filesize"))))
             for index, entry in enumerate(listed)
@@ -112,9 +116,9 @@ class JobLogPane(Pane):
     def body(self) -> ComposeResult:
         yield RichLog(id="job-log", wrap=True, markup=False, highlight=False, auto_scroll=False, min_width=0)
 
-    def show(self, feed: Feed[Any]) -> None:
+    def show(self, value: Any) -> None:
         log = self.query_one(RichLog)
         log.clear()
-        for name, text in feed.reading.value.items():
+        for name, text in value.items():
             log.write(plain(f"── {name}", "bold"))
             log.write(plain(text.rstrip("\n")))

@@ -18,7 +18,7 @@ class PermissionsScreen(BoxScreen):
     NAME = "permissions"
     CSS_PATH = "permissions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "toggle", "Permit / revoke", id="permissions.toggle"),
+        Binding("enter,space", "change", "Permit / revoke", id="permissions.toggle"),
         Binding("c", "as_command", "As command", id="permissions.command"),
     ]
 
@@ -31,13 +31,13 @@ class PermissionsScreen(BoxScreen):
         self.query_one(ReasonPane).explain(event.cell, event.names)
 
     def on_matrix_pane_chosen(self, _event: MatrixPane.Chosen) -> None:
-        self.action_toggle()
+        self.action_change()
 
     def copied(self) -> str:
         cell = self.query_one(MatrixPane).pointed
         return f"{cell.dataset} {cell.algorithm}" if cell else ""
 
-    def action_toggle(self) -> None:
+    def action_change(self) -> None:
         action = self._change()
         if action is not None:
             self.box_app.perform(action)

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from sandbox.verbs.permissions import Cell
-from tui.feeds import Feed
+from tui.feeds import Feed, Fresh
 from tui.panes import Pane
 from tui.screens.assets.view import names
 from tui.tables import LiveTable, Row
@@ -51,7 +51,7 @@ class MatrixPane(Pane):
         column = max(table.cursor_coordinate.column - 1, 0)
         return self.cells.get((table.selected.key, self._algorithms[column]))
 
-    async def on_fresh(self, event: Any) -> None:
+    async def on_fresh(self, event: Fresh) -> None:
         """Both feeds make one picture."""
         if event.changed:
             await self._redraw()
@@ -116,7 +116,9 @@ class ReasonPane(Pane):
             return
         drawn = Text()
         verdict = "✓ allowed" if cell.allowed else f"✗ denied: {cell.code}"
-        drawn.append_text(plain(f"{names.get(cell.algorithm, '?')} on {names.get(cell.dataset, '?')}\n", "bold"))
+        drawn.append_text(
+            plain(f"{names.get(cell.algorithm, '?')} on {names.get(cell.dataset, '?')}\n", "bold")
+        )
         drawn.append_text(plain(f"{verdict}\n"))
         for line in cell.reasons:
             mark = "✓" if line.lstrip().startswith("yes") else "✗"

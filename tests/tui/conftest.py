@@ -1,0 +1,343 @@
+"""A recorded box: what its verbs answered once, played to the screens without any cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from c2d_box.errors import C2DError, Failed, Refused
+from sandbox.bundle.build import Confirm
+from sandbox.doctor.finding import Finding
+from sandbox.progress import Event, Progress
+from sandbox.verbs.accounts import Account
+from sandbox.verbs.assets import Offer
+from sandbox.verbs.images import ContainerImage
+from sandbox.verbs.permissions import Cell
+from sandbox.verbs.quotes import Price
+from sandbox.verbs.status import BoxStatus, Part, ResourceReport
+from tui.app import BoxApp
+from tui.panes import Pane
+from tui.source import Ddo, Job
+
+NOW = 1_800_000_000.0
+DATASET = "did:op:" + "aa11" * 16
+PRIVATE = "did:op:" + "bb22" * 16
+ALGORITHM = "did:op:" + "cc33" * 16
+RUNNING, DONE, BROKEN = "1" * 32, "2" * 32, "3" * 32
+GONE = Failed(
+    "C2D-SERVICE-UNREACHABLE",
+    "the Provider at http://127.0.0.1:8030 does not answer",
+    "see whether it runs: c2d-box status",
+)
+
+
+def _ddo(did: str, kind: str, name: str, price: float) -> Ddo:
+    service = {"id": "compute", "type": "compute", "datatokenAddress": "0x" + "1" * 40, "timeout": 0}
+    if kind == "dataset":
+        trusted = [{"did": ALGORITHM}] if did == DATASET else []
+        service["compute"] = {"publisherTrustedAlgorithms": trusted, "allowRawAlgorithm": False}
+    return {
+        "id": did,
+        "nftAddress": "0x" + did[-4:] * 10,
+        "metadata": {
+            "type": kind,
+            "name": name,
+            "author": "publisher",
+            "description": f"{name}, for tests",
+            "created": "2026-01-01T00:00:00Z",
+        },
+        "services": [service],
+        "stats": {"price": {"value": price, "tokenSymbol": "OCEAN"}, "orders": 2},
+        "nft": {"owner": "0x" + "9" * 40},
+    }
+
+
+def _job(job_id: str, status: int, text: str, began: float, ended: float | None, **more: Any) -> Job:
+    return {
+        "jobId": job_id,
+        "owner": "0x" + "7" * 40,
+        "agreementId": "0x" + "5" * 64,
+        "status": status,
+        "statusText": text,
+        "dateCreated": f"{began:.6f}",
+        "dateFinished": f"{ended:.6f}" if ended else None,
+        "results": "",
+        "stopreq": 0,
+        "removed": 0,
+        "algoDID": ALGORITHM,
+        "inputDID": [DATASET],
+        "environment": "ocean-compute",
+        "reason": "",
+        "exitCode": None,
+        "times": {},
+        **more,
+    }
+
+
+RESULTS = [
+    {"filename": "metrics.json", "filesize": 48, "type": "output", "index": 0},
+    {"filename": "table.csv", "filesize": 40, "type": "output", "index": 1},
+    {"filename": "report.md", "filesize": 1200, "type": "output", "index": 2},
+    {"filename": "algorithm.log", "filesize": 300, "type": "algorithmLog", "index": 3},
+]
+CONTENTS = {
+    0: b'{"accuracy": 0.9736, "folds": [0.97, 0.98]}',
+    1: b"name,value\nalpha,1\nbeta,2\n",
+    2: b"# Report\n\nAll fine.\n",
+    3: b"training\x1b]0;pwned\x07 done\n",
+}
+TIMES = {
+    "accepted": NOW - 120,
+    "admitted": NOW - 119.9,
+    "bound": NOW - 119.5,
+    "staged": NOW - 117,
+    "started": NOW - 116,
+    "exited": NOW - 110,
+    "judged": NOW - 109.5,
+    "uploaded": NOW - 109,
+    "finished": NOW - 108.9,
+}
+
+
+class Recorded:
+    """Answers from attributes; ``problem`` makes every question fail; ``done`` keeps what was changed."""
+
+    name = "c2d"
+
+    def __init__(self) -> None:
+        self.problem: C2DError | None = None
+        self.state = "running"
+        self.done: list[tuple[str, ...]] = []
+        self.refusal: C2DError | None = None
+        self.hold = threading.Event()
+        self.hold.set()
+        self.boot_fails = False
+        self.job_list: list[Job] = [
+            _job(RUNNING, 40, "Running algorithm ", NOW - 42, None),
+            _job(DONE, 70, "Job finished", NOW - 120, NOW - 108.9, results=RESULTS, times=TIMES, exitCode=0),
+            _job(BROKEN, 75, "Algorithm failed", NOW - 900, NOW - 890, reason="exit code 1", exitCode=1),
+        ]
+        self.asset_list: list[Ddo] = [
+            _ddo(DATASET, "dataset", "Patients", 3),
+            _ddo(PRIVATE, "dataset", "Salaries [red]not markup[/red]", 0),
+            _ddo(ALGORITHM, "algorithm", "Train a classifier", 1),
+        ]
+        self.log_lines = {
+            "provider": [
+                "2026-01-01T00:00:00Z INFO provider started",
+                "2026-01-01T00:00:02Z ERROR refused one",
+            ],
+            "kubelet": ["2026-01-01T00:00:01Z INFO kubelet ready"],
+        }
+
+    def empty(self) -> Recorded:
+        """A box nobody has used."""
+        self.job_list, self.asset_list, self.log_lines = [], [], {}
+        return self
+
+    def _answer(self) -> None:
+        if self.problem is not None:
+            raise self.problem
+
+    def command(self, arguments: str, who: str = "") -> str:
+        return f"c2d-box --as {who} {arguments}" if who else f"c2d-box {arguments}"
+
+    def status(self) -> BoxStatus:
+        self._answer()
+        parts: tuple[Part, ...] = ()
+        if self.state not in ("absent", "stopped"):
+            components = ("etcd", "containerd", "kube-apiserver", "kube-scheduler", "kubelet", "kube-proxy")
+            services = {"chain": 8545, "cache": 5000, "provider": 8030, "operator-service": 31000}
+            parts = (
+                *(Part(name, "cluster", "ready") for name in components),
+                *(Part(n, "service", "ready", 0, f"http://127.0.0.1:{p}") for n, p in services.items()),
+            )
+        if self.state == "degraded":
+            late = Part("provider", "service", "starting", 2, detail="CrashLoopBackOff")
+            parts = (*parts[:-2], late, parts[-1])
+        home = Path("/home/ada/.local/share/c2d-box")
+        return BoxStatus("c2d", home, self.state, parts, {}, {"c2d-box": "0.1.0"}, home / "kubeconfig")
+
+    def resources(self) -> ResourceReport:
+        self._answer()
+        return ResourceReport(900 << 20, {"kube-apiserver": 300 << 20, "containerd": 80 << 20})
+
+    def jobs(self, who: str) -> list[Job]:
+        self._answer()
+        return list(self.job_list)
+
+    def job(self, who: str, job_id: str) -> Job:
+        self._answer()
+        return next(job for job in self.job_list if job["jobId"] == job_id)
+
+    def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
+        self._answer()
+        return {"algorithm.log": CONTENTS[3].decode()}
+
+    def read_result(self, who: str, job_id: str, index: int) -> bytes:
+        self._answer()
+        return CONTENTS[index]
+
+    def assets(self) -> list[Ddo]:
+        self._answer()
+        return list(self.asset_list)
+
+    def permissions(self) -> list[Cell]:
+        self._answer()
+        if not self.asset_list:
+            return []
+        no = ("no  Train a classifier may not run", "  no  no list is filled: nobody may compute")
+        return [
+            Cell(DATASET, ALGORITHM, True, "", ("yes Train a classifier may run", "  yes it is listed")),
+            Cell(PRIVATE, ALGORITHM, False, "not_trusted_algo", no),
+        ]
+
+    def accounts(self) -> list[Account]:
+        self._answer()
+        roles = {0: "deployer", 3: "publisher", 5: "consumer2", 7: "consumer"}
+        return [Account(roles.get(i, ""), i, f"0x{i:040x}", 99.5, 1000.0 - i) for i in range(8)]
+
+    def environments(self) -> list[Mapping[str, Any]]:
+        self._answer()
+        return [
+            {
+                "id": "ocean-compute",
+                "desc": "",
+                "cpuNumber": 1,
+                "ramGB": 1,
+                "priceMin": 0,
+                "maxJobDuration": 3600,
+            }
+        ]
+
+    def images(self) -> list[ContainerImage]:
+        self._answer()
+        return [ContainerImage("c2d.local/algo-python", "latest", "sha256:" + "0" * 64, 1)]
+
+    def findings(self) -> list[Finding]:
+        self._answer()
+        return [
+            Finding("C2D-DOC-DISK", "warning", "disk", "4 GB free", "free some space"),
+            Finding("C2D-DOC-MEMORY", "ok", "memory", "8 GB"),
+        ]
+
+    def log_sources(self) -> list[str]:
+        self._answer()
+        return list(self.log_lines)
+
+    def logs(self, source: str, lines: int) -> list[str]:
+        self._answer()
+        return self.log_lines[source][-lines:]
+
+    def quote(
+        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
+    ) -> list[Price]:
+        self._answer()
+        if dataset == PRIVATE:
+            raise Refused(
+                "C2D-NOT-TRUSTED-ALGO",
+                "the compute job was refused: the dataset's publisher has not permitted this algorithm",
+                "ask the publisher to permit it: c2d-box permit DATASET ALGORITHM",
+            )
+        return [
+            Price(dataset, "order", 3.0, "OCEAN", 0.0, "OCEAN"),
+            Price(algorithm, "order", 1.0, "OCEAN", 0.0, "OCEAN"),
+        ]
+
+    def _do(self, *words: str) -> Progress[None]:
+        yield Event(words[0], "started", " ".join(words), at=NOW)
+        self.hold.wait(10)
+        if self.refusal is not None:
+            yield Event(words[0], "failed", " ".join(words), seconds=0.1, at=NOW)
+            raise self.refusal
+        self.done.append(words)
+        yield Event(words[0], "done", " ".join(words), seconds=0.1, at=NOW)
+
+    def up(self, confirm: Confirm) -> Progress[None]:
+        if self.state == "absent" and not confirm("Build the bundle?"):
+            raise Refused("C2D-BUNDLE-NOT-CONFIRMED", "nothing was built", "answer yes")
+        yield Event("bundle.open", "done", "bundle", seconds=0.2, at=NOW)
+        yield Event("cluster.etcd", "done", "etcd", seconds=1.1, at=NOW)
+        yield Event("cluster.kubelet", "started", "kubelet", seconds=5, at=NOW)
+        yield Event("image.runtime", "progress", "loading runtime", fraction=0.5, at=NOW)
+        self.hold.wait(10)
+        if self.boot_fails:
+            yield Event("cluster.kubelet", "failed", "kubelet", seconds=9, at=NOW)
+            raise Failed("C2D-SERVICE-NOT-READY", "the kubelet does not become ready", "c2d-box logs kubelet")
+        yield Event("cluster.kubelet", "done", "kubelet", seconds=2, at=NOW)
+        self.state = "running"
+        self.done.append(("up",))
+
+    def down(self) -> Progress[None]:
+        yield from self._do("down")
+        self.state = "stopped"
+
+    def start(
+        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
+    ) -> Progress[Mapping[str, Any]]:
+        yield from self._do("start", who, dataset, algorithm, *additional, str(environment))
+        return {"jobId": RUNNING}
+
+    def stop(self, who: str, job_id: str) -> Progress[None]:
+        return self._do("stop", who, job_id)
+
+    def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[None]:
+        return self._do("fetch", who, job_id, str(folder), str(index))
+
+    def publish_dataset(self, who: str, source: str, offer: Offer) -> Progress[None]:
+        return self._do("publish_dataset", who, source, offer.name, f"{offer.price:g}", *offer.services)
+
+    def publish_algorithm(
+        self, who: str, source: str, image: str, entrypoint: str, offer: Offer
+    ) -> Progress[None]:
+        return self._do("publish_algorithm", who, source, image, entrypoint, offer.name)
+
+    def permit(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
+        return self._do("permit", who, dataset, algorithm)
+
+    def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
+        return self._do("revoke", who, dataset, algorithm)
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()
+
+
+@pytest.fixture
+def opened(recorded: Recorded) -> Callable[..., BoxApp]:
+    """An app over the recorded box whose clock and feeds stand still."""
+
+    def make(screen: str = "dashboard", **options: Any) -> BoxApp:
+        app = BoxApp(recorded, clock=lambda: NOW, pace=3600.0, **options)
+        app.animation_level = "none"
+        app.memory.screen = screen
+        return app
+
+    return make
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    """Until every pane of the screen has heard of its feeds and painted."""
+    for _ in range(200):
+        await pilot.pause(0.01)
+        panes = pilot.app.screen.query(Pane)
+        if all(feed.answers for pane in panes for feed in pane.feeds):
+            break
+    await pilot.pause()
+    await pilot.pause()
+
+
+@pytest.fixture
+def settle() -> Callable[[Pilot[None]], Any]:
+    return settled
+
+
+@pytest.fixture
+def gone() -> C2DError:
+    return GONE

@@ -1,0 +1,80 @@
+"""Doctor: what this machine lacks, each finding with its evidence and its fix."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable, Static
+
+from sandbox.doctor.finding import Finding
+from tui.boxscreen import BoxScreen
+from tui.panes import Pane
+from tui.tables import LiveTable, Row
+from tui.text import plain
+
+MARKS = {"ok": "✓", "warning": "!", "problem": "✗"}
+TONES = {"ok": "good", "warning": "warn", "problem": "bad"}
+
+
+class FindingsPane(Pane):
+    """Problems first."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("check", "evidence", id="findings")
+        yield Static(id="fix", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(LiveTable).focus()
+
+    def show(self, findings: list[Finding]) -> None:
+        self.query_one(LiveTable).show(
+            Row(f.id, (f"{MARKS[f.level]} {f.title}", f.evidence), TONES[f.level], f.fix)
+            for f in _distinct(findings)
+        )
+        problems = sum(finding.level == "problem" for finding in findings)
+        warnings = sum(finding.level == "warning" for finding in findings)
+        self.border_title = f"Doctor: {problems} problems, {warnings} warnings"
+        self.tell_fix()
+
+    def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        self.tell_fix()
+
+    def tell_fix(self) -> None:
+        """The finding under the cursor in full."""
+        row = self.query_one(LiveTable).selected
+        if row is None:
+            return
+        fix = f"fix: {row.search}" if row.search else "nothing to do"
+        text = f"{row.key.partition('#')[0]}\n{row.cells[1]}\n{fix}"
+        self.query_one("#fix", Static).update(plain(text))
+
+
+def _distinct(findings: list[Finding]) -> list[Finding]:
+    """Findings by id; several with one id keep their place by a number behind it."""
+    seen: dict[str, int] = {}
+    distinct: list[Finding] = []
+    for finding in findings:
+        count = seen[finding.id] = seen.get(finding.id, 0) + 1
+        distinct.append(finding if count == 1 else replace(finding, id=f"{finding.id}#{count}"))
+    return distinct
+
+
+class DoctorScreen(BoxScreen):
+    """Screen 9."""
+
+    NAME = "doctor"
+    CSS_PATH = "doctor.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="doctor.command")]
+
+    def body(self) -> ComposeResult:
+        yield FindingsPane("Doctor", self.box_app.feeds.findings, id="doctor")
+
+    def copied(self) -> str:
+        row = self.table.selected if self.table is not None else None
+        return (row.search or row.cells[1]) if row else ""
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command("doctor")

@@ -1,0 +1,119 @@
+"""Launch: a dataset, an algorithm, an environment; what it costs or why it would be refused; then start."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import DataTable
+
+from tui.actions import Action
+from tui.boxscreen import BoxScreen
+from tui.screens.launch.widgets import Check, CheckPane, ChoicePane, EnvironmentPane
+from tui.tables import LiveTable
+
+
+class LaunchScreen(BoxScreen):
+    """Screen 5. Nothing is paid before the check has been seen and confirmed."""
+
+    NAME = "launch"
+    CSS_PATH = "launch.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "start", "Start", id="launch.start"),
+        Binding("space", "add", "Add dataset", id="launch.add"),
+        Binding("tab", "app.focus_next", "Next", show=False),
+        Binding("c", "as_command", "As command", id="launch.command"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._soon: Timer | None = None
+        self._checked: tuple[str, ...] = ()
+
+    def body(self) -> ComposeResult:
+        feeds = self.box_app.feeds
+        with Horizontal():
+            with Vertical():
+                yield ChoicePane("1 Dataset", feeds.assets, "dataset", id="datasets")
+                yield ChoicePane("2 Algorithm", feeds.assets, "algorithm", id="algorithms")
+                yield EnvironmentPane("3 Environment", feeds.environments, id="environments")
+            yield CheckPane("Check, nothing paid yet", id="check")
+
+    def on_mount(self) -> None:
+        self.query_one("#datasets", ChoicePane).query_one(LiveTable).focus()
+
+    @property
+    def chosen(self) -> tuple[str, str, tuple[str, ...], str | None] | None:
+        """Dataset, algorithm, further datasets, environment."""
+        datasets = self.query_one("#datasets", ChoicePane)
+        dataset, algorithm = datasets.chosen, self.query_one("#algorithms", ChoicePane).chosen
+        if not dataset or not algorithm:
+            return None
+        more = tuple(did for did in datasets.added if did != dataset)
+        return dataset, algorithm, more, self.query_one(EnvironmentPane).chosen or None
+
+    def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        self._check_soon()
+
+    def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        self.app.action_focus_next()
+
+    def _check_soon(self) -> None:
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(0.2, self._check)
+
+    def _check(self) -> None:
+        chosen = self.chosen
+        key = () if chosen is None else (*chosen[:2], *chosen[2], str(chosen[3]), self.box_app.consumer)
+        if chosen is not None and key != self._checked:
+            self._checked = key
+            self.query_one(CheckPane).check(*chosen)
+
+    def on_screen_resume(self) -> None:
+        self._check_soon()
+
+    def action_add(self) -> None:
+        self.query_one("#datasets", ChoicePane).toggle()
+        self._check_soon()
+
+    def copied(self) -> str:
+        return self.box_app.command(self._words())
+
+    def _words(self) -> str:
+        if self.chosen is None:
+            return "start --help"
+        dataset, algorithm, more, environment = self.chosen
+        words = ["start", dataset, algorithm, *(f"--with {did}" for did in more)]
+        return " ".join([*words, *([f"--environment {environment}"] if environment else [])])
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command(self._words())
+
+    def action_start(self) -> None:
+        chosen, check = self.chosen, self.query_one(CheckPane).result
+        if chosen is None or check is None:
+            self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
+            return
+        if check.refusal is not None:
+            text = f"this would be refused, nothing was paid: {check.refusal.message}"
+            self.notify(text, severity="error", markup=False)
+            return
+        self.box_app.perform(self._starting(check))
+
+    def _starting(self, check: Check) -> Action:
+        assert self.chosen is not None
+        dataset, algorithm, more, environment = self.chosen
+        app, who = self.box_app, self.box_app.consumer
+        return Action(
+            title="Order and start this job?",
+            command=app.command(self._words()),
+            verb=lambda _ask: app.source.start(who, dataset, algorithm, more, environment),
+            effects=(f"account {who} signs the orders on the chain", *check.lines(app.names)),
+            losses=check.losses,
+            proceed="Order and start",
+            pokes=("jobs", "accounts"),
+        )

@@ -1,0 +1,43 @@
+"""Several logs as one: only what is new since the last look, in the order of the lines' own times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d+)?)")
+_KLOG = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+)")
+
+
+def stamp(line: str) -> str:
+    """A line's time as something that sorts within a year; empty without one."""
+    if found := _RFC3339.search(line[:200]):
+        return f"{found[1][5:]} {found[2].replace(',', '.')}"
+    if found := _KLOG.match(line):
+        return f"{found[1]}-{found[2]} {found[3]}"
+    return ""
+
+
+def fresh(before: list[str], now: list[str]) -> list[str]:
+    """The lines of ``now`` after those that ``before`` ended with: both are tails of one log."""
+    if not before:
+        return now
+    last = before[-1]
+    for end in range(len(now) - 1, -1, -1):
+        if now[end] != last:
+            continue
+        common = min(end + 1, len(before))
+        if now[end + 1 - common : end + 1] == before[-common:]:
+            return now[end + 1 :]
+    return now
+
+
+def merged(news: Mapping[str, list[str]]) -> list[str]:
+    """New lines of all sources, each named, by time; a line without one stays behind the line before it."""
+    timed = []
+    for source, lines in news.items():
+        last = ""
+        for line in lines:
+            last = stamp(line) or last
+            timed.append((last, f"{source:<18.18} {line}"))
+    return [line for _, line in sorted(timed, key=lambda pair: pair[0])]

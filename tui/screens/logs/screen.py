@@ -1,0 +1,43 @@
+"""Logs: every component and service in one stream, searchable; following stops when the reader scrolls."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tui.boxscreen import BoxScreen
+from tui.logview import LogView
+from tui.screens.logs.widgets import LogsPane
+
+
+class LogsScreen(BoxScreen):
+    """Screen 7."""
+
+    NAME = "logs"
+    CSS_PATH = "logs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "as_command", "As command", id="logs.command"),
+    ]
+
+    def body(self) -> ComposeResult:
+        app = self.box_app
+        source = app.source
+        feed = app.feeds.one(
+            "logs", lambda: {name: source.logs(name, 200) for name in source.log_sources()}, 2.0
+        )
+        yield LogsPane("Logs", feed, id="logs")
+
+    def find(self, words: str) -> None:
+        self.box_app.memory.filters[self.NAME] = words
+        self.query_one(LogView).filter(words)
+
+    def leave_filter(self) -> None:
+        self.query_one(LogView).focus()
+
+    def copied(self) -> str:
+        return self.query_one(LogView).visible_text()
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command("logs provider --follow")

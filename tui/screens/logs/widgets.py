@@ -1,0 +1,37 @@
+"""The merged stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import ComposeResult
+
+from tui.feeds import Feed
+from tui.logview import LogView
+from tui.panes import Pane
+from tui.screens.logs.merging import fresh, merged
+
+
+class LogsPane(Pane):
+    """Appends what is new; says whether it follows."""
+
+    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+        super().__init__(title, feed, id=id)
+        self._seen: dict[str, list[str]] = {}
+
+    def body(self) -> ComposeResult:
+        yield LogView(id="stream")
+
+    def on_mount(self) -> None:
+        self.query_one(LogView).focus()
+
+    def show(self, value: dict[str, list[str]]) -> None:
+        news = {source: fresh(self._seen.get(source, []), lines) for source, lines in value.items()}
+        self._seen = dict(value)
+        self.query_one(LogView).extend(merged(news))
+
+    def on_log_view_moved(self) -> None:
+        view = self.query_one(LogView)
+        how = "following" if view.following else f"paused, {view.unread} new · f follows"
+        trouble = " · only trouble" if view.only_trouble else ""
+        self.border_title = f"Logs: {len(view.shown)} of {len(view.lines)} lines · {how}{trouble}"
