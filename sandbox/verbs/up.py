@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ import httpx
 
 from c2d_box.errors import EnvironmentProblem, Failed
 from sandbox.box import NODE_PORTS, Box
-from sandbox.bundle import Bundle, Image, build
+from sandbox.bundle import Bundle, build
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.ports import holder, is_free
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.progress import Event, Progress, step
+from sandbox.verbs.booting import boot, load
 from sandbox.verbs.helm import install
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.lock import changing
@@ -77,23 +78,19 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
     clock.lap("bundle")
     if box.cluster.status().state not in ("running", "degraded"):
         _demand_ports(box)
-    yield from box.cluster.create()
+    yield from boot(box, [bundle.image(name) for name in SERVICE_IMAGES])
     clock.lap("cluster")
-    present = {image.digest for image in box.cluster.images()}
-    yield from together([_load(box, bundle.image(name), present) for name in SERVICE_IMAGES])
-    clock.lap("images")
     with box.kube() as kube:
         keys = open_keys(box.home.keys, barge=box.settings.barge_keys)
         yield from _install(box, kube, bundle, keys)
         clock.lap("install")
         box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation())
         box.cluster.publish({port: NODE_PORTS[name] for name, port in _published(box).items()})
-        yield from together(
-            [
-                await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
-                *[_load(box, bundle.image(name), present) for name in ALGORITHM_IMAGES],
-            ]
-        )
+        waiting: list[Progress[Any]] = [
+            await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
+            load(box, [bundle.image(name) for name in ALGORITHM_IMAGES]),
+        ]
+        yield from together(waiting)
     clock.lap("services")
     yield from step("box.addresses", "contract addresses", lambda: _save_addresses(box))
     return clock.laps
@@ -107,17 +104,6 @@ class _Clock:
     def lap(self, name: str) -> None:
         now = time.monotonic()
         self.laps[name], self._last = now - self._last, now
-
-
-def _load(box: Box, image: Image, present: set[str]) -> Progress[dict[str, float]]:
-    """Bring an image to the node unless it is there; the driver's events, under the image's name."""
-    if image.digest in present:
-        yield Event(f"image.{image.name}", "skipped", f"image {image.name} is there")
-        return {}
-    loading = box.cluster.load_image(image.archive)
-    for event in loading:
-        yield replace(event, step=f"image.{image.name}", text=f"image {image.name}")
-    return {}
 
 
 def _published(box: Box) -> dict[str, int]:

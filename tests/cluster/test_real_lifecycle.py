@@ -52,7 +52,7 @@ class Traces:
             rules=_lines("nft", "list", "tables") | _lines("iptables-save", "-t", "filter"),
             control_groups=frozenset(_control_groups()),
             processes=frozenset(_processes(str(home))),
-            loops=_lines("losetup", "-a"),
+            loops=frozenset(line for line in _lines("losetup", "-a") if str(home) in line),
         )
 
     def beyond(self, before: Traces) -> dict[str, list[str]]:
