@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from c2d_box.operator_engine import admission, reports
+from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.actions import (
     Action,
     AddFinalizer,
@@ -31,8 +31,8 @@ from c2d_box.operator_engine.actions import (
     Sweep,
     Wake,
 )
-from c2d_box.operator_engine.admission import Demand, Room
 from c2d_box.operator_engine.execution import Executor
+from c2d_box.operator_engine.places import Places
 from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.reports import Answer, GoAhead
@@ -105,10 +105,8 @@ class Controller:
         self._recorder = recorder
         self._clock = clock
         self._desks: dict[str, Desk] = {}
-        self._reserved: set[str] = set()
-        self._rooms = _rooms(settings)
-        self._capacity = _capacity(settings)
         self.world = World(self._news)
+        self._places = Places(self.world, settings)
         self._executor = Executor(cluster, self.world, settings, tokens, gate)
         self.synced = False
 
@@ -212,7 +210,7 @@ class Controller:
             claim=phase,
             claim_deleted=going,
             grants=desk.grants,
-            may_start=self._may_start(workflow),
+            may_start=self._places.take(workflow),
             trouble=desk.trouble,
             done=frozenset(desk.done),
         )
@@ -235,19 +233,6 @@ class Controller:
         environment = self._settings.environment(workflow.spec.environment)
         longest = float(environment.max_job_duration) if environment else 0.0
         return min(longest, float(workflow.spec.maxtime or longest))
-
-    def _may_start(self, workflow: WorkFlow) -> bool:
-        """Asked in one breath with its reservation, so that two jobs never get the same place."""
-        if workflow.at("admitted") is not None or workflow.finished:
-            return False
-        if workflow.job in self._reserved:
-            return True
-        chosen = admission.admit(
-            self.world.workflows(), self._rooms, self._capacity, frozenset(self._reserved)
-        )
-        if workflow.job in chosen:
-            self._reserved.add(workflow.job)
-        return workflow.job in chosen
 
     # -- acting
 
@@ -315,11 +300,7 @@ class Controller:
         self._free(job)
 
     def _free(self, job: str) -> None:
-        self._reserved.discard(job)
-        chosen = admission.admit(
-            self.world.workflows(), self._rooms, self._capacity, frozenset(self._reserved)
-        )
-        for waiting in chosen:
+        for waiting in self._places.free(job):
             self.poke(waiting)
 
     async def _reread(self, workflow: WorkFlow) -> None:
@@ -398,13 +379,9 @@ class Controller:
 
     def announcements(self) -> list[tuple[str, dict[str, Any]]]:
         """Each environment's object, with the number of jobs that hold a place."""
-        now = self._clock()
-        running: dict[str, int] = {}
-        for workflow in self.world.workflows():
-            if workflow.at("admitted") is not None and workflow.at("cleaned") is None:
-                running[workflow.spec.environment] = running.get(workflow.spec.environment, 0) + 1
+        now, held = self._clock(), self._places.held()
         return [
-            (entry.id, entry.announced(current_jobs=running.get(entry.id, 0), last_seen=now))
+            (entry.id, entry.announced(current_jobs=held.get(entry.id, 0), last_seen=now))
             for entry in self._settings.environments
         ]
 
@@ -419,21 +396,3 @@ _REPORTS: dict[Stage, tuple[type[BaseModel], Callable[..., Answer]]] = {
 def needs_grants(workflow: WorkFlow) -> bool:
     """A job without inputs whose code it carries itself needs nothing from the Provider."""
     return bool(workflow.stage.input) or len(workflow.stage.algorithm.rawcode or "") <= 10
-
-
-def _rooms(settings: Settings) -> dict[str, Room]:
-    return {
-        entry.id: Room(
-            entry.max_jobs,
-            Demand(
-                entry.cpu_number * settings.cpu_request + 0.08, int(entry.ramGB * (1 << 30)) + (192 << 20)
-            ),
-        )
-        for entry in settings.environments
-    }
-
-
-def _capacity(settings: Settings) -> Demand | None:
-    if settings.capacity is None:
-        return None
-    return Demand(settings.capacity.cpu, int(settings.capacity.memory_gb * (1 << 30)))
