@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import pytest
@@ -14,6 +15,18 @@ T = TypeVar("T")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run every cell of the sampled sweeps")
+    parser.addoption("--write-docs", action="store_true", help="write docs/clients.md from what clients did")
+
+
+@pytest.fixture(autouse=True)
+def usual_recursion_limit() -> Iterator[None]:
+    """Python's own limit, which importing py-evm lifts to 100,000 for the whole process: above it hostile
+    input ends in a RecursionError, with it in a segmentation fault.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
 
 
 @pytest.fixture(scope="session")
