@@ -78,6 +78,9 @@ class ChainChoice:
 
     kind: str = "testchain"
     rpc_url: str | None = None
+    address_file: str | None = None
+    """Where a chain outside keeps its contracts' addresses; None: at its URL, under ``/address.json``."""
+    chain_id: int = CHAIN_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,10 @@ class Box:
     def cluster(self) -> Cluster:
         """The cluster that carries this box."""
         from sandbox.clusters.native.driver import NativeCluster
+        from sandbox.clusters.native.record import Options
 
-        return NativeCluster(self.home, _BundleWhenNeeded(), self.name)
+        options = Options(egress=self.settings.chain.rpc_url is not None)
+        return NativeCluster(self.home, _BundleWhenNeeded(), self.name, options)
 
     @property
     def urls(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.box import CHAIN_ID, Box
+from sandbox.box import Box
 
 
 def exports(box: Box) -> dict[str, str]:
@@ -10,7 +10,7 @@ def exports(box: Box) -> dict[str, str]:
     urls = box.urls
     return {
         "NETWORK_NAME": "development",
-        "CHAIN_ID": str(CHAIN_ID),
+        "CHAIN_ID": str(box.settings.chain.chain_id),
         "NODE_URI": urls["chain"],
         "RPC": urls["chain"],
         "RPC_URL": urls["chain"],

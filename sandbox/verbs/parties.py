@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import StateProblem
-from sandbox.box import CHAIN_ID, Box
+from sandbox.box import Box
 from sandbox.verbs.accounts import signer
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def connection_to(box: Box) -> Connection:
         cache_url=box.urls["cache"],
         rpc_url=box.urls["chain"],
         address_file=box.home.address_file,
-        chain_id=CHAIN_ID,
+        chain_id=box.settings.chain.chain_id,
     )
 
 
@@ -54,4 +54,4 @@ def chain_of(box: Box) -> Chain:
 
     if not box.home.address_file.exists():
         raise StateProblem("C2D-BOX-DOWN", "this box is not up", box.command("up"))
-    return Chain(box.urls["chain"], addresses.load(box.home.address_file, CHAIN_ID))
+    return Chain(box.urls["chain"], addresses.load(box.home.address_file, box.settings.chain.chain_id))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.box import CHAIN_ID, Box
+from sandbox.box import Box
 from sandbox.clusters.port import Isolation
 from sandbox.keys import BoxKeys
 
@@ -96,8 +96,9 @@ def warden_targets(box: Box) -> list[str]:
 def _chain(box: Box) -> dict[str, Any]:
     choice = box.settings.chain
     if choice.rpc_url is not None:
-        return {"enabled": False, "id": CHAIN_ID, "rpcUrl": choice.rpc_url, "addressFile": ""}
-    return {"enabled": True, "id": CHAIN_ID, "allowedHosts": ["127.0.0.1", "localhost"]}
+        addresses = json.loads(box.home.address_file.read_text())
+        return {"enabled": False, "id": choice.chain_id, "rpcUrl": choice.rpc_url, "addresses": addresses}
+    return {"enabled": True, "id": choice.chain_id, "allowedHosts": ["127.0.0.1", "localhost"]}
 
 
 def _environment(keys: BoxKeys) -> dict[str, Any]:

@@ -4,23 +4,25 @@ missing, so that an interrupted ``up`` is repaired by the next one.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from c2d_box.errors import EnvironmentProblem, Failed
-from sandbox.box import NODE_PORTS, Box
+from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
+from sandbox.box import NODE_PORTS, Box, Settings, open_box
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.ports import holder, is_free
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.booting import boot, load
+from sandbox.verbs.foreignchain import examined
 from sandbox.verbs.helm import install
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.lock import changing
@@ -59,7 +61,7 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
     """Boot or resume ``box``. Idempotent. ``yes`` or ``confirm`` agree to what a build installs."""
     began = time.monotonic()
     with changing(box.home, "up"):
-        box = box.remember(box.settings)
+        box = box.remember(_with_chain(box))
         steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
@@ -179,6 +181,23 @@ def _probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
     }
 
 
+def _with_chain(box: Box) -> Settings:
+    """The settings, after a look at a chain outside the box; its addresses are kept like those of our own."""
+    before = open_box(box.home.path).settings.chain if box.exists else box.settings.chain
+    if box.home.address_file.exists() and before.rpc_url != box.settings.chain.rpc_url:
+        raise StateProblem(
+            "C2D-BOX-OTHER-CHAIN",
+            f"this box lives on {before.rpc_url or 'its own test chain'}; its assets and jobs mean that chain",
+            f"forget it first: {box.command('reset')}; or use another box: --name",
+        )
+    if box.settings.chain.rpc_url is None:
+        return box.settings
+    choice, document = examined(box.settings.chain)
+    box.home.path.mkdir(parents=True, exist_ok=True)
+    _write_addresses(box, json.dumps(document).encode())
+    return replace(box.settings, chain=choice)
+
+
 def _save_addresses(box: Box) -> None:
     if box.settings.chain.rpc_url is not None:
         return
@@ -187,6 +206,10 @@ def _save_addresses(box: Box) -> None:
         raise Failed(
             "C2D-CHAIN-NOT-DEPLOYED", "the chain does not know its contracts' addresses", "c2d-box logs chain"
         )
+    _write_addresses(box, answer.content)
+
+
+def _write_addresses(box: Box, content: bytes) -> None:
     scratch = box.home.address_file.with_suffix(f".{os.getpid()}")
-    scratch.write_bytes(answer.content)
+    scratch.write_bytes(content)
     scratch.replace(box.home.address_file)

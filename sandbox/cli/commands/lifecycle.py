@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -22,6 +23,11 @@ from sandbox.cli.settings import current
 @click.option("--chain", type=click.Choice(["testchain"]), help="Which chain runs in the box.")
 @click.option("--chain-rpc", metavar="URL", help="Use a chain outside the box instead.")
 @click.option(
+    "--address-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Ocean's contracts on that chain (default: URL/address.json).",
+)
+@click.option(
     "--barge-keys", is_flag=True, default=None, help="Well-known signing keys, for client test-suites."
 )
 @click.option(
@@ -34,6 +40,7 @@ def up(
     ports: tuple[str, ...],
     chain: str | None,
     chain_rpc: str | None,
+    address_file: Path | None,
     barge_keys: bool | None,
     trust_empty_lists: str | None,
 ) -> None:
@@ -43,7 +50,8 @@ def up(
     repeat, also after Ctrl-C or a crash at any point.
     """
     box = the_box()
-    settings = chosen(box.settings, port_offset, ports, chain, chain_rpc)
+    settings = chosen(box.settings, port_offset, ports)
+    settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if barge_keys is not None:
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:
@@ -65,12 +73,8 @@ def chosen(
     settings: Settings,
     port_offset: int | None,
     ports: tuple[str, ...],
-    chain: str | None,
-    chain_rpc: str | None,
 ) -> Settings:
-    """What the box remembers, changed by the options given now."""
-    if chain and chain_rpc:
-        raise UsageError("C2D-USAGE", "--chain and --chain-rpc exclude each other", "give one of them")
+    """What the box remembers, with the ports given now."""
     chosen_ports = settings.ports if port_offset is None else type(settings.ports)().shifted(port_offset)
     for item in ports:
         name, _, number = item.partition("=")
@@ -79,12 +83,20 @@ def chosen(
                 "C2D-USAGE-PORT", f"{item} is not NAME=PORT", "for example --port provider=18030"
             )
         chosen_ports = chosen_ports.changed(name, int(number))
-    choice = settings.chain
-    if chain_rpc:
-        choice = ChainChoice("rpc", chain_rpc)
-    elif chain:
-        choice = ChainChoice(chain)
-    return replace(settings, ports=chosen_ports, chain=choice)
+    return replace(settings, ports=chosen_ports)
+
+
+def chosen_chain(
+    before: ChainChoice, chain: str | None, rpc_url: str | None, address_file: Path | None
+) -> ChainChoice:
+    """What the box remembers, or the chain asked for now."""
+    if chain and rpc_url:
+        raise UsageError("C2D-USAGE", "--chain and --chain-rpc exclude each other", "give one of them")
+    if rpc_url:
+        from sandbox.verbs.foreignchain import choose
+
+        return choose(rpc_url, address_file)
+    return ChainChoice(chain) if chain else before
 
 
 def warn(settings: Settings) -> None:

@@ -1,0 +1,92 @@
+"""A chain outside the box: is it there, which one is it, and where are Ocean's contracts on it.
+
+Everything is looked at before a cluster is booted for it. Pods reach it by the same URL, so an address of
+this machine's loopback cannot be used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from c2d_box.errors import EnvironmentProblem, UsageError
+from sandbox.box import ChainChoice
+
+
+def choose(rpc_url: str, address_file: Path | None) -> ChainChoice:
+    """What ``--chain-rpc`` and ``--address-file`` ask for; contacts nothing."""
+    host = urlsplit(rpc_url).hostname
+    if not host or not rpc_url.startswith(("http://", "https://")):
+        raise UsageError(
+            "C2D-USAGE-CHAIN", f"{rpc_url} is not an http(s) URL", "for example http://10.0.0.5:8545"
+        )
+    if host == "localhost" or _is_loopback(host):
+        raise UsageError(
+            "C2D-CHAIN-LOOPBACK",
+            f"{host} means the pod itself to the box's services: they cannot reach this machine's loopback",
+            "let the node listen on an address of this machine's network, and give that",
+        )
+    if address_file is not None and not address_file.is_file():
+        raise UsageError("C2D-USAGE-CHAIN", f"{address_file} is not a file", "give Ocean's address file")
+    return ChainChoice("rpc", rpc_url, address_file=str(address_file.absolute()) if address_file else None)
+
+
+def examined(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
+    """The choice with the chain's own id, and the address file's content; coded errors for what is missing."""
+    assert choice.rpc_url is not None
+    chain_id = _chain_id(choice.rpc_url)
+    document = _addresses(choice)
+    if not any(isinstance(e, dict) and e.get("chainId") == chain_id for e in document.values()):
+        raise EnvironmentProblem(
+            "C2D-ADDRESSES-CHAIN",
+            f"the address file has no entry for chain {chain_id}",
+            "give the file of the chain whose contracts it lists: --address-file FILE",
+        )
+    return replace(choice, chain_id=chain_id), document
+
+
+def _chain_id(url: str) -> int:
+    request = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+    try:
+        answer = httpx.post(url, json=request, timeout=10.0, trust_env=False).json()
+        return int(str(answer["result"]), 16)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as cause:
+        raise EnvironmentProblem(
+            "C2D-CHAIN-UNREACHABLE",
+            f"no Ethereum node answers at {url}",
+            "start it, or give another --chain-rpc",
+        ) from cause
+
+
+def _addresses(choice: ChainChoice) -> dict[str, Any]:
+    source = choice.address_file or f"{str(choice.rpc_url).rstrip('/')}/address.json"
+    try:
+        if choice.address_file:
+            text = Path(choice.address_file).read_text()
+        else:
+            text = httpx.get(source, timeout=10.0, trust_env=False).raise_for_status().text
+        document = json.loads(text)
+    except (OSError, httpx.HTTPError, ValueError) as cause:
+        raise EnvironmentProblem(
+            "C2D-ADDRESSES-MISSING",
+            f"the contracts' addresses cannot be read from {source}",
+            "name Ocean's address file: --address-file FILE",
+        ) from cause
+    if not isinstance(document, dict):
+        raise EnvironmentProblem(
+            "C2D-ADDRESSES-MISSING", f"{source} is no address file", "--address-file FILE"
+        )
+    return document
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
