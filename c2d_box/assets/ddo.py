@@ -19,7 +19,9 @@ COMPUTE = "compute"
 
 
 class _Node(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, defer_build=True, alias_generator=to_camel, populate_by_name=True
+    )
 
     @property
     def raw(self) -> dict[str, Any]:

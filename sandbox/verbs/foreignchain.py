@@ -38,7 +38,7 @@ def choose(rpc_url: str, address_file: Path | None) -> ChainChoice:
 
 
 def examined(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
-    """The choice with the chain's own id, and the address file's content; coded errors for what is missing."""
+    """The choice with the chain's own id, and the address file's text; coded errors for what is missing."""
     assert choice.rpc_url is not None
     chain_id = _chain_id(choice.rpc_url)
     document = _addresses(choice)

@@ -187,7 +187,7 @@ def _with_chain(box: Box) -> Settings:
     if box.home.address_file.exists() and before.rpc_url != box.settings.chain.rpc_url:
         raise StateProblem(
             "C2D-BOX-OTHER-CHAIN",
-            f"this box lives on {before.rpc_url or 'its own test chain'}; its assets and jobs mean that chain",
+            f"this box is on {before.rpc_url or 'its own test chain'}; its assets and jobs mean that chain",
             f"forget it first: {box.command('reset')}; or use another box: --name",
         )
     if box.settings.chain.rpc_url is None:

@@ -1,8 +1,8 @@
 """Write the configuration of a private Kubo node before each start.
 
-The repository keeps the node's identity; every other setting comes from the chart, so that a changed value takes
-effect and nothing that was edited inside the node (a bootstrap peer, a listener) outlives a restart. Tokens come from
-files: an argument or an environment variable would show them.
+The repository keeps the node's identity; every other setting comes from the chart, so that a changed value
+takes effect and nothing that was edited inside the node (a bootstrap peer, a listener) outlives a restart.
+Tokens come from files: an argument or an environment variable would show them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UPLOAD_PATHS = ["/api/v0/add", "/api/v0/pin/add", "/api/v0/version"]
 
 
 def new_identity() -> dict[str, str]:
-    """An Ed25519 identity as Kubo stores it: multihash of the public key's protobuf, private key's protobuf."""
+    """An Ed25519 identity as Kubo stores it: multihash of the public key's protobuf, the private key's."""
     key = Ed25519PrivateKey.generate()
     private, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
     peer = b"\x00\x24" + b"\x08\x01\x12\x20" + public
@@ -43,7 +43,7 @@ def base58(data: bytes) -> str:
 
 
 def with_callers(settings: dict[str, Any], tokens: Path) -> dict[str, Any]:
-    """``settings`` with the two callers of the RPC: uploads may add and pin, the box's owner may do everything."""
+    """``settings`` with the two callers of the RPC: uploads may add and pin, the box's owner anything."""
     callers = {
         "upload": {"AuthSecret": f"bearer:{read(tokens / 'upload-token')}", "AllowedPaths": UPLOAD_PATHS},
         "admin": {"AuthSecret": f"bearer:{read(tokens / 'ipfs-admin-token')}", "AllowedPaths": ["/api/v0"]},
@@ -69,7 +69,7 @@ def write(path: Path, text: str) -> None:
 
 
 def prepare(template: Path, tokens: Path, repository: Path, first: Path) -> None:
-    """Configure ``repository``; where there is none yet, leave the configuration it is made from in ``first``."""
+    """Configure ``repository``; where there is none yet, leave in ``first`` what it is to be made from."""
     settings = with_callers(json.loads(template.read_text()), tokens)
     config = repository / "config"
     whole = config.exists() and (repository / "version").exists() and (repository / "datastore_spec").exists()
