@@ -95,6 +95,10 @@ class BoxApp(App[None]):
     def on_mount(self) -> None:
         self.switch_mode(self.memory.screen if self.memory.screen in SCREENS else "dashboard")
 
+    def on_ready(self) -> None:
+        """The first frame is on the screen: now ask the verbs."""
+        self.feeds.gate.set()
+
     def go(self, name: str) -> None:
         """Show a screen; each keeps what was opened in it."""
         if self.current_mode != name:
@@ -161,12 +165,13 @@ class BoxApp(App[None]):
         return run
 
     def on_advanced(self, event: Advanced) -> None:
-        shown = getattr(self.screen, "run", None) is event.run
-        self.screen.post_message(Advanced(event.run))
+        followers = [screen for screen in self.screen_stack if getattr(screen, "run", None) is event.run]
+        for screen in followers:
+            screen.post_message(Advanced(event.run))
         if event.run.over and event.run in self.runs:
             self.runs.remove(event.run)
             self.feeds.poke(*event.run.action.pokes)
-            if not shown:
+            if not followers:
                 self._tell_end(event.run)
 
     def _tell_end(self, run: Run) -> None:
@@ -183,7 +188,8 @@ class BoxApp(App[None]):
 
     def action_help(self) -> None:
         keys: dict[str, str] = {}
-        for active in self.screen.active_bindings.values():
+        own = sorted(self.screen.active_bindings.values(), key=lambda found: found.node is self.focused)
+        for active in own:
             binding = active.binding
             if binding.description and not binding.system:
                 keys.setdefault(binding.description, self.get_key_display(binding))
@@ -191,4 +197,5 @@ class BoxApp(App[None]):
         self.push_screen(HelpDialog(name, [(key, text) for text, key in keys.items()]))
 
     def on_unmount(self) -> None:
+        self.feeds.gate.set()
         self.memory.save(self.memory_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,6 +23,8 @@ class Questions:
         self, source: Source, consumer: Callable[[], str], clock: Clock = time.time, pace: float = 1.0
     ) -> None:
         self._clock, self._pace = clock, pace
+        self.gate = threading.Event()
+        """Set once the first screen is painted."""
         self.status = self.one("status", source.status, 2.0)
         self.resources = self.one("resources", source.resources, 5.0)
         self.jobs = self.one("jobs", lambda: source.jobs(consumer()), 1.0)
@@ -34,7 +37,7 @@ class Questions:
 
     def one(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
         """A feed for a question that only one screen asks."""
-        return Feed(name, fetch, every * self._pace, self._clock)
+        return Feed(name, fetch, every * self._pace, self._clock, self.gate)
 
     def poke(self, *names: str) -> None:
         """Ask these again now; without names, all."""

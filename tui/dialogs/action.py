@@ -66,7 +66,11 @@ class Question(ModalScreen[bool]):
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#cancel"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "No")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "No"),
+        Binding("left,h", "app.focus_previous", show=False),
+        Binding("right,l", "app.focus_next", show=False),
+    ]
 
     def __init__(self, question: str) -> None:
         super().__init__()

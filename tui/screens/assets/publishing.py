@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
-from sandbox.verbs.assets import Offer
 from tui.actions import Action
 from tui.dialogs.form import Field, FormDialog, Values
 from tui.text import size
 
 if TYPE_CHECKING:
+    from sandbox.verbs.assets import Offer
     from sandbox.verbs.images import ContainerImage
     from tui.app import BoxApp
 
@@ -90,6 +90,8 @@ def _files(source: str) -> str:
 
 
 def _offer(values: Values) -> Offer:
+    from sandbox.verbs.assets import Offer
+
     try:
         price = float(values["price"] or 0)
     except ValueError:

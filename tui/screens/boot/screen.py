@@ -81,7 +81,14 @@ class BootScreen(BoxScreen):
         if event.run is not self.run:
             return
         self.redraw()
-        if event.run.over and event.run.problem is None:
+        self._leave_when_up()
+
+    def on_screen_resume(self) -> None:
+        self._leave_when_up()
+
+    def _leave_when_up(self) -> None:
+        """Nothing to look at any more, unless a question stands above."""
+        if self.run is not None and self.run.over and self.run.problem is None and self.app.screen is self:
             self.box_app.feeds.poke()
             self.notify("the box is up")
             self.app.pop_screen()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.widgets import Sparkline, Static
 
-from sandbox.verbs.status import BoxStatus, Part, ResourceReport
 from tui.feeds import Feed
 from tui.panes import Pane
 from tui.screens.jobs.view import JobView, row
 from tui.tables import LiveTable, Row
 from tui.text import plain, size
+
+if TYPE_CHECKING:
+    from sandbox.verbs.status import BoxStatus, Part, ResourceReport
 
 MARKS = {"ready": "✓", "failed": "✗", "backing-off": "✗", "stopped": "○", "absent": "○", "unknown": "?"}
 TONES = {"ready": "good", "failed": "bad", "backing-off": "bad", "stopped": "quiet", "absent": "quiet"}

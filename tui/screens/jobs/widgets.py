@@ -14,7 +14,7 @@ from tui.feeds import Feed
 from tui.panes import Pane
 from tui.screens.jobs.view import JobView, row
 from tui.tables import LiveTable, Row
-from tui.text import lasting, moment, plain, safe, size
+from tui.text import lasting, moment, plain, safe, short, size
 
 BAR = 24
 
@@ -54,17 +54,17 @@ class FactsPane(Pane):
             yield Static(id="facts", markup=False)
 
     def show(self, value: Any) -> None:
-        self.query_one("#facts", Static).update(facts(value, self.box_app.clock()))
+        self.query_one("#facts", Static).update(facts(value, self.box_app.clock(), self.box_app.names))
 
 
-def facts(job: dict[str, Any], now: float) -> Text:
+def facts(job: dict[str, Any], now: float, names: dict[str, str]) -> Text:
     """The job in words, then a bar per stage."""
     view = JobView.of(job)
     lines = [
         ("state", f"{view.mark} {view.status} {view.state}"),
         ("reason", view.reason),
-        ("algorithm", view.algorithm),
-        *[("input", did) for did in view.inputs],
+        ("algorithm", _named(view.algorithm, names)),
+        *[("input", _named(did, names)) for did in view.inputs],
         ("environment", job.get("environment")),
         ("owner", job.get("owner")),
         ("created", moment(view.created)),
@@ -76,6 +76,10 @@ def facts(job: dict[str, Any], now: float) -> Text:
         if value not in (None, ""):
             drawn.append(f"{name:<12}", "dim").append(f"{safe(value)}\n")
     return drawn.append_text(_timeline(job))
+
+
+def _named(did: str, names: dict[str, str]) -> str:
+    return f"{names[did]}  {short(did, 12)}" if did in names else did
 
 
 def _timeline(job: dict[str, Any]) -> Text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -10,12 +10,14 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from sandbox.verbs.permissions import Cell
 from tui.feeds import Feed, Fresh
 from tui.panes import Pane
 from tui.screens.assets.view import names
 from tui.tables import LiveTable, Row
 from tui.text import plain, short
+
+if TYPE_CHECKING:
+    from sandbox.verbs.permissions import Cell
 
 WIDTH = 18
 

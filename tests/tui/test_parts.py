@@ -1,0 +1,89 @@
+"""The parts below the screens: text that cannot be obeyed, merged logs, previews, the step graph."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from sandbox.progress import Event
+from tui.screens.logs.merging import fresh, merged, stamp
+from tui.screens.outputs.preview import preview
+from tui.steps import StepBoard
+from tui.text import age, lasting, one_line, safe, size
+
+
+@pytest.mark.parametrize("evil", ["\x1b]52;c;aGk=\x07", "\x9b2J", "\r", "\x00", "\x7f", "\u202e", "\x1b[31m"])
+def test_no_control_character_survives(evil: str) -> None:
+    shown = safe(f"a{evil}b")
+    assert all(character.isprintable() for character in shown)
+    assert shown[0] == "a" and shown[-1] == "b"
+
+
+def test_line_feeds_stay_except_on_one_line() -> None:
+    assert safe("a\nb") == "a\nb"
+    assert one_line("a\nb") == "a b"
+
+
+def test_markup_of_others_is_text() -> None:
+    assert _drawn("x.txt", b"[bold]no[/bold]") == "[bold]no[/bold]"
+
+
+def _drawn(name: str, content: bytes) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(preview(name, content))
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()).strip()
+
+
+def test_a_csv_is_a_table() -> None:
+    assert _drawn("t.csv", b'name,n\n"a,b",1\nshort\n').splitlines() == ["name   n", "a,b    1", "short"]
+
+
+def test_json_is_indented_and_broken_json_is_text() -> None:
+    assert _drawn("m.json", b'{"a":1}').splitlines() == ["{", '  "a": 1', "}"]
+    assert _drawn("m.json", b'{"a":') == '{"a":'
+    assert _drawn("m.json", b"[" * 20_000).startswith("[")
+
+
+def test_binaries_are_not_shown() -> None:
+    assert "binary" in _drawn("m.txt", b"a\0b")
+
+
+def test_only_what_is_new_comes_again() -> None:
+    assert fresh([], ["a"]) == ["a"]
+    assert fresh(["a", "b"], ["a", "b", "c"]) == ["c"]
+    assert fresh(["a", "b"], ["b", "c"]) == ["c"]
+    assert fresh(["a", "a"], ["a", "a", "a"]) == ["a"] or fresh(["a", "a"], ["a", "a", "a"]) == []
+    assert fresh(["a"], ["x", "y"]) == ["x", "y"]
+
+
+def test_logs_are_merged_by_the_time_in_their_lines() -> None:
+    lines = merged(
+        {
+            "provider": ['{"time": "2026-01-02T10:00:01.5Z", "m": "p"}', "  its traceback"],
+            "kubelet": ["I0102 10:00:01.200000 k.go] k", "I0102 10:00:02.000000 k.go] l"],
+        }
+    )
+    assert [line.split()[0] for line in lines] == ["kubelet", "provider", "provider", "kubelet"]
+    assert stamp("nothing") == ""
+
+
+def test_a_group_closes_when_its_steps_are_done_and_opens_when_one_fails() -> None:
+    board = StepBoard()
+    board.fold(Event("a.one", "done", "one", seconds=1, at=0))
+    board.fold(Event("b.one", "started", "one", at=0))
+    board.fold(Event("b.two", "failed", "two", seconds=2, at=0))
+    assert str(board.lines(5.0)).splitlines() == [
+        "✓ a          1 step  1.0 s",
+        "✗ b          1/2",
+        "  ├ → one  5.0 s",
+        "  └ ✗ two  2.0 s",
+    ]
+
+
+def test_times_and_sizes_are_short() -> None:
+    assert (lasting(1.25), lasting(61), lasting(7260)) == ("1.2 s", "1 m 1 s", "2 h 1 m")
+    assert (age(1), age(30), age(120), age(7200)) == ("now", "30 s ago", "2 min ago", "2 h ago")
+    assert (size(0), size(1500), size(3_000_000)) == ("0 B", "1.5 kB", "3.0 MB")
