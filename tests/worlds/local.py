@@ -46,6 +46,8 @@ class World:
     operator_url: str
     provider_url: str = ""
     cache_url: str = ""
+    second_provider_url: str = ""
+    """Nobody listens there yet, but the cache lets it decrypt."""
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -241,6 +243,7 @@ def start_services(world: World) -> None:
         f"http://127.0.0.1:{cache_port}",
         f"http://127.0.0.1:{provider_port}",
     )
+    world.second_provider_url = f"http://127.0.0.1:{free_port()}"
     chain = {
         "id": 8996,
         "rpcUrl": world.chain_process.url,
@@ -249,7 +252,7 @@ def start_services(world: World) -> None:
     cache = {
         "listen": {"host": "127.0.0.1", "port": cache_port},
         "chain": chain,
-        "endpointAliases": {world.provider_url: world.provider_url},
+        "endpointAliases": {url: url for url in (world.provider_url, world.second_provider_url)},
         "database": str(world.folder / "cache.sqlite"),
         "secretsDir": str(secrets),
     }
