@@ -8,26 +8,34 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from sandbox.doctor import machine, ports
+from sandbox.doctor import bundle, machine, native, ports
 from sandbox.doctor.finding import Finding
 
 Check = Callable[[], Finding | list[Finding]]
 
 
 def examine(
-    home: Path, cache: Path, box_ports: Mapping[str, int], *, running: bool, more: Iterable[Check] = ()
+    home: Path,
+    cache: Path,
+    box_ports: Mapping[str, int],
+    *,
+    name: str = "c2d",
+    running: bool,
+    more: Iterable[Check] = (),
 ) -> list[Finding]:
-    """All findings, problems first. Ports are only looked at while the box is down (else it holds them
-    itself).
+    """All findings, problems first. Ports are looked at only while the box is down: else it holds them
+    itself.
     """
     checks: list[Check] = [
-        machine.system,
+        partial(native.needs, home),
         machine.distribution,
         machine.rights,
         machine.memory,
-        partial(machine.disk, home),
-        partial(machine.disk, cache),
-        machine.kernel,
+        partial(machine.cache_disk, cache),
+        partial(native.home_path, home),
+        partial(native.leftovers, home, name),
+        bundle.bundle,
+        bundle.packages,
         *more,
     ]
     if not running:
@@ -41,6 +49,6 @@ def _safely(check: Check) -> list[Finding]:
     try:
         found = check()
     except Exception as error:
-        name = getattr(check, "__name__", "a check")
-        return [Finding("C2D-DOC-CHECK", "warning", name, f"could not be checked: {error}")]
+        name = getattr(getattr(check, "func", check), "__name__", "a check")
+        return [Finding("C2D-DOC-CHECK", "warning", name, f"could not be checked: {error}", "report this")]
     return found if isinstance(found, list) else [found]

@@ -1,35 +1,18 @@
-"""Is this a machine a box can live on: system, memory, disk, rights, kernel."""
+"""Is this a machine a box can live on: distribution, memory, rights. What the cluster's driver needs it
+says itself.
+"""
 
 from __future__ import annotations
 
-import gzip
 import os
-import platform
 import shutil
 from pathlib import Path
 
-from sandbox.doctor.finding import Finding
+from sandbox.doctor.finding import Finding, Level
 
 GIB = 1 << 30
 MEMORY_NEEDED, MEMORY_COMFORT = 2 * GIB, 4 * GIB
-DISK_NEEDED, DISK_COMFORT = 4 * GIB, 12 * GIB
-KERNEL_MODULES = {
-    "overlay": "overlayfs",
-    "veth": "veth",
-    "bridge": "bridge",
-    "nf_tables": "nftables",
-    "loop": "loop devices",
-}
-
-
-def system() -> Finding:
-    """The native cluster needs Linux; the bundle is built for two architectures."""
-    title, evidence = "system", f"{platform.system()} {platform.release()} on {platform.machine()}"
-    if platform.system() != "Linux":
-        return Finding("C2D-DOC-SYSTEM", "problem", title, evidence, "use a Linux machine or a virtual one")
-    if platform.machine() not in ("x86_64", "aarch64"):
-        return Finding("C2D-DOC-SYSTEM", "warning", title, evidence, "not tried on this architecture")
-    return Finding("C2D-DOC-SYSTEM", "ok", title, evidence)
+CACHE_NEEDED, CACHE_COMFORT = 2 * GIB, 12 * GIB
 
 
 def distribution() -> Finding:
@@ -44,7 +27,7 @@ def distribution() -> Finding:
         "warning",
         "distribution",
         evidence,
-        "bundle build needs Debian or Ubuntu; on this machine load a bundle that was built there",
+        "bundle build needs Debian or Ubuntu; here, use the cache of a machine of the same architecture",
     )
 
 
@@ -52,23 +35,19 @@ def memory() -> Finding:
     """Memory that is free for a box and its jobs."""
     available = _meminfo().get("MemAvailable", 0)
     evidence = f"{available / GIB:.1f} GiB available"
-    level = "problem" if available < MEMORY_NEEDED else "warning" if available < MEMORY_COMFORT else "ok"
-    fix = (
-        ""
-        if level == "ok"
-        else f"free memory: the idle box takes about 1.5 GiB, {MEMORY_COMFORT / GIB:.0f} GiB are comfortable"
-    )
-    return Finding("C2D-DOC-MEMORY", level, "memory", evidence, fix)  # type: ignore[arg-type]
+    level = _level(available, MEMORY_NEEDED, MEMORY_COMFORT)
+    fix = f"free memory: an idle box takes about 1 GiB, {MEMORY_COMFORT / GIB:.0f} GiB leave room for jobs"
+    return Finding("C2D-DOC-MEMORY", level, "memory", evidence, "" if level == "ok" else fix)
 
 
-def disk(folder: Path) -> Finding:
-    """Space where the home (or the cache) lies."""
+def cache_disk(folder: Path) -> Finding:
+    """Space where the bundle is built."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
+    level = _level(free, CACHE_NEEDED, CACHE_COMFORT)
+    fix = f"a build wants {CACHE_COMFORT / GIB:.0f} GiB: free space there, or set C2D_BOX_CACHE"
     evidence = f"{free / GIB:.1f} GiB free at {existing}"
-    level = "problem" if free < DISK_NEEDED else "warning" if free < DISK_COMFORT else "ok"
-    fix = "" if level == "ok" else "free space there, or choose another place with --home and C2D_BOX_CACHE"
-    return Finding("C2D-DOC-DISK", level, "disk", evidence, fix)  # type: ignore[arg-type]
+    return Finding("C2D-DOC-CACHE-DISK", level, "disk for the bundle", evidence, "" if level == "ok" else fix)
 
 
 def rights() -> Finding:
@@ -80,55 +59,8 @@ def rights() -> Finding:
     return Finding("C2D-DOC-ROOT", "problem", "root", "neither root nor sudo", "run as root, or install sudo")
 
 
-def kernel() -> Finding:
-    """Features containers and their networks are made of."""
-    missing = [name for module, name in KERNEL_MODULES.items() if not _has_kernel(module)]
-    if not Path("/proc/sys/user/max_user_namespaces").exists():
-        missing.append("user namespaces")
-    if missing:
-        return Finding(
-            "C2D-DOC-KERNEL",
-            "problem",
-            "kernel",
-            f"not found: {', '.join(missing)}",
-            f"sudo modprobe -a {' '.join(KERNEL_MODULES)}, or a kernel that has them",
-        )
-    return Finding(
-        "C2D-DOC-KERNEL", "ok", "kernel", "overlayfs, veth, bridge, nftables, loop devices, user namespaces"
-    )
-
-
-def _has_kernel(module: str) -> bool:
-    if Path(f"/sys/module/{module}").exists() or _loadable(module):
-        return True
-    options = {
-        "overlay": "OVERLAY_FS",
-        "veth": "VETH",
-        "bridge": "BRIDGE",
-        "nf_tables": "NF_TABLES",
-        "loop": "BLK_DEV_LOOP",
-    }
-    return f"CONFIG_{options[module]}=y" in _kernel_config() or (
-        module == "loop" and Path("/dev/loop-control").exists()
-    )
-
-
-def _loadable(module: str) -> bool:
-    index = Path(f"/lib/modules/{platform.release()}/modules.dep")
-    try:
-        return f"/{module}.ko" in index.read_text()
-    except OSError:
-        return False
-
-
-def _kernel_config() -> str:
-    packed = Path("/proc/config.gz")
-    try:
-        if packed.exists():
-            return gzip.decompress(packed.read_bytes()).decode()
-        return Path(f"/boot/config-{platform.release()}").read_text()
-    except OSError:
-        return ""
+def _level(have: int, needed: int, comfort: int) -> Level:
+    return "problem" if have < needed else "warning" if have < comfort else "ok"
 
 
 def _os_release() -> dict[str, str]:

@@ -1,0 +1,33 @@
+"""Is the bundle there, and could it be built here."""
+
+from __future__ import annotations
+
+from c2d_box.errors import C2DError
+from sandbox.doctor.finding import Finding
+
+
+def bundle() -> Finding:
+    """Complete, incomplete, of another version, or damaged."""
+    from sandbox.bundle import Bundle
+
+    try:
+        return Finding(
+            "C2D-DOC-BUNDLE", "ok", "bundle", f"complete, Kubernetes {Bundle.open().kubernetes_version}"
+        )
+    except C2DError as problem:
+        damaged = problem.code == "C2D-BUNDLE-DAMAGED"
+        evidence = f"{problem.code}: {problem.message}"
+        return Finding(
+            "C2D-DOC-BUNDLE", "problem" if damaged else "warning", "bundle", evidence, "c2d-box bundle build"
+        )
+
+
+def packages() -> Finding:
+    """Debian packages that a build would need."""
+    from sandbox.bundle.machine import TOOLS, missing_packages
+
+    missing = missing_packages(TOOLS)
+    if not missing:
+        return Finding("C2D-DOC-PACKAGES", "ok", "packages", "all there")
+    fix = f"apt-get install --no-install-recommends {' '.join(missing)} (bundle build does it after asking)"
+    return Finding("C2D-DOC-PACKAGES", "warning", "packages", f"missing: {', '.join(missing)}", fix)

@@ -1,0 +1,63 @@
+"""What the native cluster needs, as its driver probes it, and what a crashed one may have left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandbox.clusters.native import probes
+from sandbox.clusters.native.layout import LONGEST_HOME, Layout
+from sandbox.clusters.native.sweep import holders
+from sandbox.doctor.finding import Finding
+from sandbox.home import Home
+
+
+def needs(home: Path) -> list[Finding]:
+    """One finding per need of the driver."""
+    return [
+        Finding(
+            f"C2D-DOC-{need.id.upper().replace('.', '-')}",
+            "ok" if need.holds else "problem" if need.required else "warning",
+            need.id.replace(".", " "),
+            need.evidence,
+            "" if need.holds else need.fix,
+        )
+        for need in probes.findings(home)
+    ]
+
+
+def home_path(home: Path) -> Finding:
+    """Sockets below the home must fit into the kernel's limit."""
+    length = len(str(home.absolute()))
+    if length <= LONGEST_HOME:
+        return Finding("C2D-DOC-HOME", "ok", "home", f"{home} ({length} of {LONGEST_HOME} characters)")
+    fix = f"choose a home of at most {LONGEST_HOME} characters: --home /var/lib/c2d"
+    return Finding("C2D-DOC-HOME", "problem", "home", f"{home} has {length} characters", fix)
+
+
+def leftovers(home: Path, name: str) -> Finding:
+    """Traces of a box that ended without cleaning up; the next ``up`` or ``down`` removes them."""
+    layout = Layout(Home(home), name)
+    if holders(layout):
+        return Finding("C2D-DOC-LEFTOVERS", "ok", "leftovers", "the box runs")
+    traces = [f"loop device {device}" for device in _loops_of(home)]
+    if Path("/sys/class/net", layout.host_link).exists():
+        traces.append(f"network link {layout.host_link}")
+    if layout.state.exists():
+        traces.append(f"record {layout.state}")
+    if not traces:
+        return Finding("C2D-DOC-LEFTOVERS", "ok", "leftovers", "none")
+    return Finding(
+        "C2D-DOC-LEFTOVERS", "warning", "leftovers", ", ".join(traces), "c2d-box down removes them"
+    )
+
+
+def _loops_of(home: Path) -> list[str]:
+    found = []
+    for device in Path("/sys/block").glob("loop*"):
+        try:
+            backing = (device / "loop" / "backing_file").read_text()
+        except OSError:
+            continue
+        if backing.startswith(f"{home.absolute()}/"):
+            found.append(device.name)
+    return found
