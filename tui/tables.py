@@ -14,7 +14,7 @@ from textual.widgets import DataTable
 
 from tui.text import one_line
 
-TONES = ("good", "warn", "bad", "quiet")
+MANY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,7 @@ class LiveTable(DataTable[Text]):
             if not words or all(word in row.haystack for word in words)
         }
         stood = self.selected
-        for key in [key for key in self._shown if key not in wanted]:
-            self.remove_row(key)
+        self._take_out([key for key in self._shown if key not in wanted])
         for key, row in wanted.items():
             before = self._shown.get(key)
             if before is None:
@@ -100,7 +99,18 @@ class LiveTable(DataTable[Text]):
         added = [key for key in wanted if key not in self._shown]
         self._shown = wanted
         if [*kept, *added] != list(wanted):
-            self._order(list(wanted), stood)
+            self._order(list(wanted))
+        if stood is not None and stood.key in wanted and self.selected != wanted[stood.key]:
+            self.move_cursor(row=self.get_row_index(stood.key), animate=False)
+
+    def _take_out(self, keys: list[str]) -> None:
+        """Removing one row costs as much as there are rows: many at once (a filter) start afresh."""
+        if len(keys) > MANY:
+            self.clear()
+            self._shown = {}
+            return
+        for key in keys:
+            self.remove_row(key)
 
     def _change(self, before: Row, row: Row) -> None:
         texts = self._texts(row)
@@ -108,14 +118,12 @@ class LiveTable(DataTable[Text]):
             if old != new or (title == self._titles[0] and before.tone != row.tone):
                 self.update_cell(row.key, title, text, update_width=True)
 
-    def _order(self, keys: Sequence[str], stood: Row | None) -> None:
-        """Put rows into the wanted order; the cursor stays on its row, not on its line."""
+    def _order(self, keys: Sequence[str]) -> None:
+        """Put rows into the wanted order."""
         rank = {key: place for place, key in enumerate(keys)}
         first = self._titles[0]
         places = {id(self.get_cell(key, first)): place for key, place in rank.items()}
         self.sort(first, key=lambda cell: places[id(cell)])
-        if stood is not None and stood.key in rank:
-            self.move_cursor(row=rank[stood.key], animate=False)
 
     def _texts(self, row: Row) -> list[Text]:
         texts = [Text(one_line(cell), no_wrap=True) for cell in row.cells]

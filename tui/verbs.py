@@ -64,9 +64,9 @@ class Verbs:
         return job(self.box, who, job_id)
 
     def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
-        from sandbox.verbs.jobs import log_texts
+        from sandbox.verbs.joblogs import said
 
-        return log_texts(self.box, who, job_id, "all")
+        return said(self.box, who, job_id)
 
     def read_result(self, who: str, job_id: str, index: int) -> bytes:
         from sandbox.verbs.parties import consuming

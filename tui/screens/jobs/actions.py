@@ -31,6 +31,31 @@ def stopping(app: BoxApp, job: JobView) -> None:
     )
 
 
+def again(app: BoxApp, job: JobView) -> None:
+    """The same algorithm on the same datasets once more."""
+    if not job.inputs or not job.algorithm.startswith("did:"):
+        app.notify("a job with a raw algorithm is started by the SDK only", timeout=3)
+        return
+    source, who = app.source, app.consumer
+    dataset, more = job.inputs[0], job.inputs[1:]
+    words = ["start", dataset, job.algorithm, *(f"--with {did}" for did in more)]
+    names = app.names
+    app.perform(
+        Action(
+            title=f"Run {names.get(job.algorithm, job.algorithm)} again?",
+            command=app.command(" ".join(words)),
+            verb=lambda _ask: source.start(who, dataset, job.algorithm, more, None),
+            effects=(
+                f"on {', '.join(names.get(did, did) for did in job.inputs)}, as they are now",
+                "an order that still covers it is used again; 5 shows the price",
+            ),
+            losses=("what an order costs, where none covers it any more",),
+            proceed="Order and start",
+            pokes=("jobs", "accounts"),
+        )
+    )
+
+
 def saving(app: BoxApp, job_id: str, index: int | None = None) -> Action:
     """Fetch results into a folder named after the job, below the working directory."""
     folder = Path("c2d-results") / job_id[:8]

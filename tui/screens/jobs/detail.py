@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable
 
 from tui.boxscreen import BoxScreen
-from tui.screens.jobs.actions import saving, stopping
+from tui.screens.jobs.actions import again, saving, stopping
 from tui.screens.jobs.view import JobView
 from tui.screens.jobs.widgets import FactsPane, JobLogPane, ResultsPane
 from tui.screens.outputs.preview import PreviewScreen
@@ -25,6 +25,7 @@ class JobScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "save", "Save results", id="job.save"),
         Binding("x", "stop", "Stop", id="job.stop"),
+        Binding("a", "again", "Run again", id="job.again"),
         Binding("c", "as_command", "As command", id="job.command"),
     ]
 
@@ -55,9 +56,18 @@ class JobScreen(BoxScreen):
         return self.job_id
 
     def action_stop(self) -> None:
+        if self.view is not None:
+            stopping(self.box_app, self.view)
+
+    def action_again(self) -> None:
+        if self.view is not None:
+            again(self.box_app, self.view)
+
+    @property
+    def view(self) -> JobView | None:
+        """The job as it was last seen."""
         value = self.query_one(FactsPane).feeds[0].reading.value
-        if value is not None:
-            stopping(self.box_app, JobView.of(value))
+        return None if value is None else JobView.of(value)
 
     def action_save(self) -> None:
         self.box_app.perform(saving(self.box_app, self.job_id))

@@ -123,6 +123,8 @@ class JobLogPane(Pane):
     def show(self, value: Any) -> None:
         log = self.query_one(RichLog)
         log.clear()
+        if not value:
+            log.write(plain("nothing said yet", "dim"))
         for name, text in value.items():
             log.write(plain(f"── {name}", "bold"))
             log.write(plain(text.rstrip("\n")))

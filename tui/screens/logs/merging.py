@@ -5,8 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from c2d_box.errors import C2DError
+from tui.source import Source
+
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d+)?)")
 _KLOG = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+)")
+
+
+def gathered(source: Source, lines: int = 200) -> dict[str, list[str]]:
+    """The last lines of everything; what cannot be read now is left out, unless it is all."""
+    found: dict[str, list[str]] = {}
+    problem: C2DError | None = None
+    for name in source.log_sources():
+        try:
+            found[name] = source.logs(name, lines)
+        except C2DError as missing:
+            problem = missing
+    if problem is not None and not found:
+        raise problem
+    return found
 
 
 def stamp(line: str) -> str:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 
 from tui.boxscreen import BoxScreen
 from tui.logview import LogView
+from tui.screens.logs.merging import gathered
 from tui.screens.logs.widgets import LogsPane
 
 
@@ -24,9 +25,7 @@ class LogsScreen(BoxScreen):
     def body(self) -> ComposeResult:
         app = self.box_app
         source = app.source
-        feed = app.feeds.one(
-            "logs", lambda: {name: source.logs(name, 200) for name in source.log_sources()}, 2.0
-        )
+        feed = app.feeds.one("logs", lambda: gathered(source), 2.0)
         yield LogsPane("Logs", feed, id="logs")
 
     def find(self, words: str) -> None:
