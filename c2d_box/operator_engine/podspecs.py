@@ -162,7 +162,9 @@ class Bodies:
         volumes: list[Object] = [
             {"name": "gate", "configMap": {"name": self._gate_map, "defaultMode": 0o555}},
             {"name": "go", "emptyDir": {"sizeLimit": "1Mi"}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": str(TMP_BYTES)}},
+            # In memory: what an algorithm puts there may be the data itself, and a folder of the node's disk
+            # would be unlinked at the pod's end, not overwritten. It counts against the memory limit.
+            {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(TMP_BYTES)}},
         ]
         return [warden, algorithm], volumes
 
