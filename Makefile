@@ -17,11 +17,11 @@ demo: $(STAMP)  ## boot a box and run a real Compute-to-Data job in it
 
 test: $(STAMP)  ## every kind of test; the big sweeps sampled
 	@$(BIN)/c2d-box --yes bundle build
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --durations=25 --durations-min=3
 
 verify: $(STAMP)  ## every test in full
 	@$(BIN)/c2d-box --yes bundle build
-	@$(BIN)/python -m pytest --full
+	@$(BIN)/python -m pytest --full --durations=40 --durations-min=3
 
 check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/ruff check .
