@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from sandbox.verbs.kubeapi import KubeApi
 
 DEFAULT_NAME = "c2d"
+PROGRAM = "c2d-box"
 CHAIN_ID = 8996
 HIGHEST_PORT = 65535
 NODE_PORTS = {
@@ -142,7 +145,7 @@ class Box:
 
     def command(self, arguments: str) -> str:
         """A command line for this very box, as the user would have to type it."""
-        words = ["c2d-box"]
+        words = [program()]
         if self.name != DEFAULT_NAME:
             words.append(f"--name {self.name}")
         if self.home != default_home(self.name):
@@ -156,6 +159,15 @@ class Box:
         scratch.write_text(json.dumps(asdict(settings), indent=2) + "\n")
         scratch.replace(self.home.box_file)
         return Box(self.home, settings)
+
+
+def program() -> str:
+    """What to type for this program: its name where the shell finds it, else the path it was called by."""
+    called = Path(sys.argv[0])
+    if shutil.which(PROGRAM) or called.name != PROGRAM or not called.exists():
+        return PROGRAM
+    here = Path.cwd()
+    return str(called.relative_to(here) if called.is_relative_to(here) else called)
 
 
 class _BundleWhenNeeded:

@@ -206,7 +206,7 @@ def _tell_outcome(
             f"   {'':<24} sha256 {item.get('sha256', '-')}",
         )
     yield from _say("", f"   paid: {cost:g} OCEAN")
-    yield from _say(*[f"   {name:<40} {seconds:6.2f} s" for name, seconds in stages.items()])
+    yield from _say(*[f"   {name:<42} {seconds:6.2f} s" for name, seconds in stages.items()])
     yield from _say("", "8  Look for yourself:", *[f"   {line}" for line in further])
 
 
