@@ -2,8 +2,8 @@
 
 Listeners get a :class:`Fresh` message after every answer, and the last answer at once when they join, so
 that a screen paints before its source is asked again. A feed that fails keeps what it knew: the listener
-shows it, its age, and what is wrong. An expensive question is asked less often: a feed takes about one
-percent of a core at most. Nothing is asked before the first paint, so that imports do not delay it.
+shows it, its age, and what is wrong. What moves is asked often; where nothing moves, a costly question takes
+about one percent of a core at most. Nothing is asked before the first paint, so that imports do not delay it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from c2d_box.errors import C2DError, Failed
 T = TypeVar("T")
 Clock = Callable[[], float]
 SHARE = 0.01
-LONGEST = 5
-"""No question waits for more than so many times its usual interval."""
+LONGEST, STILL = 8, 20
+"""After so many answers without a change a costly question is asked less often, up to so many times less."""
+PATIENCE = 4.0
+_FIRST = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Feed(Generic[T]):
         self.reading: Reading[T] = Reading()
         self._gate = gate
         self.answers = 0
+        self._still = 0
         self._listeners: list[Widget] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -100,6 +103,7 @@ class Feed(Generic[T]):
             self.reading = self._answer(before)
             self.answers += 1
             changed = (self.reading.value, self.reading.problem) != (before.value, before.problem)
+            self._still = 0 if changed else self._still + 1
             pause = self._pause(time.thread_time() - spent)
             self._tell(changed)
             self._wake.wait(pause)
@@ -109,19 +113,31 @@ class Feed(Generic[T]):
                     return
 
     def _pause(self, spent: float) -> float:
-        """The first answer also pays for imports; it says nothing about the next."""
-        if self.answers == 1:
+        if self._still < STILL:
             return self._every
         return min(max(self._every, spent / SHARE), self._every * LONGEST)
 
     def _answer(self, before: Reading[T]) -> Reading[T]:
         try:
-            return Reading(self._fetch(), self._clock())
+            return Reading(self._asked(), self._clock())
         except C2DError as problem:
             return Reading(before.value, before.at, problem, before.since or self._clock())
         except Exception as surprise:
             defect = Failed("C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", "c2d-box doctor")
             return Reading(before.value, before.at, defect, before.since or self._clock())
+
+    def _asked(self) -> T:
+        """First questions import what they need: one after the other, or the screen would starve; but none
+        waits long for one that hangs.
+        """
+        if self.answers:
+            return self._fetch()
+        alone = _FIRST.acquire(timeout=PATIENCE)
+        try:
+            return self._fetch()
+        finally:
+            if alone:
+                _FIRST.release()
 
     def _tell(self, changed: bool) -> None:
         with self._lock:

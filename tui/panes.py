@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.timer import Timer
 from textual.widgets import Static
 
 from tui.feeds import Feed, Fresh
@@ -35,6 +36,7 @@ class Pane(Vertical):
         super().__init__(id=id)
         self.border_title = title
         self.feeds = feeds
+        self._ticking: Timer | None = None
 
     @property
     def box_app(self) -> BoxApp:
@@ -57,21 +59,29 @@ class Pane(Vertical):
             self.show(self.feeds[0].reading.value)
 
     def on_mount(self) -> None:
+        self._ticking = self.set_interval(1, self.tick)
         self.resume()
-        self.set_interval(1, self.tell_age)
 
     def on_unmount(self) -> None:
         self.pause()
 
     def resume(self) -> None:
         """Take part in the feeds again; what they know comes at once."""
+        if self._ticking is not None:
+            self._ticking.resume()
         for feed in self.feeds:
             feed.join(self)
         self.tell_age()
 
     def pause(self) -> None:
+        if self._ticking is not None:
+            self._ticking.pause()
         for feed in self.feeds:
             feed.leave(self)
+
+    def tick(self) -> None:
+        """Once a second while it is looked at."""
+        self.tell_age()
 
     def poke(self) -> None:
         """Ask the sources again now."""

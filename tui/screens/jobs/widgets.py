@@ -28,7 +28,6 @@ class JobsPane(Pane):
 
     def on_mount(self) -> None:
         self.query_one(LiveTable).focus()
-        self.set_interval(1, self._count_on)
 
     def show(self, value: Any) -> None:
         now = self.box_app.clock()
@@ -39,8 +38,9 @@ class JobsPane(Pane):
         empty = "" if views else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
         self.query_one("#empty", Static).update(empty)
 
-    def _count_on(self) -> None:
+    def tick(self) -> None:
         """Seconds of running jobs move although nothing came."""
+        super().tick()
         value = self.feeds[0].reading.value
         if value and any(not job.get("dateFinished") for job in value):
             self.again()
