@@ -183,6 +183,18 @@ class BoxApp(App[None]):
     def on_asked(self, event: Asked) -> None:
         self.push_screen(Question(event.question), lambda yes: event.answer.set_result(bool(yes)))
 
+    async def action_quit(self) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave; the box goes on. Where a verb is under way, only after a yes: it would end half-way."""
+        if not self.runs:
+            self.exit()
+            return
+        title = self.runs[-1].action.title.rstrip("?")
+        question = f"{title}: this is under way and ends half-way (doing it again goes on). Leave?"
+        self.push_screen(Question(question), lambda yes: self.exit() if yes else None)
+
     def action_command_line(self) -> None:
         self.push_screen(CommandLine())
 

@@ -43,7 +43,7 @@ def sayings(app: BoxApp) -> Iterator[Saying]:
         word = name.removeprefix("c2d-")
         yield Saying(f"theme {word}", f"use the {word} theme", lambda name=name: app.choose(name))  # type: ignore[misc]
     yield Saying("help", "the keys of this screen", app.action_help)
-    yield Saying("quit", "leave; the box goes on", app.exit)
+    yield Saying("quit", "leave; the box goes on", app.leave)
 
 
 class BoxCommands(Provider):
@@ -77,7 +77,7 @@ class CommandLine(ModalScreen[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         app = cast("BoxApp", self.app)
         said = " ".join(event.value.split()).lower()
-        known = {saying.words: saying for saying in sayings(app)} | {"q": Saying("q", "", app.exit)}
+        known = {saying.words: saying for saying in sayings(app)} | {"q": Saying("q", "", app.leave)}
         found = known.get(said) or next((s for w, s in known.items() if said and w.startswith(said)), None)
         app.pop_screen()
         if found is None:

@@ -256,6 +256,23 @@ async def test_leaving_the_dialog_does_not_stop_the_verb(opened: Open, settle: S
         await _until(pilot, lambda: bool(recorded.done) and not app.runs)
 
 
+async def test_leaving_while_a_verb_is_under_way_asks_first(
+    opened: Open, settle: Settle, recorded: Any
+) -> None:
+    recorded.hold.clear()
+    app = opened("jobs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await _press(pilot, settle, "x", "right", "enter", "escape", "q")
+        assert isinstance(app.screen, Question)
+        await _press(pilot, settle, "enter")
+        assert app.is_running and not isinstance(app.screen, Question)
+        recorded.hold.set()
+        await _until(pilot, lambda: not app.runs)
+        await pilot.press("q")
+        await _until(pilot, lambda: not app.is_running)
+
+
 async def test_a_box_that_is_down_is_booted_by_keys_and_the_verb_may_ask(
     opened: Open, settle: Settle, recorded: Any
 ) -> None:
