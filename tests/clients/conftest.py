@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from importlib.metadata import version as version_of
 
 import pytest
 
 from tests.clients import oceanjs_runs, table
 from tests.clients.oceanjs_runs import Runs
+from tests.clients.table import Outcomes
 from tests.worlds.local import World, spawn, world_in
+
+_RUNS = pytest.StashKey[Runs]()
+_OTHERS = pytest.StashKey[Outcomes]()
+OTHERS = {
+    "test_web3": f"web3.py {version_of('web3')}",
+    "test_ipfshttpclient": f"ipfshttpclient {version_of('ipfshttpclient')}",
+}
+"""Which client the tests of a module speak for."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +44,7 @@ def trusting_provider(world: World) -> str:
 
 
 @pytest.fixture(scope="session")
-def oceanjs(world: World, trusting_provider: str, request: pytest.FixtureRequest) -> Runs:
+def oceanjs(world: World, trusting_provider: str, pytestconfig: pytest.Config) -> Runs:
     """Every step of every version, taken once for the session."""
     if reason := oceanjs_runs.missing():
         pytest.skip(reason)
@@ -44,6 +54,21 @@ def oceanjs(world: World, trusting_provider: str, request: pytest.FixtureRequest
             **oceanjs_runs.run(world, version, "permit first", world.provider_url),
             **oceanjs_runs.run(world, version, "unmodified", trusting_provider),
         }
-    if request.config.getoption("--write-docs"):
-        table.write(runs)
+    pytestconfig.stash[_RUNS] = runs
     return runs
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember how the tests of the other clients ended."""
+    report = yield
+    client = OTHERS.get(item.path.stem)
+    if client and (report.when == "call" or report.outcome != "passed"):
+        item.config.stash.setdefault(_OTHERS, {})[client, item.name] = report.outcome
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    if config.getoption("--write-docs") and _RUNS in config.stash:
+        table.write(config.stash[_RUNS], config.stash.get(_OTHERS, {}))

@@ -36,8 +36,29 @@ _STEPS = """## Steps
 """
 
 
-def write(runs: Runs) -> None:
-    DOCS.write_text(_INTRODUCTION + _endpoints(runs) + "\n" + _steps(runs))
+_OTHERS = """## Other clients
+
+web3.py talks to the chain with the published ABIs, and to the Provider with its own signatures;
+ipfshttpclient to Kubo as the chart configures it. ocean.py 3.1.2 needs Python 3.10 and is not run here.
+
+"""
+
+Outcomes = dict[tuple[str, str], str]
+"""How each test of another client ended, by client and name of the test."""
+
+
+def write(runs: Runs, others: Outcomes) -> None:
+    """Replace the page by what this session saw."""
+    DOCS.write_text("\n".join([_INTRODUCTION + _endpoints(runs), _steps(runs), _others(others)]))
+
+
+def _others(others: Outcomes) -> str:
+    shown = {"passed": "yes", "skipped": "not tried"}
+    rows = [
+        [client, name.removeprefix("test_").replace("_", " "), shown.get(outcome, "NO")]
+        for (client, name), outcome in others.items()
+    ]
+    return _OTHERS + _table(["Client", "What it did", "Passed"], rows)
 
 
 def _endpoints(runs: Runs) -> str:

@@ -3,6 +3,7 @@
 
 const assert = require('node:assert')
 const { lib, refusal } = require('./session.js')
+const { edit } = require('./publishing.js')
 
 const text = (downloaded) => Buffer.from(downloaded.data).toString()
 
@@ -64,6 +65,49 @@ const steps = {
   'download, free': (session) => downloaded(session, 'download'),
   'download, fixed price': (session) => downloaded(session, 'bought'),
   'download, template 2': (session) => downloaded(session, 'enterprise'),
+
+  async 'order several at once'(session) {
+    const { assets, config, consumer, consumerAddress, datatoken, provider, providerUrl, publisher } = session
+    const owner = await publisher.getAddress()
+    const minting = new lib.Datatoken(publisher, config.chainId, config)
+    const chosen = [assets.download, assets.bought]
+    const orders = []
+    for (const { id, services } of chosen) {
+      const tokenAddress = services[0].datatokenAddress
+      await (await minting.mint(tokenAddress, owner, '1', consumerAddress)).wait()
+      await (await datatoken.approve(tokenAddress, config.nftFactoryAddress, '1')).wait()
+      const quote = await provider.initialize(id, services[0].id, 0, consumerAddress, providerUrl)
+      const none = lib.ZERO_ADDRESS
+      orders.push({
+        tokenAddress,
+        consumer: consumerAddress,
+        serviceIndex: 0,
+        _providerFee: quote.providerFee,
+        _consumeMarketFee: {
+          consumeMarketFeeAddress: none,
+          consumeMarketFeeToken: none,
+          consumeMarketFeeAmount: '0'
+        }
+      })
+    }
+    const factory = new lib.NftFactory(config.nftFactoryAddress, consumer)
+    const { transactionHash } = await (await factory.startMultipleTokenOrder(orders)).wait()
+    const both = { ...session, orders: { download: transactionHash, bought: transactionHash } }
+    for (const name of ['download', 'bought']) {
+      assert.strictEqual(text(await lib.downloadFile(await url(both, name))), 'a,b\n1,2\n')
+    }
+  },
+
+  async 'deny a consumer'(session) {
+    const { consumerAddress, provider, providerUrl } = session
+    await edit(session, 'enterprise', (ddo) => {
+      ddo.credentials = { allow: [], deny: [{ type: 'address', values: [consumerAddress] }] }
+    })
+    const { id, services } = session.assets.enterprise
+    const asked = provider.initialize(id, services[0].id, 0, consumerAddress, providerUrl)
+    assert.match(await refusal(asked), /CREDENTIAL_IN_DENY_LIST/)
+    assert.match(await refusal(lib.downloadFile(await url(session, 'enterprise'))), /Response error/)
+  },
 
   async 'download with consumer parameters'(session) {
     const file = await lib.downloadFile(await url(session, 'download', 0, { year: '2021' }))

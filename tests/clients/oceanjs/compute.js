@@ -257,6 +257,16 @@ const steps = {
     await ended(session, job.jobId)
   },
 
+  async 'compute: a changed algorithm is no longer permitted'(session) {
+    await edit(session, 'algorithm', (ddo) => {
+      ddo.metadata.algorithm.container.entrypoint = 'sh $ALGO'
+    })
+    const { algorithm, dataset } = session.assets
+    const asked = { datasets: [dataset], algorithm: item(algorithm), env: session.environment }
+    const said = await refusal(quoted(session, { ...asked, validUntil: soon(600) }))
+    assert.deepStrictEqual(JSON.parse(said).error, { dataset: 'algorithm_container_checksum_mismatch' })
+  },
+
   async 'compute, no permit'(session) {
     session.environment = await environment(session)
     const algorithm = await publish(session, 'algorithm', 'access', { price: 'unpriced' })

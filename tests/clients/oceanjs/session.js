@@ -54,10 +54,20 @@ async function openSession() {
   return session
 }
 
-/** 3.4.6 renamed the wait, with other arguments. Its own pause there is three seconds. */
-function appeared(session, did, transaction) {
-  if (session.cache.waitForAqua) return session.cache.waitForAqua(did, transaction)
-  return session.cache.waitForIndexer(did, transaction, null, 500, 60)
+/**
+ * The library's wait, which 3.4.6 renamed. It pauses for 1.5 or 3 seconds after each miss, so all but the first
+ * wait of a session begin when the document is there.
+ */
+async function appeared(session, did, transaction) {
+  const deadline = Date.now() + 15000
+  while (session.waited && Date.now() < deadline) {
+    const shown = await session.cache.resolve(did).catch(() => undefined)
+    if (shown && (!transaction || shown.event.txid === transaction)) break
+    await lib.sleep(50)
+  }
+  session.waited = true
+  const wait = session.cache.waitForAqua ?? session.cache.waitForIndexer
+  return wait.call(session.cache, did, transaction)
 }
 
 /** Thrown by a step that a version of the library cannot take. */
