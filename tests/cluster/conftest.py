@@ -20,6 +20,7 @@ import pytest
 
 from sandbox.box import Box, Ports, Settings, open_box
 from sandbox.demo.story import Outcome, demo
+from sandbox.doctor.ports import is_free
 from sandbox.home import Home
 from sandbox.progress import Event, Progress, run
 from sandbox.verbs import assets, jobs
@@ -27,7 +28,8 @@ from sandbox.verbs.down import reset
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.up import up
 
-PORT_OFFSET = 1100
+OFFSETS = range(1100, 1740, 20)
+"""Below the range from which the kernel takes ports for outgoing connections."""
 SHELL_IMAGE = "c2d.local/algo-python"
 
 
@@ -43,6 +45,16 @@ def narrate(event: Event) -> None:
         print(f"{time.strftime('%X')} {event.state:<8} {event.step} {event.text} {event.seconds or ''}")
 
 
+def free_ports() -> Ports:
+    """Ports that nobody holds now, so that two test sessions on one machine do not meet."""
+    first = os.getpid() % len(OFFSETS)
+    for offset in [*OFFSETS[first:], *OFFSETS[:first]]:
+        ports = Ports().shifted(offset)
+        if all(is_free(port) for port in ports.as_dict().values()):
+            return ports
+    pytest.fail(f"no free ports in {OFFSETS}")
+
+
 def perform(verb: Progress[Any]) -> Any:
     """Run a verb to its end."""
     return run(verb, narrate)
@@ -55,7 +67,7 @@ def box() -> Iterator[Box]:
         yield open_box(Path(kept))
         return
     home = Path(tempfile.mkdtemp(prefix="c2d-t"))
-    made = Box(Home(home), Settings(name="test", ports=Ports().shifted(PORT_OFFSET)))
+    made = Box(Home(home), Settings(name="test", ports=free_ports()))
     try:
         perform(up(made, yes=True))
         yield made

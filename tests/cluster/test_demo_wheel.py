@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.box import Ports
 from sandbox.demo.story import Outcome
 
+from .conftest import free_ports
+
 CHECKOUT = Path(__file__).parents[2]
-OFFSET = 1700
 CleanBox = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -53,7 +55,8 @@ def test_the_wheel_finds_the_bundle_that_the_checkout_built(clean_box: CleanBox)
 
 
 def test_the_wheel_runs_the_demo_with_the_same_numbers(clean_box: CleanBox, outcome: Outcome) -> None:
-    up = clean_box("up", "--port-offset", str(OFFSET), "--yes")
+    offset = free_ports().chain - Ports().chain
+    up = clean_box("up", "--port-offset", str(offset), "--yes")
     assert up.returncode == 0, up.stderr[-2000:]
     done = clean_box("demo", "--yes", "--json", "--to", "results")
     assert done.returncode == 0, done.stderr[-2000:]

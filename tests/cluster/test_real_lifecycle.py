@@ -18,8 +18,8 @@ import pytest
 from sandbox.box import Ports
 
 from ..conftest import sample
+from .conftest import free_ports
 
-OFFSET = 1300
 STEPS = (
     "cluster.prepare",
     "image.runtime",
@@ -66,6 +66,7 @@ class Lab:
     """A box of its own, driven only through the command line, as a script would."""
 
     home: Path
+    offset: int
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -76,14 +77,14 @@ class Lab:
         return [sys.executable, "-m", "sandbox.cli", "--home", str(self.home), "--name", "life", *arguments]
 
     def up(self) -> dict[str, Any]:
-        done = self.call("up", "--json", "--yes", "--port-offset", str(OFFSET))
+        done = self.call("up", "--json", "--yes", "--port-offset", str(self.offset))
         assert done.returncode == 0, done.stderr[-3000:]
         report: dict[str, Any] = json.loads(done.stdout)
         return report
 
     def interrupt(self, step: str, way: signal.Signals) -> bool:
         """Start ``up`` and interrupt it when ``step`` starts; False if the step never came."""
-        command = self.command("up", "--json", "--yes", "--port-offset", str(OFFSET))
+        command = self.command("up", "--json", "--yes", "--port-offset", str(self.offset))
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as running:
@@ -99,7 +100,8 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    made = Lab(Path(tempfile.mkdtemp(prefix="c2d-l")))
+    ports = free_ports()
+    made = Lab(Path(tempfile.mkdtemp(prefix="c2d-l")), ports.chain - Ports().chain)
     yield made
     made.call("reset", "--all", "--yes")
 
@@ -121,7 +123,7 @@ def test_up_after_an_interrupted_up_works(step: str, way: str, lab: Lab) -> None
 
 def test_a_second_up_at_the_same_time_is_told_who_is_at_it(lab: Lab) -> None:
     lab.call("reset", "--yes")
-    command = lab.command("up", "--json", "--yes", "--port-offset", str(OFFSET))
+    command = lab.command("up", "--json", "--yes", "--port-offset", str(lab.offset))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as first:
         assert first.stderr is not None
         next(line for line in first.stderr if '"cluster' in line)
@@ -169,9 +171,9 @@ def test_a_taken_port_is_refused_with_its_holders_name(lab: Lab) -> None:
 
     lab.call("down")
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", Ports().shifted(OFFSET).provider))
+        listener.bind(("127.0.0.1", Ports().shifted(lab.offset).provider))
         listener.listen()
-        done = lab.call("up", "--json", "--yes", "--port-offset", str(OFFSET))
+        done = lab.call("up", "--json", "--yes", "--port-offset", str(lab.offset))
     assert done.returncode == 3
     error = json.loads(done.stderr.splitlines()[-1])["error"]
     assert error["code"] == "C2D-PORT-TAKEN"
