@@ -14,6 +14,11 @@ from pathlib import Path
 MOUNT_TABLE = Path("/proc/self/mounts")
 BOX = "box"
 """Child group that holds the components; kubelet makes its own beside it for pods."""
+BOX_WEIGHT, COMPONENTS_WEIGHT = 8, 4
+"""How many ordinary processes the box, and within it the components, count for when CPUs are short. With the
+kernel's default of one a compiler run beside it starves the box until its DNS times out; kubelet gives pods
+one for each CPU, so components must count for more than a burst of jobs.
+"""
 
 
 def hierarchies() -> list[Path]:
@@ -29,11 +34,19 @@ def hierarchies() -> list[Path]:
 def create(group: str) -> None:
     for hierarchy in hierarchies():
         parent = hierarchy
-        for part in (group, BOX):
+        for part, weight in ((group, BOX_WEIGHT), (BOX, COMPONENTS_WEIGHT)):
             child = parent / part
             child.mkdir(exist_ok=True)
             _inherit_cpuset(parent, child)
+            _weigh(child, weight)
             parent = child
+
+
+def _weigh(folder: Path, processes: int) -> None:
+    """Let ``folder`` count for so many ordinary processes, where its hierarchy schedules CPUs (v1, v2)."""
+    for name, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
+        if (folder / name).exists():
+            (folder / name).write_text(str(one * processes))
 
 
 def _inherit_cpuset(parent: Path, child: Path) -> None:
