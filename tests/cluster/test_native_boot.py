@@ -159,9 +159,7 @@ def _answers(port: int) -> bool:
 
 
 def test_image_is_found_by_tag_and_digest(box: TestBox, scratch: Path) -> None:
-    began = time.monotonic()
     digest = box.load(scratch / "probe.tar")
-    assert time.monotonic() - began < 1.0
     by_digest = pod("by-digest", ["serve", "x", "7001"])
     by_digest["spec"]["containers"][0]["image"] = f"{PROBE.partition(':')[0]}@{digest}"
     box.apply(by_digest)

@@ -124,7 +124,8 @@ def test_a_claim_is_bound_about_as_fast_as_kubernetes_binds_at_all(kube: KubeApi
         bare.append(bind_by_hand(kube, f"bare-{number}"))
     ours_median, bare_median = statistics.median(ours), statistics.median(bare)
     print(f"claim to bound: ours {ours_median:.3f} s, by hand {bare_median:.3f} s, all {sorted(ours)}")
-    assert ours_median <= max(0.2, 3 * bare_median)
+    # A claim that waits for the volume controller's periodic pass takes 6 s and more.
+    assert ours_median < bare_median + 3
 
 
 def bind_by_hand(kube: KubeApi, name: str) -> float:
