@@ -39,8 +39,13 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
 
 
 def global_options(command: F, *, hidden: bool = False) -> F:
-    """Give ``command`` the global options; their values land in :class:`Settings`, not in its arguments."""
-    for names, attributes in reversed(_OPTIONS):
+    """Give ``command`` the global options; their values land in :class:`Settings`, not in its arguments.
+
+    Where the command has an option of the same name its own wins (an asset's ``--name``), and the global one
+    stands before the command only.
+    """
+    own = {name for parameter in getattr(command, "__click_params__", ()) for name in parameter.opts}
+    for names, attributes in reversed([option for option in _OPTIONS if not own.intersection(option[0])]):
         command = click.option(*names, expose_value=False, callback=_remember, hidden=hidden, **attributes)(
             command
         )

@@ -155,3 +155,14 @@ def test_env_prints_what_ocean_clients_read(tmp_path: Path, capsys: pytest.Captu
     assert values["PROVIDER_URL"] == "http://127.0.0.1:8030"
     assert values["AQUARIUS_URL"] == "http://127.0.0.1:5000"
     assert values["ADDRESS_FILE"] == str(tmp_path / "address.json")
+
+
+@pytest.mark.parametrize("kind", ["dataset", "algorithm"])
+def test_the_name_of_an_asset_is_not_the_name_of_the_box(kind: str) -> None:
+    from sandbox.cli.commands.assets import publish
+
+    command = publish.commands[kind]
+    spelt = [name for parameter in command.params for name in parameter.opts]
+    assert len(spelt) == len(set(spelt)), "an option stands for two things"
+    (name,) = [parameter for parameter in command.params if parameter.name == "name"]
+    assert name.expose_value
