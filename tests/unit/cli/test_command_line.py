@@ -164,5 +164,5 @@ def test_the_name_of_an_asset_is_not_the_name_of_the_box(kind: str) -> None:
     command = publish.commands[kind]
     spelt = [name for parameter in command.params for name in parameter.opts]
     assert len(spelt) == len(set(spelt)), "an option stands for two things"
-    (name,) = [parameter for parameter in command.params if parameter.name == "name"]
-    assert name.expose_value
+    (name,) = [parameter for parameter in command.params if "--name" in parameter.opts]
+    assert name.expose_value, "the box's own --name took it"
