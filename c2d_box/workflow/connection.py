@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import os
 import ssl
@@ -86,7 +87,7 @@ def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _file(section: dict[str, Any], key: str, beside: Path, *, encoded: bool = True) -> Path | None:
-    """The file that ``key`` names, or its inline data in a private temporary file."""
+    """The file that ``key`` names, or its inline data in a private file that goes with the process."""
     if encoded and key in section:
         return beside.parent / str(section[key])
     data = section.get(f"{key}-data" if encoded else key)
@@ -94,6 +95,7 @@ def _file(section: dict[str, Any], key: str, beside: Path, *, encoded: bool = Tr
         return None
     content = base64.b64decode(data) if encoded else data.encode()
     handle, name = tempfile.mkstemp(prefix="c2d-kube-")
+    atexit.register(Path(name).unlink, missing_ok=True)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
     return Path(name)
