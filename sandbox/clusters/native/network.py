@@ -43,8 +43,11 @@ def node_links(ranges: Ranges) -> str:
         STAGING: f"{ranges.staging[1]}/{ranges.staging.prefixlen}",
         PUBLISHING: f"{ranges.publishing[1]}/{ranges.publishing.prefixlen}",
     }
-    for bridge, address in bridges.items():
-        lines.append(f"link add name {bridge} type bridge mcast_snooping 0")
+    for number, (bridge, address) in enumerate(bridges.items()):
+        # A bridge without an address of its own takes its ports' lowest, which changes as pods come and go;
+        # pods that remember the old one then lose their way to each other for ten seconds.
+        own = f"02:c2:d0:00:00:{number:02x}"
+        lines.append(f"link add name {bridge} address {own} type bridge mcast_snooping 0")
         if address:
             lines.append(f"address add {address} dev {bridge}")
         lines.append(f"link set dev {bridge} up")

@@ -1,0 +1,16 @@
+"""The node's links, as text for ``ip -batch``."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from sandbox.clusters.native.network import node_links
+from sandbox.clusters.native.ranges import Ranges
+
+
+def test_each_bridge_has_an_address_of_its_own_that_no_port_can_change() -> None:
+    made = [line for line in node_links(Ranges(IPv4Network("10.77.0.0/16"))).splitlines() if "bridge" in line]
+    assert len(made) == 4
+    own = [line.split(" address ")[1].split()[0] for line in made]
+    assert len(set(own)) == 4
+    assert all(int(address[:2], 16) & 0b11 == 0b10 for address in own), "locally administered, not multicast"
