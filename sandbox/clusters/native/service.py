@@ -151,12 +151,16 @@ class Supervisor:
     async def _boot(self) -> None:
         try:
             await asyncio.gather(self._prepare_node(), self._await_node())
+        except C2DError as problem:
+            # What a stop takes away from under the boot is not the boot's failure.
+            if self.phase != "stopping":
+                self.phase, self.problem = "failed", problem
+                self._say(Event("cluster", "failed", problem.message))
+            return
+        if self.phase != "stopping":
             self.phase = "running"
             total = time.monotonic() - self.began
             self._say(Event("cluster", "done", "the node is Ready", seconds=total))
-        except C2DError as problem:
-            self.phase, self.problem = "failed", problem
-            self._say(Event("cluster", "failed", problem.message))
 
     async def _prepare_node(self) -> None:
         """What must hold before the first pod: the rules, and the image every pod begins with."""
