@@ -44,6 +44,11 @@ class BoxScreen(Screen[None]):
         yield Static()
 
     @property
+    def waiting(self) -> bool:
+        """Whether something is about to be asked once the cursor rests."""
+        return False
+
+    @property
     def table(self) -> LiveTable | None:
         """The table that filter and copy are about: the focused one, else the first."""
         if isinstance(self.focused, LiveTable):

@@ -40,11 +40,11 @@ class Reading(Generic[T]):
 
 
 class Fresh(Message, bubble=False):
-    """A feed was answered. ``changed``: the value differs from the one before."""
+    """A feed was answered for the ``count``-th time. ``changed``: the value differs from the one before."""
 
-    def __init__(self, feed: Feed[Any], changed: bool) -> None:
+    def __init__(self, feed: Feed[Any], count: int, changed: bool) -> None:
         super().__init__()
-        self.feed, self.changed = feed, changed
+        self.feed, self.count, self.changed = feed, count, changed
 
 
 class Feed(Generic[T]):
@@ -71,15 +71,14 @@ class Feed(Generic[T]):
     def join(self, listener: Widget) -> None:
         """Listen. Idempotent; what is known already comes at once."""
         with self._lock:
-            known = listener in self._listeners
-            if not known:
+            if listener not in self._listeners:
                 self._listeners.append(listener)
+                if self.answers:
+                    listener.post_message(Fresh(self, self.answers, changed=True))
             if not self._asking:
                 self._asking = True
                 self._wake.clear()
                 threading.Thread(target=self._ask, name=f"feed {self.name}", daemon=True).start()
-        if not known and self.answers:
-            listener.post_message(Fresh(self, changed=True))
 
     def leave(self, listener: Widget) -> None:
         """Listen no more; without listeners nobody is asked."""
@@ -99,13 +98,11 @@ class Feed(Generic[T]):
         while True:
             self._wake.clear()
             spent = time.thread_time()
-            before = self.reading
-            self.reading = self._answer(before)
-            self.answers += 1
-            changed = (self.reading.value, self.reading.problem) != (before.value, before.problem)
+            before, answer = self.reading, self._answer(self.reading)
+            changed = (answer.value, answer.problem) != (before.value, before.problem)
             self._still = 0 if changed else self._still + 1
             pause = self._pause(time.thread_time() - spent)
-            self._tell(changed)
+            self._tell(answer, changed)
             self._wake.wait(pause)
             with self._lock:
                 if not self._listeners:
@@ -139,8 +136,10 @@ class Feed(Generic[T]):
             if alone:
                 _FIRST.release()
 
-    def _tell(self, changed: bool) -> None:
+    def _tell(self, answer: Reading[T], changed: bool) -> None:
+        """Under the lock, so that who joins meanwhile hears of it exactly once."""
         with self._lock:
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener.post_message(Fresh(self, changed))
+            self.reading = answer
+            self.answers += 1
+            for listener in self._listeners:
+                listener.post_message(Fresh(self, self.answers, changed))

@@ -36,6 +36,8 @@ class Pane(Vertical):
         super().__init__(id=id)
         self.border_title = title
         self.feeds = feeds
+        self.heard: dict[Feed[Any], int] = {}
+        """How many answers of each feed are on the screen."""
         self._ticking: Timer | None = None
 
     @property
@@ -89,9 +91,15 @@ class Pane(Vertical):
             feed.poke()
 
     async def on_fresh(self, event: Fresh) -> None:
-        if event.changed and event.feed.reading.value is not None:
-            self.show(event.feed.reading.value)
+        if event.changed:
+            await self.take(event.feed)
+        self.heard[event.feed] = event.count
         self.tell_age()
+
+    async def take(self, feed: Feed[Any]) -> None:
+        """One of the feeds has something new; panes that draw several as one picture do it here."""
+        if feed.reading.value is not None:
+            self.show(feed.reading.value)
 
     def tell_age(self) -> None:
         """How old the oldest answer is, or since when there is none."""

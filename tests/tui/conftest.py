@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 
 from c2d_box.errors import C2DError, Failed, Refused
@@ -21,6 +22,7 @@ from sandbox.verbs.permissions import Cell
 from sandbox.verbs.quotes import Price
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
 from tui.app import BoxApp
+from tui.boxscreen import BoxScreen
 from tui.panes import Pane
 from tui.source import Ddo, Job
 
@@ -323,24 +325,25 @@ def opened(recorded: Recorded) -> Callable[..., BoxApp]:
 
 
 async def settled(pilot: Pilot[None]) -> None:
-    """Until the line above and every pane of the screen have heard of their feeds and painted."""
-    await _answered(pilot)
-    if getattr(pilot.app.screen, "NAME", "") in ("launch", "outputs"):
-        await pilot.pause(0.3)  # a cursor that only passes by is not asked about: these two wait a moment
-        await _answered(pilot)
-    await pilot.pause()
-    await pilot.pause()
-
-
-async def _answered(pilot: Pilot[None]) -> None:
-    app = pilot.app
-    assert isinstance(app, BoxApp)
+    """Until every pane of the screen shows what its feeds know, and nothing more is about to be asked."""
     for _ in range(1000):
         await pilot.pause(0.01)
-        feeds = [feed for pane in app.screen.query(Pane) for feed in pane.feeds]
-        if all(feed.answers for feed in (app.feeds.status, *feeds)):
-            return
+        if _is_settled(pilot.app):
+            await pilot.pause()
+            if _is_settled(pilot.app):
+                return
     raise AssertionError("a feed was never answered")
+
+
+def _is_settled(app: App[None]) -> bool:
+    assert isinstance(app, BoxApp)
+    screen = app.screen
+    if isinstance(screen, BoxScreen) and screen.waiting:
+        return False
+    feeds = [(pane, feed) for pane in screen.query(Pane) for feed in pane.feeds]
+    return app.feeds.status.answers > 0 and all(
+        pane.heard.get(feed) == feed.answers > 0 for pane, feed in feeds
+    )
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,20 @@ async def test_a_denied_pair_is_permitted_and_an_allowed_one_revoked(
         await _press(pilot, settle, "escape", "j", "enter", "right", "enter")
         await _until(pilot, lambda: len(recorded.done) == 2)
         assert [words[0] for words in recorded.done] == ["revoke", "permit"]
+
+
+async def test_the_matrix_has_names_whichever_feed_answers_first(
+    opened: Open, settle: Settle, recorded: Any
+) -> None:
+    known, held = recorded.assets, threading.Event()
+    recorded.assets = lambda: (held.wait(10), known())[1]
+    app = opened("permissions")
+    async with app.run_test(size=SIZE) as pilot:
+        await _until(pilot, lambda: bool(app.screen.query(LiveTable)))
+        held.set()
+        await settle(pilot)
+        titles = [str(column.label) for column in app.screen.query_one(LiveTable).ordered_columns]
+    assert titles == ["dataset", "ƒ Train a classifier"]
 
 
 async def test_a_refusal_is_named_before_anything_is_paid(

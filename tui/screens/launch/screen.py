@@ -61,12 +61,18 @@ class LaunchScreen(BoxScreen):
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
         self.app.action_focus_next()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for the cursor to rest before it asks."""
+        return self._soon is not None
+
     def _check_soon(self) -> None:
         if self._soon is not None:
             self._soon.stop()
         self._soon = self.set_timer(0.2, self._check)
 
     def _check(self) -> None:
+        self._soon = None
         chosen = self.chosen
         key = () if chosen is None else (*chosen[:2], *chosen[2], str(chosen[3]), self.box_app.consumer)
         if chosen is not None and key != self._checked:

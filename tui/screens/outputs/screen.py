@@ -90,7 +90,13 @@ class OutputsScreen(BoxScreen):
             self._soon.stop()
         self._soon = self.set_timer(0.15, self._look)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for the cursor to rest before it fetches."""
+        return self._soon is not None
+
     def _look(self) -> None:
+        self._soon = None
         entry = self.entry
         if entry is None or entry[1] is None or self._looked_at == f"{entry[0]} {entry[1]}":
             return

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from tui.feeds import Feed, Fresh
+from tui.feeds import Feed
 from tui.panes import Pane
 from tui.screens.assets.view import names
 from tui.tables import LiveTable, Row
@@ -40,6 +40,7 @@ class MatrixPane(Pane):
         self.cells: dict[tuple[str, str], Cell] = {}
         self.names: dict[str, str] = {}
         self._algorithms: tuple[str, ...] = ()
+        self._titles: tuple[str, ...] = ()
 
     def body(self) -> ComposeResult:
         yield Static("", id="empty", markup=False)
@@ -53,13 +54,8 @@ class MatrixPane(Pane):
         column = max(table.cursor_coordinate.column - 1, 0)
         return self.cells.get((table.selected.key, self._algorithms[column]))
 
-    async def on_fresh(self, event: Fresh) -> None:
-        """Both feeds make one picture."""
-        if event.changed:
-            await self._redraw()
-        self.tell_age()
-
-    async def _redraw(self) -> None:
+    async def take(self, feed: Feed[Any]) -> None:
+        """Both feeds make one picture, whichever answers first."""
         permissions, assets = (feed.reading.value for feed in self.feeds)
         if permissions is None:
             return
@@ -69,20 +65,23 @@ class MatrixPane(Pane):
         empty = "" if permissions else "Publish a dataset and an algorithm first (3)."
         self.query_one("#empty", Static).update(empty)
         self.query_one("#empty").display = not permissions
-        if algorithms != self._algorithms or not self.query(LiveTable):
-            await self._columns(algorithms)
+        await self._columns(algorithms)
         self.query_one(LiveTable).show(self._rows(permissions))
         allowed = sum(cell.allowed for cell in permissions)
         self.border_title = f"Permissions: {allowed} of {len(permissions)} pairs allowed"
         self._point()
 
     async def _columns(self, algorithms: tuple[str, ...]) -> None:
-        await self.query(LiveTable).remove()
-        self._algorithms = algorithms
+        """A table with these columns, unless it is there: their names may come later than the cells."""
         titles: dict[str, None] = {"dataset": None}
         for did in algorithms:
             title = f"ƒ {self.names.get(did, short(did))[:WIDTH]}"
             titles[title if title not in titles else f"{title} {short(did, 4)}"] = None
+        self._algorithms = algorithms
+        if tuple(titles) == self._titles:
+            return
+        self._titles = tuple(titles)
+        await self.query(LiveTable).remove()
         await self.mount(LiveTable(*titles, cursor="cell"))
         self.query_one(LiveTable).focus()
 
