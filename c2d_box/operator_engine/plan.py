@@ -117,7 +117,7 @@ def _missing(seen: Seen, limits: Limits) -> str:
 def _run(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
     workflow = seen.workflow
     algorithm, recorded = seen.pod("algorithm"), workflow.status.algorithm.uid
-    if algorithm is None and recorded is not None:
+    if recorded is not None and (algorithm is None or algorithm.uid != recorded):
         return [_vanished(seen)]
     if algorithm is None:
         return _begin(seen, limits)

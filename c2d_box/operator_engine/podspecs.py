@@ -128,6 +128,8 @@ class Bodies:
             {names.ENV_WARDEN: json.dumps(self._settings.warden.model_dump()), **patience},
             [_folder(names.CONTROL), _mount("go", names.GO_FOLDER, read_only=False)],
         )
+        own_uid = {"fieldRef": {"fieldPath": "metadata.uid"}}
+        warden["env"].append({"name": names.ENV_POD_UID, "valueFrom": own_uid})
         section = workflow.stage.algorithm.container
         gate = [
             names.GATE,

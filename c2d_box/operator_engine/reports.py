@@ -80,6 +80,8 @@ class GoAhead(_Report):
 class Answer:
     status: int
     text: str = ""
+    content: dict[str, Any] = field(default_factory=dict)
+    """What the pod is told beside the status code."""
     changes: changes.Changes = field(default_factory=dict)
 
 
@@ -88,7 +90,8 @@ def configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -
     if workflow.finished or workflow.deleted is not None:
         return Answer(410, "the job is over")
     if workflow.at("staged") is not None:
-        return Answer(200) if report.status == 30 else Answer(409, "the inputs are staged already")
+        released = {"algorithm": workflow.status.algorithm.uid}
+        return Answer(200, content=released) if report.status == 30 else Answer(409, "staged already")
     if workflow.status.outcome is not None:
         return Answer(200 if report.status != 30 else 410, "the job's end is decided")
     if report.status != 30:
@@ -97,6 +100,7 @@ def configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -
         return Answer(503, "the algorithm's pod is not on record yet")
     return Answer(
         200,
+        content={"algorithm": workflow.status.algorithm.uid},
         changes=changes.merged(
             changes.state(State.PROVISIONED),
             changes.moment(now, "staged"),

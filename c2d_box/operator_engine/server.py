@@ -82,4 +82,4 @@ async def _body(request: Request) -> dict[str, object] | None:
 def _answer(answer: Answer) -> Response:
     if answer.status == 204:
         return Response(status_code=204)
-    return JSONResponse({"error": answer.text} if answer.text else {}, answer.status)
+    return JSONResponse({"error": answer.text} if answer.text else answer.content, answer.status)

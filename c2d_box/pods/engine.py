@@ -36,9 +36,9 @@ class Engine:
     token: str
     deadline: float
 
-    def report(self, body: dict[str, Any]) -> None:
-        """Returns once it is recorded; safe to repeat. Raises GivenUp."""
-        self._until_answered("POST", "report", body, wait=20.0)
+    def report(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Returns the engine's answer once it is recorded; safe to repeat. Raises GivenUp."""
+        return self._until_answered("POST", "report", body, wait=20.0)
 
     def go_ahead(self) -> dict[str, Any]:
         """Waits for the mandate, by long polls that the engine answers as soon as it can."""

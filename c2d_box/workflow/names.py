@@ -82,6 +82,8 @@ ENV_ENGINE: Final = "C2D_ENGINE"
 ENV_DEADLINE: Final = "C2D_DEADLINE"
 """Seconds after its start at which a program gives up."""
 ENV_WARDEN: Final = "C2D_WARDEN"
+ENV_POD_UID: Final = "C2D_POD_UID"
+"""The pod's own uid, from Kubernetes."""
 
 # -- objects of a job
 

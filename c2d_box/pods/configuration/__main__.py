@@ -62,12 +62,12 @@ def main() -> int:
     grants = json.loads(granted.read_text()) if granted.exists() else {}
     outcome = stage(job, grants, Path(names.DATA), journal, reporter.deadline)
     try:
-        reporter.report(outcome)
+        answer = reporter.report(outcome)
     except engine.GivenUp as reason:
         journal.line(f"the outcome could not be reported: {reason}")
         return 1
     if outcome["status"] == 30:
-        _mark(Path(names.STAGED_MARKER))
+        _mark(Path(names.STAGED_MARKER), str(answer.get("algorithm", "")))
     return 0
 
 
@@ -135,10 +135,12 @@ def _write(write: Write) -> None:
     write.target.chmod(0o755 if write.executable else 0o640)
 
 
-def _mark(marker: Path) -> None:
-    """Whole or not at all: the warden must never see half of it."""
+def _mark(marker: Path, algorithm: str) -> None:
+    """Whole or not at all: the warden must never see half of it. It names the one pod that may run the
+    algorithm (``algorithm``: its uid), so that a second one, however it came to be, waits for ever.
+    """
     fresh = marker.with_name("staged.new")
-    fresh.write_text(f"{time.time():.6f}\n")
+    fresh.write_text(f"{algorithm}\n")
     fresh.replace(marker)
 
 

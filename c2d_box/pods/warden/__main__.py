@@ -33,13 +33,16 @@ def main() -> int:
         deadline,
         Path(names.STAGED_MARKER),
         Path(names.GO_AHEAD),
+        os.environ[names.ENV_POD_UID],
     )
 
 
-def watch(targets: tuple[str, ...], timeout: float, deadline: float, marker: Path, ahead: Path) -> int:
+def watch(
+    targets: tuple[str, ...], timeout: float, deadline: float, marker: Path, ahead: Path, pod: str
+) -> int:
     """Proven at the start, while inputs are staged, so that it costs a job nothing; and again before the
     go-ahead where that was long ago or failed: on some clusters network rules are put in place after the
-    start."""
+    start. ``pod``: this pod's uid, which must be the one on record, or an algorithm could run twice."""
     if not targets:
         return _report([], "no targets are configured: nothing could be proven", UNABLE)
     tries = probes.targets(targets)
@@ -47,6 +50,8 @@ def watch(targets: tuple[str, ...], timeout: float, deadline: float, marker: Pat
     early = time.monotonic()
     if not wait(marker, deadline):
         return _report(seen, "the inputs were not staged in time", LATE)
+    if marker.read_text().strip() != pod:
+        return _report(seen, "another pod is on record as the one that runs the algorithm", UNABLE)
     if not all(probe.closed for probe in seen) or time.monotonic() - early > FRESH:
         seen = probes.run(tries, timeout)
     if not all(probe.closed for probe in seen):

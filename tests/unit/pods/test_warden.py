@@ -79,7 +79,13 @@ def test_the_gateway_and_the_link_are_tried(tmp_path: Path) -> None:
 
 
 def watch(
-    targets: tuple[str, ...], tmp_path: Path, *, staged: bool, monkeypatch: pytest.MonkeyPatch, closed: bool
+    targets: tuple[str, ...],
+    tmp_path: Path,
+    *,
+    staged: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: bool,
+    recorded: str = "this pod",
 ) -> int:
     monkeypatch.setattr(probes, "targets", lambda _: [("10.0.0.1:1", "tcp")])
     monkeypatch.setattr(
@@ -87,8 +93,8 @@ def watch(
     )
     marker = tmp_path / "staged"
     if staged:
-        marker.touch()
-    return warden.watch(targets, 0.1, time.monotonic() + 0.05, marker, tmp_path / "ahead")
+        marker.write_text(recorded + "\n")
+    return warden.watch(targets, 0.1, time.monotonic() + 0.05, marker, tmp_path / "ahead", "this pod")
 
 
 def test_the_go_ahead_needs_inputs_and_a_closed_network(
@@ -117,3 +123,15 @@ def test_everything_else_gives_none(
 ) -> None:
     assert watch(targets, tmp_path, staged=staged, closed=closed, monkeypatch=monkeypatch) == code
     assert not (tmp_path / "ahead").exists()
+
+
+def test_a_pod_that_is_not_the_one_on_record_never_goes_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever made it (an engine that had lost its lease and did not know it yet): the algorithm has had its
+    one start.
+    """
+    code = watch(("a:1",), tmp_path, staged=True, closed=True, monkeypatch=monkeypatch, recorded="another")
+    assert code == warden.UNABLE
+    assert not (tmp_path / "ahead").exists()
+    assert "another pod is on record" in json.loads(capsys.readouterr().out)["verdict"]
