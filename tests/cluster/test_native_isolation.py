@@ -305,6 +305,12 @@ def test_node_has_no_ipv6_and_no_default_route(lab: Laboratory) -> None:
         assert not subprocess.run([*enter, *words], capture_output=True, text=True, check=True).stdout
 
 
+def test_the_node_answers_for_pods_at_once(lab: Laboratory) -> None:
+    enter = ["nsenter", "--net", "--target", str(lab.box.init_pid)]
+    delay = [*enter, "cat", "/proc/sys/net/ipv4/neigh/pods/proxy_delay"]
+    assert subprocess.run(delay, capture_output=True, text=True, check=True).stdout == "0\n"
+
+
 def test_an_allowance_taken_back_is_closed(lab: Laboratory) -> None:
     lab.box.cluster.allow(Isolation())
     target = f"allowed {lab.targets['allowed']}".split()
