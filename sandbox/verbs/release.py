@@ -35,6 +35,11 @@ class Addresses:
         base = ipaddress.ip_network(service_cidr).network_address
         return cls({name: str(base + offset) for name, offset in OFFSETS.items() if name != "dns"})
 
+    def endpoints(self) -> list[str]:
+        """``ip:port`` of each: all alive, none of them an algorithm's business."""
+        ports = {"provider": 8030, "operatorEngine": 8051, "ipfs": 5001, "s3": 9000}
+        return [f"{address}:{ports[name]}" for name, address in self.by_name.items()]
+
     def isolation(self) -> Isolation:
         """What pods of the two routed job classes may reach; the algorithm's reach nothing."""
         provider, engine = (self.by_name["provider"], 8030), (self.by_name["operatorEngine"], 8051)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box
+from sandbox.verbs import isolation
 from sandbox.verbs.kubeapi import KubeApi, Object
 from sandbox.verbs.readiness import pods_behind, ready_endpoints
 from sandbox.verbs.release import NAMESPACE, services_of
@@ -72,9 +73,16 @@ def status(box: Box) -> BoxStatus:
         {
             "trust.emptyLists": box.settings.trust_empty_lists,
             "barge keys": "yes" if box.settings.barge_keys else "no",
+            **_isolation(box, state),
         },
         cluster.detail,
     )
+
+
+def _isolation(box: Box, state: str) -> dict[str, str]:
+    """What the canary found at this boot."""
+    found = isolation.remembered(box.home.path) if state in ("running", "degraded") else None
+    return {"isolation": found.text} if found else {}
 
 
 def resources(box: Box) -> ResourceReport:

@@ -21,13 +21,16 @@ from sandbox.bundle.build import Confirm
 from sandbox.doctor.ports import holder, is_free
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.progress import Event, Progress, step
+from sandbox.verbs import isolation
 from sandbox.verbs.booting import boot, load
+from sandbox.verbs.canary import Image
 from sandbox.verbs.foreignchain import examined
 from sandbox.verbs.helm import install
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.lock import changing
 from sandbox.verbs.readiness import Probe, await_services, http_probe
 from sandbox.verbs.release import (
+    JOBS,
     NAMESPACE,
     SERVICE_IMAGES,
     Addresses,
@@ -36,6 +39,7 @@ from sandbox.verbs.release import (
     fingerprint,
     secrets,
     services_of,
+    warden_targets,
 )
 from sandbox.verbs.together import together
 
@@ -78,8 +82,10 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
     clock = _Clock()
     bundle = yield from build(yes=yes, confirm=confirm)
     clock.lap("bundle")
-    if box.cluster.status().state not in ("running", "degraded"):
+    booting = box.cluster.status().state not in ("running", "degraded")
+    if booting:
         _demand_ports(box)
+        isolation.forget(box.home.path)
     yield from boot(box, [bundle.image(name) for name in SERVICE_IMAGES])
     clock.lap("cluster")
     with box.kube() as kube:
@@ -92,10 +98,20 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
             await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
             load(box, [bundle.image(name) for name in ALGORITHM_IMAGES]),
         ]
+        if isolation.remembered(box.home.path) is None:
+            waiting.append(_prove_isolation(box, kube, bundle.image("runtime").pinned))
         yield from together(waiting)
     clock.lap("services")
     yield from step("box.addresses", "contract addresses", lambda: _save_addresses(box))
     return clock.laps
+
+
+def _prove_isolation(box: Box, kube: KubeApi, runtime: str) -> Progress[None]:
+    """Once per boot. An open network does not stop ``up``: each job's warden refuses to start (78)."""
+    targets = [*warden_targets(box), *Addresses.within(box.cluster.service_cidr).endpoints()]
+    classes = box.cluster.runtime_classes
+    found = yield from isolation.probe(kube, Image(runtime), classes.get("algorithm", ""), JOBS, targets)
+    isolation.remember(box.home.path, found)
 
 
 class _Clock:

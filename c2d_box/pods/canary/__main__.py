@@ -1,0 +1,109 @@
+"""``python -m c2d_box.pods.canary listen PORT…`` or ``… dial TIMEOUT TARGET…`` (``ip:port``).
+
+``listen`` prints ``listening``, then one line per contact: ``heard tcp|udp PORT PEER TEXT``. ``dial`` prints
+one line of JSON, ``{"probes": [{target, kind, closed, seen}], "restrictions": {…}}``, and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import selectors
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from c2d_box.pods.warden import probes
+
+FIRST_BYTES = 200
+_FIELDS = {"CapEff": "capabilities", "NoNewPrivs": "no_new_privileges", "Seccomp": "seccomp"}
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["listen"] and len(arguments) > 1:
+        listen([int(port) for port in arguments[1:]])
+    elif arguments[:1] == ["dial"] and len(arguments) > 2:
+        dial(float(arguments[1]), arguments[2:])
+    else:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return 0
+
+
+def dial(timeout: float, targets: list[str]) -> None:
+    """Everything a warden tries, and the targets given, over TCP and UDP."""
+    tried = list(dict.fromkeys([*probes.targets(targets), *((target, "udp") for target in targets)]))
+    seen = [
+        {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}
+        for probe in probes.run(tried, timeout)
+    ]
+    print(json.dumps({"probes": seen, "restrictions": restrictions()}), flush=True)
+
+
+def restrictions(proc: Path = Path("/proc/self")) -> dict[str, str]:
+    """What the kernel says about this process: capabilities, seccomp, whose user ids these are."""
+    status = dict(re.findall(r"^(\w+):\t(.*)$", (proc / "status").read_text(), re.MULTILINE))
+    found = {ours: status.get(theirs, "") for theirs, ours in _FIELDS.items()}
+    own = (proc / "uid_map").read_text().split()
+    found["user_namespace"] = "no" if own[:3] == ["0", "0", "4294967295"] else "yes"
+    found["cgroup"] = "v2" if (proc / "cgroup").read_text().startswith("0::") else "v1"
+    return found
+
+
+def listen(ports: list[int]) -> None:
+    """Hear whoever comes, for ever."""
+    with selectors.DefaultSelector() as selector:
+        for port in ports:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                selector.register(_bound(port, kind), selectors.EVENT_READ)
+        print("listening", flush=True)
+        while True:
+            for key, _ in selector.select():
+                assert isinstance(key.fileobj, socket.socket)
+                _hear(key.fileobj)
+
+
+def _bound(port: int, kind: socket.SocketKind) -> socket.socket:
+    """On IPv6 and IPv4 where the node has both."""
+    try:
+        bound = socket.socket(socket.AF_INET6, kind)
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind(("::", port))
+    except OSError:
+        bound = socket.socket(socket.AF_INET, kind)
+        bound.bind(("0.0.0.0", port))
+    if kind == socket.SOCK_STREAM:
+        bound.listen(64)
+    return bound
+
+
+def _hear(bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    if bound.type == socket.SOCK_DGRAM:
+        text, peer = bound.recvfrom(FIRST_BYTES)
+        _say("udp", port, peer[0], text)
+        with contextlib.suppress(OSError):
+            bound.sendto(b"canary\n", peer)
+        return
+    accepted, peer = bound.accept()
+    threading.Thread(target=_first_words, args=(accepted, port, peer[0]), daemon=True).start()
+
+
+def _first_words(accepted: socket.socket, port: int, peer: str) -> None:
+    """Who only connects has been heard too."""
+    text = b""
+    with accepted, contextlib.suppress(OSError):
+        accepted.settimeout(1.0)
+        text = accepted.recv(FIRST_BYTES)
+    _say("tcp", port, peer, text)
+
+
+def _say(kind: str, port: int, peer: str, text: bytes) -> None:
+    sys.stdout.write(f"heard {kind} {port} {peer} {text!r}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,212 @@
+"""A canary on the routed network and pods that try to reach it, in a namespace that exists only for that.
+
+Any cluster can carry this: it needs the API server, the runtime image on the node and nothing of the driver.
+Everything made carries one label, so that what a killed run left is swept by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from c2d_box.errors import Failed
+from c2d_box.workflow import names
+from sandbox.verbs.kubeapi import KubeApi, Object
+
+LABEL = "c2d-box.io/canary"
+PORTS = (7007,)
+DIAL_TIMEOUT = 0.5
+"""Seconds that silence takes."""
+PATIENCE = 60.0
+"""Seconds for a pod to start and speak."""
+_ACCOUNT = "canary"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The runtime image as the nodes know it."""
+
+    reference: str
+    pull_policy: str = "Never"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a dialler runs: namespace, labels (policies select by them) and RuntimeClass ("": the ordinary
+    one)."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    runtime_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """What one dialler said."""
+
+    reached: tuple[str, ...]
+    """``tcp|udp ip:port`` of all that answered."""
+    tried: int
+    restrictions: Mapping[str, str]
+
+
+class Canary:
+    """A listener that is up. ``addresses``: its ``ip:port``s."""
+
+    def __init__(self, kube: KubeApi, image: Image, namespace: str) -> None:
+        self._kube = kube
+        self._image = image
+        self.namespace = namespace
+        self.addresses: tuple[str, ...] = ()
+
+    def heard(self) -> list[str]:
+        """Every contact so far, as the listener wrote it down."""
+        return [line for line in self._log(self.namespace, "listener").splitlines() if "heard" in line]
+
+    def dial(
+        self, places: Sequence[Place], targets: Sequence[str], control: str = "routed"
+    ) -> dict[str, Dialled]:
+        """Try the canary and ``targets`` from every place at once, and from a routed pod (``control``)."""
+        routed = Place(control, self.namespace, {})
+        made = [routed, *places]
+        words = ["dial", str(DIAL_TIMEOUT), *dict.fromkeys([*self.addresses, *targets])]
+        for place in made:
+            account(self._kube, place.namespace)
+            self._start(place, words)
+        return {place.name: self._said(place) for place in made}
+
+    def start(self) -> None:
+        account(self._kube, self.namespace)
+        self._start(Place("listener", self.namespace, {}), ["listen", *map(str, PORTS)])
+        self._until(lambda: "listening" in self._log(self.namespace, "listener"), self.namespace, "listener")
+        found = self._until(self._listener_ips, self.namespace, "listener")
+        self.addresses = tuple(
+            f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for ip in found for port in PORTS
+        )
+
+    def _listener_ips(self) -> list[str]:
+        pod = self._kube.get(_pod_path(self.namespace, "listener")) or {}
+        return [entry["ip"] for entry in pod.get("status", {}).get("podIPs", [])]
+
+    def _start(self, place: Place, words: list[str]) -> None:
+        self._kube.apply(_pod_path(place.namespace, place.name), _pod(place, self._image, words))
+
+    def _said(self, place: Place) -> Dialled:
+        def report() -> dict[str, Any] | None:
+            for line in self._log(place.namespace, place.name).splitlines():
+                if line.startswith("{"):
+                    found: dict[str, Any] = json.loads(line)
+                    return found
+            return None
+
+        said = self._until(report, place.namespace, place.name)
+        reached = [f"{probe['kind']} {probe['target']}" for probe in said["probes"] if not probe["closed"]]
+        return Dialled(tuple(reached), len(said["probes"]), said["restrictions"])
+
+    def _log(self, namespace: str, name: str) -> str:
+        return self._kube.text(f"{_pod_path(namespace, name)}/log")
+
+    def _until(self, question: Callable[[], T | None], namespace: str, name: str) -> T:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if answer := question():
+                return answer
+            time.sleep(0.1)
+        status = (self._kube.get(_pod_path(namespace, name)) or {}).get("status", {})
+        raise Failed(
+            "C2D-CANARY-SILENT",
+            f"the pod {name} that looks for ways out did not speak within {PATIENCE:.0f} s",
+            "c2d-box status; c2d-box doctor",
+            pod=json.dumps(status.get("containerStatuses") or status.get("conditions") or status),
+        )
+
+
+@contextmanager
+def canary(kube: KubeApi, image: Image) -> Iterator[Canary]:
+    """A canary that listens; it and all its diallers are gone afterwards."""
+    sweep(kube)
+    namespace = f"c2d-canary-{secrets.token_hex(3)}"
+    labels = {LABEL: "yes", "pod-security.kubernetes.io/enforce": "restricted"}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+    kube.apply(f"/api/v1/namespaces/{namespace}", body)
+    try:
+        made = Canary(kube, image, namespace)
+        made.start()
+        yield made
+    finally:
+        sweep(kube)
+
+
+def sweep(kube: KubeApi) -> None:
+    """Take away what this or an earlier run made, wherever it is."""
+    for kind in ("pods", "serviceaccounts"):
+        for found in kube.items(f"/api/v1/{kind}", labelSelector=f"{LABEL}=yes"):
+            about = found["metadata"]
+            kube.delete(f"/api/v1/namespaces/{about['namespace']}/{kind}/{about['name']}")
+    for found in kube.items("/api/v1/namespaces", labelSelector=f"{LABEL}=yes"):
+        kube.delete(f"/api/v1/namespaces/{found['metadata']['name']}")
+
+
+def account(kube: KubeApi, namespace: str) -> None:
+    """A ServiceAccount of our own: the default one comes seconds later than a new namespace."""
+    metadata = {"name": _ACCOUNT, "labels": {LABEL: "yes"}}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata,
+        "automountServiceAccountToken": False,
+    }
+    kube.apply(f"/api/v1/namespaces/{namespace}/serviceaccounts/{_ACCOUNT}", body)
+
+
+def _pod_path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods/{_pod_name(name)}"
+
+
+def _pod_name(name: str) -> str:
+    return f"canary-{name}"
+
+
+def _pod(place: Place, image: Image, words: list[str]) -> Object:
+    """Restricted as a job's pod is, so that it can stand beside them."""
+    restricted = {
+        "runAsUser": names.UID_ALGORITHM,
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    container = {
+        "name": "canary",
+        "image": image.reference,
+        "imagePullPolicy": image.pull_policy,
+        "command": ["python3", "-m", "c2d_box.pods.canary", *words],
+        "env": [{"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}],
+        "securityContext": restricted,
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": _pod_name(place.name), "labels": {**place.labels, LABEL: "yes"}},
+        "spec": {
+            "serviceAccountName": _ACCOUNT,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "restartPolicy": "Never",
+            "hostUsers": False,
+            "terminationGracePeriodSeconds": 0,
+            "activeDeadlineSeconds": 3600,
+            **({"runtimeClassName": place.runtime_class} if place.runtime_class else {}),
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+        },
+    }

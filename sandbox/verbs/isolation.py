@@ -1,0 +1,133 @@
+"""What really keeps an algorithm from the network on this cluster: found out with a canary, not believed.
+
+Two things may: the RuntimeClass (no way out by construction) and NetworkPolicies (where a controller enforces
+them). Each is asked alone, by a pod that has only the one, and both together, by a pod as a job has it. What
+was found is kept beside the box, so that ``status`` can say it without starting anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from c2d_box.workflow import names
+from sandbox.progress import Event, Progress
+from sandbox.verbs.canary import Canary, Dialled, Image, Place, canary
+from sandbox.verbs.kubeapi import KubeApi
+
+RECORD = "isolation.json"
+_ALGORITHM = {names.LABEL_COMPONENT: "algorithm"}
+_LISTED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What was found. ``job`` is what counts; the other two say why."""
+
+    job: bool
+    """A pod as an algorithm's gets to nothing at all."""
+    construction: bool
+    """A pod of the RuntimeClass that no policy selects gets to nothing."""
+    policy: bool
+    """A pod with an algorithm's labels and the ordinary network gets to nothing."""
+    alive: bool
+    """A routed pod reached the canary: without that, silence proves nothing."""
+    reached: tuple[str, ...]
+    """What the pod as a job has it got through to, if anything."""
+    tried: int
+    restrictions: Mapping[str, str] = field(default_factory=dict)
+    """What the kernel says about a job's process."""
+    at: float = 0.0
+    """Unix seconds (UTC)."""
+
+    @property
+    def proven(self) -> bool:
+        return self.alive and self.job
+
+    @property
+    def text(self) -> str:
+        """For people: one line."""
+        if not self.alive:
+            return "not proven: the canary could not be reached from a routed pod either"
+        if not self.job:
+            some = ", ".join(self.reached[:_LISTED])
+            return f"NOT ISOLATED: an algorithm's pod reached {some}; jobs will end with 78"
+        by = [
+            name
+            for name, holds in (("construction", self.construction), ("NetworkPolicy", self.policy))
+            if holds
+        ]
+        users = "own" if self.restrictions.get("user_namespace") == "yes" else "no"
+        moment = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(self.at))
+        return (
+            f"by {' and '.join(by) or 'both together'}; {users} user namespace, "
+            f"cgroup {self.restrictions.get('cgroup', '?')}; {self.tried} ways tried, {moment}"
+        )
+
+
+def probe(
+    kube: KubeApi, image: Image, runtime_class: str, jobs_namespace: str, targets: Sequence[str]
+) -> Progress[Holding]:
+    """Ask the cluster. ``runtime_class``: the algorithm's, "" where there is none; ``targets``: ``ip:port``
+    of what is alive (API server, kubelet, DNS, services)."""
+    began = time.monotonic()
+    yield Event("isolation", "started", "looking for ways out of an algorithm's pod")
+    with canary(kube, image) as listener:
+        found = look(listener, runtime_class, jobs_namespace, targets)
+    yield Event(
+        "isolation", "done" if found.proven else "failed", found.text, seconds=time.monotonic() - began
+    )
+    return found
+
+
+def look(listener: Canary, runtime_class: str, jobs_namespace: str, targets: Sequence[str]) -> Holding:
+    """The same with a canary that is there already."""
+    places = [
+        Place("policy", jobs_namespace, _ALGORITHM),
+        Place("job", jobs_namespace, _ALGORITHM, runtime_class),
+    ]
+    if runtime_class:
+        places.append(Place("construction", listener.namespace, {}, runtime_class))
+    said = listener.dial(places, targets)
+    own = {f"{kind} {address}" for kind in ("tcp", "udp") for address in listener.addresses}
+    return judged(said, own)
+
+
+def judged(said: Mapping[str, Dialled], canary_answers: set[str]) -> Holding:
+    """From what the diallers said to what holds."""
+    construction = said.get("construction")
+    job = said["job"]
+    return Holding(
+        job=not job.reached,
+        construction=construction is not None and not construction.reached,
+        policy=not said["policy"].reached,
+        alive=bool(canary_answers) and canary_answers <= set(said["routed"].reached),
+        reached=job.reached,
+        tried=job.tried,
+        restrictions=job.restrictions,
+        at=time.time(),
+    )
+
+
+def remember(folder: Path, found: Holding) -> None:
+    scratch = folder / f"{RECORD}.{os.getpid()}"
+    scratch.write_text(json.dumps(asdict(found), indent=1))
+    scratch.replace(folder / RECORD)
+
+
+def remembered(folder: Path) -> Holding | None:
+    """What the last probe found; None where there was none."""
+    try:
+        value = json.loads((folder / RECORD).read_text())
+        return Holding(**{**value, "reached": tuple(value["reached"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def forget(folder: Path) -> None:
+    """The cluster is another one now; what was found does not speak of it."""
+    (folder / RECORD).unlink(missing_ok=True)
