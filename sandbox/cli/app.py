@@ -37,6 +37,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "download": ("assets:download", "Order and download an access asset."),
     },
     "Jobs": {
+        "run": ("loop:run", "A script on data in one command; after an edit again."),
+        "new": ("loop:new", "A new algorithm from a template."),
         "start": ("jobs:start", "Order and start a compute job."),
         "jobs": ("jobs:jobs", "Your jobs."),
         "job": ("jobs:job", "One job in detail (job ID), or its logs (job logs ID)."),

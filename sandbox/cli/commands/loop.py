@@ -1,0 +1,94 @@
+"""run, new algorithm: the one-command loop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sandbox.cli.declare import command, group
+from sandbox.cli.narration import perform
+from sandbox.cli.opening import acting, agreed, the_box
+from sandbox.cli.output import document, pairs, say
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@command(
+    "c2d-box run count.py --data patients.csv\n"
+    "c2d-box run count.py --data did:op:… --data more.csv --yes\n"
+    "c2d-box run count.py --data patients.csv --dry",
+    name="run",
+)
+@click.argument("script", type=FILE)
+@click.option("--data", multiple=True, required=True, metavar="DID|FILE", help="What to run on (repeatable).")
+@click.option("--image", default="c2d.local/algo-python", show_default=True, help="See: c2d-box images list.")
+@click.option("--entrypoint", default="python3 $ALGO", show_default=True, help="Command line in the image.")
+@click.option("--environment", help="Compute environment (default: the first free one).")
+@click.option("--to", "folder", type=FOLDER, default=Path("c2d-results"), show_default=True, help="Results.")
+@click.option("--dry", is_flag=True, help="On this desk, without a box: --data are files.")
+def run(
+    script: Path,
+    data: tuple[str, ...],
+    image: str,
+    entrypoint: str,
+    environment: str | None,
+    folder: Path,
+    dry: bool,
+) -> None:
+    """Publish or update, permit (after showing what), order, start, follow, save the results. After an edit
+    the same command again.
+
+    --as orders and writes the algorithm; who owns the data permits. --json: {job, datasets, algorithm,
+    published, permitted, folder, files}; with --dry: {folder, outputs, log, seconds}.
+    """
+    if dry:
+        from sandbox.loop.trying import dry_run
+
+        tried = perform(dry_run(script, [Path(each) for each in data], folder / "dry", entrypoint))
+        if not document(tried):
+            for path in tried.outputs:
+                say(str(path))
+        return
+    from sandbox.loop.running import Loop, run_script, unfinished
+
+    box = the_box()
+    loop = Loop(script, data, image, entrypoint, acting("consumer"), "publisher", folder, environment)
+    ran = perform(run_script(box, loop, agreed))
+    if not document(ran):
+        pairs(
+            {"job": ran.job["jobId"], "status": f"{ran.job['status']} {str(ran.job['statusText']).strip()}"}
+        )
+        for item in ran.files:
+            say(str(item.path))
+    if not ran.succeeded:
+        raise unfinished(box, ran)
+
+
+@group("c2d-box new algorithm count", name="new")
+def new() -> None:
+    """Make something new from a template."""
+
+
+@command("c2d-box new algorithm count\nc2d-box run count/algorithm.py --data patients.csv", name="algorithm")
+@click.argument("name")
+def algorithm(name: str) -> None:
+    """A folder with a script that runs, sample data, and the outputs of its first dry run on this desk.
+
+    --json: {folder, script, sample, tried: {folder, outputs, log, seconds}}.
+    """
+    from sandbox.loop.creating import new_algorithm
+
+    created = perform(new_algorithm(name))
+    if not document(created):
+        for path in (created.script, created.sample, *created.tried.outputs):
+            say(str(path))
+        box = the_box()
+        print(f"\nnext: edit {created.script}; try it: ", end="", file=sys.stderr)
+        print(f"{box.command(f'run {created.script} --data {created.sample} --dry')}", file=sys.stderr)
+        print(f"then for real: {box.command(f'run {created.script} --data FILE')}", file=sys.stderr)
+
+
+new.add_command(algorithm)

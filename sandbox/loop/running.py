@@ -1,0 +1,234 @@
+"""``run``: from a script and data to saved results in one command, and again after every edit.
+
+What is missing is published, what changed is published again under its DID, what is not permitted is shown
+and, after a yes, permitted by the account that owns the data. Then order, start, follow, save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from c2d_box.errors import C2DError, Failed, Refused, UsageError
+from sandbox.box import Box
+from sandbox.bundle.build import Confirm
+from sandbox.loop.memory import Known, Memory, digest
+from sandbox.progress import Event, Progress, step
+from sandbox.verbs import assets, jobs
+from sandbox.verbs.accounts import ACCOUNTS, signer
+from sandbox.verbs.images import find_image
+from sandbox.verbs.parties import connection_to, publishing
+
+if TYPE_CHECKING:
+    from c2d_box.assets.permissions import EmptyLists, Verdict
+
+IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
+FINISHED = 70
+FOLDER = Path("c2d-results")
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What to run. ``who`` writes the algorithm, orders and gets the results; ``owner`` publishes data that
+    is a local file.
+    """
+
+    script: Path
+    data: tuple[str, ...]
+    image: str = IMAGE
+    entrypoint: str = ENTRYPOINT
+    who: str = "consumer"
+    owner: str = "publisher"
+    folder: Path = FOLDER
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The job at its end, and what was saved. ``published`` names what was new or changed."""
+
+    job: Mapping[str, Any]
+    datasets: tuple[str, ...]
+    algorithm: str
+    published: tuple[str, ...]
+    permitted: tuple[str, ...]
+    folder: Path
+    files: tuple[jobs.Fetched, ...]
+
+    @property
+    def succeeded(self) -> bool:
+        return int(self.job["status"]) == FINISHED
+
+
+def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
+    """The whole loop. Nothing is ordered before everything is permitted; a no leaves the assets there."""
+    if not loop.script.is_file():
+        raise UsageError(
+            "C2D-RUN-NO-FILE", f"{loop.script} is not a file", "c2d-box new algorithm NAME makes one"
+        )
+    if not loop.data:
+        raise UsageError("C2D-RUN-NO-DATA", "there is nothing to run on", "add --data with a DID or a file")
+    memory, published = Memory(box.home.path / "loop"), []
+    datasets = []
+    for data in loop.data:
+        did, changed = yield from _dataset(box, loop, data, memory)
+        datasets.append(did)
+        published += [did] if changed else []
+    before = memory.get(loop.script, loop.who)
+    difference = memory.changes(loop.script, before)
+    algorithm, changed = yield from _algorithm(box, loop, memory, before)
+    published += [algorithm] if changed else []
+    permitted = yield from _permitted(box, loop, datasets, algorithm, difference, confirm)
+    started = yield from jobs.start(
+        box, loop.who, datasets[0], algorithm, additional=tuple(datasets[1:]), environment=loop.environment
+    )
+    job_id = str(started["jobId"])
+    job = yield from jobs.follow(box, loop.who, job_id)
+    folder = loop.folder / job_id[:8]
+    files = (yield from jobs.fetch(box, loop.who, job_id, folder)) if job.get("results") else []
+    return Ran(job, tuple(datasets), algorithm, tuple(published), tuple(permitted), folder, tuple(files))
+
+
+def _dataset(box: Box, loop: Loop, data: str, memory: Memory) -> Progress[tuple[str, bool]]:
+    """The DID of the data, and whether something was published for it."""
+    if data.startswith("did:"):
+        return data, False
+    path = Path(data)
+    if not path.is_file():
+        raise UsageError("C2D-RUN-NO-FILE", f"{data} is neither a DID nor a file", "see c2d-box assets")
+    known, sha256 = _living(box, memory.get(path, loop.owner)), digest(path)
+    if known is not None and known.sha256 == sha256:
+        yield Event("publish.dataset", "skipped", f"{path.name} is published as it is: {known.did}")
+        return known.did, False
+    if known is None:
+        made = yield from assets.publish_dataset(box, loop.owner, str(path), assets.Offer(path.name))
+        known = Known(made.did, sha256)
+    else:
+        yield from _replaced(box, loop.owner, known.did, path, None)
+    memory.put(path, loop.owner, Known(known.did, sha256))
+    return known.did, True
+
+
+def _algorithm(box: Box, loop: Loop, memory: Memory, before: Known | None) -> Progress[tuple[str, bool]]:
+    container = assets.container_section(find_image(box, loop.image), loop.entrypoint)
+    how, sha256 = f"{container['checksum']} {loop.entrypoint}", digest(loop.script)
+    known = _living(box, before)
+    if known is not None and (known.sha256, known.how) == (sha256, how):
+        yield Event("publish.algorithm", "skipped", f"{loop.script.name} is published as it is: {known.did}")
+        return known.did, False
+    if known is None:
+        offer = assets.Offer(loop.script.name, services=("access",))
+        made = yield from assets.publish_algorithm(
+            box, loop.who, str(loop.script), loop.image, loop.entrypoint, offer
+        )
+        did = made.did
+    else:
+        did = known.did
+        yield from _replaced(box, loop.who, did, loop.script, container)
+    memory.put(loop.script, loop.who, Known(did, sha256, how))
+    return did, True
+
+
+def _replaced(
+    box: Box, who: str, did: str, path: Path, container: Mapping[str, str] | None
+) -> Progress[None]:
+    """Publish changed content under its DID."""
+
+    def replace() -> None:
+        with publishing(box, who) as party:
+            party.replace_files(did, [assets.store_file(box, path)], container=container)
+
+    yield from step("publish.update", f"{path.name} has changed: publishing it again as {did}", replace)
+
+
+def _living(box: Box, known: Known | None) -> Known | None:
+    """None where the box has forgotten it: another chain, after a reset."""
+    if known is None:
+        return None
+    with connection_to(box) as connection:
+        try:
+            record = connection.cache.record(known.did)
+        except Refused:
+            return None
+    return known if int((record.get("nft") or {}).get("state") or 0) == 0 else None
+
+
+def _permitted(
+    box: Box, loop: Loop, datasets: list[str], algorithm: str, difference: list[str], confirm: Confirm
+) -> Progress[list[str]]:
+    """Ask for what is not permitted yet and permit it; the datasets for which that was done."""
+    permitted = []
+    for dataset in datasets:
+        verdict = _verdict(box, dataset, algorithm)
+        if verdict.allowed:
+            yield Event("permit", "skipped", f"{loop.script.name} may run on {assets.short(dataset)} already")
+            continue
+        owner = _owner(box, dataset)
+        yield from _shown(loop, dataset, algorithm, owner, verdict, difference)
+        if not confirm(f"Permit {loop.script.name} on {assets.short(dataset)} as {owner}?"):
+            raise Refused(
+                "C2D-RUN-NOT-PERMITTED",
+                "nothing was permitted, ordered or paid",
+                "answer yes, or pass --yes in a script",
+                algorithm=algorithm,
+            )
+        yield from assets.permit(box, owner, dataset, algorithm)
+        permitted.append(dataset)
+    return permitted
+
+
+def _verdict(box: Box, dataset: str, algorithm: str) -> Verdict:
+    from c2d_box.client import explain
+
+    with connection_to(box) as connection:
+        return explain(connection, dataset, algorithm, cast("EmptyLists", box.settings.trust_empty_lists))
+
+
+def _shown(
+    loop: Loop, dataset: str, algorithm: str, owner: str, verdict: Verdict, difference: list[str]
+) -> Progress[None]:
+    """What the owner of the data is about to sign."""
+    lines = loop.script.read_text(errors="replace").count("\n")
+    said = [
+        f"{loop.script.name} may not run on {assets.short(dataset)} yet:",
+        *[f"  {line}" for line in verdict.reasons.lines()],
+        f"{owner}, who owns that data, would permit exactly this version:",
+        f"  algorithm   {algorithm}",
+        f"  script      {loop.script}, {lines} lines, sha256 {digest(loop.script)[:16]}…",
+        f"  image       {loop.image}, started as: {loop.entrypoint}",
+        *[f"  {line}" for line in difference],
+    ]
+    for line in said:
+        yield Event("permit", "note", line)
+
+
+def _owner(box: Box, dataset: str) -> str:
+    """The account of this box that owns ``dataset``; Refused where it is nobody's here."""
+    with connection_to(box) as connection:
+        owner = str((connection.cache.record(dataset).get("nft") or {}).get("owner") or "")
+    for index in range(ACCOUNTS):
+        if signer(str(index)).address.lower() == owner.lower():
+            return _role(index)
+    raise Refused(
+        "C2D-ASSET-NOT-YOURS",
+        f"{dataset} belongs to {owner or 'nobody'}, who is no account of this box",
+        "ask its publisher to permit the algorithm",
+    )
+
+
+def _role(index: int) -> str:
+    from sandbox.verbs.accounts import ROLES
+
+    return next((role for role, number in ROLES.items() if number == index), str(index))
+
+
+def unfinished(box: Box, ran: Ran) -> C2DError:
+    """What to say of a job that ended otherwise than finished; its logs were saved."""
+    return Failed(
+        "C2D-RUN-JOB-FAILED",
+        f"the job ended with {ran.job['status']} {str(ran.job['statusText']).strip()}",
+        f"read its log in {ran.folder}; {box.command('job ' + str(ran.job['jobId']))}",
+        reason=ran.job.get("reason") or "not recorded",
+    )

@@ -1,0 +1,135 @@
+"""A dry run: the script on this desk, with the folders and variables a job's pod gives it, and no box.
+
+It is a plain process of the user's: nothing isolates it, so it is for one's own scripts. What it shows is
+whether the script finds its inputs and writes its outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from c2d_box.errors import Failed, UsageError
+from sandbox.progress import Event, Progress, step
+
+SECONDS = 300
+LAST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the script left in ``folder``, and what it said."""
+
+    folder: Path
+    outputs: tuple[Path, ...]
+    log: str
+    seconds: float
+
+
+def dry_run(
+    script: Path, data: Sequence[Path], folder: Path, entrypoint: str = "python3 $ALGO"
+) -> Progress[Tried]:
+    """Run ``script`` on local files; its outputs land in ``folder``.
+
+    Raises ``C2D-TRY-FAILED`` with the last lines of its log when it does not end with 0, and
+    ``C2D-TRY-SILENT`` when it wrote no output.
+    """
+    for path in (script, *data):
+        if not path.is_file():
+            raise UsageError("C2D-RUN-NO-FILE", f"{path} is not a file", "give the path of a file")
+    with tempfile.TemporaryDirectory(prefix="c2d-try-") as scratch:
+        root = Path(scratch)
+        environment = _laid_out(root, script, data)
+        began = Event("try", "started")
+        done = yield from step(
+            "try",
+            f"running {script.name} on {', '.join(path.name for path in data)}, on this desk",
+            lambda: _execute(entrypoint, environment),
+        )
+        for line in done.stdout.splitlines()[-LAST:]:
+            yield Event("try", "note", f"  │ {line}")
+        written = sorted(path for path in (root / "outputs").rglob("*") if path.is_file())
+        if done.returncode != 0:
+            raise Failed(
+                "C2D-TRY-FAILED",
+                f"{script.name} ended with {done.returncode} in the dry run",
+                "correct it and try again: nothing was published",
+                log=done.stdout.splitlines()[-LAST:],
+            )
+        if not written:
+            raise Failed(
+                "C2D-TRY-SILENT",
+                f"{script.name} wrote nothing to $OUTPUTS",
+                "a job's results are the files below $OUTPUTS; write one",
+            )
+        kept = _kept(written, root / "outputs", folder)
+    return Tried(folder, tuple(kept), done.stdout, Event("try", "done").at - began.at)
+
+
+def _laid_out(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
+    """A job's volume and its variables."""
+    dids = [f"{position:064x}" for position in range(1, len(data) + 1)]
+    for did, path in zip(dids, data, strict=True):
+        place = root / "inputs" / did
+        place.mkdir(parents=True)
+        shutil.copy(path, place / "0")
+    for name in ("outputs", "logs", "transformations", "ddos"):
+        (root / name).mkdir()
+    shutil.copy(script, root / "transformations" / "algorithm")
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "HOME": str(root),
+        "DIDS": json.dumps(dids),
+        "TRANSFORMATION_DID": "f" * 64,
+        "VOLUME": str(root),
+        "INPUTS": str(root / "inputs"),
+        "OUTPUTS": str(root / "outputs"),
+        "LOGS": str(root / "logs"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _execute(entrypoint: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    place = f"{environment['VOLUME']}/transformations/algorithm"
+    words = shlex.split(entrypoint.replace("$ALGO", shlex.quote(place)))
+    try:
+        return subprocess.run(
+            words,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+        )
+    except FileNotFoundError as cause:
+        raise UsageError(
+            "C2D-TRY-NO-PROGRAM",
+            f"this machine has no {words[0]}",
+            "install it, or run it in the box: leave --dry out",
+        ) from cause
+    except subprocess.TimeoutExpired as cause:
+        raise Failed(
+            "C2D-TRY-SLOW", f"the dry run did not end within {SECONDS} s", "try it on less data"
+        ) from cause
+
+
+def _kept(written: list[Path], outputs: Path, folder: Path) -> list[Path]:
+    kept = []
+    for path in written:
+        target = folder / path.relative_to(outputs)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+        kept.append(target)
+    return kept
