@@ -1,4 +1,4 @@
-"""``new algorithm``: a folder with a script that already runs, a sample to try it on, and its first dry run."""
+"""``new algorithm``: a folder with a script that runs, a sample to try it on, and its first dry run."""
 
 from __future__ import annotations
 
