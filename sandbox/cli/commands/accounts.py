@@ -1,22 +1,47 @@
-"""accounts."""
+"""accounts, faucet."""
 
 from __future__ import annotations
 
+import click
+
 from sandbox.cli.declare import command
-from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, table
+from sandbox.cli.narration import perform
+from sandbox.cli.opening import acting, the_box
+from sandbox.cli.output import document, pairs, table
 
 
-@command("c2d-box accounts\nc2d-box --as consumer2 jobs", name="accounts")
-def accounts() -> None:
+@command("c2d-box accounts\nc2d-box --as consumer2 jobs\nc2d-box accounts --datatokens", name="accounts")
+@click.option("--datatokens", is_flag=True, help="The datatokens that the acting account holds.")
+def accounts(datatokens: bool) -> None:
     """Accounts of the test mnemonic with roles and balances. Any of them can act: --as ROLE, INDEX or 0x
     ADDRESS.
 
-    --json: list of {role, index, address, eth, ocean}.
+    --json: list of {role, index, address, eth, ocean}; with --datatokens: {did, name, datatoken, amount}.
     """
     from sandbox.verbs.accounts import accounts as verb
+    from sandbox.verbs.money import datatokens as holdings
 
+    if datatokens:
+        held = holdings(the_box(), acting("consumer"))
+        if not document(held):
+            table(
+                ["did", "name", "datatoken", "amount"], [(h.did, h.name, h.datatoken, h.amount) for h in held]
+            )
+        return
     found = verb(the_box())
     if not document(found):
         rows = [(a.role or "-", a.index, a.address, a.eth, a.ocean) for a in found]
         table(["role", "index", "address", "eth", "ocean"], rows)
+
+
+@command("c2d-box faucet consumer\nc2d-box faucet 12 --eth 1 --ocean 500", name="faucet")
+@click.argument("account", default="consumer")
+@click.option("--eth", default=10.0, show_default=True, help="ETH to add.")
+@click.option("--ocean", default=100.0, show_default=True, help="OCEAN to add.")
+def faucet(account: str, eth: float, ocean: float) -> None:
+    """Give an account test money, on the box's own chain. --json: {address, eth, ocean}."""
+    from sandbox.verbs.money import faucet as verb
+
+    filled = perform(verb(the_box(), account, eth, ocean))
+    if not document(filled):
+        pairs({"address": filled.address, "ETH": filled.eth, "OCEAN": filled.ocean})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,11 @@ from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, the_box
 from sandbox.cli.output import document, pairs, say, table
 
+if TYPE_CHECKING:
+    from sandbox.verbs.assets import Offer
+
 KINDS = click.Choice(["compute", "access"])
+DRAFT = click.option("--draft", is_flag=True, help="Only print the DDO that would be signed.")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -46,8 +51,16 @@ def publish() -> None:
 @click.argument("source")
 @click.option("--type", "kind", type=KINDS, default="compute", show_default=True, help="What may be bought.")
 @offer_options
+@DRAFT
 def dataset(
-    source: str, kind: str, title: str | None, description: str, author: str, price: float, timeout: int
+    source: str,
+    kind: str,
+    title: str | None,
+    description: str,
+    author: str,
+    price: float,
+    timeout: int,
+    draft: bool,
 ) -> None:
     """Publish a file (it goes into the box's private S3) or a URL as a dataset.
 
@@ -57,6 +70,9 @@ def dataset(
     from sandbox.verbs.assets import Offer, publish_dataset
 
     offer = Offer(title or Path(source).name, description, author, price, (kind,), timeout)
+    if draft:
+        _show_draft("dataset", source, offer)
+        return
     _show(perform(publish_dataset(the_box(), acting("publisher"), source, offer)))
 
 
@@ -70,6 +86,7 @@ def dataset(
 @click.option("--entrypoint", default="python3 $ALGO", show_default=True, help="Command line in the image.")
 @click.option("--type", "kind", type=KINDS, default="access", show_default=True, help="What may be bought.")
 @offer_options
+@DRAFT
 def algorithm(
     source: str,
     image: str,
@@ -80,6 +97,7 @@ def algorithm(
     author: str,
     price: float,
     timeout: int,
+    draft: bool,
 ) -> None:
     """Publish a script or binary as an algorithm that runs in an image the node has.
 
@@ -88,6 +106,9 @@ def algorithm(
     from sandbox.verbs.assets import Offer, publish_algorithm
 
     offer = Offer(title or Path(source).name, description, author, price, (kind,), timeout)
+    if draft:
+        _show_draft("algorithm", source, offer, image, entrypoint)
+        return
     _show(perform(publish_algorithm(the_box(), acting("publisher"), source, image, entrypoint, offer)))
 
 
@@ -139,6 +160,18 @@ def download(did: str, folder: Path) -> None:
     if not document(paths):
         for path in paths:
             say(str(path))
+
+
+def _show_draft(kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = "") -> None:
+    """The DDO as it would be signed; problems, if any, end with the usage status."""
+    from c2d_box.errors import UsageError
+    from sandbox.verbs.drafts import draft
+
+    drawn = draft(the_box(), acting("publisher"), kind, source, offer, image, entrypoint)
+    say(json.dumps(drawn.document, indent=2))
+    if drawn.problems:
+        text = "; ".join(f"{path}: {problem}" for path, problem in drawn.problems.items())
+        raise UsageError("C2D-DDO-INVALID", f"this could not be published: {text}", "correct it")
 
 
 def _show(published: Any) -> None:

@@ -1,0 +1,104 @@
+"""trust, simulate, edit, end: what a publisher says about an asset later, and what it means."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from c2d_box.errors import UsageError
+from sandbox.cli.declare import command
+from sandbox.cli.narration import perform
+from sandbox.cli.opening import acting, agreed, the_box
+from sandbox.cli.output import document, pairs, say
+
+REFUSED = 5
+
+
+def _list(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+    """None for an option that was not given; ``none`` empties the list."""
+    return None if not values else tuple(value for value in values if value != "none")
+
+
+@command(
+    "c2d-box trust did:op:DATASET --publisher 0xAb…\nc2d-box trust did:op:DATASET --market none\n"
+    "c2d-box trust did:op:DATASET --all-published",
+    name="trust",
+)
+@click.argument("dataset")
+@click.option(
+    "--publisher", "publishers", multiple=True, callback=_list, help="Trust all it publishes; none."
+)
+@click.option("--market", "markets", multiple=True, callback=_list, help="Trust all from this market; none.")
+@click.option("--all-published/--not-all-published", default=None, help="Trust whatever is published.")
+@click.option("--raw/--no-raw", default=None, help="Code that is not published at all.")
+@click.option("--network/--no-network", default=None, help="The publisher's yes to network access.")
+def trust(dataset: str, **wanted: Any) -> None:
+    """Whom a dataset of yours trusts besides single algorithms (permit). Says what it means, then asks."""
+    from sandbox.verbs.trusting import WARNINGS, Trust
+    from sandbox.verbs.trusting import trust as verb
+
+    change = Trust(**wanted)
+    warnings = [WARNINGS[name] for name, value in wanted.items() if value]
+    for warning in warnings:
+        print(f"! {warning}", file=sys.stderr)
+    if warnings and not agreed("Trust that far?"):
+        raise UsageError("C2D-TRUST-NOT-CONFIRMED", "nothing was changed", "answer yes, or pass --yes")
+    perform(verb(the_box(), acting("publisher"), dataset, change))
+    if not document({"dataset": dataset, **wanted}):
+        say(f"{dataset} trusts as you said")
+
+
+@command(
+    "c2d-box simulate did:op:DATASET did:op:ALGORITHM\nc2d-box --as consumer2 simulate D A", name="simulate"
+)
+@click.argument("dataset")
+@click.argument("algorithm")
+@click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
+def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
+    """What a consumer (--as) would meet who started this job now: the price, or the refusal with its reasons.
+    Asked of the Provider itself; nothing is paid. Exit status 5 when it would be refused.
+
+    --json: {consumer, allowed, code, text, next_step, reasons, prices}.
+    """
+    from sandbox.demo.story import reason_lines
+    from sandbox.verbs.trusting import simulate as verb
+
+    seen = verb(the_box(), acting("consumer"), dataset, algorithm, additional)
+    if not document(seen):
+        verdict = "would start" if seen.allowed else f"would be refused: {seen.code}"
+        pairs({"consumer": seen.consumer, "verdict": verdict})
+        for line in [seen.text, *reason_lines(seen.reasons), seen.next_step]:
+            if line:
+                say(line)
+        for price in seen.prices:
+            say(f"{price.did}  {price.price:g} {price.token}")
+    if not seen.allowed:
+        raise click.exceptions.Exit(REFUSED)
+
+
+@command("c2d-box edit did:op:ASSET --name 'Patients 2026'", name="edit")
+@click.argument("did")
+@click.option("--name", "title", help="A new name.")
+@click.option("--description", help="A new description.")
+def edit(did: str, title: str | None, description: str | None) -> None:
+    """Change an asset's name or description; its DID, price and permissions stay."""
+    from sandbox.verbs.trusting import edit as verb
+
+    perform(verb(the_box(), acting("publisher"), did, title, description))
+    if not document({"did": did, "name": title, "description": description}):
+        say(f"{did} is changed")
+
+
+@command("c2d-box end did:op:ASSET", name="end")
+@click.argument("did")
+def end(did: str) -> None:
+    """Declare an asset's end of life, after asking: nobody can order or use it any more."""
+    from sandbox.verbs.trusting import end as verb
+
+    if not agreed(f"End {did}? Nobody can order or use it any more."):
+        raise UsageError("C2D-END-NOT-CONFIRMED", "nothing was ended", "answer yes, or pass --yes")
+    perform(verb(the_box(), acting("publisher"), did))
+    if not document({"did": did, "ended": True}):
+        say(f"{did} has ended")

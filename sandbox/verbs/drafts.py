@@ -1,0 +1,54 @@
+"""``publish --draft``: the DDO that would be signed, and what is wrong with it, before anything is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import C2DError
+from sandbox.box import Box
+from sandbox.verbs.assets import Offer, container_section
+from sandbox.verbs.images import find_image
+
+UNKNOWN = "0x" + "0" * 40
+"""Addresses that only the chain can give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """``document`` is what would be signed, but for addresses and sealed files; ``problems`` are by path."""
+
+    document: dict[str, Any]
+    problems: dict[str, str]
+
+
+def draft(
+    box: Box, who: str, kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = ""
+) -> Draft:
+    """The DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing."""
+    from c2d_box.assets.validation import validate
+    from c2d_box.client.documents import NOBODY, ddo, metadata_section, service_section
+
+    more, problems = {}, {}
+    if kind == "algorithm":
+        try:
+            more = {"algorithm": {"container": container_section(find_image(box, image), entrypoint)}}
+        except C2DError as problem:
+            problems["metadata.algorithm.container"] = problem.message
+    if "://" not in source and not Path(source).expanduser().is_file():
+        problems["services.0.files"] = f"there is no file {source or '…'}"
+    metadata = metadata_section(kind, offer.name, offer.description, offer.author or who, "CC-BY-4.0", more)
+    services = [
+        service_section(
+            service,
+            datatoken=UNKNOWN,
+            endpoint=box.urls["provider"],
+            files="0x",
+            timeout=offer.timeout,
+            compute=NOBODY,
+        )
+        for service in offer.services
+    ]
+    document = ddo(UNKNOWN, box.settings.chain.chain_id, metadata, services)
+    return Draft(document, {**validate(document), **problems})

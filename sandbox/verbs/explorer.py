@@ -1,0 +1,234 @@
+"""``chain``: blocks, transactions and what they mean, read from the node; accounts and contracts by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import httpx
+
+from c2d_box.errors import Failed, UsageError
+from sandbox.box import Box
+from sandbox.verbs.accounts import ACCOUNTS, MNEMONIC, ROLES
+
+PATIENCE = 25.0
+"""Seconds that the node may keep a question for the next block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``at`` is Unix seconds; ``transactions`` are hashes."""
+
+    number: int
+    hash: str
+    at: int
+    gas: int
+    transactions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event that a transaction emitted. ``contract`` is a name where one is known."""
+
+    contract: str
+    address: str
+    name: str
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """``function`` is what was called, in words where the contract is one of Ocean's."""
+
+    hash: str
+    block: int
+    at: int
+    sender: str
+    to: str
+    function: str
+    arguments: Mapping[str, str]
+    succeeded: bool
+    gas: int
+    events: tuple[Happening, ...]
+
+
+def blocks(box: Box, count: int = 50, before: int | None = None) -> list[Block]:
+    """The newest blocks, or those below ``before``; newest first."""
+    with _Node(box) as node:
+        head = node.head() if before is None else before - 1
+        numbers = range(head, max(head - count, -1), -1)
+        found = node.ask([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
+        return [_block(each) for each in found if each]
+
+
+def transactions(box: Box, count: int = 50) -> list[Transaction]:
+    """The newest transactions with their decoded events; newest first."""
+    with _Node(box) as node:
+        head = node.head()
+        found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        while head >= 0 and len(found) < count:
+            numbers = range(head, max(head - count, -1), -1)
+            some = node.ask([("eth_getBlockByNumber", [hex(n), True]) for n in numbers])
+            found += [(tx, block) for block in some if block for tx in reversed(block["transactions"])]
+            head -= count
+        chosen = found[:count]
+        receipts = node.ask([("eth_getTransactionReceipt", [tx["hash"]]) for tx, _ in chosen])
+    names = _names(box)
+    return [
+        _transaction(tx, block, receipt, names)
+        for (tx, block), receipt in zip(chosen, receipts, strict=True)
+        if receipt
+    ]
+
+
+def transaction(box: Box, tx: str) -> Transaction:
+    """One transaction; ``C2D-CHAIN-NO-TX`` where the chain has none of that hash."""
+    with _Node(box) as node:
+        found, receipt = node.ask([("eth_getTransactionByHash", [tx]), ("eth_getTransactionReceipt", [tx])])
+        if not found or not receipt:
+            raise UsageError("C2D-CHAIN-NO-TX", f"the chain has no transaction {tx}", box.command("chain"))
+        (block,) = node.ask([("eth_getBlockByNumber", [found["blockNumber"], False])])
+    return _transaction(found, block, receipt, _names(box))
+
+
+def heads(box: Box) -> Iterator[int]:
+    """The number of the newest block, again whenever it changes; waits in the node where it can."""
+    number = -1
+    with _Node(box) as node:
+        while True:
+            number = node.after(number)
+            yield number
+
+
+class _Node:
+    """JSON-RPC in batches: a chain client would cost a second of imports for a screen of blocks."""
+
+    def __init__(self, box: Box) -> None:
+        self._box, self._url = box, box.urls["chain"]
+        self._http = httpx.Client(timeout=10.0, trust_env=False)
+
+    def __enter__(self) -> _Node:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._http.close()
+
+    def head(self) -> int:
+        (number,) = self.ask([("eth_blockNumber", [])])
+        return int(number, 16)
+
+    def after(self, number: int) -> int:
+        """The head once it is not ``number``, or after a while all the same."""
+        try:
+            answer = self._http.get(
+                f"{self._url}/c2d/head", params={"after": number, "timeout": PATIENCE}, timeout=PATIENCE + 10
+            )
+            if answer.is_success:
+                head = answer.json()["number"]
+                return int(head, 16) if isinstance(head, str) else int(head)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return self._slowly(number)
+        return self._slowly(number)
+
+    def _slowly(self, number: int) -> int:
+        time.sleep(0 if number < 0 else 1.0)
+        return self.head()
+
+    def ask(self, calls: list[tuple[str, list[Any]]]) -> list[Any]:
+        """Results in the order of the calls."""
+        if not calls:
+            return []
+        batch = [{"jsonrpc": "2.0", "id": n, "method": m, "params": p} for n, (m, p) in enumerate(calls)]
+        try:
+            answers = self._http.post(self._url, json=batch).json()
+        except (httpx.HTTPError, ValueError) as cause:
+            raise Failed(
+                "C2D-SERVICE-UNREACHABLE",
+                f"the chain at {self._url} does not answer",
+                f"see whether it runs: {self._box.command('status')}",
+            ) from cause
+        if not isinstance(answers, list):
+            raise Failed("C2D-SERVICE-FAILED", f"the chain refused the question: {answers}", "see its log")
+        by_id = {answer.get("id"): answer.get("result") for answer in answers}
+        return [by_id.get(n) for n in range(len(calls))]
+
+
+def _block(value: Mapping[str, Any]) -> Block:
+    return Block(
+        int(value["number"], 16),
+        str(value["hash"]),
+        int(value["timestamp"], 16),
+        int(value["gasUsed"], 16),
+        tuple(value["transactions"]),
+    )
+
+
+def _transaction(
+    tx: Mapping[str, Any], block: Mapping[str, Any], receipt: Mapping[str, Any], names: Mapping[str, str]
+) -> Transaction:
+    from c2d_box.chain import reading
+
+    data, to = str(tx.get("input") or "0x"), str(tx.get("to") or "")
+    called = reading.call(data) if to and len(data) >= 10 else None
+    if called is not None:
+        function = called.name
+    else:
+        function = "transfer of ETH" if to and len(data) <= 2 else "call" if to else "creates a contract"
+    return Transaction(
+        str(tx["hash"]),
+        int(tx["blockNumber"], 16),
+        int(block["timestamp"], 16),
+        _named(str(tx["from"]), names),
+        _named(to or str(receipt.get("contractAddress") or ""), names),
+        function,
+        {} if called is None else {k: _named(v, names) for k, v in called.arguments.items()},
+        int(receipt["status"], 16) == 1,
+        int(receipt["gasUsed"], 16),
+        tuple(_happening(log, names) for log in receipt["logs"]),
+    )
+
+
+def _happening(log: Mapping[str, Any], names: Mapping[str, str]) -> Happening:
+    from c2d_box.chain import reading
+
+    address = str(log["address"])
+    said = reading.event(log["topics"], str(log["data"]))
+    if said is None:
+        return Happening(_named(address, names), address, "unknown event", {})
+    arguments = {name: _named(value, names) for name, value in said.arguments.items()}
+    return Happening(_named(address, names), address, said.name, arguments)
+
+
+def _named(value: str, names: Mapping[str, str]) -> str:
+    return names.get(value.lower(), value)
+
+
+def _names(box: Box) -> Mapping[str, str]:
+    """Accounts by role and contracts by name, by lower-case address."""
+    from c2d_box.chain import addresses
+
+    if not box.home.address_file.exists():
+        return _accounts()
+    known = addresses.load(box.home.address_file, box.settings.chain.chain_id)
+    contracts = {
+        known.ocean: "OCEAN",
+        known.factory: "NFT factory",
+        known.router: "router",
+        known.fixed_price: "fixed-price exchange",
+        known.dispenser: "dispenser",
+    }
+    return {**{address.lower(): name for address, name in contracts.items()}, **_accounts()}
+
+
+@cache
+def _accounts() -> Mapping[str, str]:
+    from c2d_box.chain import accounts
+
+    roles = {index: role for role, index in ROLES.items()}
+    return {
+        accounts.from_mnemonic(MNEMONIC, index).address.lower(): roles.get(index, f"account {index}")
+        for index in range(ACCOUNTS)
+    }

@@ -1,0 +1,77 @@
+"""``faucet`` and datatokens: test money from nothing, and what else an account holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from c2d_box.errors import Failed, UsageError
+from sandbox.box import Box
+from sandbox.progress import Progress, step
+from sandbox.verbs.accounts import signer
+from sandbox.verbs.parties import chain_of, connection_to
+
+MOST = 1_000_000.0
+WEI = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Datatokens of one service: each unit is one order of it."""
+
+    did: str
+    name: str
+    datatoken: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """An account's balances after the faucet, in whole units."""
+
+    address: str
+    eth: float
+    ocean: float
+
+
+def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progress[Filled]:
+    """Give an account ETH (from nothing) and OCEAN (minted by its deployer); on the box's own chain only."""
+    if not (0 <= eth <= MOST and 0 <= ocean <= MOST):
+        raise UsageError("C2D-FAUCET-AMOUNT", f"the faucet gives 0 to {MOST:,.0f} at once", "ask for less")
+    if box.settings.chain.rpc_url is not None:
+        raise UsageError("C2D-FAUCET-FOREIGN", "this box is on a chain outside it", "fund the account there")
+    address, chain = signer(who).address, chain_of(box)
+
+    def fill() -> Filled:
+        from c2d_box.chain import transactions
+
+        if eth:
+            answer = chain.web3.provider.make_request("c2d_faucet", [address, hex(int(eth * WEI))])  # type: ignore[arg-type]
+            if "error" in answer:
+                raise Failed("C2D-FAUCET-FAILED", f"the chain refused: {answer['error']}", "see its log")
+        if ocean:
+            amount = int(ocean * WEI)
+            deployer = signer("deployer")
+            transactions.send(chain, deployer, "OceanToken", chain.addresses.ocean, "mint", address, amount)
+        return Filled(
+            address, chain.balance(address) / WEI, chain.balance(address, chain.addresses.ocean) / WEI
+        )
+
+    return (yield from step("faucet", f"giving {eth:g} ETH and {ocean:g} OCEAN to {who}", fill))
+
+
+def datatokens(box: Box, who: str) -> list[Holding]:
+    """The datatokens an account holds, of all assets the cache knows."""
+    from c2d_box.chain.views import View
+
+    address, chain = signer(who).address, chain_of(box)
+    with connection_to(box) as connection:
+        records = connection.cache.assets()
+    tokens = {
+        str(service["datatokenAddress"]): record for record in records for service in record["services"]
+    }
+    held = chain.read_many([View("ERC20Template", token, "balanceOf", (address,)) for token in tokens])
+    return [
+        Holding(str(record["id"]), str(record["metadata"]["name"]), token, amount / WEI)
+        for (token, record), amount in zip(tokens.items(), held, strict=True)
+        if amount
+    ]

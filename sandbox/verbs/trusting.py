@@ -1,0 +1,132 @@
+"""``trust``, ``edit``, ``end`` and ``simulate``: what a publisher says about an asset after it is published,
+and what it would mean for a consumer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from c2d_box.errors import Refused, UsageError
+from sandbox.box import Box
+from sandbox.progress import Progress, step
+from sandbox.verbs.assets import short
+from sandbox.verbs.parties import publishing
+from sandbox.verbs.quotes import Price, quote
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Changes of a dataset's rules; None leaves a rule as it is."""
+
+    publishers: tuple[str, ...] | None = None
+    markets: tuple[str, ...] | None = None
+    all_published: bool | None = None
+    raw: bool | None = None
+    network: bool | None = None
+
+    @property
+    def empty(self) -> bool:
+        return self == Trust()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Whom a dataset trusts, as its DDO says now."""
+
+    algorithms: tuple[str, ...]
+    publishers: tuple[str, ...]
+    markets: tuple[str, ...]
+    all_published: bool
+    raw: bool
+    network: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a consumer would meet. ``reasons`` is the Provider's tree; nothing was paid."""
+
+    consumer: str
+    allowed: bool
+    code: str = ""
+    text: str = ""
+    next_step: str = ""
+    reasons: Mapping[str, Any] | None = None
+    prices: tuple[Price, ...] = ()
+
+
+WARNINGS = {
+    "raw": "anyone may send code nobody has seen: it can copy every row into its outputs",
+    "network": "an algorithm may send what it reads to any public address while it runs",
+    "all_published": "every algorithm anybody ever publishes may run: nobody looks at it before",
+    "publishers": "whatever these accounts publish, now or later, may run without another look",
+    "markets": "whatever is published through these markets, now or later, may run without another look",
+}
+"""What each switch means for the data, in plain words."""
+
+
+def rules_of(ddo: Mapping[str, Any]) -> Rules:
+    """The rules of a dataset's compute service; those of its first service where it has none."""
+    services = ddo.get("services") or [{}]
+    service = next((each for each in services if each.get("type") == "compute"), services[0])
+    compute = service.get("compute") or {}
+    more = (service.get("additionalInformation") or {}).get("c2d") or {}
+    listed = compute.get("publisherTrustedAlgorithms") or []
+    return Rules(
+        tuple(str(entry.get("did")) for entry in listed if isinstance(entry, dict)),
+        tuple(map(str, compute.get("publisherTrustedAlgorithmPublishers") or [])),
+        tuple(map(str, more.get("trustedMarkets") or [])),
+        more.get("trustAllPublished") is True,
+        compute.get("allowRawAlgorithm") is True,
+        compute.get("allowNetworkAccess") is True,
+    )
+
+
+def trust(box: Box, who: str, dataset: str, wanted: Trust) -> Progress[None]:
+    """Change whom a dataset trusts; signed by ``who`` and written on the chain."""
+    if wanted.empty:
+        raise UsageError("C2D-TRUST-NOTHING", "nothing is to be changed", box.command("trust --help"))
+    with publishing(box, who) as party:
+        yield from step(
+            "trust",
+            f"changing whom {short(dataset)} trusts",
+            lambda: party.trust(
+                dataset,
+                publishers=wanted.publishers,
+                markets=wanted.markets,
+                all_published=wanted.all_published,
+                raw=wanted.raw,
+                network=wanted.network,
+            ),
+        )
+
+
+def edit(box: Box, who: str, did: str, name: str | None, description: str | None) -> Progress[None]:
+    """Change an asset's name or description."""
+    wanted = {key: value for key, value in {"name": name, "description": description}.items() if value}
+    if not wanted:
+        raise UsageError("C2D-EDIT-NOTHING", "nothing is to be changed", box.command("edit --help"))
+    with publishing(box, who) as party:
+        yield from step(
+            "edit",
+            f"publishing {short(did)} with {', '.join(wanted)} changed",
+            lambda: party.edit(did, lambda document: document["metadata"].update(wanted)),
+        )
+
+
+def end(box: Box, who: str, did: str) -> Progress[None]:
+    """Declare an asset's end of life: nobody can order or use it any more."""
+    with publishing(box, who) as party:
+        yield from step("end", f"ending {short(did)}", lambda: party.end(did))
+
+
+def simulate(box: Box, who: str, dataset: str, algorithm: str, additional: Sequence[str] = ()) -> Simulation:
+    """What ``who`` would meet who started this job now: asked of the Provider itself, nothing is paid."""
+    try:
+        prices = quote(box, who, dataset, algorithm, tuple(additional))
+    except Refused as refusal:
+        tree = refusal.details.get("reasons")
+        reasons = tree if isinstance(tree, Mapping) else None
+        return Simulation(who, False, refusal.code, refusal.message, refusal.next_step, reasons)
+    return Simulation(who, True, prices=tuple(prices))

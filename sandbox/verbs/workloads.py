@@ -1,0 +1,195 @@
+"""``pods``: what Kubernetes runs for this box: pods, WorkFlows, events, logs and YAML, and what changes.
+
+For people who look: the same answers as ``kubectl``'s, as values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import yaml
+
+from c2d_box.errors import UsageError
+from sandbox.box import Box
+from sandbox.verbs.kubeapi import KubeApi, Object
+
+JOB_LABEL, PART_LABEL = "c2d.oceanprotocol.com/job", "app.kubernetes.io/component"
+JOBS = "c2d-jobs"
+GROUP = "/apis/oceanprotocol.com/v1alpha"
+SECRETIVE = ("managedFields",)
+WATCH_SECONDS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """``state`` as kubectl words it; ``containers`` by name, in their order; ``at`` is Unix seconds."""
+
+    namespace: str
+    name: str
+    state: str
+    ready: str
+    restarts: int
+    at: float
+    ip: str
+    containers: tuple[str, ...]
+    job: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A WorkFlow object in short."""
+
+    name: str
+    status: str
+    at: float
+    owner: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A Kubernetes event about an object."""
+
+    at: float
+    kind: str
+    reason: str
+    about: str
+    text: str
+
+
+def pods(box: Box, job_id: str = "") -> list[Pod]:
+    """All pods of the box, or those of one job; youngest first."""
+    query = {"labelSelector": f"{JOB_LABEL}={job_id}"} if job_id else {}
+    path = f"/api/v1/namespaces/{JOBS}/pods" if job_id else "/api/v1/pods"
+    with box.kube() as kube:
+        found = [_pod(item) for item in kube.items(path, **query)]
+    return sorted(found, key=lambda pod: (-pod.at, pod.name))
+
+
+def workflows(box: Box) -> list[Flow]:
+    """All WorkFlow objects, youngest first."""
+    with box.kube() as kube:
+        found = [_flow(item) for item in kube.items(f"{GROUP}/namespaces/{JOBS}/workflows")]
+    return sorted(found, key=lambda flow: -flow.at)
+
+
+def described(box: Box, kind: str, namespace: str, name: str) -> str:
+    """An object as YAML, without what only machines read. ``kind`` is ``pod`` or ``workflow``."""
+    root = "/api/v1" if kind == "pod" else GROUP
+    with box.kube() as kube:
+        found = kube.get(f"{root}/namespaces/{namespace}/{kind}s/{name}")
+    if found is None:
+        raise UsageError("C2D-CLUSTER-NONE", f"there is no {kind} {name} any more", box.command("pods"))
+    for noise in SECRETIVE:
+        found.get("metadata", {}).pop(noise, None)
+    return str(yaml.safe_dump(found, sort_keys=False, width=100, allow_unicode=True))
+
+
+def happenings(box: Box, job_id: str = "") -> list[Seen]:
+    """Kubernetes' events, of the whole box or about one job's objects; oldest first."""
+    path = f"/api/v1/namespaces/{JOBS}/events" if job_id else "/api/v1/events"
+    with box.kube() as kube:
+        found = [_seen(item) for item in kube.items(path)]
+    about = [seen for seen in found if job_id in seen.about]
+    return sorted(about, key=lambda seen: seen.at)
+
+
+def container_log(box: Box, namespace: str, pod: str, container: str, lines: int = 500) -> list[str]:
+    """The last lines a container said; empty while it has said nothing or is gone."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+    with box.kube() as kube:
+        return kube.text(path, container=container, tailLines=str(lines)).splitlines()
+
+
+def follow_container(box: Box, namespace: str, pod: str, container: str, lines: int = 500) -> Iterator[str]:
+    """Lines as the container says them, until it ends; through the kubelet, as the pod has no network."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+    with box.kube() as kube:
+        yield from kube.lines(path, container=container, tailLines=str(lines), follow="true")
+
+
+def changes(box: Box) -> Iterator[str]:
+    """The id of a job whenever its WorkFlow changes: what a screen of jobs waits for instead of asking."""
+    with box.kube() as kube:
+        listed = kube.get(f"{GROUP}/namespaces/{JOBS}/workflows", limit="1") or {}
+        version = str(listed.get("metadata", {}).get("resourceVersion", ""))
+        yield ""
+        while True:
+            version = yield from _watched(kube, version)
+            if not version:
+                return
+
+
+def _watched(kube: KubeApi, version: str) -> Generator[str, None, str]:
+    query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
+    for line in kube.lines(f"{GROUP}/namespaces/{JOBS}/workflows", **query, allowWatchBookmarks="true"):
+        change = json.loads(line)
+        if change.get("type") == "ERROR":
+            return ""
+        metadata = change["object"]["metadata"]
+        version = str(metadata["resourceVersion"])
+        if change.get("type") != "BOOKMARK":
+            yield str(metadata["name"])
+    return version
+
+
+def _pod(item: Object) -> Pod:
+    metadata, status, spec = item["metadata"], item.get("status", {}), item["spec"]
+    states = status.get("containerStatuses", [])
+    labels = metadata.get("labels", {})
+    return Pod(
+        str(metadata["namespace"]),
+        str(metadata["name"]),
+        _worded(metadata, status, states),
+        f"{sum(bool(each.get('ready')) for each in states)}/{len(spec['containers'])}",
+        sum(int(each.get("restartCount", 0)) for each in states),
+        _seconds(metadata.get("creationTimestamp")),
+        str(status.get("podIP", "")),
+        tuple(str(c["name"]) for c in [*spec.get("initContainers", []), *spec["containers"]]),
+        str(labels.get(JOB_LABEL, "")),
+        str(labels.get(PART_LABEL, "")),
+    )
+
+
+def _worded(metadata: Mapping[str, Any], status: Mapping[str, Any], states: list[Object]) -> str:
+    if metadata.get("deletionTimestamp"):
+        return "Terminating"
+    for each in states:
+        state = each.get("state") or {}
+        for kind in ("waiting", "terminated"):
+            reason = str((state.get(kind) or {}).get("reason") or "")
+            if reason and reason != "Completed":
+                return reason
+    return str(status.get("reason") or status.get("phase") or "Unknown")
+
+
+def _flow(item: Object) -> Flow:
+    status, spec = item.get("status") or {}, item.get("spec") or {}
+    text = f"{status.get('status', '')} {status.get('statusText', '')}".strip()
+    return Flow(
+        str(item["metadata"]["name"]),
+        text or "new",
+        _seconds(item["metadata"].get("creationTimestamp")),
+        str(spec.get("owner", "")),
+        str(spec.get("environment", "")),
+    )
+
+
+def _seen(item: Object) -> Seen:
+    at = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"].get("creationTimestamp")
+    return Seen(
+        _seconds(at),
+        str(item.get("type", "")),
+        str(item.get("reason", "")),
+        str((item.get("involvedObject") or {}).get("name", "")),
+        str(item.get("message", "")),
+    )
+
+
+def _seconds(value: Any) -> float:
+    return datetime.fromisoformat(str(value)).timestamp() if value else 0.0
