@@ -38,6 +38,7 @@ class Echo:
         self.name = name
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
+        self.accepted = threading.Semaphore(0)
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self) -> None:
@@ -46,6 +47,7 @@ class Echo:
                 connection, _ = self.socket.accept()
             except OSError:
                 return
+            self.accepted.release()
             threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
 
     def answer(self, connection: socket.socket) -> None:
@@ -136,7 +138,9 @@ def test_a_reload_changes_targets_and_keeps_connections(forwarder: Forwarder, ec
     forwarder.rules(**{f"p{kept}": echo.port, f"p{gone}": echo.port})
     forwarder.start()
     assert asked(gone, b"") == b"one:"
+    assert echo.accepted.acquire(timeout=5)
     with connected(kept) as before:
+        assert echo.accepted.acquire(timeout=5)  # before that it waits in the kernel, for whoever is the target
         forwarder.rules(**{f"p{kept}": other.port})
         forwarder.reload()
         deadline = time.monotonic() + 5
