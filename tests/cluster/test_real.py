@@ -57,6 +57,22 @@ def test_kubectl_sees_the_workflow_and_the_pods_of_a_job(
         perform(jobs.stop(box, "consumer", job_id))
 
 
+def test_the_official_client_sees_the_workflow_as_it_is_stored(box: Box, outcome: Outcome) -> None:
+    """The product speaks to Kubernetes over its own port; whoever has code with the official client keeps it."""
+    from kubernetes import client, config
+
+    api: Any = config.new_client_from_config(str(box.home.kubeconfig))  # type: ignore[no-untyped-call]
+    try:
+        custom: Any = client.CustomObjectsApi(api)
+        listed = custom.list_namespaced_custom_object("oceanprotocol.com", "v1alpha", "c2d-jobs", "workflows")
+        (workflow,) = [item for item in listed["items"] if item["metadata"]["name"] == outcome.job_id]
+        assert workflow["status"]["status"] == 70
+        services: Any = client.CoreV1Api(api).list_namespaced_service("c2d")
+        assert "provider" in {service.metadata.name for service in services.items}
+    finally:
+        api.close()
+
+
 def test_the_contracts_code_is_what_the_packages_creation_code_deploys_elsewhere(box: Box) -> None:
     import httpx
     from eth_tester import EthereumTester, PyEVMBackend
