@@ -58,7 +58,7 @@ def test_kubectl_sees_the_workflow_and_the_pods_of_a_job(
 
 
 def test_the_official_client_sees_the_workflow_as_it_is_stored(box: Box, outcome: Outcome) -> None:
-    """The product speaks to Kubernetes over its own port; whoever has code with the official client keeps it."""
+    """The product has a port of its own; whoever has code with the official client keeps it."""
     from kubernetes import client, config
 
     api: Any = config.new_client_from_config(str(box.home.kubeconfig))  # type: ignore[no-untyped-call]
