@@ -32,6 +32,7 @@ STEPS = (
     *(f"image.{name}" for name in IMAGES),
     *("chart.secrets", "chart.install"),
     *(f"service.{name}" for name in SERVICES),
+    "isolation",
     "box.addresses",
 )
 """Every step at which a boot can be met."""
@@ -130,6 +131,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_up_after_an_up_that_was_interrupted_twice_works(step: str, lab: Lab) -> None:
     lab.call("reset", "--yes")
     for way in WAYS:
+        if lab.interrupt(step, way):
+            continue
+        lab.call("reset", "--yes")  # what was left went on by itself and is past that step
         assert lab.interrupt(step, way), f"up never came to {step}"
     lab.up()
     assert json.loads(lab.call("status", "--json").stdout)["state"] == "running"
