@@ -8,7 +8,9 @@ import contextlib
 import json
 import logging
 import signal
+import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +19,8 @@ import uvicorn
 
 from c2d_box.errors import C2DError
 from c2d_box.operator_engine.controller import RESYNC_SECONDS, Controller
-from c2d_box.operator_engine.execution import install_gate, read_gate, read_secret
+from c2d_box.operator_engine.execution import install_gate, read_gate, read_secret, remove_gates
+from c2d_box.operator_engine.leadership import Leadership
 from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.server import application
 from c2d_box.operator_engine.settings import Settings
@@ -55,7 +58,8 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
     )
     gate = await _patiently(lambda: install_gate(cluster, binary))
     recorder = Recorder(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
-    controller = Controller(cluster, settings, tokens, recorder, gate)
+    controller = Controller(cluster, settings, tokens, recorder, gate, leads=lambda: leadership.leading)
+    leadership = Leadership(cluster, socket.gethostname(), controller.lead)
     await _patiently(controller.resync)
     server = Server(
         uvicorn.Config(
@@ -73,13 +77,15 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
             ("http", server.serve()),
             ("rows", recorder.run()),
             ("watches", watch(access, settings.namespace, controller.observe, stop)),
-            ("resync", _resync(controller)),
+            ("lease", leadership.run()),
+            ("upkeep", _upkeep(controller, cluster, binary)),
             ("stop", stop.wait()),
         )
     ]
     log.info("ready", extra={"environments": [entry.id for entry in settings.environments]})
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    await leadership.release()
     server.should_exit = True
     _, late = await asyncio.wait(tasks, timeout=1.5)
     for task in late:
@@ -91,13 +97,19 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
             task.result()
 
 
-async def _resync(controller: Controller) -> None:
+async def _upkeep(controller: Controller, cluster: Kubernetes, binary: bytes) -> None:
+    """Now and then: all of it is read anew, and old gates go. The current one is put back by whoever leads,
+    should another version have taken it for stale.
+    """
     while True:
         await asyncio.sleep(RESYNC_SECONDS)
         try:
             await controller.resync()
+            if controller.leading:
+                gate = await install_gate(cluster, binary)
+                await remove_gates(cluster, gate, controller.world.config_maps(), time.time())
         except ClusterError as error:
-            log.warning("resync failed: %s", error.message)
+            log.warning("upkeep failed: %s", error.message)
 
 
 async def _patiently(work: Callable[[], Awaitable[T]]) -> T:

@@ -1,80 +1,188 @@
-"""Who may start: a job is admitted only when all its pods fit, so that no two jobs hold what the other needs.
+"""The queue: who may start next. A job is admitted only when all its pods fit, so that no two jobs hold
+what the other needs.
 
-Each environment is a queue. The next one is the oldest job of the owner who has the fewest running, which
-is first come, first served while owners are equally busy, and keeps one of them from filling the place
-with a burst.
+* Each environment has places; of two environments that want the same capacity the one of higher priority
+  comes first, and then the job that has waited longest. A job that would fit an empty cluster keeps those
+  behind it waiting, or a stream of small ones would starve it.
+* Within an environment the turn goes to the owner with the fewest jobs running, then to the one who was
+  served longest ago: a burst of one owner does not hold up another, even where there is one place.
+* An owner above their own limit, or whose free quota is used up, is passed over until that changes.
+
+Kept incrementally, since thousands of jobs may wait and one decision must not cost a look at all of them.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-
-from c2d_box.workflow.resource import WorkFlow
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What the pods of one job request together: cores and bytes."""
+    """What the pods of one job request together: cores, bytes of memory, bytes of disk."""
 
     cpu: float = 0.0
     memory: int = 0
+    disk: int = 0
+
+    def fits(self, capacity: Demand | None) -> bool:
+        return capacity is None or (
+            self.cpu <= capacity.cpu + 1e-9 and self.memory <= capacity.memory and self.disk <= capacity.disk
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """An environment's number of places and what one job in it requests."""
+    """An environment as the queue sees it. ``quota``: jobs an owner may start within ``quota_seconds``."""
 
     places: int
     demand: Demand = Demand()
+    priority: int = 0
+    per_owner: int | None = None
+    quota: int | None = None
+    quota_seconds: float = 86400
 
 
-def admit(
-    workflows: Iterable[WorkFlow],
-    rooms: Mapping[str, Room],
-    capacity: Demand | None,
-    reserved: frozenset[str],
-) -> set[str]:
-    """The jobs that may start now. ``reserved`` jobs were admitted already, even where the status does
-    not say so yet. A job holds its place until its pods and volume are gone."""
-    waiting: list[WorkFlow] = []
-    busy: Counter[str] = Counter()
-    owners: Counter[tuple[str, str]] = Counter()
-    used = Demand()
-    for workflow in workflows:
-        environment = workflow.spec.environment
-        if environment not in rooms or workflow.at("cleaned") is not None:
-            continue
-        if workflow.at("admitted") is not None or workflow.job in reserved:
-            busy[environment] += 1
-            owners[environment, workflow.spec.owner.lower()] += 1
-            used = _add(used, rooms[environment].demand)
-        elif not workflow.finished and workflow.deleted is None:
-            waiting.append(workflow)
-    chosen: set[str] = set()
-    while waiting:
-        following = min(waiting, key=lambda entry: _turn(entry, owners))
-        waiting.remove(following)
-        environment = following.spec.environment
-        total = _add(used, rooms[environment].demand)
-        if busy[environment] >= rooms[environment].places or not _fits(total, capacity):
-            continue
-        chosen.add(following.job)
-        busy[environment] += 1
-        owners[environment, following.spec.owner.lower()] += 1
-        used = total
-    return chosen
+@dataclass(slots=True)
+class Owner:
+    """One owner in one environment."""
+
+    running: int = 0
+    served: float = float("-inf")
+    waiting: list[tuple[float, str]] = field(default_factory=list)
+    """Moment of acceptance and job, in order."""
+    starts: dict[str, float] = field(default_factory=dict)
+    """When each of their jobs was admitted, the finished ones included."""
+
+    def may(self, room: Room, now: float) -> bool:
+        if room.per_owner is not None and self.running >= room.per_owner:
+            return False
+        if room.quota is None:
+            return True
+        return sum(now - at < room.quota_seconds for at in self.starts.values()) < room.quota
 
 
-def _turn(workflow: WorkFlow, owners: Counter[tuple[str, str]]) -> tuple[int, float, str]:
-    running = owners[workflow.spec.environment, workflow.spec.owner.lower()]
-    return running, workflow.at("accepted") or 0.0, workflow.job
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    environment: str
+    owner: str
+    accepted: float
+    holds: bool = False
+    waits: bool = False
 
 
-def _add(one: Demand, other: Demand) -> Demand:
-    return Demand(one.cpu + other.cpu, one.memory + other.memory)
+class Admission:
+    def __init__(self, rooms: Mapping[str, Room], capacity: Demand | None) -> None:
+        self._rooms = rooms
+        self._capacity = capacity
+        self._standings: dict[str, _Standing] = {}
+        self._owners: dict[str, dict[str, Owner]] = {name: {} for name in rooms}
+        self._busy: Counter[str] = Counter()
 
+    # -- where each job stands
 
-def _fits(demand: Demand, capacity: Demand | None) -> bool:
-    return capacity is None or (demand.cpu <= capacity.cpu + 1e-9 and demand.memory <= capacity.memory)
+    def wait(self, job: str, environment: str, owner: str, accepted: float) -> None:
+        self._leave(job)
+        insort(self._owner(environment, owner).waiting, (accepted, job))
+        self._standings[job] = _Standing(environment, owner, accepted, waits=True)
+
+    def hold(self, job: str, environment: str, owner: str, admitted: float) -> None:
+        """The job has a place, until its pods and its volume are gone."""
+        self._leave(job)
+        entry = self._owner(environment, owner)
+        entry.running += 1
+        self._busy[environment] += 1
+        self._standings[job] = _Standing(environment, owner, admitted, holds=True)
+        self._started(entry, job, admitted)
+
+    def past(self, job: str, environment: str, owner: str, admitted: float | None) -> None:
+        """The job needs no place (any more); its start counts on."""
+        self._leave(job)
+        if admitted is not None:
+            self._started(self._owner(environment, owner), job, admitted)
+        self._standings[job] = _Standing(environment, owner, 0.0)
+
+    def forget(self, job: str) -> None:
+        """There is no such job any more; nor does its start count."""
+        standing = self._leave(job)
+        if standing is None:
+            return
+        entry = self._owner(standing.environment, standing.owner)
+        entry.starts.pop(job, None)
+        if not (entry.running or entry.waiting or entry.starts):
+            del self._owners[standing.environment][standing.owner]
+
+    def holding(self) -> Counter[str]:
+        """Places taken, by environment."""
+        return Counter(self._busy)
+
+    def waiting(self) -> Counter[str]:
+        """Jobs in the queue, by environment."""
+        return Counter(
+            {
+                name: sum(len(entry.waiting) for entry in owners.values())
+                for name, owners in self._owners.items()
+            }
+        )
+
+    # -- the decision
+
+    def next(self, now: float) -> str | None:
+        """The job that may start now, None while nobody may."""
+        candidates = []
+        for name, room in self._rooms.items():
+            if self._busy[name] < room.places and (turn := self._turn(name, room, now)) is not None:
+                candidates.append((-room.priority, *turn, name))
+        used = self._used()
+        for _, _, job, name in sorted(candidates):
+            demand = self._rooms[name].demand
+            total = Demand(used.cpu + demand.cpu, used.memory + demand.memory, used.disk + demand.disk)
+            if total.fits(self._capacity):
+                return job
+            if demand.fits(self._capacity):
+                return None
+        return None
+
+    def _turn(self, environment: str, room: Room, now: float) -> tuple[float, str] | None:
+        """Acceptance and name of the job whose turn it is in this environment."""
+        best: tuple[tuple[int, float, float, str], tuple[float, str]] | None = None
+        for entry in self._owners[environment].values():
+            if entry.waiting and entry.may(room, now):
+                turn = (entry.running, entry.served, *entry.waiting[0])
+                if best is None or turn < best[0]:
+                    best = turn, entry.waiting[0]
+        return best[1] if best else None
+
+    def _used(self) -> Demand:
+        cpu, memory, disk = 0.0, 0, 0
+        for name, count in self._busy.items():
+            demand = self._rooms[name].demand
+            cpu, memory, disk = (
+                cpu + count * demand.cpu,
+                memory + count * demand.memory,
+                disk + count * demand.disk,
+            )
+        return Demand(cpu, memory, disk)
+
+    # -- inside
+
+    def _owner(self, environment: str, owner: str) -> Owner:
+        return self._owners[environment].setdefault(owner, Owner())
+
+    def _started(self, entry: Owner, job: str, admitted: float) -> None:
+        entry.starts[job] = admitted
+        entry.served = max(entry.served, admitted)
+
+    def _leave(self, job: str) -> _Standing | None:
+        standing = self._standings.pop(job, None)
+        if standing is None:
+            return None
+        entry = self._owner(standing.environment, standing.owner)
+        if standing.holds:
+            entry.running -= 1
+            self._busy[standing.environment] -= 1
+        elif standing.waits:
+            del entry.waiting[bisect_left(entry.waiting, (standing.accepted, job))]
+        return standing

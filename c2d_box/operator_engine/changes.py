@@ -33,26 +33,10 @@ def outcome(code: State, reason: str, stop: Stop | None = None) -> Changes:
     return changes if stop is None else {**changes, "stop": int(stop)}
 
 
-def finish(
-    now: float, code: State, reason: str, *, stop: Stop | None = None, conditions: bool = True
-) -> Changes:
+def finish(now: float, code: State, reason: str, *, stop: Stop | None = None) -> Changes:
     """The end: number, reason and end date in one write."""
     changes = {**state(code, reason), **moment(now, "finished")}
-    if conditions:
-        changes["conditions"] = [condition("Finished", now, states.text(code), reason)]
     return changes if stop is None else {**changes, "stop": int(stop)}
-
-
-def condition(kind: str, now: float, text: str, message: str) -> Changes:
-    """For ``kubectl wait --for=condition=…``; the reason is the state's text as one word."""
-    word = "".join(part.capitalize() for part in text.replace(",", "").split())
-    return {
-        "type": kind,
-        "status": "True",
-        "reason": word or "Unknown",
-        "message": message[:REASON_LENGTH],
-        "lastTransitionTime": instants.to_text(now),
-    }
 
 
 def merged(*parts: Changes) -> Changes:

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -31,19 +30,19 @@ from c2d_box.operator_engine.actions import (
     Sweep,
     Wake,
 )
+from c2d_box.operator_engine.desks import Desk
 from c2d_box.operator_engine.execution import Executor
+from c2d_box.operator_engine.figures import Figures
+from c2d_box.operator_engine.looking import Lookout
 from c2d_box.operator_engine.places import Places
 from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.reports import Answer, GoAhead
-from c2d_box.operator_engine.seen import Seen, Step
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
 from c2d_box.operator_engine.world import WATCHED, World
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import (
-    PODS,
-    SECRETS,
     WORKFLOWS,
     Changed,
     Cluster,
@@ -73,22 +72,6 @@ _SEEN_AT_ONCE = (
 """Actions whose effect is known when the call returns, so that planning can go on."""
 
 
-@dataclass(slots=True)
-class Desk:
-    """What the engine keeps of a job in memory only; all of it can be lost."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
-    timer: asyncio.TimerHandle | None = None
-    pending: bool = False
-    done: set[Step] = field(default_factory=set)
-    grants: bool = False
-    asked: dict[str, float] = field(default_factory=dict)
-    trouble: str = ""
-    failures: int = 0
-
-
 class Controller:
     def __init__(
         self,
@@ -98,15 +81,26 @@ class Controller:
         recorder: Recorder,
         gate: str,
         clock: Callable[[], float] = time.time,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``leads`` is asked before every act: of several engines one acts, all answer pods."""
         self._cluster = cluster
         self._settings = settings
         self._tokens = tokens
         self._recorder = recorder
         self._clock = clock
+        self._leads = leads
         self._desks: dict[str, Desk] = {}
         self.world = World(self._news)
-        self._places = Places(self.world, settings)
+        self.figures = Figures()
+        self._places = Places(settings)
+        self._limits = {
+            entry.id: settings.limits.model_copy(
+                update={"queue": entry.max_queue_time or settings.limits.queue}
+            )
+            for entry in settings.environments
+        }
+        self._lookout = Lookout(cluster, self.world, self._places, settings, clock)
         self._executor = Executor(cluster, self.world, settings, tokens, gate)
         self.synced = False
 
@@ -121,9 +115,9 @@ class Controller:
             self.world.replace(kind, bodies, int(at) if at.isdigit() else 0)
         if not self.synced:
             self.synced = True
-            for workflow in list(self.world.workflows()):
-                self._recorder.note(workflow)
-                self.poke(workflow.job)
+            self.lead(self._leads())
+        elif self._leads():
+            self._fill()  # a quota may have become free, of which there is no news
 
     def observe(self, kind: Resource, body: Object, deleted: bool) -> None:
         """A watch's news."""
@@ -133,17 +127,47 @@ class Controller:
             self.world.put(kind, body)
 
     def _news(self, job: str) -> None:
-        if self.synced:
+        workflow = self.world.workflow(job)
+        self._places.see(job, workflow)
+        desk = self._desk(job)
+        desk.tell()
+        if not self.synced or not self._leads():
+            if workflow is None:
+                del self._desks[job]
+            return
+        if workflow is not None and workflow.version != desk.noted:
+            desk.noted = workflow.version
+            self._recorder.note(workflow)
+        self.poke(job)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Whoever may come in now is looked at now."""
+        for job in self._places.fill(self.world.workflow, self._clock()):
             self.poke(job)
+
+    def lead(self, leading: bool) -> None:
+        """This engine acts from now on; or does no more, and only answers."""
+        if leading and self.synced:
+            for workflow in list(self.world.workflows()):
+                self._news(workflow.job)
+        if not leading:
+            for desk in self._desks.values():
+                desk.drop()
+            for job in self._places.release_all():
+                self._places.see(job, self.world.workflow(job))
 
     def poke(self, job: str) -> None:
         """Have a look at this job, soon."""
-        desk = self._desks.setdefault(job, Desk())
-        desk.changed.set()
-        desk.changed = asyncio.Event()
+        if not self._leads():
+            return
+        desk = self._desk(job)
         desk.pending = True
         if desk.task is None or desk.task.done():
             desk.task = asyncio.create_task(self._attend(job, desk), name=f"job {job}")
+
+    def _desk(self, job: str) -> Desk:
+        return self._desks.setdefault(job, Desk())
 
     async def idle(self) -> None:
         """Waits until no job is being worked on; for tests and for a clean end."""
@@ -152,12 +176,7 @@ class Controller:
 
     async def abandon(self) -> None:
         """Stops all work at once: a clean end is no different from a crash."""
-        tasks = [desk.task for desk in self._desks.values() if desk.task is not None]
-        for desk in self._desks.values():
-            if desk.timer is not None:
-                desk.timer.cancel()
-        for task in tasks:
-            task.cancel()
+        tasks = [task for desk in self._desks.values() if (task := desk.drop()) is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- a job's task
@@ -187,57 +206,34 @@ class Controller:
             if workflow is None:
                 self._forget(job, desk)
                 return
-            actions = plan(await self._look(workflow, desk), self._settings.limits, self._maxtime(workflow))
-            if not await self._act(workflow, desk, actions):
+            if pause := desk.pace.take(self._clock()):
+                self._wake_at(job, desk, self._clock() + pause)
+                return
+            if not await self._round(workflow, desk):
                 return
         log.error("a plan without end", extra={"job": job})
         self._wake_at(job, desk, self._clock() + _BACKOFF[-1])
 
-    async def _look(self, workflow: WorkFlow, desk: Desk) -> Seen:
-        if workflow.at("created") is None and workflow.at("admitted") is not None:
-            await self._look_for_grants(workflow, desk)
-        recorded = workflow.status.algorithm.uid
-        name = names.pod(workflow.job, "algorithm")
-        if recorded and workflow.at("ended") is None and not self._has_pod(workflow.job, name):
-            found = await self._cluster.get(PODS, name)  # believed gone only when Kubernetes says so now
-            if found is not None:
-                self.world.put(PODS, found)
-        phase, going = self.world.claim(workflow.job)
-        return Seen(
-            workflow=workflow,
-            now=self._clock(),
-            pods=self.world.pods(workflow.job),
-            claim=phase,
-            claim_deleted=going,
-            grants=desk.grants,
-            may_start=self._places.take(workflow),
-            trouble=desk.trouble,
-            done=frozenset(desk.done),
-        )
-
-    async def _look_for_grants(self, workflow: WorkFlow, desk: Desk) -> None:
-        """Asked for by name, so that the engine need not be allowed to list Secrets."""
-        if desk.grants:
-            return
-        desk.grants = not needs_grants(workflow) or (
-            await self._cluster.get(SECRETS, names.grants_secret(workflow.job)) is not None
-        )
-        if not desk.grants:
-            waited = self._clock() - (workflow.at("admitted") or 0)
-            self._wake_at(workflow.job, desk, self._clock() + min(max(waited / 4, 0.03), 2.0))
-
-    def _has_pod(self, job: str, name: str) -> bool:
-        return any(pod.name == name for pod in self.world.pods(job))
-
-    def _maxtime(self, workflow: WorkFlow) -> float:
-        environment = self._settings.environment(workflow.spec.environment)
-        longest = float(environment.max_job_duration) if environment else 0.0
-        return min(longest, float(workflow.spec.maxtime or longest))
+    async def _round(self, workflow: WorkFlow, desk: Desk) -> bool:
+        """Look, plan, act, once. True when planning should go on."""
+        began = time.perf_counter()
+        seen = await self._lookout.look(workflow, desk)
+        planning = time.perf_counter()
+        limits = self._limits.get(workflow.spec.environment, self._settings.limits)
+        actions = plan(seen, limits, self._lookout.maxtime(workflow))
+        planned = time.perf_counter()
+        try:
+            return await self._act(workflow, desk, actions)
+        finally:
+            now = time.perf_counter()
+            self.figures.observe(now - began, planned - planning, desk.pace.plans)
 
     # -- acting
 
     async def _act(self, workflow: WorkFlow, desk: Desk, actions: list[Action]) -> bool:
         """All at once. True when something is known to have changed, so that planning goes on."""
+        if not self._leads():
+            return False
         wakes = [action.at for action in actions if isinstance(action, Wake)]
         due = [action for action in actions if not isinstance(action, Wake) and self._is_due(desk, action)]
         if wakes:
@@ -282,26 +278,11 @@ class Controller:
                         "times": [*changes.get("times", ())],
                     },
                 )
-                self._recorded(workflow.job)
-
-    def _recorded(self, job: str) -> None:
-        """A status was written: its row follows; and where a place has become free, somebody may come in."""
-        workflow = self.world.workflow(job)
-        if workflow is None:
-            return
-        self._recorder.note(workflow)
-        if workflow.finished and (workflow.at("admitted") is None or workflow.at("cleaned") is not None):
-            self._free(job)
 
     def _forget(self, job: str, desk: Desk) -> None:
         if desk.timer is not None:
             desk.timer.cancel()
             desk.timer = None
-        self._free(job)
-
-    def _free(self, job: str) -> None:
-        for waiting in self._places.free(job):
-            self.poke(waiting)
 
     async def _reread(self, workflow: WorkFlow) -> None:
         body = await self._cluster.get(WORKFLOWS, workflow.name)
@@ -337,7 +318,7 @@ class Controller:
             report = model.model_validate(body)
         except ValidationError as problem:
             return Answer(422, f"not a report: {problem.error_count()} faults")
-        desk = self._desks.setdefault(job, Desk())
+        desk = self._desk(job)
         async with desk.lock:
             for _ in range(5):
                 workflow = self.world.workflow(job)
@@ -354,7 +335,8 @@ class Controller:
             else:
                 return Answer(503, "the job changes too fast")
             self._note(workflow, desk, Record(answer.changes))
-        self.poke(job)
+            if (recorded := self.world.workflow(job)) is not None:
+                self._recorder.note(recorded)  # also by an engine that does not lead
         await self._recorder.settle(job, 1.0)
         return answer
 
@@ -367,7 +349,7 @@ class Controller:
                 return Answer(410, "the job is over")
             if (mandate := reports.go_ahead(workflow)) is not None:
                 return mandate
-            changed = self._desks.setdefault(job, Desk()).changed
+            changed = self._desk(job).changed
             left = until - asyncio.get_running_loop().time()
             if left <= 0:
                 return Answer(204)
@@ -377,8 +359,18 @@ class Controller:
             except TimeoutError:
                 return Answer(204)
 
+    @property
+    def leading(self) -> bool:
+        return self._leads()
+
+    def measured(self) -> dict[str, Any]:
+        """The engine's figures, for whoever measures it."""
+        return self.figures.as_dict(self._places.held(), self._places.queued())
+
     def announcements(self) -> list[tuple[str, dict[str, Any]]]:
         """Each environment's object, with the number of jobs that hold a place."""
+        if not self._leads():
+            return []
         now, held = self._clock(), self._places.held()
         return [
             (entry.id, entry.announced(current_jobs=held.get(entry.id, 0), last_seen=now))
@@ -391,8 +383,3 @@ _REPORTS: dict[Stage, tuple[type[BaseModel], Callable[..., Answer]]] = {
     "judge": (reports.JudgeReport, reports.judge),
     "upload": (reports.UploadReport, reports.upload),
 }
-
-
-def needs_grants(workflow: WorkFlow) -> bool:
-    """A job without inputs whose code it carries itself needs nothing from the Provider."""
-    return bool(workflow.stage.input) or len(workflow.stage.algorithm.rawcode or "") <= 10

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import logging
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ from c2d_box.operator_engine.actions import (
     RemoveFinalizer,
     Sweep,
 )
-from c2d_box.operator_engine.podspecs import Bodies, gate_map
+from c2d_box.operator_engine.podspecs import MANAGED_BY, Bodies, gate_map
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
 from c2d_box.operator_engine.world import World
-from c2d_box.workflow import leases, names
+from c2d_box.workflow import conditions, instants, leases, names
 from c2d_box.workflow.cluster import (
     CLAIMS,
     CONFIG_MAPS,
@@ -53,6 +54,9 @@ from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.stores import IpfsStore
 
 log = logging.getLogger(__name__)
+GATE_PREFIX = "c2d-gate-"
+GATE_SECONDS = 600.0
+"""How long a gate is left alone that nobody uses."""
 
 
 class Executor:
@@ -68,7 +72,7 @@ class Executor:
         """Raises ClusterError; Changed when a Record met an object that is not the one it was planned on."""
         match action:
             case Record(changes):
-                await self._patch(workflow, {"status": dict(changes)}, status=True)
+                await self._record(workflow, changes)
             case AddFinalizer():
                 finalizers = [*workflow.finalizers, names.FINALIZER]
                 await self._patch(workflow, {"metadata": {"finalizers": finalizers}})
@@ -113,7 +117,19 @@ class Executor:
         if report is None:
             log.info("no proof yet: the warden's log has %d bytes", len(output), extra={"job": workflow.job})
         else:
-            await self._patch(workflow, {"status": proof.taken(workflow, report)}, status=True)
+            await self._record(workflow, proof.taken(workflow, report))
+
+    async def _record(self, workflow: WorkFlow, changes: Mapping[str, Any]) -> None:
+        """The conditions are written along, since a merge patch replaces a list as a whole."""
+        status = workflow.status
+        known = conditions.derive(status.times, status.code, status.reason)
+        derived = conditions.derive(
+            {**status.times, **changes.get("times", {})},
+            changes.get("code", status.code),
+            changes.get("reason", status.reason),
+        )
+        along = {"conditions": derived} if derived != known else {}
+        await self._patch(workflow, {"status": {**changes, **along}}, status=True)
 
     async def _patch(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:
         """On exactly the version that was planned on; where it was deleted meanwhile, there is
@@ -181,11 +197,27 @@ class Executor:
 
 async def install_gate(cluster: Cluster, binary: bytes) -> str:
     """Puts the gate where algorithm pods mount it from. Named by its content: a new one is a new object."""
-    name = f"c2d-gate-{hashlib.sha256(binary).hexdigest()[:16]}"
+    name = f"{GATE_PREFIX}{hashlib.sha256(binary).hexdigest()[:16]}"
     if await cluster.get(CONFIG_MAPS, name) is None:
         with contextlib.suppress(Exists):
             await cluster.create(CONFIG_MAPS, gate_map(binary, name))
     return name
+
+
+async def remove_gates(cluster: Cluster, current: str, used: Collection[str], now: float) -> list[str]:
+    """Deletes gates that no engine installs any more and no pod mounts (``used``); returns their names.
+    A fresh one is left alone: it may be that of an engine that is about to take over.
+    """
+    found, _ = await cluster.list(CONFIG_MAPS, f"{names.LABEL_MANAGED_BY}={MANAGED_BY}")
+    gone = []
+    for body in found:
+        metadata = body["metadata"]
+        age = now - instants.from_text(metadata["creationTimestamp"])
+        stale = metadata["name"].startswith(GATE_PREFIX) and age > GATE_SECONDS
+        if stale and metadata["name"] not in {current, *used}:
+            await cluster.delete(CONFIG_MAPS, metadata["name"], uid=metadata["uid"])
+            gone.append(metadata["name"])
+    return gone
 
 
 def read_gate(path: Path) -> bytes:

@@ -6,55 +6,85 @@ same one, however long it takes until the first is recorded as admitted.
 
 from __future__ import annotations
 
-from c2d_box.operator_engine import admission
-from c2d_box.operator_engine.admission import Demand, Room
+from collections.abc import Callable
+
+from c2d_box.operator_engine.admission import Admission, Demand, Room
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.world import World
+from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.resource import WorkFlow
 
 OWN_CPU, OWN_MEMORY = 0.08, 192 << 20
 """What the four containers of ours in a job request together."""
+GIB = 1 << 30
 
 
 class Places:
-    def __init__(self, world: World, settings: Settings) -> None:
-        self._world = world
-        self._reserved: set[str] = set()
-        self._rooms = {
-            entry.id: Room(
-                entry.max_jobs,
-                Demand(
-                    entry.cpu_number * settings.cpu_request + OWN_CPU,
-                    int(entry.ramGB * (1 << 30)) + OWN_MEMORY,
-                ),
-            )
-            for entry in settings.environments
-        }
+    def __init__(self, settings: Settings) -> None:
+        self._rooms = {entry.id: _room(entry, settings.cpu_request) for entry in settings.environments}
         limit = settings.capacity
-        self._capacity = None if limit is None else Demand(limit.cpu, int(limit.memory_gb * (1 << 30)))
+        capacity = (
+            None if limit is None else Demand(limit.cpu, int(limit.memory_gb * GIB), int(limit.disk_gb * GIB))
+        )
+        self._queue = Admission(self._rooms, capacity)
+        self._reserved: dict[str, float] = {}
 
-    def take(self, workflow: WorkFlow) -> bool:
-        """May this job start? If so, its place is reserved."""
-        if workflow.at("admitted") is not None or workflow.finished:
-            return False
-        if workflow.job not in self._reserved and workflow.job in self._next():
-            self._reserved.add(workflow.job)
-        return workflow.job in self._reserved
+    def see(self, job: str, workflow: WorkFlow | None) -> None:
+        """Takes note of where the job stands; None where it is gone."""
+        if workflow is None or workflow.spec.environment not in self._rooms:
+            self._reserved.pop(job, None)
+            self._queue.forget(job)
+            return
+        where = (job, workflow.spec.environment, workflow.spec.owner.lower())
+        admitted = workflow.at("admitted")
+        if workflow.at("cleaned") is not None:
+            self._queue.past(*where, admitted)
+        elif admitted is not None:
+            self._reserved.pop(job, None)
+            self._queue.hold(*where, admitted)
+        elif workflow.finished or workflow.deleted is not None:
+            self._reserved.pop(job, None)
+            self._queue.past(*where, None)
+        elif job in self._reserved:
+            self._queue.hold(*where, self._reserved[job])
+        else:
+            self._queue.wait(*where, workflow.at("accepted") or 0.0)
 
-    def free(self, job: str) -> set[str]:
-        """Gives the job's place back; returns who may come in now."""
-        self._reserved.discard(job)
-        return self._next()
+    def fill(self, find: Callable[[str], WorkFlow | None], now: float) -> list[str]:
+        """Reserves what is free for those whose turn it is; returns them."""
+        chosen = []
+        while (job := self._queue.next(now)) is not None:
+            self._reserved[job] = now
+            self.see(job, find(job))
+            chosen.append(job)
+        return chosen
+
+    def reserved(self, job: str) -> bool:
+        return job in self._reserved
+
+    def release_all(self) -> list[str]:
+        """Forgets reservations, as an engine must that leads no more; returns the jobs that had one."""
+        jobs = list(self._reserved)
+        self._reserved.clear()
+        return jobs
 
     def held(self) -> dict[str, int]:
         """How many places of each environment are taken."""
-        count: dict[str, int] = {}
-        for workflow in self._world.workflows():
-            if workflow.at("admitted") is not None and workflow.at("cleaned") is None:
-                count[workflow.spec.environment] = count.get(workflow.spec.environment, 0) + 1
-        return count
+        return dict(self._queue.holding())
 
-    def _next(self) -> set[str]:
-        return admission.admit(
-            self._world.workflows(), self._rooms, self._capacity, frozenset(self._reserved)
-        )
+    def queued(self) -> dict[str, int]:
+        return dict(self._queue.waiting())
+
+
+def _room(entry: Environment, cpu_request: float) -> Room:
+    return Room(
+        places=entry.max_jobs,
+        demand=Demand(
+            entry.cpu_number * cpu_request + OWN_CPU,
+            int(entry.ramGB * GIB) + OWN_MEMORY,
+            int(entry.diskGB * GIB),
+        ),
+        priority=entry.priority,
+        per_owner=entry.max_jobs_per_owner,
+        quota=entry.free_quota.jobs if entry.free_quota else None,
+        quota_seconds=entry.free_quota.seconds if entry.free_quota else 0,
+    )

@@ -58,6 +58,8 @@ def plan(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
         return [_finish(seen, State.FINISHED, "The workflow was deleted.", Stop.ASKED)]
     if names.FINALIZER not in workflow.finalizers:
         return [AddFinalizer()]
+    if (refusal := seen.refusal) is not None and (refusal.always or workflow.at("admitted") is None):
+        return [_finish(seen, refusal.code, refusal.reason)]
     if workflow.at("admitted") is None:
         return _queue(seen, limits)
     if workflow.at("created") is None:
@@ -95,6 +97,9 @@ def _prepare(seen: Seen, limits: Limits) -> list[Action]:
     if seen.claim == "Bound" and seen.grants and "secret" in seen.done:
         return [Record(changes.moment(seen.now, "bound", "created"))]
     actions: list[Action] = [Wake(deadline)]
+    if not seen.grants:  # no watch tells of Secrets
+        waited = seen.now - (seen.workflow.at("admitted") or seen.now)
+        actions.append(Wake(seen.now + min(max(waited / 4, 0.03), 2.0)))
     if seen.claim is None:
         actions.append(CreateClaim())
     if "secret" not in seen.done:
@@ -308,7 +313,7 @@ def _tidy(seen: Seen, limits: Limits) -> list[Action]:
     if workflow.at("cleaned") is not None:
         if workflow.deleted is not None:
             return [RemoveFinalizer()] if names.FINALIZER in workflow.finalizers else []
-        expiry = (workflow.at("finished") or now) + limits.retention
+        expiry = (workflow.at("finished") or now) + (workflow.spec.ttl or limits.retention)
         return [DeleteWorkflow()] if now >= expiry else [Wake(expiry)]
     if not seen.pods and seen.claim is None and "sweep" in seen.done:
         return [Record(changes.moment(now, "cleaned"))]

@@ -21,7 +21,7 @@ OWN_MEMORY = 256 << 20
 """Limit of each container of ours, in bytes."""
 OWN_REQUEST = {"cpu": "20m", "memory": "48Mi"}
 TMP_BYTES = 512 << 20
-_MANAGED = "c2d-operator-engine"
+MANAGED_BY = "c2d-operator-engine"
 
 _STAGING_FOLDERS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS, names.CONTROL, names.ADMIN_LOGS)
 _ALGORITHM_READS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS)
@@ -145,7 +145,7 @@ class Bodies:
         algorithm = {
             "name": "algorithm",
             "image": section.reference,
-            "imagePullPolicy": self._settings.image_pull_policy,
+            "imagePullPolicy": environment.images.pull_policy or self._settings.image_pull_policy,
             "command": gate,
             "env": _variables(ocean_variables(workflow, secret)),
             "securityContext": _restricted(names.UID_ALGORITHM),
@@ -260,7 +260,7 @@ def gate_map(binary: bytes, name: str) -> Object:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "immutable": True,
-        "metadata": {"name": name, "labels": {names.LABEL_MANAGED_BY: _MANAGED}},
+        "metadata": {"name": name, "labels": {names.LABEL_MANAGED_BY: MANAGED_BY}},
         "binaryData": {"gate": base64.b64encode(binary).decode()},
     }
 
@@ -272,7 +272,7 @@ def _metadata(workflow: WorkFlow, name: str, component: str) -> Object:
             names.LABEL_JOB: workflow.job,
             names.LABEL_COMPONENT: component,
             names.LABEL_ENVIRONMENT: workflow.spec.environment,
-            names.LABEL_MANAGED_BY: _MANAGED,
+            names.LABEL_MANAGED_BY: MANAGED_BY,
         },
         "ownerReferences": [owner_reference(workflow)],
     }

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from c2d_box.workflow import instants, names
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.states import State
 
 Step = Literal["secret", "sweep"]
 
@@ -58,6 +59,15 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A job that this engine's settings do not let run. ``always``: not even where it runs already."""
+
+    code: State
+    reason: str
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     workflow: WorkFlow
     now: float
@@ -68,6 +78,7 @@ class Seen:
     grants: bool = False
     may_start: bool = False
     """Admission's word: there is room for all pods of this job."""
+    refusal: Refusal | None = None
     trouble: str = ""
     """Why the last attempt to create something for this job failed."""
     done: frozenset[Step] = frozenset()

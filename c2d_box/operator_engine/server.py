@@ -25,7 +25,10 @@ _STAGES = frozenset({"configuration", "judge", "upload"})
 def application(controller: Controller) -> Starlette:
     async def healthz(_: Request) -> Response:
         ready = controller.synced
-        return JSONResponse({"ready": ready}, 200 if ready else 503)
+        return JSONResponse({"ready": ready, "leading": controller.leading}, 200 if ready else 503)
+
+    async def figures(_: Request) -> Response:
+        return JSONResponse(controller.measured())
 
     async def report(request: Request) -> Response:
         job, stage = request.path_params["job"], request.path_params["stage"]
@@ -46,6 +49,7 @@ def application(controller: Controller) -> Starlette:
     return Starlette(
         routes=[
             Route("/healthz", healthz),
+            Route("/figures", figures),
             Route("/v1/jobs/{job}/judge/go-ahead", go_ahead),
             Route("/v1/jobs/{job}/{stage}/report", report, methods=["POST"]),
         ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from c2d_box.operator_engine.limits import Limits
-from c2d_box.workflow.environments import Environment
+from c2d_box.workflow.environments import Environment, PullPolicy
 from c2d_box.workflow.jobtable import Postgres
 from c2d_box.workflow.stores import IpfsStore, S3Store
 
@@ -49,6 +49,7 @@ class Capacity(_Section):
 
     cpu: float
     memory_gb: float
+    disk_gb: float
 
 
 class Settings(_Section):
@@ -57,7 +58,7 @@ class Settings(_Section):
     postgres: Postgres
     environments: tuple[Environment, ...]
     images: Images
-    image_pull_policy: Literal["Never", "IfNotPresent", "Always"] = "Never"
+    image_pull_policy: PullPolicy = "Never"
     runtime_classes: RuntimeClasses = RuntimeClasses()
     storage_class: str = "c2d-jobs"
     engine_url: str

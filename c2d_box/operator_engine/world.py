@@ -52,6 +52,16 @@ class World:
         entry = self._entries.get(job)
         return tuple(seen.pod(body) for body in entry.pods.values()) if entry else ()
 
+    def config_maps(self) -> set[str]:
+        """All that a pod mounts."""
+        return {
+            volume["configMap"]["name"]
+            for entry in self._entries.values()
+            for body in entry.pods.values()
+            for volume in (body.get("spec") or {}).get("volumes") or ()
+            if "configMap" in volume
+        }
+
     def claim(self, job: str) -> tuple[str | None, bool]:
         """Phase (None where there is none) and whether it is being deleted."""
         entry = self._entries.get(job)

@@ -1,16 +1,50 @@
-"""Compute environments, as operators write them and as consumers see them (numbers are numbers)."""
+"""Compute environments, as operators write them and as consumers see them (numbers are numbers).
+
+Each is a queue with its own price, limits, images and free quota; what an environment will not take is said
+here, so that Provider, operator-service and engine give one answer.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+PullPolicy = Literal["Never", "IfNotPresent"]
+"""Never ``Always``: an image is named by its digest, and a registry that is away must not end jobs."""
 
-class Environment(BaseModel):
+
+class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
+
+class Images(_Part):
+    """Which images an algorithm may bring. ``allow``: a shell's patterns of names without tag."""
+
+    allow: tuple[str, ...] = ("*",)
+    require_digest: bool = True
+    pull_policy: PullPolicy | None = None
+    """None: the engine's."""
+
+    def refusal(self, image: str, checksum: str) -> str | None:
+        """Why this image may not run here, None where it may."""
+        if self.require_digest and not _is_digest(checksum):
+            return f"The image {image} is not named by its digest (container.checksum: sha256:…)."
+        if not any(fnmatchcase(image, pattern) for pattern in self.allow):
+            return f"The image {image} is not among those this environment allows: {', '.join(self.allow)}."
+        return None
+
+
+class FreeQuota(_Part):
+    """How many jobs an owner may start within ``seconds``; further ones wait in the queue."""
+
+    jobs: int = Field(ge=1)
+    seconds: int = Field(default=86400, ge=1)
+
+
+class Environment(_Part):
     id: str
     desc: str = ""
     cpu_number: float = 1
@@ -26,16 +60,36 @@ class Environment(BaseModel):
     storage_expiry: int = 0
     consumer_address: str = ""
     allowed_chain_id: tuple[int, ...] = ()
+    priority: int = 0
+    """Of two environments that could use the same capacity, the one with the higher number comes first."""
+    max_jobs_per_owner: int | None = Field(default=None, ge=1)
+    max_queue_time: float | None = Field(default=None, gt=0)
+    """Seconds a job waits for a place at most; None: the engine's limit."""
+    free_quota: FreeQuota | None = None
+    images: Images = Images()
 
     def announced(self, *, current_jobs: int, last_seen: float) -> dict[str, Any]:
-        """The wire's object; whole numbers as integers, and ``priceMin`` a number above all."""
+        """The wire's object; whole numbers as integers, and ``priceMin`` a number above all. What is ours
+        (queue, quota, images) appears only where it is not the default.
+        """
         values = {key: _plain(value) for key, value in self.model_dump(by_alias=True).items()}
+        for field in _OURS:
+            if getattr(self, field) == Environment.model_fields[field].default:
+                values.pop(to_camel(field))
         if not self.allowed_chain_id:
             values.pop("allowedChainId")
         return {**values, "currentJobs": current_jobs, "lastSeen": f"{last_seen:.6f}"}
 
     def takes_chain(self, chain_id: int | None) -> bool:
         return not self.allowed_chain_id or chain_id in self.allowed_chain_id
+
+
+_OURS = ("priority", "max_jobs_per_owner", "max_queue_time", "free_quota", "images")
+
+
+def _is_digest(checksum: str) -> bool:
+    algorithm, _, digits = checksum.partition(":")
+    return algorithm == "sha256" and len(digits) == 64 and not set(digits) - set("0123456789abcdef")
 
 
 def _plain(value: Any) -> Any:

@@ -92,6 +92,8 @@ class Spec(_Part):
     valid_until: int | None = None
     stages: tuple[JobStage, ...] = Field(min_length=1, max_length=1)
     stop: bool = False
+    ttl: float | None = Field(default=None, alias="ttlSecondsAfterFinished")
+    """How long the finished WorkFlow stays; None: the engine's limit."""
 
 
 class Result(_Part):

@@ -84,7 +84,8 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         },
         "cache": {"endpointAliases": {provider: f"http://{addresses['provider']}:8030"}},
         "operatorService": {"allowedProviders": [keys.address("provider-key")]},
-        "operatorEngine": {"wardenTargets": warden_targets(box)},
+        # One engine: the machine has one node, and a second one would cost the memory of the first.
+        "operatorEngine": {"replicas": 1, "wardenTargets": warden_targets(box)},
         "environments": [_environment(keys)],
         "jobs": {"imagePullPolicy": "Never"},
         "provisioner": {"enabled": True, "root": str(box.home.volumes)},

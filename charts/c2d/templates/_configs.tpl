@@ -106,7 +106,7 @@
 {{- end -}}
 {{- $classes := dict -}}
 {{- range $role, $class := omit .Values.runtimeClasses "create" -}}{{- if $class }}{{ $_ := set $classes $role $class }}{{ end -}}{{- end -}}
-{{- dict
+{{- $config := dict
   "listen" (include "c2d.config.listen" 8051 | fromJson)
   "namespace" .Values.namespaces.jobs
   "postgres" (include "c2d.config.postgres" . | fromJson)
@@ -119,8 +119,11 @@
   "resultStore" (include "c2d.config.resultStore" . | fromJson)
   "warden" (dict "targets" (uniq $targets))
   "hostUsers" .Values.operatorEngine.hostUsers
+  "limits" .Values.operatorEngine.limits
   "secretsDir" "/etc/c2d/secrets"
-  | toPrettyJson -}}
+-}}
+{{- with .Values.operatorEngine.capacity }}{{ $_ := set $config "capacity" . }}{{ end -}}
+{{- toPrettyJson $config -}}
 {{- end }}
 
 {{- define "c2d.config.provisioner" -}}

@@ -88,3 +88,47 @@ def test_each_secret_file_a_service_reads_is_mounted_and_no_other(box: list[Obje
         "postgres": ["secrets/postgres-password"],
         "ipfs": ["secrets/upload-token", "secrets/ipfs-admin-token"],
     }
+
+
+def test_environments_of_every_kind_reach_engine_and_service_alike(render: Any) -> None:
+    common = {"ramGB": 1, "diskGB": 1, "maxJobs": 4, "consumerAddress": "0x" + "1" * 40}
+    free = {
+        "id": "free",
+        "cpuNumber": 1,
+        "priceMin": 0,
+        "maxJobDuration": 60,
+        "maxJobsPerOwner": 1,
+        "maxQueueTime": 30,
+        "freeQuota": {"jobs": 5, "seconds": 3600},
+        "images": {"allow": ["c2d.local/*"], "pullPolicy": "Never"},
+    }
+    paid = {
+        "id": "paid",
+        "cpuNumber": 8,
+        "priceMin": 2.5,
+        "maxJobDuration": 86400,
+        "priority": 10,
+        "allowedChainId": [137],
+    }
+    engine = {"capacity": {"cpu": 16, "memoryGb": 64, "diskGb": 100}, "limits": {"retention": 3600}}
+    objects = render(environments=[{**common, **free}, {**common, **paid}], operatorEngine=engine)
+    read = {
+        name: importlib.import_module(READERS[name]).Settings.model_validate(config(objects, name))
+        for name in ("operator-engine", "operator-service")
+    }
+    assert read["operator-engine"].environments == read["operator-service"].environments
+    first, second = read["operator-engine"].environments
+    assert (first.free_quota.jobs, first.images.allow, first.max_queue_time) == (5, ("c2d.local/*",), 30)
+    assert (second.priority, second.allowed_chain_id, second.price_min) == (10, (137,), 2.5)
+    assert read["operator-engine"].limits.retention == 3600
+    assert read["operator-engine"].capacity.disk_gb == 100
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"images": {"pullPolicy": "Always"}}, {"freeQuota": {"jobs": 0}}, {"prioritiy": 1}]
+)
+def test_a_mistaken_environment_is_refused_by_the_chart(render: Any, wrong: dict[str, Any]) -> None:
+    entry = {"id": "e", "cpuNumber": 1, "ramGB": 1, "diskGB": 1, "priceMin": 0, "maxJobs": 1}
+    entry |= {"maxJobDuration": 1, "consumerAddress": "0x" + "1" * 40}
+    with pytest.raises(AssertionError):
+        render(environments=[{**entry, **wrong}])

@@ -15,10 +15,9 @@ ENGINE_MAY = {
     ("", "pods"): {"get", "list", "watch", "create", "delete"},
     ("", "pods/log"): {"get"},
     ("", "persistentvolumeclaims"): {"get", "list", "watch", "create", "delete"},
-    ("", "configmaps"): {"get", "create", "delete"},
+    ("", "configmaps"): {"get", "list", "create", "delete"},
     ("", "secrets"): {"get", "create", "delete"},
     ("coordination.k8s.io", "leases"): {"get", "create", "update", "patch", "delete"},
-    ("", "events"): {"create", "patch"},
 }
 SERVICE_MAY = {
     ("oceanprotocol.com", "workflows"): {"create", "get", "list", "watch", "patch", "delete"},

@@ -136,11 +136,14 @@ class Stack:
         self.settings = chosen.model_copy(update={"secrets_dir": secrets})
         self.tokens = Tokens({"ocean-compute": b"key"})
         self._tasks: list[asyncio.Task[None]] = []
+        self.leads = True
         self.boot()
 
     def boot(self) -> None:
         """A new engine: nothing of the old one's memory is left."""
-        self.controller = Controller(self.cluster, self.settings, self.tokens, self.rows, "c2d-gate-x")
+        self.controller = Controller(
+            self.cluster, self.settings, self.tokens, self.rows, "c2d-gate-x", leads=lambda: self.leads
+        )
         self.node = Node(self.cluster, self.controller)
 
     async def start(self) -> None:

@@ -76,7 +76,7 @@ async def test_the_row_shows_every_state_on_the_way(stack: Any) -> None:
     await stack.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
     await published(stack)
     codes = list(dict.fromkeys(workflow.status.code for workflow in stack.rows.written))
-    assert codes == [20, 30, 40, 60, 70]
+    assert codes == [1, 20, 30, 40, 60, 70]
 
 
 async def test_the_times_of_all_stages_are_kept_in_order(stack: Any) -> None:

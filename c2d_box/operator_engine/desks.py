@@ -1,0 +1,70 @@
+"""What the engine keeps of a job in memory only; all of it can be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from c2d_box.operator_engine.seen import Step
+
+BURST = 200
+"""Plans a job may have in quick succession: several times what the longest job needs."""
+REFILL_SECONDS = 2.0
+"""After those, one plan in so many seconds, whatever the news: with every wait having its deadline, the
+number of plans in a job's life is bounded."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How often a job is planned for."""
+
+    plans: int = 0
+    _left: float = BURST
+    _at: float | None = None
+
+    def take(self, now: float) -> float:
+        """Counts a plan; or returns the seconds until there may be one."""
+        if self._at is not None:
+            self._left = min(float(BURST), self._left + max(0.0, now - self._at) / REFILL_SECONDS)
+        self._at = now
+        if self._left < 1.0:
+            return (1.0 - self._left) * REFILL_SECONDS
+        self._left -= 1.0
+        self.plans += 1
+        return 0.0
+
+
+@dataclass(slots=True)
+class Desk:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    pending: bool = False
+    done: set[Step] = field(default_factory=set)
+    grants: bool = False
+    asked: dict[str, float] = field(default_factory=dict)
+    """Deletions that were asked for, and when."""
+    trouble: str = ""
+    failures: int = 0
+    pace: Pace = field(default_factory=Pace)
+    noted: str = ""
+    """The version whose row has been asked for."""
+
+    def tell(self) -> None:
+        """Wakes the long polls."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def drop(self) -> asyncio.Task[None] | None:
+        """Stops the work, keeps the long polls; returns the task that was cancelled."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        task, self.task = self.task, None
+        if task is not None:
+            task.cancel()
+        self.pending, self.failures, self.trouble = False, 0, ""
+        self.done.clear()
+        self.asked.clear()
+        return task

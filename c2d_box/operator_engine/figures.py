@@ -1,0 +1,45 @@
+"""The engine's own figures: how many plans, how long each took, how far the queue reaches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+KEPT = 20_000
+
+
+class Figures:
+    """Milliseconds; the last ones only."""
+
+    def __init__(self) -> None:
+        self._rounds: deque[float] = deque(maxlen=KEPT)
+        self._plans: deque[float] = deque(maxlen=KEPT)
+        self.total = 0
+        self.most = 0
+        """Plans of the one job that had most."""
+
+    def observe(self, round_seconds: float, plan_seconds: float, plans_of_job: int) -> None:
+        """A round is look, plan and act, Kubernetes' answers included."""
+        self.total += 1
+        self.most = max(self.most, plans_of_job)
+        self._rounds.append(round_seconds * 1000)
+        self._plans.append(plan_seconds * 1000)
+
+    def as_dict(self, held: Mapping[str, int], queued: Mapping[str, int]) -> dict[str, Any]:
+        return {
+            "reconciles": self.total,
+            "mostOfOneJob": self.most,
+            "reconcileMs": _quantiles(self._rounds),
+            "planMs": _quantiles(self._plans),
+            "held": dict(held),
+            "queued": dict(queued),
+        }
+
+
+def _quantiles(values: deque[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3) if ordered else 0.0
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+    }

@@ -1,0 +1,128 @@
+"""One engine of several acts at a time: a Lease that the leader renews and the others watch.
+
+A follower takes over when the lease has not moved for its whole duration by the follower's *own* clock, so
+clocks of two nodes need not agree. A leader that could not renew in time stops acting before anybody else
+may start: its own patience ends a margin before the lease does. What such an engine had sent already does
+no harm, since every write is safe to repeat or names the version it was decided on, and a second pod for
+the algorithm is never let go (``algorithm.uid``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+from c2d_box.workflow import instants
+from c2d_box.workflow.cluster import LEASES, Changed, Cluster, ClusterError, Exists, Gone, Object
+
+log = logging.getLogger(__name__)
+NAME = "operator-engine"
+DURATION = 8.0
+"""Seconds after which a lease that has not moved is free."""
+RENEW = 2.0
+_PATIENCE = 0.75
+"""Share of its lease after which a leader that could not renew it gives up."""
+
+
+class Leadership:
+    def __init__(
+        self,
+        cluster: Cluster,
+        identity: str,
+        lead: Callable[[bool], None],
+        *,
+        duration: float = DURATION,
+        renew: float = RENEW,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``lead`` is told when this engine becomes the leader and when it is the leader no more.
+
+        ``identity`` should outlive a restart of the process: then a restarted engine goes on at once.
+        """
+        self._cluster = cluster
+        self._identity = identity
+        self._lead = lead
+        self._duration = duration
+        self._renew = renew
+        self._clock = clock
+        self._leading = False
+        self._renewed = float("-inf")
+        self._last_seen: tuple[str, float] = ("", float("-inf"))
+        self._version = ""
+
+    @property
+    def leading(self) -> bool:
+        """True only while nobody else can be leading: asked before every act."""
+        return self._leading and self._clock() < self._renewed + self._duration * _PATIENCE
+
+    async def run(self) -> None:
+        """For ever; every failure of the API server is an attempt that failed."""
+        while True:
+            await self.attempt()
+            await asyncio.sleep(self._renew)
+
+    async def attempt(self) -> None:
+        """One try to renew or to take over."""
+        asked = self._clock()
+        try:
+            held = await self._hold()
+        except ClusterError as error:
+            log.warning("the lease could not be renewed: %s", error.message)
+            held = self.leading
+        else:
+            if held:
+                self._renewed = asked
+        if held != self._leading:
+            self._leading = held
+            log.info("leading" if held else "following", extra={"identity": self._identity})
+            self._lead(held)
+
+    async def release(self) -> None:
+        """At a clean end: the next one need not wait."""
+        if not self._leading:
+            return
+        self._leading = False
+        self._lead(False)
+        with contextlib.suppress(ClusterError):
+            patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
+            await self._cluster.patch(LEASES, NAME, patch)
+
+    async def _hold(self) -> bool:
+        lease = await self._cluster.get(LEASES, NAME)
+        if lease is None:
+            return await self._write(lambda: self._cluster.create(LEASES, self._body()))
+        holder, version = lease["spec"].get("holderIdentity") or "", lease["metadata"]["resourceVersion"]
+        if version != self._last_seen[0]:
+            self._last_seen = (version, self._clock())
+        idle = self._clock() - self._last_seen[1]
+        if holder not in ("", self._identity) and idle < self._duration:
+            return False
+        patch = {"metadata": {"resourceVersion": version}, "spec": self._spec()}
+        return await self._write(lambda: self._cluster.patch(LEASES, NAME, patch))
+
+    async def _write(self, write: Callable[[], object]) -> bool:
+        try:
+            written: Object = await write()  # type: ignore[misc]
+        except (Exists, Changed, Gone):
+            return False
+        self._version = written["metadata"]["resourceVersion"]
+        self._last_seen = (self._version, self._clock())
+        return True
+
+    def _spec(self) -> Object:
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(max(1.0, self._duration)),
+            "renewTime": instants.to_text(time.time()),
+        }
+
+    def _body(self) -> Object:
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": NAME},
+            "spec": self._spec(),
+        }

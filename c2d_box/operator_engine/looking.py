@@ -1,0 +1,90 @@
+"""What is known of a job at one moment, put together for the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from c2d_box.operator_engine.desks import Desk
+from c2d_box.operator_engine.places import Places
+from c2d_box.operator_engine.seen import Refusal, Seen
+from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.world import World
+from c2d_box.workflow import names
+from c2d_box.workflow.cluster import PODS, SECRETS, Cluster
+from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.states import State
+
+
+class Lookout:
+    def __init__(
+        self,
+        cluster: Cluster,
+        world: World,
+        places: Places,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._cluster = cluster
+        self._world = world
+        self._places = places
+        self._settings = settings
+        self._clock = clock
+
+    async def look(self, workflow: WorkFlow, desk: Desk) -> Seen:
+        """From memory; Kubernetes is asked only for what no watch tells. Raises ClusterError."""
+        if workflow.at("created") is None and workflow.at("admitted") is not None and not desk.grants:
+            desk.grants = await self._granted(workflow)
+        if workflow.status.algorithm.uid and workflow.at("ended") is None:
+            await self._make_sure(workflow.job, names.pod(workflow.job, "algorithm"))
+        phase, going = self._world.claim(workflow.job)
+        return Seen(
+            workflow=workflow,
+            now=self._clock(),
+            pods=self._world.pods(workflow.job),
+            claim=phase,
+            claim_deleted=going,
+            grants=desk.grants,
+            may_start=self._places.reserved(workflow.job),
+            refusal=self.refusal(workflow),
+            trouble=desk.trouble,
+            done=frozenset(desk.done),
+        )
+
+    async def _granted(self, workflow: WorkFlow) -> bool:
+        """Asked for by name, so that the engine need not be allowed to list Secrets."""
+        if not needs_grants(workflow):
+            return True
+        return await self._cluster.get(SECRETS, names.grants_secret(workflow.job)) is not None
+
+    async def _make_sure(self, job: str, name: str) -> None:
+        """A pod is believed to be gone only when Kubernetes says so now."""
+        if any(pod.name == name for pod in self._world.pods(job)):
+            return
+        if (found := await self._cluster.get(PODS, name)) is not None:
+            self._world.put(PODS, found)
+
+    def refusal(self, workflow: WorkFlow) -> Refusal | None:
+        """Why this job cannot be run here, whatever room there is."""
+        environment = self._settings.environment(workflow.spec.environment)
+        if environment is None:
+            known = ", ".join(entry.id for entry in self._settings.environments)
+            text = f"There is no environment {workflow.spec.environment} (there are: {known})."
+            return Refusal(State.INFRASTRUCTURE_LOST, text, always=True)
+        if not environment.takes_chain(workflow.spec.chain_id):
+            chains = ", ".join(map(str, environment.allowed_chain_id))
+            text = f"The environment {environment.id} takes jobs of chain {chains} only."
+            return Refusal(State.ALGORITHM_PROVISIONING_FAILED, text)
+        section = workflow.stage.algorithm.container
+        reason = environment.images.refusal(section.image, section.checksum)
+        return None if reason is None else Refusal(State.ALGORITHM_PROVISIONING_FAILED, reason)
+
+    def maxtime(self, workflow: WorkFlow) -> float:
+        """Seconds the algorithm may run."""
+        environment = self._settings.environment(workflow.spec.environment)
+        longest = float(environment.max_job_duration) if environment else 0.0
+        return min(longest, float(workflow.spec.maxtime or longest))
+
+
+def needs_grants(workflow: WorkFlow) -> bool:
+    """A job without inputs whose code it carries itself needs nothing from the Provider."""
+    return bool(workflow.stage.input) or len(workflow.stage.algorithm.rawcode or "") <= 10

@@ -1,0 +1,54 @@
+"""The conditions of a WorkFlow, for ``kubectl wait`` and ``kubectl describe``: derived, never decided on.
+
+They follow from the stages' moments and the job's number alone, so they can be made anew at every write and
+never contradict them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from c2d_box.workflow import states
+from c2d_box.workflow.states import State
+
+_REACHED: Final = {
+    "Admitted": ("admitted", "PlaceGiven", "The job has a place in its environment."),
+    "Staged": ("staged", "InputsInPlace", "Inputs and algorithm are on the job's volume."),
+    "Isolated": ("started", "NetworkClosed", "The warden has proven the network closed and let it start."),
+    "AlgorithmEnded": ("ended", "ConfirmedByKubernetes", "The algorithm's container does not run any more."),
+    "Published": ("uploaded", "ResultsStored", "Results and logs are in the result store."),
+    "Cleaned": ("cleaned", "NothingLeft", "Pods, volume and secrets of the job are gone."),
+}
+MESSAGE_LENGTH: Final = 1000
+
+
+def derive(times: Mapping[str, str], code: int, reason: str | None) -> list[dict[str, Any]]:
+    """In the order of a job's life. ``Finished`` says that it is over, ``Succeeded`` whether well."""
+    found = [
+        _condition(kind, True, times[moment], word, message)
+        for kind, (moment, word, message) in _REACHED.items()
+        if moment in times and kind != "Cleaned"
+    ]
+    if "finished" in times:
+        at, word = times["finished"], _word(states.text(code))
+        found.append(_condition("Finished", True, at, word, reason or ""))
+        found.append(_condition("Succeeded", code == State.FINISHED, at, word, reason or ""))
+    if "cleaned" in times:
+        found.append(_condition("Cleaned", True, times["cleaned"], *_REACHED["Cleaned"][1:]))
+    return found
+
+
+def _condition(kind: str, holds: bool, since: str, word: str, message: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": "True" if holds else "False",
+        "reason": word,
+        "message": message[:MESSAGE_LENGTH],
+        "lastTransitionTime": since,
+    }
+
+
+def _word(text: str) -> str:
+    """A state's text as the one word that a reason must be."""
+    return "".join(part.capitalize() for part in text.replace(",", "").split()) or "Unknown"
