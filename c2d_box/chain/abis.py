@@ -14,6 +14,7 @@ ENTERPRISE = "ERC20TemplateEnterprise"
 EXCHANGE = "FixedRateExchange"
 DISPENSER = "Dispenser"
 ROUTER = "FactoryRouter"
+POOL = "BPool"
 
 
 @cache

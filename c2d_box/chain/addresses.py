@@ -15,6 +15,16 @@ from c2d_box.errors import StateProblem
 
 
 @dataclass(frozen=True)
+class Pools:
+    """The contract set that still has pools: release 1.1.14, with a factory and templates of its own."""
+
+    factory: str
+    router: str
+    staking: str
+    template: str
+
+
+@dataclass(frozen=True)
 class Addresses:
     """Addresses are checksummed. ``network`` is the entry's name in the file (``development`` here)."""
 
@@ -26,6 +36,7 @@ class Addresses:
     fixed_price: str
     dispenser: str
     start_block: int = 0
+    pools: Pools | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -38,7 +49,7 @@ def parse(document: Mapping[str, Any], chain_id: int) -> Addresses:
     """The entry for ``chain_id`` of an already read address file."""
     for network, entry in document.items():
         if isinstance(entry, dict) and entry.get("chainId") == chain_id:
-            return _entry(network, entry, chain_id)
+            return _entry(network, entry, chain_id, document.get(f"{network}-pools"))
     raise StateProblem(
         "C2D-ADDRESSES-CHAIN",
         f"the address file has no entry for chain {chain_id}",
@@ -46,15 +57,9 @@ def parse(document: Mapping[str, Any], chain_id: int) -> Addresses:
     )
 
 
-def _entry(network: str, entry: dict[str, Any], chain_id: int) -> Addresses:
+def _entry(network: str, entry: dict[str, Any], chain_id: int, pools: object) -> Addresses:
     def required(key: str) -> str:
-        if not is_address(entry.get(key)):
-            raise StateProblem(
-                "C2D-ADDRESSES-INCOMPLETE",
-                f"the address file's entry {network} names no {key}",
-                "deploy the contracts again, or repair the file",
-            )
-        return checksum(entry[key])
+        return _required(network, entry, key)
 
     return Addresses(
         network=network,
@@ -65,8 +70,24 @@ def _entry(network: str, entry: dict[str, Any], chain_id: int) -> Addresses:
         fixed_price=required("FixedPrice"),
         dispenser=required("Dispenser"),
         start_block=int(entry.get("startBlock") or 0),
+        pools=_pools(f"{network}-pools", pools) if isinstance(pools, dict) else None,
         raw=entry,
     )
+
+
+def _pools(section: str, entry: dict[str, Any]) -> Pools:
+    names = ("ERC721Factory", "Router", "Staking", "poolTemplate")
+    return Pools(*(_required(section, entry, name) for name in names))
+
+
+def _required(section: str, entry: dict[str, Any], key: str) -> str:
+    if not is_address(entry.get(key)):
+        raise StateProblem(
+            "C2D-ADDRESSES-INCOMPLETE",
+            f"the address file's entry {section} names no {key}",
+            "deploy the contracts again, or repair the file",
+        )
+    return checksum(entry[key])
 
 
 def _read(source: str) -> dict[str, Any]:

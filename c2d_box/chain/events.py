@@ -27,6 +27,7 @@ _HOME = {
     "NFTCreated": abis.FACTORY,
     "TokenCreated": abis.FACTORY,
     "NewFixedRate": abis.FACTORY,
+    "NewPool": abis.FACTORY,
     "DispenserCreated": abis.DISPENSER,
     "ExchangeCreated": abis.EXCHANGE,
     "ExchangeRateChanged": abis.EXCHANGE,

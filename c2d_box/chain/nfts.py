@@ -46,8 +46,10 @@ def owner(chain: Chain, nft: str) -> str:
 
 
 def is_deployed_nft(chain: Chain, nft: str) -> bool:
-    """Whether Ocean's factory made this NFT; anything else may claim anything."""
-    return same(chain.read(abis.FACTORY, chain.addresses.factory, "erc721List", checksum(nft)), nft)
+    """Whether one of Ocean's factories made this NFT; anything else may claim anything."""
+    pools = chain.addresses.pools
+    factories = [chain.addresses.factory, *([pools.factory] if pools else [])]
+    return any(same(chain.read(abis.FACTORY, f, "erc721List", checksum(nft)), nft) for f in factories)
 
 
 def is_deployed_datatoken(chain: Chain, nft: str, datatoken: str) -> bool:

@@ -10,7 +10,8 @@ from c2d_box.assets.addresses import ZERO, checksum
 from c2d_box.chain import abis, events
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.node import Chain
-from c2d_box.chain.transactions import hash_of, send
+from c2d_box.chain.transactions import allow, hash_of, send, spending
+from c2d_box.errors import Refused, UsageError
 
 WEI = 10**18
 _CAP = 100_000 * WEI
@@ -34,13 +35,31 @@ class Fixed:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """One datatoken costs ``amount`` base units of ``token`` at first; from then on every purchase raises it.
+
+    The signer puts ``liquidity`` base units in (default: the price of a hundred datatokens) and owns the
+    pool's shares; ``fee`` is the part of each purchase that stays in the pool.
+    """
+
+    amount: int
+    token: str | None = None
+    liquidity: int | None = None
+    fee: float = 0.001
+
+
+Price = Free | Fixed | Pool
+
+
+@dataclass(frozen=True)
 class Created:
-    """What one transaction made. ``exchange_id`` is None for a free asset."""
+    """What one transaction made. ``exchange_id`` stands for a fixed price, ``pool`` for a pool."""
 
     nft: str
     datatoken: str
     exchange_id: str | None
     tx: str
+    pool: str | None = None
 
 
 def create_asset(
@@ -48,19 +67,22 @@ def create_asset(
     signer: Signer,
     name: str,
     symbol: str,
-    price: Free | Fixed,
+    price: Price,
     *,
     market: str = ZERO,
     template: int = 1,
     token_uri: str = "",
 ) -> Created:
-    """A data NFT owned by ``signer``, its datatoken, and a dispenser or a fixed-rate exchange for it.
+    """A data NFT owned by ``signer``, its datatoken, and a dispenser, a fixed-rate exchange or a pool for it.
 
     ``market`` is the publishing market's address, ``template`` the datatoken's (1 basic, 2 enterprise).
+    Raises Refused (C2D-POOLS-NONE) for a pool on a chain without the contracts that have them.
     """
     nft = (name, symbol, 1, token_uri, True, signer.address)
     uints = [_CAP, 0]
     datatoken: Any = (template, [name, symbol], [signer.address, ZERO, checksum(market), ZERO], uints, [])
+    if isinstance(price, Pool):
+        return _with_pool(chain, signer, price, nft, datatoken)
     if isinstance(price, Free):
         function = "createNftWithErc20WithDispenser"
         terms: Any = (chain.addresses.dispenser, price.max_tokens, price.max_balance, True, ZERO)
@@ -129,15 +151,48 @@ def _fixed_rate(chain: Chain, signer: Signer, price: Fixed) -> tuple[Any, ...]:
     return (chain.addresses.fixed_price, addresses, [chain.decimals(token), 18, rate, 0, 1])
 
 
+def _with_pool(chain: Chain, signer: Signer, price: Pool, nft: Any, datatoken: Any) -> Created:
+    """The factory takes the liquidity, and the staking contract mints the datatokens beside it."""
+    pools = chain.addresses.pools
+    if pools is None:
+        raise Refused(
+            "C2D-POOLS-NONE", "this chain has no contracts with pools", "sell at a fixed price instead"
+        )
+    token = checksum(price.token or chain.addresses.ocean)
+    decimals, market = chain.decimals(token), datatoken[2][2]
+    liquidity = 100 * price.amount if price.liquidity is None else price.liquidity
+    if liquidity < 4 * price.amount:
+        raise UsageError(
+            "C2D-PUBLISH-LIQUIDITY",
+            "a pool sells at most a third of what it holds: with less than the price of four datatokens "
+            "it sells none",
+            "put more in",
+        )
+    rate = WEI * 10**decimals // price.amount
+    vesting = (0, int(chain.read(abis.ROUTER, pools.router, "getMinVestingPeriod")) + 1)
+    terms = (
+        [rate, decimals, *vesting, liquidity],
+        [int(price.fee * WEI), 0],
+        [pools.staking, token, pools.factory, signer.address, market, pools.template],
+    )
+    with spending(chain, signer):
+        allow(chain, signer, token, pools.factory, liquidity)
+        function = "createNftWithErc20WithPool"
+        return _created(
+            chain, send(chain, signer, abis.FACTORY, pools.factory, function, nft, datatoken, terms)
+        )
+
+
 def _created(chain: Chain, receipt: Any) -> Created:
-    names = ("NFTCreated", "TokenCreated", "NewFixedRate", "ExchangeCreated")
+    names = ("NFTCreated", "TokenCreated", "NewFixedRate", "ExchangeCreated", "NewPool")
     found = {event.name: event for event in events.decoded(receipt["logs"], names)}
-    exchange = found.get("ExchangeCreated")
+    exchange, pool = found.get("ExchangeCreated"), found.get("NewPool")
     return Created(
         nft=found["NFTCreated"]["newTokenAddress"],
         datatoken=found["TokenCreated"]["newTokenAddress"],
         exchange_id=exchange["exchangeId"] if exchange else None,
         tx=hash_of(receipt),
+        pool=pool["poolAddress"] if pool else None,
     )
 
 

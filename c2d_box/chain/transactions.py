@@ -13,7 +13,8 @@ from typing import Any, cast
 
 from web3.types import TxReceipt
 
-from c2d_box.chain import failures
+from c2d_box.assets.addresses import checksum
+from c2d_box.chain import abis, failures
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.failures import wrapped
 from c2d_box.chain.node import Chain
@@ -65,6 +66,13 @@ def send(
     if receipt["status"] != 1:
         raise failures.reverted(function, _replay(call, signer, receipt))
     return receipt
+
+
+def allow(chain: Chain, signer: Signer, token: str, spender: str, amount: int) -> None:
+    """Let ``spender`` take so many base units, where it may not yet take as many."""
+    allowed = chain.read(abis.DATATOKEN, token, "allowance", signer.address, checksum(spender))
+    if int(allowed) < amount:
+        send(chain, signer, abis.DATATOKEN, token, "approve", checksum(spender), amount)
 
 
 def hash_of(receipt: TxReceipt) -> str:

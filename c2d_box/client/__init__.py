@@ -12,6 +12,7 @@ from c2d_box.client.consumer import Consumer
 from c2d_box.client.explanations import explain
 from c2d_box.client.jobs import Job
 from c2d_box.client.ordering import Cost, Quote
+from c2d_box.client.prices import Pooled
 from c2d_box.client.publisher import Asset, Publisher
 
-__all__ = ["Asset", "Connection", "Consumer", "Cost", "Job", "Publisher", "Quote", "explain"]
+__all__ = ["Asset", "Connection", "Consumer", "Cost", "Job", "Pooled", "Publisher", "Quote", "explain"]

@@ -187,16 +187,8 @@ class Consumer:
             )
         return "".join(self.read_result(job, e["index"]).decode(errors="replace") for e in listed)
 
-    def download(
-        self,
-        did: str,
-        folder: str | Path,
-        *,
-        userdata: Mapping[str, Any] | None = None,
-        limits: Mapping[str, int] | None = None,
-        slippage: float = 0.0,
-    ) -> list[Path]:
-        """Order an access service where no earlier order is good, and fetch its files into ``folder``."""
+    def quote_download(self, did: str, *, userdata: Mapping[str, Any] | None = None) -> Quote:
+        """What downloading ``did`` would cost now, or the refusal it would meet. Pays nothing."""
         ddo = self.connection.cache.ddo(did)
         service = ddo.first(ACCESS)
         if service is None:
@@ -207,12 +199,23 @@ class Consumer:
             self.connection.chain, self.signer.address, service, ddo.index_of(service.id) or 0, set()
         )
         item = Item(ddo, service, previous, userdata)
-        query = downloads.query(item, self.signer.address)
-        answer = self.connection.provider.initialize(query)
+        answer = self.connection.provider.initialize(downloads.query(item, self.signer.address))
         provider = self.connection.provider.address
-        quote = quoted(self.connection.chain, self.signer.address, [item], [answer], provider)
+        return quoted(self.connection.chain, self.signer.address, [item], [answer], provider)
+
+    def download(
+        self,
+        did: str,
+        folder: str | Path,
+        *,
+        userdata: Mapping[str, Any] | None = None,
+        limits: Mapping[str, int] | None = None,
+        slippage: float = 0.0,
+    ) -> list[Path]:
+        """Order an access service where no earlier order is good, and fetch its files into ``folder``."""
+        quote = self.quote_download(did, userdata=userdata)
         (order,) = pay(self.connection.chain, self.signer, quote, self.signer.address, limits, slippage)
-        return downloads.fetch_all(self.connection.provider, self.signer, item, order, Path(folder))
+        return downloads.fetch_all(self.connection.provider, self.signer, quote.items[0], order, Path(folder))
 
     def _post(self, request: dict[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Start; where that stays uncertain, the job that appeared for these orders is the one."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.assets.addresses import ZERO
@@ -24,12 +23,13 @@ from c2d_box.client.documents import (
     service_section,
 )
 from c2d_box.client.explanations import algorithm_facts
+from c2d_box.client.prices import Amount, Pooled, on_chain
 from c2d_box.client.provider import compact
 from c2d_box.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
-    from c2d_box.chain.publishing import Fixed, Free
+    from c2d_box.chain.publishing import Price
 
 Files = Sequence[Mapping[str, Any] | FileObject]
 ENCRYPTED = 2
@@ -45,10 +45,14 @@ class Asset:
     service_id: str
     exchange_id: str | None
     tx: str
+    pool: str | None = None
 
 
 class Publisher:
-    """Publishes and edits as one account. Prices are whole tokens (OCEAN unless ``token`` is given)."""
+    """Publishes and edits as one account. Prices are whole tokens (OCEAN unless ``token`` is given).
+
+    A number is a fixed price, 0 is free, :class:`Pooled` sells from a pool.
+    """
 
     def __init__(self, connection: Connection, signer: Signer) -> None:
         self.connection = connection
@@ -59,7 +63,7 @@ class Publisher:
         name: str,
         files: Files,
         *,
-        price: float | str | Decimal = 0,
+        price: Amount | Pooled = 0,
         token: str | None = None,
         services: Sequence[str] = ("compute",),
         timeout: int = 0,
@@ -81,7 +85,7 @@ class Publisher:
             services,
             timeout,
             rules,
-            self._price(price, token),
+            on_chain(self.connection.chain, price, token),
             market,
             credentials,
             check_files,
@@ -93,7 +97,7 @@ class Publisher:
         files: Files,
         *,
         container: Mapping[str, str],
-        price: float | str | Decimal = 0,
+        price: Amount | Pooled = 0,
         token: str | None = None,
         services: Sequence[str] = ("access",),
         timeout: int = 0,
@@ -122,7 +126,7 @@ class Publisher:
             services,
             timeout,
             NOBODY,
-            self._price(price, token),
+            on_chain(self.connection.chain, price, token),
             market,
             credentials,
             check_files,
@@ -242,7 +246,7 @@ class Publisher:
         services: Sequence[str],
         timeout: int,
         compute: Mapping[str, Any],
-        price: Free | Fixed,
+        price: Price,
         market: str,
         credentials: Mapping[str, Any] | None,
         check_files: bool,
@@ -278,7 +282,7 @@ class Publisher:
         sealed = self.connection.provider.encrypt(document(made.nft, made.datatoken, objects))
         complete = document_for(made.nft, made.datatoken, sealed)
         tx = self._write(complete)
-        return Asset(complete["id"], made.nft, made.datatoken, services[0], made.exchange_id, tx)
+        return Asset(complete["id"], made.nft, made.datatoken, services[0], made.exchange_id, tx, made.pool)
 
     def _write(self, document: dict[str, Any]) -> str:
         """Validate, encrypt, write as the NFT's metadata and wait for the cache."""
@@ -338,17 +342,6 @@ class Publisher:
                     f"the Provider cannot read file {position} ({file.type})",
                     "check its address, and whether the Provider may reach it",
                 )
-
-    def _price(self, price: float | str | Decimal, token: str | None) -> Free | Fixed:
-        from c2d_box.chain.publishing import Fixed, Free
-
-        amount = Decimal(str(price))
-        if amount == 0:
-            return Free()
-        if amount < 0 or not amount.is_finite():
-            raise UsageError("C2D-PUBLISH-PRICE", f"{price} is no price", "give tokens per order; 0 is free")
-        chain = self.connection.chain
-        return Fixed(int(amount * 10 ** chain.decimals(token or chain.addresses.ocean)), token)
 
 
 def _file(file: Mapping[str, Any] | FileObject) -> FileObject:

@@ -11,7 +11,7 @@ from typing import Any
 
 from c2d_box.assets.addresses import ZERO, checksum, is_address, same
 from c2d_box.chain import Chain
-from c2d_box.chain.abis import DATATOKEN, EXCHANGE, NFT
+from c2d_box.chain.abis import DATATOKEN, NFT
 from c2d_box.chain.orders import offer_for
 from c2d_box.chain.views import View
 from c2d_box.errors import C2DError
@@ -64,13 +64,9 @@ class Facts:
                 return {}
             if offer.is_free or same(offer.token, ZERO):
                 return {"value": 0}
-            terms = self._chain.read(
-                EXCHANGE, offer.source, "getExchange", bytes.fromhex(offer.exchange_id[2:])
-            )
-            value = int(terms[5]) / 10**18
         except (C2DError, ValueError):
             return {}
-        plain = int(value) if value == int(value) else value
+        plain = int(offer.rate) if offer.rate == int(offer.rate) else offer.rate
         symbol = self.token(offer.token)["symbol"]
         return {"value": plain, "tokenAddress": offer.token, "tokenSymbol": symbol}
 

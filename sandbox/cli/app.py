@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Jobs": {
         "run": ("loop:run", "A script on data in one command; after an edit again."),
         "new": ("loop:new", "A new algorithm from a template."),
+        "quote": ("jobs:quote", "What a job or download costs now, or why it is refused."),
         "start": ("jobs:start", "Order and start a compute job."),
         "jobs": ("jobs:jobs", "Your jobs."),
         "job": ("jobs:job", "One job in detail (job ID), or its logs (job logs ID)."),

@@ -97,7 +97,7 @@ class Anvil:
     def deploy(self) -> dict[str, Any]:
         """Ocean's contracts and the address file, as on our own node."""
         with HttpRpc(self.url) as rpc:
-            addresses = deploy(rpc, self._settings.mnemonic, first_nonce=0)
+            addresses = deploy(rpc, self._settings.mnemonic, 0, self._settings.pool_contracts)
         write_atomically(self._settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 

@@ -1,7 +1,8 @@
-"""Which of Ocean's contracts a chain gets, in which order, and their compiled code in the
-``ocean-contracts`` package.
+"""Which of Ocean's contracts a chain gets, in which order, and where their compiled code is.
 
-Pools (the 1.1.14 contract set) will be a plan of their own, deployed after this one.
+The current set comes from the installed ``ocean-contracts`` package. Pools ended with its release 1.1.14,
+the last to carry the staking contract: that whole set is a plan of its own, from a folder with that
+release's artifacts, deployed behind the current one and sharing its Ocean token.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from eth_hash.auto import keccak
 
+from c2d_box.errors import EnvironmentProblem
 from sandbox.testchain.accounts import Account
 
 ETHER = 10**18
 _BURN = bytes.fromhex("000000000000000000000000000000000000dead")
 _IMMUTABLE = re.compile(rb"\x7f\x00{32}")
-_ARTIFACT_OF = {"Ocean": "OceanToken", "Router": "FactoryRouter", "ERC721Factory": "ERC721Factory"}
+CURRENT: Traversable = importlib.resources.files("artifacts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,21 @@ class Ref:
 Step = Create | Invoke
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Transactions of account 0, in order, with the artifacts of the release that they come from."""
+
+    steps: tuple[Step, ...]
+    artifacts: Traversable = CURRENT
+
+    @property
+    def creations(self) -> dict[str, tuple[int, str]]:
+        """Place and artifact of each contract, by its name."""
+        return {s.name: (at, s.artifact) for at, s in enumerate(self.steps) if isinstance(s, Create)}
+
+
 def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
-    """Every transaction of account 0, in order. Appending is allowed; a change moves every later address."""
+    """The current set. Appending moves the pools' addresses; any other change moves every later address."""
     owner = accounts[0].address
     ocean, router, factory = Ref("Ocean"), Ref("Router"), Ref("ERC721Factory")
     return (
@@ -80,13 +96,38 @@ def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
     )
 
 
-def message(step: Step, addresses: dict[str, bytes]) -> tuple[bytes, bytes]:
+def pool_plan(artifacts: Traversable) -> Plan:
+    """The set of release 1.1.14: its own router, factory and templates, and what a pool is made of."""
+    router, factory, ocean = Ref("Router"), Ref("ERC721Factory"), Ref("Ocean")
+    collector, template = Ref("OPFCommunityFeeCollector"), Ref("poolTemplate")
+    steps: tuple[Step, ...] = (
+        Create("OPFCommunityFeeCollector", "OPFCommunityFeeCollector", (Ref("owner"), Ref("owner"))),
+        Create("poolTemplate", "BPool"),
+        Create("Router", "FactoryRouter", (Ref("owner"), ocean, template, collector, ())),
+        Create("FixedPrice", "FixedRateExchange", (router,)),
+        Create("Staking", "SideStaking", (router,)),
+        Create("ERC20Template", "ERC20Template"),
+        Create("ERC20TemplateEnterprise", "ERC20TemplateEnterprise"),
+        Create("ERC721Template", "ERC721Template"),
+        Create("Dispenser", "Dispenser", (router,)),
+        Create("ERC721Factory", "ERC721Factory", (Ref("ERC721Template"), Ref("ERC20Template"), router)),
+        Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20TemplateEnterprise"),)),
+        Invoke("Router", "addFactory", (factory,)),
+        Invoke("Router", "addFixedRateContract", (Ref("FixedPrice"),)),
+        Invoke("Router", "addDispenserContract", (Ref("Dispenser"),)),
+        Invoke("Router", "addSSContract", (Ref("Staking"),)),
+    )
+    return Plan(steps, artifacts)
+
+
+def message(plan: Plan, step: Step, addresses: Mapping[str, bytes]) -> tuple[bytes, bytes]:
+    """Recipient and data of the step's transaction; ``addresses`` has every name a :class:`Ref` uses."""
     arguments = tuple(addresses[item.name] if isinstance(item, Ref) else item for item in step.arguments)
     if isinstance(step, Create):
-        artifact = load_artifact(step.artifact)
+        artifact = load_artifact(step.artifact, plan.artifacts)
         kinds = _input_types(artifact, None)
         return b"", bytes.fromhex(artifact["bytecode"][2:]) + _encode(kinds, arguments)
-    artifact = load_artifact(_ARTIFACT_OF[step.target])
+    artifact = load_artifact(plan.creations[step.target][1], plan.artifacts)
     kinds = _input_types(artifact, step.function)
     selector = keccak(f"{step.function}({','.join(kinds)})".encode())[:4]
     return addresses[step.target], selector + _encode(kinds, arguments)
@@ -108,19 +149,26 @@ def _input_types(artifact: dict[str, Any], function: str | None) -> list[str]:
     return []
 
 
-def load_artifact(name: str) -> dict[str, Any]:
-    """Hardhat's compiled artifact of a contract, out of the installed ``ocean-contracts`` package."""
-    text = importlib.resources.files("artifacts").joinpath(f"{name}.json").read_text("utf-8")
+def load_artifact(name: str, artifacts: Traversable = CURRENT) -> dict[str, Any]:
+    """Hardhat's compiled artifact of a contract."""
+    try:
+        text = artifacts.joinpath(f"{name}.json").read_text("utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(
+            "C2D-CHAIN-ARTIFACTS",
+            f"the compiled contract {name} is not in {artifacts}",
+            "Name the folder `artifacts` of that release of ocean-contracts.",
+        ) from error
     artifact: dict[str, Any] = json.loads(text)
     return artifact
 
 
-def same_code(deployed: bytes, artifact: str) -> bool:
+def same_code(deployed: bytes, artifact: str, artifacts: Traversable = CURRENT) -> bool:
     """Is ``deployed`` the artifact's runtime code, but for immutables?
 
     Those stand in the artifact as ``PUSH32`` of zero and get their value when the contract is made.
     """
-    expected = bytes.fromhex(load_artifact(artifact)["deployedBytecode"][2:])
+    expected = bytes.fromhex(load_artifact(artifact, artifacts)["deployedBytecode"][2:])
     if len(deployed) != len(expected):
         return False
     masked = bytearray(deployed)

@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from eth_hash.auto import keccak
 
 from c2d_box.errors import C2DError, Failed, StateProblem
 from sandbox.testchain.accounts import Account, derive, sign_digest
-from sandbox.testchain.contracts import Create, Step, message, plan, same_code
+from sandbox.testchain.contracts import Plan, message, plan, pool_plan, same_code
 from sandbox.testchain.encoding import checksummed
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.rendering import created_address
@@ -37,37 +37,53 @@ class Rpc(Protocol):
     def call(self, method: str, *params: object) -> Any: ...
 
 
-def deploy(rpc: Rpc, mnemonic: str, first_nonce: int | None = None) -> dict[str, Any]:
+def deploy(
+    rpc: Rpc, mnemonic: str, first_nonce: int | None = None, pool_contracts: Path | None = None
+) -> dict[str, Any]:
     """Deploy what is missing and return the address file.
 
     ``first_nonce`` is account 0's nonce of the first step. Without it: 0 where our contracts stand there
     (or the account is unused), else the account's next nonce, on a chain that has another history.
+    ``pool_contracts`` is the folder with the artifacts of release 1.1.14; without it there are no pools.
     """
     accounts = derive(mnemonic, 10)
-    steps = plan(accounts)
+    owner, current = accounts[0], Plan(plan(accounts))
+    base = _first_nonce(rpc, owner, current, 0) if first_nonce is None else first_nonce
+    addresses = _carried_out(rpc, owner, current, base, {})
+    document = {"development": _section(rpc, addresses)}
+    if pool_contracts is not None:
+        pools = pool_plan(pool_contracts)
+        known = {"Ocean": addresses["Ocean"], "owner": owner.address}
+        place = _first_nonce(rpc, owner, pools, base + len(current.steps))
+        document["development-pools"] = _pool_section(rpc, _carried_out(rpc, owner, pools, place, known))
+    return document
+
+
+def _carried_out(
+    rpc: Rpc, owner: Account, plan: Plan, base: int, known: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The addresses of the plan's contracts and the ``known`` ones, once all its steps have been taken."""
     chain_id = int(rpc.call("eth_chainId"), 16)
-    base = _first_nonce(rpc, accounts[0]) if first_nonce is None else first_nonce
-    done = _nonce(rpc, accounts[0]) - base
-    addresses = {
-        step.name: created_address(accounts[0].address, base + place)
-        for place, step in enumerate(steps)
-        if isinstance(step, Create)
-    }
+    done = _nonce(rpc, owner) - base
+    made = {name: created_address(owner.address, base + place) for name, (place, _) in plan.creations.items()}
+    addresses = {**known, **made}
     pending = [
-        _send(rpc, accounts[0], base + place, chain_id, step, addresses)
-        for place, step in enumerate(steps)
+        _send(rpc, owner, base + place, chain_id, *message(plan, step, addresses))
+        for place, step in enumerate(plan.steps)
         if place >= done
     ]
     for tx_hash in pending:
         _confirm(rpc, tx_hash)
-    _check_code(rpc, steps, addresses)
-    return _address_file(rpc, chain_id, addresses)
+    _check_code(rpc, plan, addresses)
+    return addresses
 
 
-def _first_nonce(rpc: Rpc, owner: Account) -> int:
+def _first_nonce(rpc: Rpc, owner: Account, plan: Plan, usual: int) -> int:
+    """Where the plan begins: at the ``usual`` nonce if it stands there or can, else at the next one."""
     used = _nonce(rpc, owner)
-    ours = same_code(_code(rpc, created_address(owner.address, 0)), "OceanToken")
-    return 0 if ours or used == 0 else used
+    place, artifact = next(iter(plan.creations.values()))
+    there = _code(rpc, created_address(owner.address, usual + place))
+    return usual if used <= usual or same_code(there, artifact, plan.artifacts) else used
 
 
 def recorded_nonce(rpc: Rpc, mnemonic: str, address_file: Path) -> int | None:
@@ -94,10 +110,7 @@ def _code(rpc: Rpc, address: bytes, tag: str = "latest") -> bytes:
     return bytes.fromhex(rpc.call("eth_getCode", f"0x{address.hex()}", tag)[2:])
 
 
-def _send(
-    rpc: Rpc, owner: Account, nonce: int, chain_id: int, step: Step, addresses: dict[str, bytes]
-) -> str:
-    to, payload = message(step, addresses)
+def _send(rpc: Rpc, owner: Account, nonce: int, chain_id: int, to: bytes, payload: bytes) -> str:
     price = max(int(rpc.call("eth_gasPrice"), 16) * 2, 1)
     fields = [_integer(nonce), _integer(price), _integer(_GAS), to, b"", payload]
     digest = keccak(rlp.encode([*fields, _integer(chain_id), b"", b""]))
@@ -131,21 +144,21 @@ def _confirm(rpc: Rpc, tx_hash: str) -> None:
         )
 
 
-def _check_code(rpc: Rpc, steps: Sequence[Step], addresses: dict[str, bytes]) -> None:
-    for step in steps:
-        if isinstance(step, Create) and not same_code(_code(rpc, addresses[step.name]), step.artifact):
+def _check_code(rpc: Rpc, plan: Plan, addresses: Mapping[str, bytes]) -> None:
+    for name, (_, artifact) in plan.creations.items():
+        if not same_code(_code(rpc, addresses[name]), artifact, plan.artifacts):
             raise StateProblem(
                 "C2D-CHAIN-FOREIGN",
-                f"{checksummed(addresses[step.name])} is not {step.artifact}: account 0 was used otherwise",
+                f"{checksummed(addresses[name])} is not {artifact}: account 0 was used otherwise",
                 "Use an unused chain, or name the nonce at which Ocean's contracts begin.",
             )
 
 
-def _address_file(rpc: Rpc, chain_id: int, addresses: dict[str, bytes]) -> dict[str, Any]:
-    """Section ``development`` with the key names that Ocean's clients look for."""
+def _section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
+    """The current set, under the key names that Ocean's clients look for."""
     of = {name: checksummed(address) for name, address in addresses.items()}
-    section = {
-        "chainId": chain_id,
+    return {
+        "chainId": int(rpc.call("eth_chainId"), 16),
         "Ocean": of["Ocean"],
         "MockDAI": of["MockDAI"],
         "MockUSDC": of["MockUSDC"],
@@ -164,7 +177,24 @@ def _address_file(rpc: Rpc, chain_id: int, addresses: dict[str, bytes]) -> dict[
         "ERC721Factory": of["ERC721Factory"],
         "AccessListFactory": of["AccessListFactory"],
     }
-    return {"development": section}
+
+
+def _pool_section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
+    """The set with pools, under the names of that release's own address file.
+
+    It stands after the current set, and clients take a chain's first section.
+    """
+    names = ("Ocean", "OPFCommunityFeeCollector", "poolTemplate", "Router", "FixedPrice", "Staking")
+    of = {name: checksummed(address) for name, address in addresses.items()}
+    return {
+        "chainId": int(rpc.call("eth_chainId"), 16),
+        **{name: of[name] for name in names},
+        "startBlock": _created_in(rpc, addresses["Router"]),
+        "ERC20Template": {"1": of["ERC20Template"], "2": of["ERC20TemplateEnterprise"]},
+        "ERC721Template": {"1": of["ERC721Template"]},
+        "Dispenser": of["Dispenser"],
+        "ERC721Factory": of["ERC721Factory"],
+    }
 
 
 def _created_in(rpc: Rpc, address: bytes) -> int:
@@ -194,6 +224,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--mnemonic-file", type=Path, help="whose first account deploys (default: the public one)"
     )
     parser.add_argument("--first-nonce", type=int, help="where the contracts begin, on a used chain")
+    parser.add_argument(
+        "--pool-contracts", type=Path, help="folder `artifacts` of ocean-contracts 1.1.14: pools as well"
+    )
     options = parser.parse_args(arguments)
     mnemonic = options.mnemonic_file.read_text().strip() if options.mnemonic_file else BARGE_MNEMONIC
     try:
@@ -201,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
             first = options.first_nonce
             if first is None:
                 first = recorded_nonce(rpc, mnemonic, options.output)
-            addresses = deploy(rpc, mnemonic, first)
+            addresses = deploy(rpc, mnemonic, first, options.pool_contracts)
     except C2DError as error:
         print(json.dumps(error.as_dict()), file=sys.stderr)
         return error.exit_status

@@ -105,14 +105,13 @@ class Server:
         """The address file: remembered from the first start, or made by deploying now."""
         if not self.node.settings.deploy_contracts:
             return {}
-        known = self.node.ledger.meta("addresses")
-        addresses: dict[str, Any]
-        if known is None:
-            addresses = deploy(LocalRpc(self.node), self.node.settings.mnemonic, first_nonce=0)
+        settings = self.node.settings
+        addresses: dict[str, Any] = json.loads(self.node.ledger.meta("addresses") or "{}")
+        wanted = 1 if settings.pool_contracts is None else 2
+        if len(addresses) < wanted:
+            addresses = deploy(LocalRpc(self.node), settings.mnemonic, 0, settings.pool_contracts)
             self.node.ledger.remember("addresses", json.dumps(addresses))
             log.info("deployed Ocean's contracts up to block %d", self.node.ledger.head.number)
-        else:
-            addresses = json.loads(known)
         write_atomically(self.node.settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 

@@ -39,6 +39,8 @@ class Settings(_Model):
     allowed_hosts: tuple[str, ...] = DEFAULT_HOSTS
     allowed_origins: tuple[str, ...] = ()
     deploy_contracts: bool = True
+    pool_contracts: Path | None = None
+    """Folder with the compiled contracts of release 1.1.14; without it the chain has no pools."""
     body_limit: int = Field(default=5 * 1024 * 1024, ge=1024)
     """Largest request body in bytes."""
     batch_limit: int = Field(default=1000, ge=1)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import UsageError
 from sandbox.box import Box
@@ -18,7 +18,10 @@ from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Progress, step
 from sandbox.verbs.images import ContainerImage, find_image
-from sandbox.verbs.parties import connection_to, consuming, publishing
+from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to, consuming, publishing
+
+if TYPE_CHECKING:
+    from c2d_box.client import Pooled
 
 BUCKET = "published"
 IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
@@ -37,6 +40,10 @@ class Offer:
     services: tuple[str, ...] = ("compute",)
     timeout: int = 0
     """Seconds an order may be used; 0 for ever."""
+    pool: bool = False
+    """Sold from a pool that begins at ``price``."""
+    liquidity: float | None = None
+    """OCEAN put into the pool; None: the price of a hundred datatokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ class Published:
     datatoken: str
     price: float
     publisher: str
+    pool: str | None = None
 
 
 def publish_dataset(box: Box, who: str, source: str, offer: Offer) -> Progress[Published]:
@@ -62,7 +70,7 @@ def publish_dataset(box: Box, who: str, source: str, offer: Offer) -> Progress[P
             lambda: party.publish_dataset(
                 offer.name,
                 [file],
-                price=offer.price,
+                price=asked(offer),
                 services=offer.services,
                 timeout=offer.timeout,
                 description=offer.description,
@@ -86,7 +94,7 @@ def publish_algorithm(
                 offer.name,
                 [file],
                 container=container_section(container, entrypoint),
-                price=offer.price,
+                price=asked(offer),
                 services=offer.services,
                 timeout=offer.timeout,
                 description=offer.description,
@@ -94,6 +102,17 @@ def publish_algorithm(
             ),
         )
     return _published(asset, offer, "algorithm", who)
+
+
+def asked(offer: Offer) -> float | Pooled:
+    """The offer's price as the SDK takes it."""
+    from c2d_box.client import Pooled
+
+    if offer.pool:
+        return Pooled(offer.price, offer.liquidity)
+    if offer.liquidity is not None:
+        raise UsageError("C2D-USAGE", "liquidity is put into a pool, and there is none", "add --pool")
+    return offer.price
 
 
 def permit(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
@@ -161,11 +180,18 @@ def _source(box: Box, source: str) -> Progress[Mapping[str, Any]]:
 
 
 def _published(asset: Any, offer: Offer, kind: str, who: str) -> Published:
-    return Published(asset.did, offer.name, kind, asset.nft, asset.datatoken, offer.price, who)
+    return Published(asset.did, offer.name, kind, asset.nft, asset.datatoken, offer.price, who, asset.pool)
 
 
-def download(box: Box, who: str, did: str, folder: Path) -> Progress[list[Path]]:
+def download(
+    box: Box, who: str, did: str, folder: Path, spending: Spending = NO_LIMITS
+) -> Progress[list[Path]]:
     """Order an ``access`` asset and bring its files to ``folder``."""
     text = f"ordering and downloading {short(did)}"
     with consuming(box, who) as party:
-        return (yield from step("download", text, lambda: party.download(did, folder)))
+        limits, slippage = spending.on(party), spending.slippage
+        return (
+            yield from step(
+                "download", text, lambda: party.download(did, folder, limits=limits, slippage=slippage)
+            )
+        )

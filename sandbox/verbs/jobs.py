@@ -13,7 +13,7 @@ from sandbox.box import Box
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.assets import short
 from sandbox.verbs.images import demand_image
-from sandbox.verbs.parties import consuming
+from sandbox.verbs.parties import NO_LIMITS, Spending, consuming
 
 if TYPE_CHECKING:
     from c2d_box.client import Consumer
@@ -39,6 +39,7 @@ def start(
     *,
     additional: tuple[str, ...] = (),
     environment: str | None = None,
+    spending: Spending = NO_LIMITS,
 ) -> Progress[Job]:
     """Check, order, pay and start. What can be refused is refused before anything is paid."""
     text = f"ordering and starting {short(algorithm)} on {short(dataset)}"
@@ -47,7 +48,16 @@ def start(
         if container is not None:
             demand_image(box, str(container.image), str(container.checksum))
         started = yield from step(
-            "job.start", text, lambda: party.start(dataset, algorithm, additional, environment=environment)
+            "job.start",
+            text,
+            lambda: party.start(
+                dataset,
+                algorithm,
+                additional,
+                environment=environment,
+                limits=spending.on(party),
+                slippage=spending.slippage,
+            ),
         )
     return dict(started.details)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import StateProblem
@@ -13,6 +15,25 @@ from sandbox.verbs.accounts import signer
 if TYPE_CHECKING:
     from c2d_box.chain import Chain
     from c2d_box.client import Connection, Consumer, Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a purchase may cost: OCEAN in all (None: any price), and how much more than just quoted a pool or
+    exchange may still take when its price rises meanwhile (0.01 = one per cent).
+    """
+
+    most: float | None = None
+    slippage: float = 0.0
+
+    def on(self, party: Consumer) -> dict[str, int] | None:
+        """The limit per token as the SDK takes it."""
+        if self.most is None:
+            return None
+        return {party.connection.chain.addresses.ocean: int(Decimal(str(self.most)) * 10**18)}
+
+
+NO_LIMITS = Spending()
 
 
 def connection_to(box: Box) -> Connection:

@@ -21,9 +21,10 @@ import httpx
 import pytest
 
 from c2d_box.chain import accounts
-from c2d_box.client import Connection, Consumer, Publisher, explain
+from c2d_box.client import Connection, Consumer, Pooled, Publisher, explain
 from c2d_box.errors import Refused
 from sandbox.testchain.local import running
+from tests.worlds.pools import pool_contracts
 
 MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 CONTAINER = {
@@ -114,7 +115,7 @@ def connection(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         (folder / name).write_text("0x" + secrets.token_hex(32))
     provider, cache = free_port(), free_port()
     provider_url, cache_url = f"http://127.0.0.1:{provider}", f"http://127.0.0.1:{cache}"
-    with running() as chain, ExitStack() as stack:
+    with running(poolContracts=pool_contracts()) as chain, ExitStack() as stack:
         section = {"id": 8996, "rpcUrl": chain.url, "addressFile": str(chain.address_file)}
         shared = {"chain": section, "secretsDir": str(folder)}
         configs = {
@@ -249,3 +250,48 @@ def test_a_revoked_algorithm_is_refused_again(
     with pytest.raises(Refused) as refused:
         consumer.quote(*assets)
     assert refused.value.code == "C2D-NOT-TRUSTED-ALGO"
+
+
+PRICES: dict[str, tuple[Any, float]] = {
+    "free": (0, 0),
+    "fixed": ("1.5", 1.5),
+    "pool": (Pooled("1.5", 60), 1.5),
+}
+
+
+@pytest.mark.parametrize("kind", PRICES)
+def test_each_price_is_published_quoted_and_bought(
+    world: World, publisher: Publisher, consumer: Consumer, kind: str, tmp_path: Path
+) -> None:
+    """One asset sold each way: the cache shows its price, a limit below it pays nothing, an order within
+    the limit pays what was quoted, and both a job and a download stand on it.
+    """
+    asked, shown = PRICES[kind]
+    data = {"type": "url", "url": f"{world.url}/data.csv"}
+    code = {"type": "url", "url": f"{world.url}/algorithm.py"}
+    dataset = publisher.publish_dataset(kind, [data], price=asked, services=("compute", "access")).did
+    algorithm = publisher.publish_algorithm(kind, [code], container=CONTAINER).did
+    publisher.permit(dataset, algorithm)
+    chain = consumer.connection.chain
+    ocean = chain.addresses.ocean
+    assert consumer.connection.cache.record(dataset)["stats"]["price"]["value"] == shown
+
+    quote = consumer.quote(dataset, algorithm)
+    price = quote.totals.get(ocean, 0)
+    assert shown * 10**18 <= price <= shown * 1.03 * 10**18
+    before, spent = chain.balance(consumer.signer.address, ocean), _transactions(consumer)
+    if price:
+        with pytest.raises(Refused) as refused:
+            consumer.start(dataset, algorithm, limits={ocean: price - 1})
+        assert refused.value.code == "C2D-ORDER-TOO-DEAR" and _transactions(consumer) == spent
+    consumer.start(dataset, algorithm, limits={ocean: price}, slippage=0.01)
+    assert before - chain.balance(consumer.signer.address, ocean) == price
+
+    again = consumer.quote_download(dataset).totals.get(ocean, 0)
+    assert (again > price) if kind == "pool" else (again == price)
+    (path,) = consumer.download(dataset, tmp_path, limits={ocean: again})
+    assert path.read_bytes() == FILES["/data.csv"]
+
+
+def _transactions(consumer: Consumer) -> int:
+    return int(consumer.connection.chain.web3.eth.get_transaction_count(consumer.signer.address))  # type: ignore[arg-type]

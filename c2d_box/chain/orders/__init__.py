@@ -2,7 +2,7 @@
 
 from c2d_box.chain.orders.fees import ProviderFee, fee_amount, fee_hash, sign_fee, signer_of
 from c2d_box.chain.orders.pricing import Offer, offer_for
-from c2d_box.chain.orders.purchases import ConsumeMarketFee, Purchase, buy, buy_and_start, reuse, start
+from c2d_box.chain.orders.purchases import ConsumeMarketFee, Purchase, buy, buy_and_start, reuse, start, take
 from c2d_box.chain.orders.quotes import quote
 from c2d_box.chain.orders.verification import Order, OrderClaim, OrderInvalid, verify
 
@@ -24,5 +24,6 @@ __all__ = [
     "sign_fee",
     "signer_of",
     "start",
+    "take",
     "verify",
 ]

@@ -1,47 +1,56 @@
-"""Where a datatoken can be had and for how much: a dispenser, or a fixed-rate exchange."""
+"""Where a datatoken can be had and for how much: a dispenser, a fixed-rate exchange, or a pool."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from c2d_box.assets.addresses import ZERO, checksum, same
 from c2d_box.chain import abis
 from c2d_box.chain.node import Chain
+from c2d_box.chain.views import View
 
 WEI = 10**18
+Kind = Literal["free", "fixed", "pool"]
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One datatoken for ``amount`` base units of ``token`` (market fees included); 0 from a dispenser.
+    """One datatoken for ``amount`` base units of ``token`` (fees and the pool's curve included).
 
+    ``rate`` is the bare price in whole tokens: no fees, and of a pool that of a vanishing purchase.
     ``bound``: the source serves only the datatoken itself (enterprise), which buys and orders at once.
     """
 
     datatoken: str
     source: str
+    kind: Kind = "free"
     amount: int = 0
     token: str = ZERO
+    rate: float = 0.0
     exchange_id: str = ""
     bound: bool = False
 
     @property
     def is_free(self) -> bool:
-        return not self.exchange_id
+        return self.kind == "free"
 
 
 def offer_for(chain: Chain, datatoken: str) -> Offer | None:
     """The cheapest way to get one datatoken now, or None where nobody hands it out."""
-    dispenser = _dispenser(chain, datatoken)
-    if dispenser:
+    questions = ("getDispensers", "getFixedRates", "getPools")
+    views = [View(abis.DATATOKEN, datatoken, question) for question in questions]
+    dispensers, rates, pools = (answer or () for answer in chain.read_many(views))
+    if dispenser := _dispenser(chain, datatoken, dispensers):
         return dispenser
-    rates = chain.read(abis.DATATOKEN, datatoken, "getFixedRates")
     offers = [_exchange(chain, datatoken, str(address), bytes(exchange)) for address, exchange in rates]
+    offers += [_pool(chain, datatoken, str(address)) for address in pools]
     return min((o for o in offers if o), key=lambda o: o.amount, default=None)
 
 
-def _dispenser(chain: Chain, datatoken: str) -> Offer | None:
-    for address in chain.read(abis.DATATOKEN, datatoken, "getDispensers"):
+def _dispenser(chain: Chain, datatoken: str, addresses: Sequence[str]) -> Offer | None:
+    for address in addresses:
         status = chain.read(abis.DISPENSER, address, "status", checksum(datatoken))
         active, _owner, is_minter, max_tokens, _max_balance, balance, swapper = status
         if active and max_tokens >= WEI and (is_minter or balance >= WEI) and _open(swapper, datatoken):
@@ -59,10 +68,39 @@ def _exchange(chain: Chain, datatoken: str, address: str, exchange: bytes) -> Of
     return Offer(
         datatoken=checksum(datatoken),
         source=checksum(address),
+        kind="fixed",
         amount=int(amount),
         token=checksum(token),
+        rate=int(terms[5]) / WEI,
         exchange_id="0x" + exchange.hex(),
         bound=swapper != ZERO,
+    )
+
+
+def _pool(chain: Chain, datatoken: str, address: str) -> Offer | None:
+    """The datatoken itself lists its pools, so the address needs no further proof.
+
+    A pool sells at most a third of what it holds at once: below that it answers nothing, and there is no
+    offer.
+    """
+    token = checksum(chain.read(abis.POOL, address, "getBaseTokenAddress"))
+    asked: tuple[tuple[str, tuple[object, ...]], ...] = (
+        ("isFinalized", ()),
+        ("getBalance", (checksum(datatoken),)),
+        ("getBalance", (token,)),
+        ("getAmountInExactOut", (token, checksum(datatoken), WEI, 0)),
+    )
+    answers = chain.read_many([View(abis.POOL, address, *question) for question in asked])
+    finalized, held, paid_in, amounts = answers
+    if not finalized or amounts is None:
+        return None
+    return Offer(
+        datatoken=checksum(datatoken),
+        source=checksum(address),
+        kind="pool",
+        amount=int(amounts[0]),
+        token=token,
+        rate=int(paid_in) / 10 ** chain.decimals(token) / (int(held) / WEI),
     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from c2d_box.assets.addresses import ZERO, checksum
-from c2d_box.chain import abis
+from c2d_box.chain import abis, failures
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import as_tuple
 from c2d_box.chain.orders.pricing import WEI, Offer, offer_for
-from c2d_box.chain.transactions import hash_of, send, spending
+from c2d_box.chain.transactions import allow, hash_of, send, spending
 from c2d_box.errors import Refused
 
 
@@ -27,6 +29,9 @@ class ConsumeMarketFee:
 
 
 NO_MARKET = ConsumeMarketFee()
+_ANY_SPOT_PRICE = 2**256 - 1
+"""What is paid is limited; the price that a purchase leaves behind is not the buyer's concern."""
+_ABOVE_LIMIT = re.compile("ERR_LIMIT_IN|Too many base tokens", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,21 @@ def buy(
     max_price: int | None = None,
     slippage: float = 0.0,
 ) -> Purchase:
-    """Make sure ``signer`` holds one datatoken: dispensed, or bought at the fixed rate.
+    """Make sure ``signer`` holds one datatoken: dispensed, or bought at a fixed rate or from a pool.
 
     ``max_price`` (base units, fees included) refuses anything dearer; ``slippage`` is how much above the
-    price just read the exchange may still take when the rate changes meanwhile (0.01 = one per cent).
+    price just read may still be taken when it rises meanwhile (0.01 = one per cent): other purchases from
+    the same pool raise it. Beyond that the contract refuses, and C2D-ORDER-SLIPPAGE says so.
     """
     with spending(chain, signer):
         if chain.balance(signer.address, datatoken) >= WEI:
             return Purchase(None)
-        return _buy(chain, signer, _offer(chain, datatoken), max_price, slippage)
+        offer = _offer(chain, datatoken)
+        return take(chain, signer, offer, _limit(offer, max_price, slippage))
 
 
-def _buy(chain: Chain, signer: Signer, offer: Offer, max_price: int | None, slippage: float) -> Purchase:
+def take(chain: Chain, signer: Signer, offer: Offer, limit: int) -> Purchase:
+    """Accept an offer that was read before, for ``limit`` base units at most, whatever it costs by now."""
     datatoken = offer.datatoken
     if offer.bound:
         raise Refused(
@@ -68,13 +76,37 @@ def _buy(chain: Chain, signer: Signer, offer: Offer, max_price: int | None, slip
     if offer.is_free:
         tx = send(chain, signer, abis.DISPENSER, offer.source, "dispense", datatoken, WEI, signer.address)
         return Purchase(hash_of(tx))
-    limit = _limit(offer, max_price, slippage)
     _require_balance(chain, signer, offer.token, offer.amount)
-    _allow(chain, signer, offer.token, offer.source, limit)
+    allow(chain, signer, offer.token, offer.source, limit)
     before = chain.balance(signer.address, offer.token)
-    arguments = (bytes.fromhex(offer.exchange_id[2:]), WEI, limit, ZERO, 0)
-    bought = hash_of(send(chain, signer, abis.EXCHANGE, offer.source, "buyDT", *arguments))
+    with _within(limit, offer):
+        bought = _swap(chain, signer, offer, limit)
     return Purchase(bought, before - chain.balance(signer.address, offer.token), offer.token)
+
+
+def _swap(chain: Chain, signer: Signer, offer: Offer, limit: int) -> str:
+    if offer.kind == "pool":
+        tokens = (offer.token, offer.datatoken, ZERO)
+        amounts = (limit, WEI, _ANY_SPOT_PRICE, 0)
+        return hash_of(send(chain, signer, abis.POOL, offer.source, "swapExactAmountOut", tokens, amounts))
+    arguments = (bytes.fromhex(offer.exchange_id[2:]), WEI, limit, ZERO, 0)
+    return hash_of(send(chain, signer, abis.EXCHANGE, offer.source, "buyDT", *arguments))
+
+
+@contextmanager
+def _within(limit: int, offer: Offer) -> Iterator[None]:
+    """Say that the price rose where the contract's refusal means that."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.code != failures.REVERTED or not _ABOVE_LIMIT.search(str(refused.details.get("reason"))):
+            raise
+        raise Refused(
+            "C2D-ORDER-SLIPPAGE",
+            f"the price rose above {limit} base units of {offer.token} before the purchase was made",
+            "nothing was paid; try again, or allow more slippage",
+            limit=limit,
+        ) from refused
 
 
 def start(
@@ -121,7 +153,7 @@ def buy_and_start(
                 limit = _limit(offer, max_price, slippage)
                 service = (checksum(consumer), service_index)
                 return _order_at_source(chain, signer, offer, limit, service, fee, market)
-            _buy(chain, signer, offer, max_price, slippage)
+            take(chain, signer, offer, _limit(offer, max_price, slippage))
         return start(chain, signer, datatoken, consumer, service_index, fee, market)
 
 
@@ -172,8 +204,9 @@ def _order_at_source(
         source = (offer.source, bytes.fromhex(offer.exchange_id[2:]), limit, 0, ZERO)
     for token, amount in due.items():
         if amount > 0 and token != ZERO:
-            _allow(chain, signer, token, offer.datatoken, amount)
-    return hash_of(send(chain, signer, abis.ENTERPRISE, offer.datatoken, function, order, source))
+            allow(chain, signer, token, offer.datatoken, amount)
+    with _within(limit, offer):
+        return hash_of(send(chain, signer, abis.ENTERPRISE, offer.datatoken, function, order, source))
 
 
 def _all_due(
@@ -204,13 +237,7 @@ def _approve(chain: Chain, signer: Signer, datatoken: str, due: Mapping[str, int
     for token, amount in due.items():
         if amount > 0 and token != ZERO:
             _require_balance(chain, signer, token, amount)
-            _allow(chain, signer, token, datatoken, amount)
-
-
-def _allow(chain: Chain, signer: Signer, token: str, spender: str, amount: int) -> None:
-    allowed = chain.read(abis.DATATOKEN, token, "allowance", signer.address, checksum(spender))
-    if int(allowed) < amount:
-        send(chain, signer, abis.DATATOKEN, token, "approve", checksum(spender), amount)
+            allow(chain, signer, token, datatoken, amount)
 
 
 def _require_balance(chain: Chain, signer: Signer, token: str, amount: int) -> None:

@@ -39,6 +39,7 @@
   "mnemonic" .Values.chain.mnemonic
   "allowedHosts" $hosts
   "allowedOrigins" .Values.chain.allowedOrigins
+  "poolContracts" (.Values.chain.poolContracts | default nil)
   | toPrettyJson -}}
 {{- end }}
 

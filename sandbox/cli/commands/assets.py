@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox.cli.declare import command, group
+from sandbox.cli.limits import Spending, spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, the_box
 from sandbox.cli.output import document, pairs, say, table
@@ -31,6 +32,8 @@ def offer_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--description", default="", help="What it is."),
             click.option("--author", default="", help="Who made it (default: the account's role)."),
             click.option("--price", default=0.0, show_default=True, help="OCEAN per order; 0 is free."),
+            click.option("--pool", is_flag=True, help="Sell from a pool: --price is where it begins."),
+            click.option("--liquidity", type=float, help="OCEAN put into the pool (default: 100 x price)."),
             click.option("--timeout", default=0, help="Seconds an order may be used; 0 for ever."),
         )
     ):
@@ -45,6 +48,7 @@ def publish() -> None:
 
 @command(
     "c2d-box publish dataset patients.csv --name 'Patients' --price 2\n"
+    "c2d-box publish dataset patients.csv --price 2 --pool --liquidity 500\n"
     "c2d-box publish dataset https://example.org/open.csv --type access",
     name="dataset",
 )
@@ -59,8 +63,8 @@ def dataset(
     description: str,
     author: str,
     price: float,
-    timeout: int,
     draft: bool,
+    **terms: Any,
 ) -> None:
     """Publish a file (it goes into the box's private S3) or a URL as a dataset.
 
@@ -69,7 +73,7 @@ def dataset(
     """
     from sandbox.verbs.assets import Offer, publish_dataset
 
-    offer = Offer(title or Path(source).name, description, author, price, (kind,), timeout)
+    offer = Offer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
         _show_draft("dataset", source, offer)
         return
@@ -96,16 +100,16 @@ def algorithm(
     description: str,
     author: str,
     price: float,
-    timeout: int,
     draft: bool,
+    **terms: Any,
 ) -> None:
     """Publish a script or binary as an algorithm that runs in an image the node has.
 
-    --json: {did, name, type, nft, datatoken, price, publisher}.
+    --json: {did, name, type, nft, datatoken, price, publisher, pool}.
     """
     from sandbox.verbs.assets import Offer, publish_algorithm
 
-    offer = Offer(title or Path(source).name, description, author, price, (kind,), timeout)
+    offer = Offer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
         _show_draft("algorithm", source, offer, image, entrypoint)
         return
@@ -149,14 +153,13 @@ def revoke(dataset: str, algorithm: str) -> None:
 
 @command("c2d-box download did:op:ASSET --to ./here", name="download")
 @click.argument("did")
-@click.option(
-    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder."
-)
-def download(did: str, folder: Path) -> None:
+@click.option("--to", "folder", type=FOLDER, default=Path(), help="Folder.")
+@spending_options
+def download(did: str, folder: Path, spending: Spending) -> None:
     """Order an asset of type access and download its files. --json: list of paths."""
     from sandbox.verbs.assets import download as verb
 
-    paths = perform(verb(the_box(), acting("consumer"), did, folder))
+    paths = perform(verb(the_box(), acting("consumer"), did, folder, spending))
     if not document(paths):
         for path in paths:
             say(str(path))

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sandbox.cli.declare import command, group
+from sandbox.cli.limits import Spending, spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, the_box
 from sandbox.cli.output import document, pairs, say, table
@@ -29,8 +30,14 @@ FINISHED = 70
 @click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
 @click.option("--environment", help="Compute environment (default: the first free one).")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit status 1 if it fails.")
+@spending_options
 def start(
-    dataset: str, algorithm: str, additional: tuple[str, ...], environment: str | None, wait: bool
+    dataset: str,
+    algorithm: str,
+    additional: tuple[str, ...],
+    environment: str | None,
+    wait: bool,
+    spending: Spending,
 ) -> None:
     """Check permissions and image, order what has to be ordered, start the job. Refusals cost nothing.
 
@@ -39,7 +46,10 @@ def start(
     from sandbox.verbs import jobs as verbs
 
     box, who = the_box(), acting("consumer")
-    job = perform(verbs.start(box, who, dataset, algorithm, additional=additional, environment=environment))
+    started = verbs.start(
+        box, who, dataset, algorithm, additional=additional, environment=environment, spending=spending
+    )
+    job = perform(started)
     if wait:
         job = perform(verbs.follow(box, who, str(job["jobId"])))
     if not document(job):
@@ -48,6 +58,33 @@ def start(
             print(f"\nnext: {box.command('job ' + str(job['jobId']))}", file=sys.stderr)
     if wait and job["status"] != FINISHED:
         raise click.exceptions.Exit(FAILED)
+
+
+@command(
+    "c2d-box quote did:op:DATASET did:op:ALGORITHM\nc2d-box quote did:op:ASSET",
+    name="quote",
+)
+@click.argument("did")
+@click.argument("algorithm", required=False)
+@click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
+@click.option("--environment", help="Compute environment (default: the first free one).")
+def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environment: str | None) -> None:
+    """What a job costs now, or, of a DID alone, its download; or the refusal it would meet. Pays nothing.
+
+    --json: [{did, action, price, token, fee, fee_token}], whole tokens; action is order, extend or none.
+    """
+    from sandbox.verbs import quotes as verbs
+
+    box, who = the_box(), acting("consumer")
+    if algorithm is None:
+        prices = verbs.quote_download(box, who, did)
+    else:
+        prices = verbs.quote(box, who, did, algorithm, additional, environment)
+    if not document(prices):
+        table(
+            ["did", "action", "price", "token", "fee", "token"],
+            [(p.did, p.action, f"{p.price:g}", p.token, f"{p.fee:g}", p.fee_token) for p in prices],
+        )
 
 
 @command("c2d-box jobs\nc2d-box jobs --json | jq '.[] | select(.status == 70) | .jobId'", name="jobs")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from c2d_box.errors import StateProblem
+from c2d_box.errors import EnvironmentProblem, StateProblem
 from sandbox.testchain.accounts import derive
 from sandbox.testchain.contracts import Create, load_artifact, plan, same_code
 from sandbox.testchain.deploy import deploy
 from sandbox.testchain.settings import BARGE_MNEMONIC
+from tests.worlds.pools import pool_contracts
 
 ARTIFACTS = {
     "Ocean": "OceanToken",
@@ -97,6 +99,34 @@ def test_an_interrupted_deployment_goes_on_where_it_was(chain: Any, transactions
     steps = plan(derive(BARGE_MNEMONIC, 10))
     assert addresses["development"]["ERC721Factory"] == "0x336EFb3c9E56F713dFdA4CDB3Dd0882F3226b6eE"
     assert int(chain.call("eth_blockNumber"), 16) == len(steps)
+
+
+POOLS_FACTORY = "0xc6eF91571a6d512985C885cb5EEB7aC8E6C47f4B"
+
+
+@pytest.mark.parametrize("transactions", [38, 45])
+def test_interrupted_pools_go_on_where_they_were(chain: Any, transactions: int) -> None:
+    contracts = pool_contracts()
+    with pytest.raises(KeyboardInterrupt):
+        deploy(DiesAfter(chain.rpc, transactions), BARGE_MNEMONIC, pool_contracts=contracts)
+    addresses = deploy(chain.rpc, BARGE_MNEMONIC, pool_contracts=contracts)
+    assert addresses["development-pools"]["ERC721Factory"] == POOLS_FACTORY
+    before = chain.call("eth_blockNumber")
+    assert deploy(chain.rpc, BARGE_MNEMONIC, pool_contracts=contracts) == addresses
+    assert chain.call("eth_blockNumber") == before
+
+
+def test_a_chain_from_before_gets_its_pools_behind_its_history(chain: Any) -> None:
+    before = deploy(chain.rpc, BARGE_MNEMONIC)
+    chain.transfer()
+    after = deploy(chain.rpc, BARGE_MNEMONIC, 0, pool_contracts())
+    assert after["development"] == before["development"]
+    assert after["development-pools"]["ERC721Factory"] not in (POOLS_FACTORY, None)
+
+
+def test_contracts_that_are_not_there_are_named(chain: Any, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentProblem, match="C2D-CHAIN-ARTIFACTS"):
+        deploy(chain.rpc, BARGE_MNEMONIC, pool_contracts=tmp_path)
 
 
 def test_a_used_account_deploys_behind_its_history(chain: Any) -> None:

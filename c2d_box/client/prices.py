@@ -1,0 +1,57 @@
+"""What a publisher asks for an asset, in whole tokens, and how that stands on the chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import UsageError
+
+if TYPE_CHECKING:
+    from c2d_box.chain import Chain
+    from c2d_box.chain.publishing import Price
+
+Amount = float | str | Decimal
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Sold from a pool: ``price`` is the first price of a datatoken, every purchase raises it.
+
+    ``liquidity`` is what the publisher puts in (default: the price of a hundred datatokens); ``fee`` is the
+    part of every purchase that stays in the pool.
+    """
+
+    price: Amount
+    liquidity: Amount | None = None
+    fee: float = 0.001
+
+
+def on_chain(chain: Chain, price: Amount | Pooled, token: str | None = None) -> Price:
+    """``price`` in base units of ``token`` (default OCEAN); 0 is free. UsageError for what is no price."""
+    from c2d_box.chain.publishing import Fixed, Free, Pool
+
+    if isinstance(price, Pooled):
+        first = _units(chain, price.price, token)
+        put_in = None if price.liquidity is None else _units(chain, price.liquidity, token)
+        if first == 0:
+            raise UsageError("C2D-PUBLISH-PRICE", "a pool needs a first price", "give it in tokens per order")
+        return Pool(first, token, put_in, price.fee)
+    amount = _units(chain, price, token)
+    return Fixed(amount, token) if amount else Free()
+
+
+def _units(chain: Chain, amount: Amount, token: str | None) -> int:
+    try:
+        value = Decimal(str(amount))
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or value < 0:
+        raise UsageError("C2D-PUBLISH-PRICE", f"{amount} is no price", "give tokens per order; 0 is free")
+    units = int(value * 10 ** chain.decimals(token or chain.addresses.ocean))
+    if value and not units:
+        raise UsageError(
+            "C2D-PUBLISH-PRICE", f"{amount} is less than the token's smallest unit", "ask for more"
+        )
+    return units

@@ -1,0 +1,31 @@
+"""Options that limit what a purchase may cost."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from sandbox.verbs.parties import Spending
+
+__all__ = ["Spending", "spending_options"]
+
+
+def spending_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--max-price`` and ``--slippage``, handed on as one ``spending``."""
+
+    @click.option("--max-price", type=click.FloatRange(min=0), help="Most OCEAN to pay in all.")
+    @click.option(
+        "--slippage",
+        type=click.FloatRange(0, 100),
+        default=0.0,
+        show_default=True,
+        help="Per cent that a price may rise between quote and purchase.",
+    )
+    @functools.wraps(function)
+    def limited(*, max_price: float | None, slippage: float, **others: Any) -> Any:
+        return function(spending=Spending(max_price, slippage / 100), **others)
+
+    return limited

@@ -1,0 +1,34 @@
+"""The compiled contracts of the release with pools, on this machine: by the bundle's own lock, kept in the
+user's cache under its hash. In a box they travel in the image.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+from sandbox.bundle.commands import Commands
+from sandbox.bundle.recipe import RECIPES, architecture
+from sandbox.bundle.wheels import install
+
+_LOCK = RECIPES / "wheels" / "pool-contracts.lock"
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "c2d-box-clients"
+
+
+def pool_contracts() -> Path:
+    """The release's folder ``artifacts``: what the chain's setting ``poolContracts`` names."""
+    target = _CACHE / f"pool-contracts-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:16]}"
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not target.is_dir():
+            with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
+                fresh = Path(scratch) / "fresh"
+                commands = Commands("pool-contracts", Path(scratch) / "log", threading.Event())
+                install(_LOCK, fresh, commands, Path(scratch), architecture())
+                fresh.rename(target)
+    return target / "artifacts"
