@@ -188,8 +188,9 @@ def rules(**changes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def world_in(folder: Path) -> Iterator[World]:
-    """Everything started, with its state in ``folder``; stopped at the end, which must be clean."""
+def world_in(folder: Path, *sources: str) -> Iterator[World]:
+    """Everything started, with its state in ``folder``; stopped at the end, which must be clean. The
+    Provider may also read from ``sources``."""
     files, operator = Files({"data.csv": b"a,b\n1,2\n", "algo.py": b"print('hello')\n"}), FakeOperator()
     with running() as chain_process, Background(files.app()) as source, Background(operator.app()) as backend:
         files.url = source.url
@@ -200,7 +201,7 @@ def world_in(folder: Path) -> Iterator[World]:
         ]
         made = World(chain_process, chain, folder, files, operator, backend.url)
         try:
-            start_services(made)
+            start_services(made, sources)
             yield made
         finally:
             for process in made.processes:
@@ -229,7 +230,7 @@ def _environment(name: str, price: float, consumer: str) -> dict[str, Any]:
     }
 
 
-def start_services(world: World) -> None:
+def start_services(world: World, sources: tuple[str, ...] = ()) -> None:
     secrets = world.folder / "secrets"
     secrets.mkdir(exist_ok=True)
     for name, text in (
@@ -263,7 +264,7 @@ def start_services(world: World) -> None:
         "operatorServiceUrl": world.operator_url,
         "publicUrl": world.provider_url,
         "internalUrl": world.provider_url,
-        "fetch": {"allow": [world.files.url]},
+        "fetch": {"allow": [world.files.url, *sources]},
         "database": str(world.folder / "provider.sqlite"),
         "secretsDir": str(secrets),
     }

@@ -1,0 +1,115 @@
+"""A large file through the Provider: ``python -m tests.bench.bench_download [--mib 1024] [--rounds 5]``.
+
+curl straight from the source and through the Provider take turns; the ratio of their medians is the
+figure, since megabytes per second differ from machine to machine. Then, apart from that: what other
+requests take meanwhile, eight downloads at once, and how much the Provider's memory grew at its peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from tests.bench.ordered import Buyer, buyers
+from tests.bench.source import source_of
+from tests.worlds.local import World, world_in
+
+AT_ONCE = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--mib", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="c2d-bench-download-") as folder:
+        path = Path(folder) / "data.csv"
+        with path.open("wb") as file:
+            for _ in range(options.mib):
+                file.write(b"x" * (1 << 20))
+        with source_of(path) as url, world_in(Path(folder), url.rpartition("/")[0]) as world:
+            print(json.dumps(measured(world, url, options.mib << 20, options.rounds), indent=2))
+
+
+def measured(world: World, url: str, size: int, rounds: int) -> dict[str, object]:
+    asset = world.publish(files=[{"type": "url", "url": url, "method": "GET"}], service="access", price=0)
+    downloading = buyers(world, asset, AT_ONCE)
+    provider = world.processes[-1].pid
+    rss = _memory(provider, "VmRSS")
+    Path(f"/proc/{provider}/clear_refs").write_text("5")  # peak starts anew
+    straight, through = [], []
+    for _ in range(rounds):
+        straight.append(curl(url, size))
+        through.append(curl(_address(world, downloading[0]), size))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        one = pool.submit(curl, _address(world, downloading[0]), size)
+        others = _answers_while(world, one.done)
+        one.result()
+        began = time.monotonic()
+        each = list(pool.map(lambda buyer: curl(_address(world, buyer), size), downloading))
+        together = time.monotonic() - began
+    ratios = [direct / took for direct, took in zip(straight, through, strict=True)]
+    return {
+        "bytes": size,
+        "straight_mb_per_second": round(size / statistics.median(straight) / 1e6),
+        "through_mb_per_second": round(size / statistics.median(through) / 1e6),
+        "ratio_of_medians": round(statistics.median(straight) / statistics.median(through), 3),
+        "ratio_of_each_round": [round(ratio, 3) for ratio in ratios],
+        "other_requests_meanwhile": others,
+        "eight_at_once": {
+            "mb_per_second_in_all": round(AT_ONCE * size / together / 1e6),
+            "slowest_to_fastest": round(max(each) / min(each), 2),
+        },
+        "peak_memory_growth_mib": round((_memory(provider, "VmHWM") - rss) / 1024, 1),
+    }
+
+
+def curl(url: str, size: int) -> float:
+    """Seconds of one complete download."""
+    command = ["curl", "-sS", "--fail", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", url]
+    received, took = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert int(received) == size, received
+    return float(took)
+
+
+def _address(world: World, buyer: Buyer) -> str:
+    return f"{world.provider_url}/api/services/download?{buyer.query()}"
+
+
+def _answers_while(world: World, over: object) -> dict[str, float]:
+    """Milliseconds that two plain questions take while something else goes on."""
+    assert callable(over)
+    took: list[float] = []
+    questions = ("/", f"/api/services/nonce?userAddress={world.account(3).address}")
+    with httpx.Client(trust_env=False, base_url=world.provider_url) as client:
+        while not over():
+            for question in questions:
+                began = time.perf_counter()
+                assert client.get(question).status_code == 200
+                took.append((time.perf_counter() - began) * 1000)
+            time.sleep(0.005)
+    took.sort()
+    return {
+        "count": len(took),
+        "p50_ms": round(took[len(took) // 2], 1),
+        "p99_ms": round(took[int(len(took) * 0.99)], 1),
+        "worst_ms": round(took[-1], 1),
+    }
+
+
+def _memory(pid: int, name: str) -> int:
+    """KiB"""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1])
+
+
+if __name__ == "__main__":
+    main()

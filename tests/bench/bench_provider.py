@@ -1,0 +1,197 @@
+"""Requests per second and latency of the Provider: ``python -m tests.bench.bench_provider [--seconds 3]``.
+
+Each question with 1, 8 and 64 clients; beside it the ratio to an ASGI application that does nothing, served
+the same way in the same run. The chain, the metadata cache and the source of files are real processes (an
+operator-service of the tests answers for the cluster), unlike in the figures known of the original, whose
+upstreams were stubbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.bench.load import Figures, Script, load, request
+from tests.bench.ordered import Buyer, buyers
+from tests.worlds.local import World, rules, world_in
+from tests.worlds.outside import free_port
+
+CLIENTS = (1, 8, 64)
+BARE = """
+import sys
+from c2d_box.serving import serve
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"17")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"hello":"world"}'})
+
+serve(app, "127.0.0.1", int(sys.argv[1]))
+"""
+ORIGINAL = {
+    "root": 140,
+    "nonce": 830,
+    "encrypt": 760,
+    "fileinfo": 112,
+    "computeEnvironments": 150,
+    "download": 9,
+}
+"""Requests per second with 8 clients (``download``: any number), the lower figure of what is known of it."""
+TIMES = {"nonce": 2.0, "encrypt": 2.0}
+Scripts = Callable[[int], list[Script]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each cell")
+    parser.add_argument("--only", default="", help="a regular expression of questions")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="c2d-bench-provider-") as folder, world_in(Path(folder)) as world:
+        print(json.dumps(measured(world, options.seconds, options.only), indent=2))
+
+
+def measured(world: World, seconds: float, only: str) -> dict[str, Any]:
+    ready = _restarted(world)
+    found: dict[str, Any] = {"ready_seconds": ready, "questions": {}}
+    with bare_application() as bare:
+        for name, scripts in questions(world).items():
+            if not re.search(only, name):
+                continue
+            beside = functools.partial(_repeated, request(bare, "GET", "/"))
+            cells = {}
+            for clients in CLIENTS:
+                nothing = load(bare, beside, clients, seconds / 2)
+                ours = load(world.provider_url, scripts, clients, seconds)
+                cells[str(clients)] = _cell(ours, nothing)
+            found["questions"][name] = {**cells, **_target(name, cells["8"]["per_second"])}
+    found["pss_mib"] = round(_pss(world.processes[-1].pid), 1)
+    found["targets_missed"] = [
+        name for name, cell in found["questions"].items() if not cell.get("reached", True)
+    ]
+    return found
+
+
+def questions(world: World) -> dict[str, Scripts]:
+    url, consumer = world.provider_url, world.account(7).address
+    dataset = world.publish(service="access", price=0)
+    compute = world.publish(compute=rules(allowRawAlgorithm=True), price=0)
+    quote = {
+        "datasets": [{"documentId": compute.did, "serviceId": "0"}],
+        "algorithm": {"meta": {"rawcode": "print('hello')", "container": _container()}},
+        "compute": {"env": "ocean-compute", "validUntil": int(time.time()) + 3000},
+        "consumerAddress": consumer,
+    }
+    get = {
+        "root": "/",
+        "nonce": f"/api/services/nonce?userAddress={consumer}",
+        "computeEnvironments": "/api/services/computeEnvironments",
+        "computeStatus": f"/api/services/compute?consumerAddress={consumer}&jobId={'0' * 32}",
+    }
+    plain = {"type": "url", "url": f"{world.files.url}/data.csv", "method": "GET"}
+    post: dict[str, tuple[str, bytes, str]] = {
+        "encrypt": ("encrypt?chainId=8996", b'{"files":[]}' * 20, "application/octet-stream"),
+        "fileinfo": ("fileinfo", _json(plain), "application/json"),
+        "fileinfo of a service": (
+            "fileinfo",
+            _json({"did": dataset.did, "serviceId": "0"}),
+            "application/json",
+        ),
+        "initializeCompute": ("initializeCompute", _json(quote), "application/json"),
+    }
+    found: dict[str, Scripts] = {
+        name: functools.partial(_repeated, request(url, "GET", target)) for name, target in get.items()
+    }
+    for name, (path, body, kind) in post.items():
+        asked = request(url, "POST", f"/api/services/{path}", body, kind)
+        found[name] = functools.partial(_repeated, asked)
+    ordered = buyers(world, dataset, max(CLIENTS))
+    return {**found, "download": functools.partial(_downloads, url, ordered)}
+
+
+def _repeated(asked: bytes, clients: int) -> list[Script]:
+    return [itertools.repeat(asked) for _ in range(clients)]
+
+
+def _downloads(url: str, ordered: Sequence[Buyer], clients: int) -> list[Script]:
+    """Signed as they go; nonces are times, so that a later run of another process goes on above them."""
+
+    def script(buyer: Buyer) -> Iterator[bytes]:
+        buyer.nonce = int(time.time() * 1000)
+        while True:
+            yield request(url, "GET", f"/api/services/download?{buyer.query()}")
+
+    return [script(buyer) for buyer in ordered[:clients]]
+
+
+def _cell(ours: Figures, nothing: Figures) -> dict[str, Any]:
+    ratio = ours.per_second / nothing.per_second if nothing.per_second else None
+    return {**asdict(ours), "ratio_to_bare": round(ratio, 3) if ratio is not None else None}
+
+
+def _target(name: str, reached: float) -> dict[str, Any]:
+    if name not in ORIGINAL:
+        return {}
+    wanted = ORIGINAL[name] * TIMES.get(name, 3.0)
+    return {"wanted_with_8": wanted, "reached": reached >= wanted}
+
+
+@contextmanager
+def bare_application() -> Iterator[str]:
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", BARE, str(port)]) as process:
+        url = f"http://127.0.0.1:{port}"
+        _until_answered(url)
+        try:
+            yield url
+        finally:
+            process.terminate()
+
+
+def _restarted(world: World) -> float:
+    began = time.perf_counter()
+    world.restart_provider()
+    return round(time.perf_counter() - began, 2)
+
+
+def _until_answered(url: str) -> None:
+    for _ in range(400):
+        try:
+            httpx.get(url, trust_env=False)
+            return
+        except httpx.TransportError:
+            time.sleep(0.02)
+    raise AssertionError(f"nothing answers at {url}")
+
+
+def _pss(pid: int) -> float:
+    """MiB"""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
+
+
+def _container() -> dict[str, str]:
+    return {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:" + "ab" * 32}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Clients that ask as fast as they are answered: one connection each, kept open, the next request only after
+the answer to the last.
+
+In a process of its own, so that it takes nothing from the process that stands in for the upstreams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httptools
+import uvloop
+
+Script = Iterator[bytes]
+"""One client's requests, ready for the wire, without end."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one run: answers per second, milliseconds, and how many answers were no success."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+
+
+def load(url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float) -> Figures:
+    """``scripts`` is called in the other process (so it must be picklable) with the number of clients."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_driven, url, scripts, clients, seconds).result()
+
+
+def request(url: str, method: str, target: str, body: bytes = b"", content_type: str = "") -> bytes:
+    """As a client with kept-open connections sends it."""
+    lines = [f"{method} {target} HTTP/1.1", f"host: {urlsplit(url).netloc}"]
+    if content_type:
+        lines.append(f"content-type: {content_type}")
+    if body:
+        lines.append(f"content-length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def _driven(url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float) -> Figures:
+    return uvloop.run(_run(url, scripts(clients), seconds))
+
+
+async def _run(url: str, scripts: list[Script], seconds: float) -> Figures:
+    loop, parts = asyncio.get_running_loop(), urlsplit(url)
+    asking = []
+    for script in scripts:
+        _, client = await loop.create_connection(lambda s=script: _Client(s), parts.hostname, parts.port)  # type: ignore[misc]
+        asking.append(client)
+    for client in asking:
+        client.ask()
+    await asyncio.sleep(seconds / 4)
+    for client in asking:
+        client.took.clear()
+        client.failed = 0
+    began = time.perf_counter()
+    await asyncio.sleep(seconds)
+    lasted = time.perf_counter() - began
+    took = sorted(value for client in asking for value in client.took)
+    lost = sum(1 for client in asking if client.lost)
+    for client in asking:
+        client.close()
+    if not took:
+        return Figures(0.0, 0.0, 0.0, lost)
+    p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+    failed = sum(client.failed for client in asking) + lost
+    return Figures(round(len(took) / lasted, 1), round(p50 * 1000, 2), round(p99 * 1000, 2), failed)
+
+
+class _Client(asyncio.Protocol):
+    def __init__(self, script: Script) -> None:
+        self.took: list[float] = []
+        self.failed = 0
+        self.lost = False
+        self._script = script
+        self._closing = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport
+        self._parser = httptools.HttpResponseParser(self)
+
+    def ask(self) -> None:
+        self._began = time.perf_counter()
+        self._transport.write(next(self._script))  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self.took.append(time.perf_counter() - self._began)
+        if not 200 <= self._parser.get_status_code() < 300:
+            self.failed += 1
+        # A response parser is for one connection, not for one answer: the next goes through it too.
+        if not self._closing:
+            self.ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = not self._closing
+
+    def close(self) -> None:
+        self._closing = True
+        self._transport.close()

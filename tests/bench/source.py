@@ -1,0 +1,53 @@
+"""A source of files that costs next to nothing: one thread per connection, the kernel sends the file.
+
+As a process of its own: ``python -m tests.bench.source FILE`` prints its port and serves until it is ended.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def serve(path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        print(listener.getsockname()[1], flush=True)
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=_answer, args=(connection, path), daemon=True).start()
+
+
+def _answer(connection: socket.socket, path: Path) -> None:
+    with connection, path.open("rb") as file:
+        request = connection.recv(65536)
+        size = path.stat().st_size
+        head = f"HTTP/1.1 200 OK\r\ncontent-length: {size}\r\ncontent-type: text/csv\r\nconnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        sent = size if request.startswith(b"HEAD") else 0
+        try:
+            while sent < size:
+                sent += os.sendfile(connection.fileno(), file.fileno(), sent, size - sent)
+        except OSError:
+            return
+
+
+@contextmanager
+def source_of(path: Path) -> Iterator[str]:
+    """The URL of ``path``, served by a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.source", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/{path.name}"
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))
