@@ -137,7 +137,7 @@ class Chain:
             waited = time.monotonic() - start
             if found is not None or waited >= timeout:
                 return found
-            if waited >= unknown and not self._knows(tx):
+            if waited >= unknown and not self.knows(tx):
                 return None
             time.sleep(min(pause, timeout - waited))
             pause = min(pause * 1.5, 1.0)
@@ -171,7 +171,8 @@ class Chain:
         with wrapped("reading logs"):
             return cast(list[Mapping[str, Any]], self.web3.eth.get_logs(cast(Any, query)))
 
-    def _knows(self, tx: str) -> bool:
+    def knows(self, tx: str) -> bool:
+        """Whether the node has heard of a transaction, mined or not."""
         with wrapped("looking a transaction up"):
             try:
                 return bool(self.web3.eth.get_transaction(cast(Any, tx)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -13,7 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from c2d_box.provider.caller import Callers
 from c2d_box.provider.catalog import Catalog
@@ -24,15 +24,18 @@ from c2d_box.provider.grants import Grants
 from c2d_box.provider.ledger import Ledger
 from c2d_box.provider.listener import listen
 from c2d_box.provider.nonces import Nonces
+from c2d_box.provider.openapi.document import document
+from c2d_box.provider.openapi.page import page
 from c2d_box.provider.operator import Operator
-from c2d_box.provider.routes import access, account, compute, discovery, encryption, grant
+from c2d_box.provider.patience import Patience
+from c2d_box.provider.routes import discovery
+from c2d_box.provider.routing import listed, routes
 from c2d_box.provider.secrets import ProviderKey, TokenSecret, provider_key, token_secret
 from c2d_box.provider.services import Services
 from c2d_box.provider.settings import Settings
+from c2d_box.provider.table import ENDPOINTS
 from c2d_box.provider.tokens import Tokens
 from c2d_box.storage import AddressRules, Fetcher, Gateways, Storage, Timeouts
-
-_P = discovery.PREFIX
 
 
 def application(settings: Settings) -> Starlette:
@@ -60,13 +63,17 @@ def application(settings: Settings) -> Starlette:
             services.database.close()
 
     app = Starlette(
-        routes=routes(),
+        routes=routes(ENDPOINTS),
         middleware=[Middleware(Edge, limits=settings.limits)],
         exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
     app.state.services = services
-    app.state.discovery = json.dumps(discovery.document(services), separators=(",", ":")).encode()
+    described = document(
+        ENDPOINTS, version=discovery.VERSION, chain_id=services.chain_id, url=settings.public_url
+    )
+    app.state.discovery = _compact(discovery.document(services, listed(ENDPOINTS)))
+    app.state.spec, app.state.page = _compact(described), page(described).encode()
     return app
 
 
@@ -76,7 +83,8 @@ def assemble(
     database = Database(settings.database)
     nonces = Nonces(database)
     tokens = Tokens(secret.derive("tokens"), database)
-    ledger = Ledger(settings.chain.rpc_url, settings.chain.address_file, settings.chain.id)
+    chain, patience = settings.chain, Patience(settings.limits.unknown_orders)
+    ledger = Ledger(chain.rpc_url, chain.address_file, chain.id, patience)
     fetch = settings.fetch
     fetcher = Fetcher(
         AddressRules(fetch.allow),
@@ -102,32 +110,12 @@ def assemble(
     )
 
 
-def routes() -> list[Route]:
-    return [
-        Route("/", discovery.root),
-        Route("/healthz", discovery.healthz),
-        Route(f"{_P}/nonce", account.nonce),
-        Route(f"{_P}/createAuthToken", account.create_token),
-        Route(f"{_P}/deleteAuthToken", account.delete_token, methods=["DELETE"]),
-        Route(f"{_P}/encrypt", encryption.encrypt, methods=["POST"]),
-        Route(f"{_P}/decrypt", encryption.decrypt, methods=["POST"]),
-        Route(f"{_P}/fileinfo", access.fileinfo, methods=["POST"]),
-        Route(f"{_P}/initialize", access.initialize),
-        Route(f"{_P}/download", access.download),
-        Route(f"{_P}/initializeCompute", compute.initialize_compute, methods=["POST"]),
-        Route(f"{_P}/compute", compute.start, methods=["POST"]),
-        Route(f"{_P}/compute", compute.status, methods=["GET"]),
-        Route(f"{_P}/compute", compute.stop, methods=["PUT"]),
-        Route(f"{_P}/compute", compute.delete, methods=["DELETE"]),
-        Route(f"{_P}/computeResult", compute.result),
-        Route(f"{_P}/computeEnvironments", compute.environments),
-        Route(f"{_P}/validateContainer", compute.validate_container, methods=["POST"]),
-        Route("/api/c2d/grant", grant.grant),
-    ]
-
-
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     text = f"{error.status_code} {error.detail}" if error.status_code == 404 else error.detail
     context = {"path": request.url.path[:200], "method": request.method}
     return JSONResponse({"error": text, "context": context}, error.status_code, error.headers)
+
+
+def _compact(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -10,15 +10,17 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from c2d_box.provider.errors import ApiError, Refusal, without_urls
+from c2d_box.provider.errors import ApiError, Refusal, TooMany, without_urls
 from c2d_box.provider.ledger import LedgerUnavailable
 from c2d_box.provider.operator import OperatorUnavailable
 from c2d_box.provider.settings import LimitsSection
 from c2d_box.provider.streaming import ContentChanged
+from c2d_box.provider.visitors import Allowance, Visitors, visitor
 from c2d_box.storage import StorageError
 
 log = logging.getLogger("c2d.provider")
@@ -38,6 +40,8 @@ class Edge:
     def __init__(self, app: ASGIApp, limits: LimitsSection) -> None:
         self._app = app
         self._limits = limits
+        self._visitors = Visitors(str(network) for network in limits.proxies)
+        self._allowance = Allowance(limits.per_minute) if limits.per_minute else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +56,7 @@ class Edge:
         try:
             await self._handled(scope, receive, answer)
         except ApiError as error:
-            await answer.json(error.status, without_urls(error.body))
+            await answer.json(error.status, without_urls(error.body), error.headers)
         except (OperatorUnavailable, LedgerUnavailable) as error:
             text = "The compute service" if isinstance(error, OperatorUnavailable) else "The chain"
             await answer.json(503, {"error": f"{text} does not answer now, try again.", "context": {}})
@@ -70,6 +74,10 @@ class Edge:
             log.info("request", extra=extra)
 
     async def _handled(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        name = self._visitors.of(scope)
+        visitor.set(name)
+        if self._allowance and scope["path"] != "/healthz" and (seconds := self._allowance.take(name)):
+            raise TooMany(seconds)
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > self._limits.target:
             raise Refusal("The request target is too long.", status=414)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.headers:
@@ -95,13 +103,14 @@ class _Answer:
             message = {**message, "headers": [*message.get("headers", []), *_CORS]}
         await self._send(message)
 
-    async def json(self, status: int, body: Any) -> None:
+    async def json(self, status: int, body: Any, more: Mapping[str, str] | None = None) -> None:
         if self.status:
             return  # returning without the rest breaks the connection off
         content = json.dumps(body, separators=(",", ":")).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(content)).encode()),
+            *((name.encode(), value.encode()) for name, value in (more or {}).items()),
         ]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": content})

@@ -3,11 +3,13 @@
 ApiError
 ├── Invalid     400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
 ├── Refusal     400/403/404 {"error": text} or {"error": {resource: code}}, with "reasons" where there are any
+├── TooMany     429 {"error": text}, with Retry-After
 └── Upstream    the status and body of a service behind us
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -20,10 +22,11 @@ _URL = re.compile(r"\S*[a-zA-Z][a-zA-Z0-9+.-]*://\S*")
 class ApiError(Exception):
     """Ends the request with ``status`` and the JSON ``body``."""
 
-    def __init__(self, status: int, body: Any) -> None:
+    def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status}")
         self.status = status
         self.body = body
+        self.headers = headers or {}
 
 
 class Invalid(ApiError):
@@ -43,6 +46,14 @@ class Refusal(ApiError):
         if reasons is not None:
             body["reasons"] = reasons
         super().__init__(status, body | more)
+
+
+class TooMany(ApiError):
+    """``seconds`` until the next request of this address is answered."""
+
+    def __init__(self, seconds: float) -> None:
+        text = "Too many requests from this address."
+        super().__init__(429, {"error": text}, {"retry-after": str(math.ceil(seconds))})
 
 
 class Upstream(ApiError):

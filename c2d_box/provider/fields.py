@@ -247,6 +247,7 @@ STOP = (_consumer, _nonce)
 DELETE = STOP
 STATUS = (_consumer,)
 RESULT = (Field("jobId", (required,), bail=True), Field("index", (required,), bail=True), _consumer, _nonce)
+LOGS = (Field("jobId", (required,), bail=True), _consumer, _nonce)
 CREATE_TOKEN = (
     Field("address", (required,), bail=True),
     Field("expiration", (required, integer, future), bail=True),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
 from c2d_box.assets.addresses import checksum
@@ -18,6 +18,7 @@ from c2d_box.assets.files import SmartContractFile
 from c2d_box.chain import Chain, addresses, contracts, events, nfts, orders
 from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid, ProviderFee
 from c2d_box.errors import C2DError
+from c2d_box.provider.patience import Patience
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,13 +44,13 @@ class Ledger:
     """Raises LedgerUnavailable when the node fails; an unknown contract reads as None where None is
     possible."""
 
-    def __init__(self, rpc_url: str, address_file: str, chain_id: int) -> None:
+    def __init__(self, rpc_url: str, address_file: str, chain_id: int, patience: Patience) -> None:
         self._rpc_url = rpc_url
         self._address_file = address_file
         self.chain_id = chain_id
+        self._patience = patience
         self._chain: Chain | None = None
         self._opening = asyncio.Lock()
-        # Own threads: waiting for a transaction's block must not hold up what else runs on threads.
         self._threads = ThreadPoolExecutor(_THREADS, "ledger")
 
     @property
@@ -87,7 +88,18 @@ class Ledger:
         return bool(await self._known(lambda chain: nfts.is_deployed_nft(chain, checksum(nft))))
 
     async def order(self, claim: OrderClaim) -> Order:
-        """Raises OrderInvalid, also where the datatoken is no contract of its kind."""
+        """Raises OrderInvalid, also where the datatoken is no contract of its kind. A transaction that is
+        not mined yet is waited for, as long as the visitor's patience account allows."""
+
+        async def verified() -> Order:
+            return await self._verified(replace(claim, wait=0))
+
+        async def known() -> bool:
+            return await self._ask(lambda chain: chain.knows(claim.tx.lower()))
+
+        return await self._patience.until_mined(verified, known, claim.wait)
+
+    async def _verified(self, claim: OrderClaim) -> Order:
         try:
             return await self._ask(lambda chain: orders.verify(chain, claim))
         except _Refused:

@@ -82,6 +82,15 @@ class Operator:
         except httpx.HTTPError:
             raise OperatorUnavailable from None
 
+    async def logs(self, owner: str, job: str, component: str, *, follow: bool) -> httpx.Response:
+        """An open streamed answer; the caller closes it. It may take until the job writes something."""
+        query = self._query(owner, job, component=component, **({"follow": "true"} if follow else {}))
+        request = self._request("GET", "/logs", query, timeout=httpx.Timeout(10.0, read=None))
+        try:
+            return await self._client.send(request, stream=True)
+        except httpx.HTTPError:
+            raise OperatorUnavailable from None
+
     async def events(self) -> AsyncIterator[JobEvent]:
         """Status changes as they happen, until the connection ends (OperatorUnavailable)."""
         request = self._request("GET", "/events", {}, timeout=httpx.Timeout(10.0, read=60.0))

@@ -10,6 +10,7 @@ from c2d_box.provider.caller import Callers
 from c2d_box.provider.catalog import Catalog
 from c2d_box.provider.database import Database
 from c2d_box.provider.environments import Environments
+from c2d_box.provider.followers import Followers
 from c2d_box.provider.grants import Grants
 from c2d_box.provider.ledger import Ledger
 from c2d_box.provider.nonces import Nonces
@@ -38,6 +39,7 @@ class Services:
     operator: Operator | None
     environments: Environments | None
     ended_jobs: set[str] = field(default_factory=set)
+    followers: Followers = field(default_factory=Followers)
 
     @property
     def chain_id(self) -> int:

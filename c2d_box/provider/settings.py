@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 from pydantic.alias_generators import to_camel
 
 
@@ -48,12 +48,20 @@ class CompatSection(_Section):
 
 
 class LimitsSection(_Section):
-    """Bytes and seconds one request may take before it is refused."""
+    """Bytes and seconds one request may take before it is refused, and what one network address may ask for.
+
+    ``per_minute``: requests, 0 for as many as it likes (a box has one user). ``unknown_orders``: how often a
+    minute an address may have the Provider wait for a transaction that the chain does not know (yet).
+    ``proxies``: networks whose X-Forwarded-For is believed.
+    """
 
     body: int = 2 << 20
     headers: int = 64 << 10
     target: int = 32 << 10
     body_seconds: float = 30.0
+    per_minute: float = Field(default=0, ge=0)
+    unknown_orders: float = Field(default=40, gt=0)
+    proxies: tuple[IPvAnyNetwork, ...] = ()
 
 
 class Settings(_Section):

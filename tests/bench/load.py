@@ -53,11 +53,9 @@ def _driven(url: str, scripts: Callable[[int], list[Script]], clients: int, seco
 
 
 async def _run(url: str, scripts: list[Script], seconds: float) -> Figures:
-    loop, parts = asyncio.get_running_loop(), urlsplit(url)
-    asking = []
-    for script in scripts:
-        _, client = await loop.create_connection(lambda s=script: _Client(s), parts.hostname, parts.port)  # type: ignore[misc]
-        asking.append(client)
+    asking = [_Client(script) for script in scripts]
+    for client in asking:
+        await client.connect(url)
     for client in asking:
         client.ask()
     await asyncio.sleep(seconds / 4)
@@ -85,15 +83,16 @@ class _Client(asyncio.Protocol):
         self.lost = False
         self._script = script
         self._closing = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport
         self._parser = httptools.HttpResponseParser(self)
+
+    async def connect(self, url: str) -> None:
+        loop, parts = asyncio.get_running_loop(), urlsplit(url)
+        assert parts.hostname is not None and parts.port is not None
+        self._transport, _ = await loop.create_connection(lambda: self, parts.hostname, parts.port)
 
     def ask(self) -> None:
         self._began = time.perf_counter()
-        self._transport.write(next(self._script))  # type: ignore[attr-defined]
+        self._transport.write(next(self._script))
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

@@ -1,4 +1,4 @@
-"""Ordered assets for benchmarks: consumers with an order each, and the signed queries that download with it."""
+"""Ordered assets for benchmarks: consumers with an order each, and the signed queries that download."""
 
 from __future__ import annotations
 

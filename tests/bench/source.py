@@ -27,8 +27,8 @@ def _answer(connection: socket.socket, path: Path) -> None:
     with connection, path.open("rb") as file:
         request = connection.recv(65536)
         size = path.stat().st_size
-        head = f"HTTP/1.1 200 OK\r\ncontent-length: {size}\r\ncontent-type: text/csv\r\nconnection: close\r\n\r\n"
-        connection.sendall(head.encode())
+        head = ("HTTP/1.1 200 OK", f"content-length: {size}", "content-type: text/csv", "connection: close")
+        connection.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
         sent = size if request.startswith(b"HEAD") else 0
         try:
             while sent < size:

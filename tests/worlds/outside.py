@@ -121,6 +121,7 @@ class FakeOperator:
                 Route(f"{prefix}/environments", self._environments),
                 Route(f"{prefix}/getResult", self._result),
                 Route(f"{prefix}/events", self._events),
+                Route(f"{prefix}/logs", self._logs),
             ]
         )
 
@@ -207,6 +208,25 @@ class FakeOperator:
                 "content-type": "application/json",
             },
         )
+
+    async def _logs(self, request: Request) -> Response:
+        """One line at once, and, for who follows, another when the job has ended."""
+        await self._signed(request)
+        job = self.jobs.get(request.query_params["jobId"])
+        if job is None or job["owner"] != request.query_params["owner"]:
+            return JSONResponse({"error": "Owner mismatch"}, 404)
+        component, follow = request.query_params["component"], "follow" in request.query_params
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._waiting.append(queue)
+
+        async def lines() -> Any:
+            yield f"{component}: first\n"
+            while follow and not job["dateFinished"]:
+                await queue.get()
+            if follow:
+                yield f"{component}: last\n"
+
+        return StreamingResponse(lines(), media_type="text/plain; charset=utf-8")
 
     async def _events(self, request: Request) -> Response:
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

@@ -4,7 +4,13 @@ from c2d_box.chain.orders.fees import ProviderFee, fee_amount, fee_hash, sign_fe
 from c2d_box.chain.orders.pricing import Offer, offer_for
 from c2d_box.chain.orders.purchases import ConsumeMarketFee, Purchase, buy, buy_and_start, reuse, start, take
 from c2d_box.chain.orders.quotes import quote
-from c2d_box.chain.orders.verification import Order, OrderClaim, OrderInvalid, verify
+from c2d_box.chain.orders.verification import (
+    Order,
+    OrderClaim,
+    OrderInvalid,
+    OrderNotMined,
+    verify,
+)
 
 __all__ = [
     "ConsumeMarketFee",
@@ -12,6 +18,7 @@ __all__ = [
     "Order",
     "OrderClaim",
     "OrderInvalid",
+    "OrderNotMined",
     "ProviderFee",
     "Purchase",
     "buy",

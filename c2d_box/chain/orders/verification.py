@@ -30,6 +30,10 @@ class OrderInvalid(Exception):
     """No such order; ``str()`` is the wire text without its ``Provider <network>: `` prefix."""
 
 
+class OrderNotMined(OrderInvalid):
+    """The transaction is in no block, yet or ever."""
+
+
 @dataclass(frozen=True)
 class OrderClaim:
     """What a consumer claims: ``tx`` ordered this service for ``sender``.
@@ -103,7 +107,7 @@ def _receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
         raise OrderInvalid(f"{tx[:80]!r} is not a transaction id.")
     receipt = chain.wait(tx.lower(), timeout=wait, unknown=2)
     if receipt is None:
-        raise OrderInvalid(f"Transaction {tx} was not found on the chain.")
+        raise OrderNotMined(f"Transaction {tx} was not found on the chain.")
     if receipt["status"] != 1:
         raise OrderInvalid(f"Transaction {tx} has failed.")
     return receipt

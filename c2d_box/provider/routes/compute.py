@@ -22,7 +22,7 @@ from c2d_box.provider.operator import Answer, Operator, OperatorUnavailable
 from c2d_box.provider.services import Services, services
 from c2d_box.provider.streaming import FileResponse
 
-_UNAVAILABLE = "The compute service does not answer. The same request may be sent again."
+UNAVAILABLE = "The compute service does not answer. The same request may be sent again."
 _PASSED_ON = ("content-type", "content-length", "content-disposition", "content-range", "accept-ranges")
 
 
@@ -47,7 +47,7 @@ async def initialize_compute(request: Request) -> Response:
 async def start(request: Request) -> Response:
     """Validated by the rule for parameters, but what is run is in the JSON body."""
     provider = services(request)
-    _operator(provider)
+    required_operator(provider)
     body = await json_body(request, provider.settings.limits)
     data = body or await parameters(request, provider.settings.limits)
     claim = Claim(
@@ -59,13 +59,13 @@ async def start(request: Request) -> Response:
     try:
         return _passed_on(await start_job(provider, data, caller))
     except OperatorUnavailable:
-        raise Refusal(_UNAVAILABLE, status=503) from None
+        raise Refusal(UNAVAILABLE, status=503) from None
 
 
 async def status(request: Request) -> Response:
     """Unsigned; a job nobody knows is an empty list."""
     provider = services(request)
-    operator = _operator(provider)
+    operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
     checked = fields.check(data, fields.STATUS)
     if checked.errors:
@@ -76,12 +76,12 @@ async def status(request: Request) -> Response:
     try:
         return _passed_on(await operator.status(checksum(owner), _job(data), provider.chain_id))
     except OperatorUnavailable:
-        raise Refusal(_UNAVAILABLE, status=503) from None
+        raise Refusal(UNAVAILABLE, status=503) from None
 
 
 async def stop(request: Request) -> Response:
     provider = services(request)
-    operator = _operator(provider)
+    operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
     quirk = provider.settings.compat.client_quirks and data.get("jobId") and not data.get("documentId")
     claim = Claim(
@@ -95,7 +95,7 @@ async def stop(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     provider = services(request)
-    operator = _operator(provider)
+    operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
     if provider.settings.compat.client_quirks and data.get("nonce") in (None, ""):
         data = {**data, "nonce": _next_nonce(provider, owner_in(data))}
@@ -107,7 +107,7 @@ async def delete(request: Request) -> Response:
 async def result(request: Request) -> Response:
     """One result or log, streamed from operator-service."""
     provider = services(request)
-    operator = _operator(provider)
+    operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
     claim = Claim(owner_in(data), joined(data, "consumerAddress", "jobId", "index"))
     caller = provider.callers.verified(data, fields.RESULT, claim, request.headers.get("authtoken"))
@@ -117,13 +117,13 @@ async def result(request: Request) -> Response:
             caller.address, str(data["jobId"]), str(data["index"]), request.headers.get("range")
         )
     except OperatorUnavailable:
-        raise Refusal(_UNAVAILABLE, status=503) from None
+        raise Refusal(UNAVAILABLE, status=503) from None
     if answer.status_code not in (200, 206):
         try:
             content = await answer.aread()
         finally:
             await answer.aclose()
-        raise Upstream(answer.status_code, _as_json(content))
+        raise Upstream(answer.status_code, as_json(content))
     headers = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
     headers["access-control-expose-headers"] = "Content-Disposition"
     return FileResponse(answer.aiter_raw(), answer.aclose, answer.status_code, headers)
@@ -149,7 +149,7 @@ async def _after_use(provider: Services, caller: Caller, call: Any) -> Response:
     try:
         return _passed_on(await call)
     except OperatorUnavailable:
-        raise Refusal(_UNAVAILABLE, status=503) from None
+        raise Refusal(UNAVAILABLE, status=503) from None
 
 
 def _next_nonce(provider: Services, owner: str) -> str:
@@ -166,7 +166,8 @@ def _passed_on(answer: Answer) -> Response:
     return JSONResponse(answer.body, answer.status)
 
 
-def _as_json(content: bytes) -> Any:
+def as_json(content: bytes) -> Any:
+    """What operator-service said instead of a stream."""
     try:
         return json.loads(content)
     except ValueError:
@@ -177,13 +178,14 @@ def _job(data: Mapping[str, Any]) -> str | None:
     return str(data["jobId"]) if data.get("jobId") else None
 
 
-def _operator(provider: Services) -> Operator:
+def required_operator(provider: Services) -> Operator:
+    """Raises Refusal (404) where no compute backend is configured."""
     if provider.operator is None:
         raise Refusal("Compute to Data is not enabled.", status=404, context={})
     return provider.operator
 
 
 def _environments(provider: Services) -> Environments:
-    _operator(provider)
+    required_operator(provider)
     assert provider.environments is not None
     return provider.environments

@@ -12,38 +12,22 @@ from c2d_box.provider.services import Services, services
 
 VERSION = "2.1.6"
 PREFIX = "/api/services"
-
-ENDPOINTS: dict[str, list[str]] = {
-    "nonce": ["GET", f"{PREFIX}/nonce"],
-    "encrypt": ["POST", f"{PREFIX}/encrypt"],
-    "decrypt": ["POST", f"{PREFIX}/decrypt"],
-    "fileinfo": ["POST", f"{PREFIX}/fileinfo"],
-    "initialize": ["GET", f"{PREFIX}/initialize"],
-    "initializeCompute": ["POST", f"{PREFIX}/initializeCompute"],
-    "download": ["GET", f"{PREFIX}/download"],
-    "computeStart": ["POST", f"{PREFIX}/compute"],
-    "computeStatus": ["GET", f"{PREFIX}/compute"],
-    "computeStop": ["PUT", f"{PREFIX}/compute"],
-    "computeDelete": ["DELETE", f"{PREFIX}/compute"],
-    "computeResult": ["GET", f"{PREFIX}/computeResult"],
-    "computeEnvironments": ["GET", f"{PREFIX}/computeEnvironments"],
-    "validateContainer": ["POST", f"{PREFIX}/validateContainer"],
-    "create_auth_token": ["GET", f"{PREFIX}/createAuthToken"],
-    "delete_auth_token": ["DELETE", f"{PREFIX}/deleteAuthToken"],
-}
+_PAGE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-def document(provider: Services) -> dict[str, Any]:
+def document(provider: Services, endpoints: dict[str, list[str]]) -> dict[str, Any]:
+    """``endpoints``: method and path by name; clients count them."""
     return {
         "software": "Provider",
         "version": VERSION,
         "providerAddresses": {str(provider.chain_id): provider.key.address},
         "chainIds": [provider.chain_id],
-        "serviceEndpoints": ENDPOINTS,
+        "serviceEndpoints": endpoints,
     }
 
 
 async def root(request: Request) -> Response:
+    """Static: no upstream is asked."""
     return Response(request.app.state.discovery, media_type="application/json")
 
 
@@ -51,3 +35,13 @@ async def healthz(request: Request) -> Response:
     """Ready when the chain can be asked; the root answers regardless."""
     ready = await services(request).ledger.ready()
     return JSONResponse({"ready": ready}, 200 if ready else 503)
+
+
+async def spec(request: Request) -> Response:
+    """OpenAPI 3.1, made from the routes themselves."""
+    return Response(request.app.state.spec, media_type="application/json")
+
+
+async def page(request: Request) -> Response:
+    """One page without scripts or anything from elsewhere."""
+    return Response(request.app.state.page, media_type="text/html", headers=_PAGE)

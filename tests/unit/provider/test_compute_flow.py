@@ -142,6 +142,36 @@ def redeem(world: Any, payload: Any, job: str) -> None:
     assert grant(world, bent).status_code == 401
 
 
+def log_query(world: Any, job: str, buyer: int = 7, **more: str) -> dict[str, str]:
+    consumer = world.account(buyer)
+    nonce = world.nonce(consumer)
+    text = f"{consumer.address}{job}{more.get('component', '')}{nonce}"
+    query = {"consumerAddress": consumer.address, "jobId": job, "nonce": nonce, **more}
+    return {**query, "signature": signatures.sign(consumer.key, text)}
+
+
+def test_the_log_of_a_running_job_is_followed_until_it_ends(world: Any) -> None:
+    dataset, algorithm = publish_pair(world)
+    permit(world, dataset, algorithm)
+    orders = ordered(world, dataset, algorithm)
+    job = world.services("compute", "POST", json=start_body(world, dataset, algorithm, orders)).json()[0]
+    now = world.services("computeLogs", params=log_query(world, job["jobId"]))
+    assert (now.status_code, now.text) == (200, "algorithm: first\n")
+    assert now.headers["content-type"] == "text/plain; charset=utf-8"
+    asked = log_query(world, job["jobId"], component="configuration", follow="true")
+    with world.stream("GET", "/api/services/computeLogs", params=asked) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "configuration: first", "it comes while the job runs"
+        world.operator.finish(job["jobId"])
+        assert list(lines) == ["configuration: last"]
+    replayed = world.services("computeLogs", params=asked)
+    assert replayed.status_code == 400 and "expected nonce" in replayed.json()["errors"]["signature"]
+    other = world.services("computeLogs", params=log_query(world, job["jobId"], buyer=5))
+    assert (other.status_code, other.json()) == (404, {"error": "Owner mismatch"})
+    unsigned = world.services("computeLogs", params={**asked, "signature": ""})
+    assert unsigned.status_code == 400
+
+
 @pytest.fixture(scope="module")
 def pair(world: Any) -> Any:
     """A dataset, an algorithm that it trusts, and orders for both."""

@@ -3,58 +3,23 @@ tokens."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from starlette.applications import Starlette
 
 from c2d_box.assets import ecies, signatures
 from c2d_box.errors import StateProblem
 from c2d_box.provider.app import application
 from c2d_box.provider.errors import STRIPPED, without_urls
-from c2d_box.provider.settings import Settings
 from c2d_box.provider.streaming import safe_name
+from tests.worlds.alone import Client, settings
+from tests.worlds.outside import PROVIDER_KEY
 
-PROVIDER_KEY = "0xfd5c1ccea015b6d663618850824154a3b3fb2882c46cefb05b9a93fea8c3d215"
 USER_KEY = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
 USER = signatures.address_of(USER_KEY)
 BAD = "Invalid signature provided. Please check the nonce or documentId."
-
-
-class Client:
-    def __init__(self, app: Starlette) -> None:
-        self.app = app
-
-    def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://provider") as client:
-                return await client.request(method, path, **options)
-
-        return asyncio.run(send())
-
-    def services(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return self(method, f"/api/services/{path}", **options)
-
-
-def settings(folder: Path, **changes: Any) -> Settings:
-    (folder / "provider-key").write_text(PROVIDER_KEY)
-    (folder / "token-secret").write_text("long enough for a test")
-    return Settings.model_validate(
-        {
-            "chain": {"id": 8996, "rpcUrl": "http://127.0.0.1:1", "addressFile": str(folder / "none")},
-            "cacheUrl": "http://127.0.0.1:1",
-            "operatorServiceUrl": "http://127.0.0.1:1",
-            "database": str(folder / "provider.sqlite"),
-            "secretsDir": str(folder),
-            **changes,
-        }
-    )
 
 
 @pytest.fixture

@@ -1,0 +1,308 @@
+"""One description per endpoint: what cannot be read from its rules and its handler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from c2d_box.provider import fields
+from c2d_box.provider.openapi import schemas as s
+from c2d_box.provider.openapi.schemas import Schema, array, obj, ref
+
+JSON, TEXT, ANY = "application/json", "text/plain", "*/*"
+
+PARAMETERS: dict[str, Schema] = {
+    "address": s.ADDRESS,
+    "agreementId": {**s.STRING, "description": "understood, and not used to filter"},
+    "chainId": {"type": ["string", "integer"], "description": "decimal"},
+    "checksum": {**s.BOOLEAN, "description": "hash each file that is not too large"},
+    "component": {
+        "enum": ["algorithm", "configuration", "isolation", "judge", "publishing"],
+        "description": "whose log; algorithm when not given",
+    },
+    "consumerAddress": s.ADDRESS,
+    "dataNftAddress": s.ADDRESS,
+    "decrypterAddress": s.ADDRESS,
+    "did": s.DID,
+    "documentHash": s.HEX,
+    "documentId": s.DID,
+    "encryptedDocument": s.HEX,
+    "environment": s.STRING,
+    "expiration": {**s.INTEGER, "description": "unix seconds, in the future"},
+    "fileIndex": {**s.INTEGER, "minimum": 0},
+    "flags": {**s.INTEGER, "description": "1 compressed, 2 encrypted, 3 both, 0 neither"},
+    "follow": {**s.BOOLEAN, "description": "go on until the component ends"},
+    "hash": s.STRING,
+    "index": {**s.INTEGER, "description": "place in the job's list of results"},
+    "jobId": s.JOB,
+    "nonce": s.NONCE,
+    "serviceId": s.STRING,
+    "signature": s.SIGNATURE,
+    "token": s.STRING,
+    "transactionId": s.TX,
+    "transferTxId": s.TX,
+    "type": {"enum": ["url", "ipfs", "arweave", "graphql", "smartcontract", "s3"]},
+    "url": s.STRING,
+    "userAddress": s.ADDRESS,
+    "userdata": s.USER_DATA,
+    "validUntil": {**s.INTEGER, "description": "unix seconds"},
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success: its type and, for JSON, its schema."""
+
+    text: str
+    content: str = JSON
+    schema: Schema = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``signed`` names the parts of the signed text before the nonce; ``takes`` says where parameters may
+    stand (a query wins over a body); ``body`` replaces the schema made from the parameters."""
+
+    group: str
+    title: str
+    rules: tuple[fields.Field, ...] = ()
+    optional: tuple[str, ...] = ()
+    signed: str = ""
+    takes: tuple[str, ...] = ("query",)
+    body: Schema | None = None
+    body_type: str = JSON
+    answers: dict[int, Answer] = field(default_factory=dict)
+    refusals: tuple[int, ...] = (400,)
+
+
+_JOBS = {200: Answer("the jobs", schema=array(ref("Job")))}
+_FILE = {200: Answer("the file", ANY), 206: Answer("the part asked for by a Range header", ANY)}
+_BOTH = ("query", "body")
+_COMPUTE = (400, 404, 503)
+
+ROOT = Operation(
+    "Discovery",
+    "What this Provider is, and where its endpoints are",
+    answers={
+        200: Answer(
+            "the Provider",
+            schema=obj(
+                ("software", "version", "providerAddresses", "chainIds", "serviceEndpoints"),
+                software=s.STRING,
+                version=s.STRING,
+                providerAddresses={"type": "object", "additionalProperties": s.ADDRESS},
+                chainIds=array(s.INTEGER),
+                serviceEndpoints={"type": "object", "additionalProperties": array(s.STRING)},
+            ),
+        )
+    },
+    refusals=(),
+)
+HEALTH = Operation(
+    "Discovery",
+    "Whether the chain can be asked",
+    answers={200: Answer("ready", schema=obj(("ready",), ready=s.BOOLEAN))},
+    refusals=(503,),
+)
+SPEC = Operation(
+    "Discovery", "This description", answers={200: Answer("OpenAPI", schema={"type": "object"})}, refusals=()
+)
+PAGE = Operation(
+    "Discovery", "This description, to be read", answers={200: Answer("a page", "text/html")}, refusals=()
+)
+NONCE = Operation(
+    "Account",
+    "The last used nonce of an address",
+    fields.NONCE,
+    answers={200: Answer("the nonce as text", schema=obj(("nonce",), nonce=s.STRING))},
+)
+CREATE_TOKEN = Operation(
+    "Account",
+    "A token that stands in for signatures",
+    fields.CREATE_TOKEN,
+    signed="address",
+    answers={200: Answer("the token", schema=obj(("token",), token=s.STRING))},
+)
+DELETE_TOKEN = Operation(
+    "Account",
+    "End a token before it expires",
+    fields.DELETE_TOKEN,
+    signed="address",
+    takes=_BOTH,
+    answers={200: Answer("done", schema=obj(("success",), success=s.STRING))},
+)
+ENCRYPT = Operation(
+    "Publishing",
+    "Encrypt bytes for this Provider",
+    (fields.Field("chainId", (fields.required,)),),
+    body=s.BYTES,
+    body_type="application/octet-stream",
+    answers={201: Answer("0x and hex", TEXT)},
+)
+DECRYPT = Operation(
+    "Publishing",
+    "A published document, for metadata caches",
+    fields.DECRYPT,
+    optional=("signature",),
+    signed="transactionId (or dataNftAddress) + decrypterAddress + chainId",
+    takes=_BOTH,
+    answers={201: Answer("the document", TEXT)},
+    refusals=(400, 403, 503),
+)
+FILE_INFO = Operation(
+    "Publishing",
+    "What can be said about files without showing where they are",
+    body={
+        "anyOf": [
+            obj(
+                ("did", "serviceId"),
+                did=s.DID,
+                serviceId=s.STRING,
+                checksum=s.BOOLEAN,
+                userdata=s.USER_DATA,
+            ),
+            ref("FileObject"),
+        ]
+    },
+    answers={200: Answer("one entry per file", schema=array(ref("FileInfo")))},
+)
+VALIDATE_CONTAINER = Operation(
+    "Publishing",
+    "Whether a container section can be used",
+    body=ref("Container"),
+    answers={200: Answer("the same section", schema={"type": "object"})},
+)
+INITIALIZE = Operation(
+    "Access",
+    "A fee to order an access service with",
+    fields.INITIALIZE,
+    optional=("transferTxId", "userdata", "environment", "validUntil"),
+    answers={
+        200: Answer(
+            "a quote, or the order that is still good",
+            schema={
+                "anyOf": [
+                    obj(
+                        ("datatoken", "nonce", "providerFee"),
+                        datatoken=s.ADDRESS,
+                        nonce={"type": ["string", "null"]},
+                        providerFee=ref("ProviderFee"),
+                    ),
+                    obj(("validOrder",), validOrder=s.TX),
+                ]
+            },
+        )
+    },
+    refusals=(400, 503),
+)
+DOWNLOAD = Operation(
+    "Access",
+    "One file of an ordered service",
+    fields.DOWNLOAD,
+    optional=("userdata",),
+    signed="documentId",
+    answers=_FILE,
+    refusals=(400, 416, 502, 503),
+)
+ENVIRONMENTS = Operation(
+    "Compute",
+    "Where jobs can run",
+    optional=("chainId",),
+    answers={
+        200: Answer(
+            "environments by chain id",
+            schema={"type": "object", "additionalProperties": array(ref("Environment"))},
+        )
+    },
+    refusals=(404, 503),
+)
+INITIALIZE_COMPUTE = Operation(
+    "Compute",
+    "What is still to be paid before a job can start",
+    fields.INITIALIZE_COMPUTE,
+    takes=("body",),
+    body=obj(
+        ("datasets", "algorithm", "compute", "consumerAddress"),
+        datasets=array(ref("Dataset"), 1),
+        algorithm=ref("Algorithm"),
+        compute=obj(("env", "validUntil"), env=s.STRING, validUntil=s.INTEGER),
+        consumerAddress=s.ADDRESS,
+    ),
+    answers={
+        200: Answer(
+            "one entry per dataset, and one for a published algorithm",
+            schema=obj(("datasets",), datasets=array(ref("Quoted"), 1), algorithm=ref("Quoted")),
+        )
+    },
+    refusals=_COMPUTE,
+)
+START = Operation(
+    "Compute",
+    "Start a job",
+    fields.START,
+    signed="consumerAddress + jobId (if given) + dataset.documentId",
+    takes=("body",),
+    body=obj(
+        ("consumerAddress", "nonce", "dataset", "algorithm"),
+        consumerAddress=s.ADDRESS,
+        nonce=s.NONCE,
+        signature=s.SIGNATURE,
+        environment=s.STRING,
+        dataset=ref("Dataset"),
+        algorithm=ref("Algorithm"),
+        additionalDatasets=array(ref("Dataset")),
+        output={"type": ["object", "string"]},
+    ),
+    answers=_JOBS,
+    refusals=_COMPUTE,
+)
+STATUS = Operation(
+    "Compute",
+    "Jobs of an owner",
+    fields.STATUS,
+    optional=("jobId", "documentId", "agreementId"),
+    answers=_JOBS,
+    refusals=_COMPUTE,
+)
+STOP = Operation(
+    "Compute",
+    "Ask a job to stop",
+    fields.STOP,
+    optional=("jobId", "documentId"),
+    signed="consumerAddress + jobId + documentId",
+    takes=_BOTH,
+    answers=_JOBS,
+    refusals=_COMPUTE,
+)
+DELETE = Operation(
+    "Compute",
+    "Forget a job",
+    fields.DELETE,
+    optional=("jobId", "documentId"),
+    signed="consumerAddress + jobId + documentId",
+    takes=_BOTH,
+    answers={200: Answer("done", schema={})},
+    refusals=_COMPUTE,
+)
+RESULT = Operation(
+    "Compute",
+    "One result of a job",
+    fields.RESULT,
+    signed="consumerAddress + jobId + index",
+    answers=_FILE,
+    refusals=(400, 404, 416, 503),
+)
+LOGS = Operation(
+    "Compute",
+    "A log of a job, live while it runs",
+    fields.LOGS,
+    optional=("component", "follow"),
+    signed="consumerAddress + jobId + component",
+    answers={200: Answer("the log", TEXT)},
+    refusals=(400, 404, 429, 503),
+)
+GRANT = Operation(
+    "Jobs",
+    "Redeem a grant: how inputs reach a job",
+    answers=_FILE,
+    refusals=(401, 403, 410, 416, 502, 503),
+)

@@ -1,0 +1,110 @@
+"""The API's description as one HTML page: no script, no style sheet, no font from anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from html import escape
+from itertools import groupby
+from typing import Any
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--dim:#767676;--code:#8881}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+code,pre{font:14px/1.45 ui-monospace,monospace;background:var(--code);border-radius:4px}
+code{padding:.1em .3em}pre{padding:.7em;overflow-x:auto}
+h2{margin-top:2.5em;border-bottom:1px solid var(--line)}
+h3{margin:2em 0 .3em}h3 b{display:inline-block;min-width:4.5em}table{border-collapse:collapse;width:100%}
+td,th{text-align:left;vertical-align:top;padding:.25em .6em .25em 0;border-bottom:1px solid var(--line)}
+small{color:var(--dim)}nav a{margin-right:1em;white-space:nowrap}summary{cursor:pointer}
+"""
+_METHODS = ("get", "post", "put", "delete")
+Described = Mapping[str, Any]
+
+
+def page(document: Described) -> str:
+    """``document``: as served at ``/spec``."""
+    operations = [
+        (path, method, entry[method])
+        for path, entry in document["paths"].items()
+        for method in _METHODS
+        if method in entry
+    ]
+    groups = [(tag, list(each)) for tag, each in groupby(operations, lambda found: found[2]["tags"][0])]
+    info = document["info"]
+    title, version = escape(info["title"]), escape(info["version"])
+    return "".join(
+        [
+            f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>",
+            "<meta name=viewport content='width=device-width'>",
+            f"<style>{_STYLE}</style><h1>{title} <small>{version}</small></h1>",
+            f"<p>{escape(info['description'])}",
+            "<p>For programs: <a href=/spec><code>/spec</code></a> (OpenAPI).",
+            "<nav>",
+            *(f"<a href='#{escape(tag)}'>{escape(tag)}</a>" for tag, _ in groups),
+            "<a href='#shapes'>Shapes</a></nav>",
+            *(part for tag, each in groups for part in _group(tag, each)),
+            "<h2 id=shapes>Shapes</h2>",
+            *(_shape(name, schema) for name, schema in document["components"]["schemas"].items()),
+        ]
+    )
+
+
+def _group(tag: str, operations: list[tuple[str, str, Described]]) -> Iterator[str]:
+    yield f"<h2 id='{escape(tag)}'>{escape(tag)}</h2>"
+    for path, method, operation in operations:
+        name = escape(operation["operationId"])
+        yield f"<h3 id='{name}'><b>{method.upper()}</b><code>{escape(path)}</code></h3>"
+        yield f"<p><b>{escape(operation['summary'])}.</b> {escape(operation['description'])}"
+        yield from _parameters(operation)
+        yield from _body(operation)
+        yield "<table><tr><th>Status<th>Answer"
+        for status, answer in operation["responses"].items():
+            yield f"<tr><td>{status}<td>{escape(answer['description'])} {_content(answer)}"
+        yield "</table>"
+
+
+def _parameters(operation: Described) -> Iterator[str]:
+    if operation.get("parameters"):
+        yield "<table><tr><th>In the query<th>Type<th>"
+        for entry in operation["parameters"]:
+            name = f"<b>{escape(entry['name'])}</b>" if entry["required"] else escape(entry["name"])
+            yield f"<tr><td>{name}<td>{_kind(entry['schema'])}<td>{escape(entry.get('description', ''))}"
+        yield "</table><p><small>Bold ones are required.</small>"
+
+
+def _body(operation: Described) -> Iterator[str]:
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"<details><summary>Body, <code>{escape(kind)}</code></summary>"
+        yield f"{_json(content['schema'])}</details>"
+
+
+def _content(answer: Described) -> str:
+    shown = []
+    for kind, content in answer.get("content", {}).items():
+        schema = content.get("schema")
+        shown.append(f"<code>{escape(kind)}</code> {_kind(schema) if schema else ''}")
+    return " ".join(shown)
+
+
+def _kind(schema: Described) -> str:
+    if "$ref" in schema:
+        name = escape(schema["$ref"].rpartition("/")[2])
+        return f"<a href='#shape-{name}'>{name}</a>"
+    if "anyOf" in schema:
+        return " or ".join(_kind(entry) for entry in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    kind = schema.get("type", "anything")
+    pattern = f" <code>{escape(schema['pattern'])}</code>" if "pattern" in schema else ""
+    return escape(" or ".join(kind) if isinstance(kind, list) else kind) + pattern
+
+
+def _shape(name: str, schema: Described) -> str:
+    return f"<h3 id='shape-{escape(name)}'>{escape(name)}</h3>{_json(schema)}"
+
+
+def _json(schema: Described) -> str:
+    return f"<pre>{escape(json.dumps(schema, indent=2))}</pre>"

@@ -1,0 +1,210 @@
+"""The shapes of the API as JSON Schema: what goes in is described closely enough to be generated, what comes
+out closely enough to be checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def obj(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    described: Schema = {"type": "object", "properties": properties}
+    return {**described, "required": list(required)} if required else described
+
+
+def array(items: Schema, least: int = 0) -> Schema:
+    return {"type": "array", "items": items, **({"minItems": least} if least else {})}
+
+
+STRING: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer"}
+BOOLEAN: Schema = {"type": "boolean"}
+ANYTHING: Schema = {}
+ADDRESS: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
+TX: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"}
+DID: Schema = {"type": "string", "pattern": "^did:op:[0-9a-f]{64}$"}
+HEX: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]*$"}
+SIGNATURE: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{130}$"}
+NONCE: Schema = {"type": ["string", "integer"], "description": "a number above the last used one"}
+JOB: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+BYTES: Schema = {"type": "string", "format": "binary"}
+USER_DATA: Schema = {"type": ["object", "string"], "description": "an object, or its JSON text in a query"}
+
+_FEE = obj(
+    (
+        "providerFeeAddress",
+        "providerFeeToken",
+        "providerFeeAmount",
+        "providerData",
+        "v",
+        "r",
+        "s",
+        "validUntil",
+    ),
+    providerFeeAddress=ADDRESS,
+    providerFeeToken=ADDRESS,
+    providerFeeAmount={"type": "string", "pattern": "^[0-9]+$", "description": "base units of the token"},
+    providerData=HEX,
+    v={"type": "integer", "enum": [27, 28]},
+    r=TX,
+    s=TX,
+    validUntil={"type": "integer", "description": "unix seconds; 0 for access services"},
+)
+
+_FILE = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": ["url", "ipfs", "arweave", "graphql", "smartcontract", "s3"]},
+        "url": STRING,
+        "method": {"enum": ["GET", "POST", "get", "post"]},
+        "headers": {"type": "object", "additionalProperties": STRING},
+        "hash": STRING,
+        "transactionId": STRING,
+        "query": STRING,
+        "address": ADDRESS,
+        "chainId": INTEGER,
+        "abi": {"type": "object"},
+        "s3Access": obj(
+            endpoint=STRING,
+            region=STRING,
+            bucket=STRING,
+            objectKey=STRING,
+            accessKeyId=STRING,
+            secretAccessKey=STRING,
+        ),
+    },
+}
+
+_CONTAINER = obj(entrypoint=STRING, image=STRING, tag=STRING, checksum=STRING)
+
+_RAW = obj(
+    url=STRING,
+    rawcode=STRING,
+    language=STRING,
+    version=STRING,
+    container=ref("Container"),
+)
+
+_ITEM = obj(
+    ("documentId", "serviceId"),
+    documentId=DID,
+    serviceId=STRING,
+    transferTxId=TX,
+    userdata=USER_DATA,
+)
+
+_ALGORITHM = {
+    "type": "object",
+    "description": "published (documentId, serviceId), or raw (meta)",
+    "properties": {
+        "documentId": DID,
+        "serviceId": STRING,
+        "transferTxId": TX,
+        "meta": ref("RawAlgorithm"),
+        "userdata": USER_DATA,
+        "algouserdata": USER_DATA,
+        "algocustomdata": USER_DATA,
+    },
+    "anyOf": [{"required": ["documentId"]}, {"required": ["meta"]}],
+}
+
+_QUOTED = obj(
+    datatoken=ADDRESS,
+    providerFee=ref("ProviderFee"),
+    validOrder=TX,
+)
+
+_JOB = obj(
+    ("jobId", "agreementId", "owner", "status", "statusText", "dateCreated", "dateFinished"),
+    jobId=STRING,
+    agreementId=STRING,
+    owner=STRING,
+    status=INTEGER,
+    statusText=STRING,
+    dateCreated=STRING,
+    dateFinished={"type": ["string", "null"], "description": "unix seconds as text; null until it ends"},
+    results={"anyOf": [{"type": "string"}, array(ref("Result")), {"type": "null"}]},
+    stopreq=INTEGER,
+    removed=INTEGER,
+    algoDID={"type": ["string", "null"]},
+    inputDID=array(STRING),
+)
+
+_RESULT = obj(
+    ("filename", "filesize", "type"),
+    filename=STRING,
+    filesize=INTEGER,
+    type={"enum": ["output", "algorithmLog", "configrationLog", "filteringLog", "publishLog"]},
+    index=INTEGER,
+)
+
+_ENVIRONMENT = obj(
+    ("id", "priceMin", "consumerAddress", "feeToken"),
+    id=STRING,
+    desc=STRING,
+    priceMin={"type": "number", "description": "whole fee tokens per minute"},
+    consumerAddress=ADDRESS,
+    feeToken=ADDRESS,
+    maxJobDuration={"type": "number", "description": "seconds"},
+    storageExpiry={"type": "number", "description": "seconds"},
+    currentJobs=INTEGER,
+    maxJobs=INTEGER,
+)
+
+_FILE_INFO = obj(
+    ("index", "valid", "type"),
+    index=INTEGER,
+    valid=BOOLEAN,
+    type=STRING,
+    contentLength={"type": ["string", "integer", "null"]},
+    contentType=STRING,
+    filename=STRING,
+    checksum=STRING,
+    checksumType={"const": "sha256"},
+)
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "description": "a text, or the refused part of a compute request and its code",
+            "anyOf": [STRING, {"type": "object", "additionalProperties": STRING}],
+        },
+        "reasons": {"description": "why, beside the code"},
+        "context": {"type": "object"},
+    },
+}
+
+_INVALID = obj(
+    ("errors", "message", "success"),
+    errors={
+        "type": "object",
+        "description": "texts per parameter; a wrong signature is one text",
+        "additionalProperties": {"anyOf": [STRING, array(STRING, 1)]},
+    },
+    message={"const": "Validation error"},
+    success={"const": False},
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "Algorithm": _ALGORITHM,
+    "Container": _CONTAINER,
+    "Dataset": _ITEM,
+    "Environment": _ENVIRONMENT,
+    "Error": _ERROR,
+    "FileInfo": _FILE_INFO,
+    "FileObject": _FILE,
+    "Invalid": _INVALID,
+    "Job": _JOB,
+    "ProviderFee": _FEE,
+    "Quoted": _QUOTED,
+    "RawAlgorithm": _RAW,
+    "Result": _RESULT,
+}

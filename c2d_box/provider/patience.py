@@ -1,0 +1,72 @@
+"""Waiting for an order's block, without letting invented transaction ids hold the Provider up.
+
+A consumer may ask a moment before the chain has mined the order. So an id that the node has not heard of is
+asked for again for two seconds, a pending one for longer. Each wait holds a task, never a thread, and who
+keeps naming transactions that never come is answered at once from then on, until a minute has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from c2d_box.chain.orders import OrderInvalid, OrderNotMined
+from c2d_box.provider.visitors import Allowance, visitor
+
+T = TypeVar("T")
+
+UNKNOWN_SECONDS = 2.0
+_IN_ALL, _EACH = 200, 10
+
+
+class Patience:
+    """``unknown_orders``: how many waits in vain a visitor has per minute."""
+
+    def __init__(self, unknown_orders: float) -> None:
+        self._vain = Allowance(unknown_orders)
+        self._waiting: Counter[str] = Counter()
+
+    async def until_mined(
+        self, verified: Callable[[], Awaitable[T]], known: Callable[[], Awaitable[bool]], seconds: float
+    ) -> T:
+        """What ``verified`` returns once it no longer raises OrderNotMined, asking again as described above;
+        ``known`` tells whether the node has heard of the transaction."""
+        try:
+            return await verified()
+        except OrderNotMined as missing:
+            unmined = missing
+        with self._place() as free:
+            if not free:
+                raise unmined
+            began, pause = time.monotonic(), 0.02
+            while (waited := time.monotonic() - began) < seconds:
+                if waited >= UNKNOWN_SECONDS and not await known():
+                    break
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, 1.0)
+                try:
+                    return await verified()
+                except OrderNotMined:
+                    continue
+            self._vain.take(visitor.get())
+        raise OrderInvalid(str(unmined))
+
+    @contextmanager
+    def _place(self) -> Iterator[bool]:
+        """Whether one more may wait in this visitor's name."""
+        name = visitor.get()
+        full = self._waiting[name] >= _EACH or self._waiting.total() >= _IN_ALL
+        if full or self._vain.exhausted(name):
+            yield False
+            return
+        self._waiting[name] += 1
+        try:
+            yield True
+        finally:
+            self._waiting[name] -= 1
+            if not self._waiting[name]:
+                del self._waiting[name]

@@ -1,0 +1,76 @@
+"""Logs of a running job, as they are written: signed like results, and only for the job's owner.
+
+The bytes come through operator-service, whose gate has already bounded and cleaned them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import Response
+
+from c2d_box.provider import fields
+from c2d_box.provider.caller import Claim, joined, owner_in
+from c2d_box.provider.errors import Refusal, Upstream
+from c2d_box.provider.incoming import parameters
+from c2d_box.provider.operator import Operator, OperatorUnavailable
+from c2d_box.provider.routes.compute import UNAVAILABLE, as_json, required_operator
+from c2d_box.provider.services import services
+from c2d_box.provider.streaming import FileResponse
+
+_COMPONENT = "algorithm"
+
+
+async def follow(request: Request) -> Response:
+    """The log of one component of a job, from its beginning; with ``follow`` until the component ends."""
+    provider = services(request)
+    operator = required_operator(provider)
+    data = await parameters(request, provider.settings.limits)
+    claim = Claim(owner_in(data), joined(data, "consumerAddress", "jobId", "component"))
+    caller = provider.callers.verified(data, fields.LOGS, claim, request.headers.get("authtoken"))
+    provider.followers.enter(caller.address)
+    try:
+        caller.use_nonce(provider.nonces)
+        answer = await _opened(request, operator, caller.address, data)
+    except BaseException:
+        provider.followers.leave(caller.address)
+        raise
+
+    async def close() -> None:
+        provider.followers.leave(caller.address)
+        await answer.aclose()
+
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+    return FileResponse(answer.aiter_raw(), close, 200, headers)
+
+
+async def _opened(request: Request, operator: Operator, owner: str, data: fields.Data) -> httpx.Response:
+    """A silent program may not write for hours, so only the client's going away ends the wait."""
+    component = str(data.get("component") or _COMPONENT)
+    following = str(data.get("follow", "")).lower() in ("1", "true", "yes")
+    asked = asyncio.ensure_future(operator.logs(owner, str(data["jobId"]), component, follow=following))
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            raise Refusal("The client went away.", status=400)
+        answer = asked.result()
+    except OperatorUnavailable:
+        raise Refusal(UNAVAILABLE, status=503) from None
+    finally:
+        gone.cancel()
+        asked.cancel()
+    if answer.status_code != 200:
+        try:
+            content = await answer.aread()
+        finally:
+            await answer.aclose()
+        raise Upstream(answer.status_code, as_json(content))
+    return answer
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

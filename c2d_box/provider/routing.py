@@ -1,0 +1,40 @@
+"""The route table: the one list from which routes, service discovery and the API's description are made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from c2d_box.provider.openapi.operations import Operation
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """``name`` is what clients look it up by; without one it is not listed (clients count the names)."""
+
+    method: str
+    path: str
+    handler: Handler
+    operation: Operation
+    name: str | None = None
+
+    @property
+    def identifier(self) -> str:
+        return self.name or self.handler.__name__
+
+
+def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+    return [Route(entry.path, entry.handler, methods=[entry.method]) for entry in endpoints]
+
+
+def listed(endpoints: Iterable[Endpoint]) -> dict[str, list[str]]:
+    """What service discovery shows."""
+    return {entry.name: [entry.method, entry.path] for entry in endpoints if entry.name}

@@ -1,0 +1,50 @@
+"""Every route of the Provider, with its handler, its description and the name clients look it up by."""
+
+from __future__ import annotations
+
+from c2d_box.provider.openapi import operations as about
+from c2d_box.provider.routes import access, account, compute, discovery, encryption, grant, logs
+from c2d_box.provider.routing import Endpoint
+
+_P = discovery.PREFIX
+
+ENDPOINTS = (
+    Endpoint("GET", "/", discovery.root, about.ROOT),
+    Endpoint("GET", "/healthz", discovery.healthz, about.HEALTH),
+    Endpoint("GET", "/spec", discovery.spec, about.SPEC),
+    Endpoint("GET", "/api/docs/", discovery.page, about.PAGE),
+    Endpoint("GET", f"{_P}/nonce", account.nonce, about.NONCE, "nonce"),
+    Endpoint("POST", f"{_P}/encrypt", encryption.encrypt, about.ENCRYPT, "encrypt"),
+    Endpoint("POST", f"{_P}/decrypt", encryption.decrypt, about.DECRYPT, "decrypt"),
+    Endpoint("POST", f"{_P}/fileinfo", access.fileinfo, about.FILE_INFO, "fileinfo"),
+    Endpoint("GET", f"{_P}/initialize", access.initialize, about.INITIALIZE, "initialize"),
+    Endpoint(
+        "POST",
+        f"{_P}/initializeCompute",
+        compute.initialize_compute,
+        about.INITIALIZE_COMPUTE,
+        "initializeCompute",
+    ),
+    Endpoint("GET", f"{_P}/download", access.download, about.DOWNLOAD, "download"),
+    Endpoint("POST", f"{_P}/compute", compute.start, about.START, "computeStart"),
+    Endpoint("GET", f"{_P}/compute", compute.status, about.STATUS, "computeStatus"),
+    Endpoint("PUT", f"{_P}/compute", compute.stop, about.STOP, "computeStop"),
+    Endpoint("DELETE", f"{_P}/compute", compute.delete, about.DELETE, "computeDelete"),
+    Endpoint("GET", f"{_P}/computeResult", compute.result, about.RESULT, "computeResult"),
+    Endpoint(
+        "GET", f"{_P}/computeEnvironments", compute.environments, about.ENVIRONMENTS, "computeEnvironments"
+    ),
+    Endpoint(
+        "POST",
+        f"{_P}/validateContainer",
+        compute.validate_container,
+        about.VALIDATE_CONTAINER,
+        "validateContainer",
+    ),
+    Endpoint("GET", f"{_P}/createAuthToken", account.create_token, about.CREATE_TOKEN, "create_auth_token"),
+    Endpoint(
+        "DELETE", f"{_P}/deleteAuthToken", account.delete_token, about.DELETE_TOKEN, "delete_auth_token"
+    ),
+    Endpoint("GET", f"{_P}/computeLogs", logs.follow, about.LOGS),
+    Endpoint("GET", "/api/c2d/grant", grant.grant, about.GRANT),
+)

@@ -1,0 +1,86 @@
+"""Who is asking, as far as the network tells, and how often one of them may.
+
+Signing keys cost nothing, so what must be scarce is counted by network address: a whole /64 for IPv6, which
+is what one household gets. Behind proxies of the operator's own, the address is the last one in
+X-Forwarded-For that none of them has: everything further left was written by the client.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+
+from starlette.types import Scope
+
+Clock = Callable[[], float]
+visitor: ContextVar[str] = ContextVar("visitor", default="")
+"""The visitor of the request that is being answered."""
+
+_REMEMBERED = 20_000
+
+
+class Visitors:
+    """Names the visitor behind a request; ``proxies`` are networks whose X-Forwarded-For is believed."""
+
+    def __init__(self, proxies: Iterable[str] = ()) -> None:
+        self._proxies = tuple(ipaddress.ip_network(entry) for entry in proxies)
+
+    def of(self, scope: Scope) -> str:
+        client = scope.get("client")
+        peer = str(client[0]) if client else ""
+        if not self._proxies or not self._is_proxy(peer):
+            return _network(peer)
+        forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for hop in reversed([part.strip() for part in forwarded.decode("latin-1").split(",")]):
+            if not self._is_proxy(hop):
+                return _network(hop) if _parsed(hop) else _network(peer)
+        return _network(peer)
+
+    def _is_proxy(self, text: str) -> bool:
+        address = _parsed(text)
+        return address is not None and any(address in network for network in self._proxies)
+
+
+class Allowance:
+    """So many per minute for each visitor, a quarter of them at once; the rest comes back evenly."""
+
+    def __init__(self, per_minute: float, clock: Clock = time.monotonic) -> None:
+        self._rate = per_minute / 60
+        self._burst = max(1.0, per_minute / 4)
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str) -> float:
+        """0 when this one is allowed, else the seconds until the next one is."""
+        now = self._clock()
+        left, since = self._left.pop(name, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._rate)
+        allowed = left >= 1
+        self._left[name] = (left - 1 if allowed else left, now)
+        if len(self._left) > _REMEMBERED:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1 - left) / self._rate
+
+    def exhausted(self, name: str) -> bool:
+        """Whether :meth:`take` would refuse now."""
+        left, since = self._left.get(name, (self._burst, 0.0))
+        return min(self._burst, left + (self._clock() - since) * self._rate) < 1
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _network(text: str) -> str:
+    address = _parsed(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(address) if address is not None else text[:64]
