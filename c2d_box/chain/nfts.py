@@ -62,6 +62,15 @@ def may_update_metadata(chain: Chain, nft: str, account: str) -> bool:
     return bool(updater)
 
 
+def holds_roles(chain: Chain, nft: str, datatoken: str, account: str) -> bool:
+    """Whether ``account`` may still do anything with the NFT or mint its datatoken."""
+    roles = (
+        chain.read(abis.NFT, nft, "getPermissions", checksum(account)),
+        chain.read(abis.DATATOKEN, datatoken, "getPermissions", checksum(account)),
+    )
+    return same(owner(chain, nft), account) or any(any(found) for found in roles)
+
+
 def market(chain: Chain, datatoken: str) -> str:
     """The publishing market's address of a datatoken, or the empty text where there is none."""
     address = str(chain.read(abis.DATATOKEN, datatoken, "getPublishingMarketFee")[0])

@@ -29,12 +29,16 @@ class Chain:
     The first use compares the node's chain id with the address file's: orders on another chain mean nothing.
     """
 
-    def __init__(self, rpc_url: str | BaseProvider, addresses: Addresses, timeout: float = 20) -> None:
-        provider = (
-            HTTPProvider(rpc_url, request_kwargs={"timeout": timeout})
-            if isinstance(rpc_url, str)
-            else rpc_url
-        )
+    def __init__(
+        self,
+        rpc_url: str | BaseProvider,
+        addresses: Addresses,
+        timeout: float = 20,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """``headers`` go with every request to a node that asks who is calling."""
+        options = {"timeout": timeout, **({"headers": dict(headers)} if headers else {})}
+        provider = HTTPProvider(rpc_url, request_kwargs=options) if isinstance(rpc_url, str) else rpc_url
         self.addresses = addresses
         self._web3 = Web3(provider)
         self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)

@@ -10,7 +10,7 @@ from c2d_box.assets.addresses import ZERO, checksum
 from c2d_box.chain import abis, events
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.node import Chain
-from c2d_box.chain.transactions import allow, hash_of, send, spending
+from c2d_box.chain.transactions import Call, allow, hash_of, send, spending
 from c2d_box.errors import Refused, UsageError
 
 WEI = 10**18
@@ -67,7 +67,7 @@ def create_asset(
     signer: Signer,
     name: str,
     symbol: str,
-    price: Price,
+    price: Price | None,
     *,
     market: str = ZERO,
     template: int = 1,
@@ -77,20 +77,47 @@ def create_asset(
 
     ``market`` is the publishing market's address, ``template`` the datatoken's (1 basic, 2 enterprise).
     Raises Refused (C2D-POOLS-NONE) for a pool on a chain without the contracts that have them.
+    Without a ``price`` there are only the datatokens that its owner mints.
     """
-    nft = (name, symbol, 1, token_uri, True, signer.address)
-    uints = [_CAP, 0]
-    datatoken: Any = (template, [name, symbol], [signer.address, ZERO, checksum(market), ZERO], uints, [])
     if isinstance(price, Pool):
+        nft, datatoken = _templates(signer, name, symbol, market, template, token_uri)
         return _with_pool(chain, signer, price, nft, datatoken)
+    call = creation(chain, signer, name, symbol, price, market=market, template=template, token_uri=token_uri)
+    return created(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
+
+
+def creation(
+    chain: Chain,
+    signer: Signer,
+    name: str,
+    symbol: str,
+    price: Free | Fixed | None,
+    *,
+    market: str = ZERO,
+    template: int = 1,
+    token_uri: str = "",
+) -> Call:
+    """The one transaction of :func:`create_asset`, for prices that need no liquidity."""
+    nft, datatoken = _templates(signer, name, symbol, market, template, token_uri)
+    factory = chain.addresses.factory
+    if price is None:
+        return Call(abis.FACTORY, factory, "createNftWithErc20", (nft, datatoken))
     if isinstance(price, Free):
         function = "createNftWithErc20WithDispenser"
         terms: Any = (chain.addresses.dispenser, price.max_tokens, price.max_balance, True, ZERO)
     else:
         function = "createNftWithErc20WithFixedRate"
         terms = _fixed_rate(chain, signer, price)
-    receipt = send(chain, signer, abis.FACTORY, chain.addresses.factory, function, nft, datatoken, terms)
-    return _created(chain, receipt)
+    return Call(abis.FACTORY, factory, function, (nft, datatoken, terms))
+
+
+def _templates(
+    signer: Signer, name: str, symbol: str, market: str, template: int, token_uri: str
+) -> tuple[Any, Any]:
+    """The factory's arguments for NFT and datatoken."""
+    nft = (name, symbol, 1, token_uri, True, signer.address)
+    minters = [signer.address, ZERO, checksum(market), ZERO]
+    return nft, (template, [name, symbol], minters, [_CAP, 0], [])
 
 
 def set_metadata(
@@ -105,7 +132,22 @@ def set_metadata(
     proofs: Sequence[Mapping[str, Any]] = (),
     decryptor_address: str = "",
 ) -> str:
-    """Write the (encrypted) DDO; the transaction's hash.
+    """Write the (encrypted) DDO; the transaction's hash."""
+    call = description(nft, state, decryptor_url, flags, data, hash, proofs, decryptor_address)
+    return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
+
+
+def description(
+    nft: str,
+    state: int,
+    decryptor_url: str,
+    flags: int,
+    data: bytes,
+    hash: str,
+    proofs: Sequence[Mapping[str, Any]] = (),
+    decryptor_address: str = "",
+) -> Call:
+    """The transaction of :func:`set_metadata`.
 
     ``hash`` is the sha256 of the plain JSON. A proof is what the cache's validate route answers:
     ``{"publicKey", "v", "r": [..], "s": [..]}``.
@@ -119,7 +161,7 @@ def set_metadata(
         _bytes32(hash),
         [_proof(proof) for proof in proofs],
     )
-    return hash_of(send(chain, signer, abis.NFT, nft, "setMetaData", *arguments))
+    return Call(abis.NFT, nft, "setMetaData", arguments)
 
 
 def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
@@ -128,7 +170,12 @@ def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
 
 
 def mint(chain: Chain, signer: Signer, datatoken: str, to: str, amount: int = WEI) -> str:
-    return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "mint", checksum(to), amount))
+    call = minting(datatoken, to, amount)
+    return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
+
+
+def minting(datatoken: str, to: str, amount: int) -> Call:
+    return Call(abis.DATATOKEN, datatoken, "mint", (checksum(to), amount))
 
 
 def set_price(chain: Chain, signer: Signer, exchange_id: str, amount: int) -> str:
@@ -140,8 +187,13 @@ def set_price(chain: Chain, signer: Signer, exchange_id: str, amount: int) -> st
 
 
 def transfer_nft(chain: Chain, signer: Signer, nft: str, to: str) -> str:
-    arguments = (signer.address, checksum(to), 1)
-    return hash_of(send(chain, signer, abis.NFT, nft, "transferFrom", *arguments))
+    call = transfer(signer, nft, to)
+    return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
+
+
+def transfer(signer: Signer, nft: str, to: str) -> Call:
+    """Hands the NFT over; the contract takes every role on it and its datatokens away with it."""
+    return Call(abis.NFT, nft, "transferFrom", (signer.address, checksum(to), 1))
 
 
 def _fixed_rate(chain: Chain, signer: Signer, price: Fixed) -> tuple[Any, ...]:
@@ -178,12 +230,11 @@ def _with_pool(chain: Chain, signer: Signer, price: Pool, nft: Any, datatoken: A
     with spending(chain, signer):
         allow(chain, signer, token, pools.factory, liquidity)
         function = "createNftWithErc20WithPool"
-        return _created(
-            chain, send(chain, signer, abis.FACTORY, pools.factory, function, nft, datatoken, terms)
-        )
+        return created(send(chain, signer, abis.FACTORY, pools.factory, function, nft, datatoken, terms))
 
 
-def _created(chain: Chain, receipt: Any) -> Created:
+def created(receipt: Any) -> Created:
+    """What the transaction of :func:`creation` made."""
     names = ("NFTCreated", "TokenCreated", "NewFixedRate", "ExchangeCreated", "NewPool")
     found = {event.name: event for event in events.decoded(receipt["logs"], names)}
     exchange, pool = found.get("ExchangeCreated"), found.get("NewPool")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from web3.types import TxReceipt
 
-from c2d_box.assets.addresses import checksum
+from c2d_box.assets.addresses import checksum, keccak256
 from c2d_box.chain import abis, failures
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.failures import wrapped
@@ -75,25 +76,98 @@ def allow(chain: Chain, signer: Signer, token: str, spender: str, amount: int) -
         send(chain, signer, abis.DATATOKEN, token, "approve", checksum(spender), amount)
 
 
+@dataclass(frozen=True)
+class Call:
+    """A transaction before it is signed."""
+
+    contract: str
+    address: str
+    function: str
+    arguments: tuple[Any, ...] = ()
+
+
+Record = Callable[[str, str | None], None]
+"""Puts a signed transaction on record in the place of another (None: of none) before it is sent."""
+
+
+def once(chain: Chain, signer: Signer, call: Call, known: str | None, record: Record) -> TxReceipt:
+    """Like :func:`send`, for a sender that may die at any moment and be started again: never sent twice.
+
+    What is signed goes on record first, and ``known`` is what was found there. Another one is signed only
+    when the account's number of it was taken by a different transaction, so that no block can take it.
+    """
+    chain.web3  # noqa: B018 - the first use checks the chain id
+    for _ in range(_ATTEMPTS):
+        if known is None:
+            known = _on_record(chain, signer, call, None, record)
+        number, _, raw = known.partition(":")
+        tx = "0x" + keccak256(bytes.fromhex(raw.removeprefix("0x"))).hex()
+        receipt = chain.receipt(tx)
+        if receipt is None and not _overtaken(chain, signer, int(number)):
+            _offer(chain, raw)
+            receipt = chain.wait(tx, unknown=5)
+        if receipt is None and _overtaken(chain, signer, int(number)):
+            receipt = chain.receipt(tx)
+            if receipt is None:
+                known = _on_record(chain, signer, call, known, record)
+                continue
+        if receipt is None:
+            continue
+        if receipt["status"] != 1:
+            bound = chain.contract(call.contract, call.address).functions[call.function](*call.arguments)
+            raise failures.reverted(call.function, _replay(bound, signer, receipt))
+        return receipt
+    raise Failed(failures.NOT_MINED, f"no block takes {call.function}", "see whether the chain makes blocks")
+
+
+def _on_record(chain: Chain, signer: Signer, call: Call, replaces: str | None, record: Record) -> str:
+    bound = chain.contract(call.contract, call.address).functions[call.function](*call.arguments)
+    with wrapped(call.function):
+        fresh = "{}:{}".format(*_sign(chain, signer, bound))
+    record(fresh, replaces)
+    return fresh
+
+
+def _offer(chain: Chain, raw: str) -> None:
+    """That the node knows it already, or takes another one first, shows in what follows."""
+    try:
+        with wrapped("sending"):
+            chain.web3.eth.send_raw_transaction(cast(Any, raw))
+    except C2DError as error:
+        if not failures.is_nonce_conflict(error):
+            raise
+
+
+def _overtaken(chain: Chain, signer: Signer, number: int) -> bool:
+    with wrapped("asking for the account's number"):
+        return int(chain.web3.eth.get_transaction_count(cast(Any, signer.address), "latest")) > number
+
+
 def hash_of(receipt: TxReceipt) -> str:
     """The transaction's hash: 0x and lower-case hex."""
     return "0x" + bytes(receipt["transactionHash"]).hex()
 
 
 def _submit(chain: Chain, signer: Signer, call: Any, function: str) -> str:
-    web3 = chain.web3
     with wrapped(function):
-        nonce = web3.eth.get_transaction_count(cast(Any, signer.address), "pending")
-        gas = call.estimate_gas({"from": signer.address})
-        fields = {
-            "from": signer.address,
-            "nonce": nonce,
-            "gas": int(gas * _GAS_MARGIN),
-            "chainId": chain.chain_id,
-            **_price(chain),
-        }
-        signed = web3.eth.account.sign_transaction(call.build_transaction(fields), signer.key)
-        return "0x" + bytes(web3.eth.send_raw_transaction(signed.raw_transaction)).hex()
+        _, raw = _sign(chain, signer, call)
+        return "0x" + bytes(chain.web3.eth.send_raw_transaction(cast(Any, raw))).hex()
+
+
+def _sign(chain: Chain, signer: Signer, call: Any) -> tuple[int, str]:
+    """The account's number of it, and the signed transaction as hex."""
+    web3 = chain.web3
+    nonce = int(web3.eth.get_transaction_count(cast(Any, signer.address), "pending"))
+    gas = call.estimate_gas({"from": signer.address})
+    fields = {
+        "from": signer.address,
+        "nonce": nonce,
+        "gas": int(gas * _GAS_MARGIN),
+        "chainId": chain.chain_id,
+        **_price(chain),
+    }
+    signed = web3.eth.account.sign_transaction(call.build_transaction(fields), signer.key)
+    return nonce, "0x" + bytes(signed.raw_transaction).hex()
 
 
 def _price(chain: Chain) -> Mapping[str, int]:

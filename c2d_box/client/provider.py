@@ -6,7 +6,6 @@ after the other, up to the answer's first byte; when another process was faster,
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import defaultdict
@@ -232,11 +231,6 @@ def save(response: httpx.Response, path: Path) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
-
-
-def compact(document: Mapping[str, Any]) -> bytes:
-    """JSON as it is hashed, encrypted and published."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _first(jobs: Any, problem: str) -> Fields:

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.assets.addresses import ZERO
-from c2d_box.assets.files import FileObject, FileObjectError, document, parse_file
-from c2d_box.client.connection import Connection
-from c2d_box.client.documents import (
+from c2d_box.assets.documents import (
     NOBODY,
+    compact,
     ddo,
     demand_valid,
     metadata_section,
     published,
     service_section,
 )
+from c2d_box.assets.files import FileObject, FileObjectError, document, parse_file
+from c2d_box.client.connection import Connection
 from c2d_box.client.explanations import algorithm_facts
 from c2d_box.client.prices import Amount, Pooled, on_chain
-from c2d_box.client.provider import compact
 from c2d_box.errors import Refused, UsageError
 
 if TYPE_CHECKING:

@@ -19,9 +19,16 @@ import uvicorn
 
 from c2d_box.errors import C2DError
 from c2d_box.operator_engine.controller import RESYNC_SECONDS, Controller
-from c2d_box.operator_engine.execution import install_gate, read_gate, read_secret, remove_gates
+from c2d_box.operator_engine.execution import (
+    install_gate,
+    read_gate,
+    read_secret,
+    remove_gates,
+    store_access,
+)
 from c2d_box.operator_engine.leadership import Leadership
 from c2d_box.operator_engine.record import Recorder
+from c2d_box.operator_engine.registration import Relay
 from c2d_box.operator_engine.server import application
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
@@ -61,9 +68,12 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
     controller = Controller(cluster, settings, tokens, recorder, gate, leads=lambda: leadership.leading)
     leadership = Leadership(cluster, socket.gethostname(), controller.lead)
     await _patiently(controller.resync)
+    relay = None
+    if settings.registration is not None:
+        relay = Relay(settings.registration, settings.result_store, store_access(settings))
     server = Server(
         uvicorn.Config(
-            application(controller),
+            application(controller, relay),
             host=settings.listen.host,
             port=settings.listen.port,
             log_config=None,
@@ -92,6 +102,8 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)
     await cluster.close()
+    if relay is not None:
+        await relay.close()
     for task in done:
         if task.get_name() != "stop":
             task.result()

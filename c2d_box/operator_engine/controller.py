@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -54,6 +54,7 @@ from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 ROUNDS = 12
 """Of plan and act in one go: more than any job needs, so a rule that contradicts itself cannot spin."""
 RESYNC_SECONDS = 60.0
@@ -312,19 +313,26 @@ class Controller:
         return workflow is not None and self._tokens.valid(workflow.spec.environment, job, stage, token)
 
     async def report(self, job: str, stage: Stage, body: dict[str, Any]) -> Answer:
-        """Status first, then row, then answer."""
         model, apply = _REPORTS[stage]
         try:
             report = model.model_validate(body)
         except ValidationError as problem:
             return Answer(422, f"not a report: {problem.error_count()} faults")
+        return await self._taken(job, lambda workflow: apply(workflow, report, self._clock()))
+
+    async def intent(self, job: str, step: str, raw: str, replaces: str | None) -> Answer:
+        """A transaction of the register container, recorded before it is sent."""
+        return await self._taken(job, lambda workflow: reports.intent(workflow, step, raw, replaces))
+
+    async def _taken(self, job: str, decide: Callable[[WorkFlow], Answer]) -> Answer:
+        """Status first, then row, then answer."""
         desk = self._desk(job)
         async with desk.lock:
             for _ in range(5):
                 workflow = self.world.workflow(job)
                 if workflow is None:
                     return Answer(410, "there is no such job")
-                answer: Answer = apply(workflow, report, self._clock())
+                answer = decide(workflow)
                 if not answer.changes:
                     return answer
                 try:
@@ -340,15 +348,26 @@ class Controller:
         await self._recorder.settle(job, 1.0)
         return answer
 
+    async def stored(self, job: str, seconds: float) -> WorkFlow | Answer:
+        """The register container's long poll: the job once its results are stored and it is its turn."""
+
+        def turn(workflow: WorkFlow) -> WorkFlow | None:
+            return workflow if workflow.at("uploaded") is not None else None
+
+        return await self._awaited(job, seconds, turn)
+
     async def go_ahead(self, job: str, seconds: float) -> GoAhead | Answer:
         """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""
+        return await self._awaited(job, seconds, reports.go_ahead)
+
+    async def _awaited(self, job: str, seconds: float, ready: Callable[[WorkFlow], T | None]) -> T | Answer:
         until = asyncio.get_running_loop().time() + seconds
         while True:
             workflow = self.world.workflow(job)
             if workflow is None or workflow.finished or workflow.deleted is not None:
                 return Answer(410, "the job is over")
-            if (mandate := reports.go_ahead(workflow)) is not None:
-                return mandate
+            if (found := ready(workflow)) is not None:
+                return found
             changed = self._desk(job).changed
             left = until - asyncio.get_running_loop().time()
             if left <= 0:
@@ -382,4 +401,5 @@ _REPORTS: dict[Stage, tuple[type[BaseModel], Callable[..., Answer]]] = {
     "configuration": (reports.ConfigurationReport, reports.configuration),
     "judge": (reports.JudgeReport, reports.judge),
     "upload": (reports.UploadReport, reports.upload),
+    "register": (reports.RegisterReport, reports.register),
 }

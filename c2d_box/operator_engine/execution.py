@@ -176,23 +176,32 @@ class Executor:
                 "custom": algorithm.algocustomdata,
             },
         }
+        register = {}
+        if workflow.publish is not None:
+            register = {
+                "register-token": self._tokens.of(environment, job, "register"),
+                "register-key": read_secret(self._settings.secrets_dir, "register-key"),
+            }
         return {
+            **register,
             "job.json": json.dumps(description, ensure_ascii=False),
-            "store.json": json.dumps(self._store()),
+            "store.json": json.dumps(store_access(self._settings)),
             "configuration-token": self._tokens.of(environment, job, "configuration"),
             "judge-token": self._tokens.of(environment, job, "judge"),
             "upload-token": self._tokens.of(environment, job, "upload"),
         }
 
-    def _store(self) -> dict[str, Any]:
-        store, secrets = self._settings.result_store, self._settings.secrets_dir
-        if isinstance(store, IpfsStore):
-            return {"kind": "ipfs", "api": store.api, "token": read_secret(secrets, "upload-token")}
-        return {
-            **store.model_dump(),
-            "accessKey": read_secret(secrets, "s3-access-key"),
-            "secretKey": read_secret(secrets, "s3-secret-key"),
-        }
+
+def store_access(settings: Settings) -> dict[str, Any]:
+    """The result store with what it takes to write to it."""
+    store, secrets = settings.result_store, settings.secrets_dir
+    if isinstance(store, IpfsStore):
+        return {"kind": "ipfs", "api": store.api, "token": read_secret(secrets, "upload-token")}
+    return {
+        **store.model_dump(),
+        "accessKey": read_secret(secrets, "s3-access-key"),
+        "secretKey": read_secret(secrets, "s3-secret-key"),
+    }
 
 
 async def install_gate(cluster: Cluster, binary: bytes) -> str:

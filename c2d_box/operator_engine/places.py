@@ -13,8 +13,8 @@ from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.resource import WorkFlow
 
-OWN_CPU, OWN_MEMORY = 0.08, 192 << 20
-"""What the four containers of ours in a job request together."""
+OWN_CPU, OWN_MEMORY = 0.10, 240 << 20
+"""What the five containers of ours in a job request together (where results become an asset)."""
 GIB = 1 << 30
 
 

@@ -198,7 +198,17 @@ class Bodies:
             _secret_volume("upload", workflow, {"upload-token": "token", "store.json": "store.json"}),
             {"name": "verdict", "emptyDir": {"sizeLimit": str(16 * self._settings.limits.log_bytes)}},
         ]
-        return [judge, upload], volumes
+        if workflow.publish is None:
+            return [judge, upload], volumes
+        register = self._own(
+            "register",
+            "c2d_box.pods.register",
+            names.UID_REGISTER,
+            self._environment(workflow, environment),
+            [_mount("register", names.JOB_FOLDER)],
+        )
+        keys = {"register-token": "token", "register-key": "register-key"}
+        return [judge, upload, register], [*volumes, _secret_volume("register", workflow, keys)]
 
     # -- their parts
 

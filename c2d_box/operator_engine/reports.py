@@ -68,6 +68,15 @@ class UploadReport(_Report):
     failed: _Text | None = None
 
 
+class RegisterReport(_Report):
+    """The asset that the results became, or why they did not."""
+
+    did: _Text = ""
+    nft: _Text = ""
+    datatoken: _Text = ""
+    failed: _Text | None = None
+
+
 class GoAhead(_Report):
     """The judge's mandate: ``outputs`` is false where the algorithm did not run or its end is not certain;
     ``logs`` only in the latter case."""
@@ -139,8 +148,8 @@ def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
 
 
 def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
-    """The last report: its record is the job's end."""
-    if workflow.finished:
+    """Its record is the job's end, unless the results are to become an asset."""
+    if workflow.finished or workflow.at("uploaded") is not None:
         return Answer(200)
     if workflow.deleted is not None:
         return Answer(410, "the job is over")
@@ -150,4 +159,40 @@ def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
     if report.failed is not None:
         return Answer(200, changes=over)
     results: dict[str, Any] = {"results": [result.model_dump() for result in report.results]}
-    return Answer(200, changes=changes.merged(changes.moment(now, "uploaded"), results, over))
+    stored = changes.merged(changes.moment(now, "uploaded"), results)
+    asset = workflow.publish is not None and over["code"] == State.FINISHED
+    if asset and any(result.type == "output" for result in report.results):
+        return Answer(200, changes=stored)
+    return Answer(200, changes=changes.merged(stored, over))
+
+
+def register(workflow: WorkFlow, report: RegisterReport, now: float) -> Answer:
+    """The last report of a job whose results become an asset."""
+    if workflow.finished:
+        return Answer(200)
+    if workflow.deleted is not None:
+        return Answer(410, "the job is over")
+    if workflow.at("uploaded") is None:
+        return Answer(409, "nothing has been stored")
+    if report.failed is not None:
+        failure = f"The results are stored, but they could not be published as an asset: {report.failed}"
+        return Answer(200, changes=changes.publishing_over(workflow, now, failure))
+    asset = {"asset": {"did": report.did, "nft": report.nft, "datatoken": report.datatoken}}
+    over = changes.publishing_over(workflow, now, None)
+    return Answer(200, changes=changes.merged(changes.moment(now, "registered"), asset, over))
+
+
+def intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -> Answer:
+    """A signed transaction, put on record before it is sent, so that whoever comes after a crash sends the
+    same one again. ``replaces``: the recorded one, once it is certain that no block can take it any more.
+    """
+    if workflow.finished or workflow.deleted is not None:
+        return Answer(410, "the job is over")
+    if workflow.at("uploaded") is None or workflow.publish is None:
+        return Answer(409, "there is nothing to register")
+    known = ((workflow.status.asset or {}).get("transactions") or {}).get(step)
+    if known == raw:
+        return Answer(200)
+    if known != replaces:
+        return Answer(409, "another transaction is on record")
+    return Answer(200, changes={"asset": {"transactions": {step: raw}}})

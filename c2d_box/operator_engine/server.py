@@ -6,6 +6,7 @@ Each call carries the token of its job and stage; a wrong one gets 401 and learn
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from starlette.applications import Starlette
@@ -14,15 +15,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.registration import Relay, Unavailable
 from c2d_box.operator_engine.reports import Answer
 from c2d_box.workflow.names import Stage
 
 LONG_POLL_SECONDS = 25.0
+Handler = Callable[[Request], Awaitable[Response]]
 _BODY_LIMIT = 8 << 20
-_STAGES = frozenset({"configuration", "judge", "upload"})
+_TRANSACTION = 200_000
+"""Characters of a signed transaction with an asset's description in it."""
+_STAGES = frozenset({"configuration", "judge", "upload", "register"})
 
 
-def application(controller: Controller) -> Starlette:
+def application(controller: Controller, relay: Relay | None = None) -> Starlette:
     async def healthz(_: Request) -> Response:
         ready = controller.synced
         return JSONResponse({"ready": ready, "leading": controller.leading}, 200 if ready else 503)
@@ -52,8 +57,70 @@ def application(controller: Controller) -> Starlette:
             Route("/figures", figures),
             Route("/v1/jobs/{job}/judge/go-ahead", go_ahead),
             Route("/v1/jobs/{job}/{stage}/report", report, methods=["POST"]),
+            *register_routes(controller, relay),
         ]
     )
+
+
+def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
+    """The register container's: its turn, its intents, and what is handed through for it."""
+
+    async def go_ahead(request: Request) -> Response:
+        found = await controller.stored(request.path_params["job"], LONG_POLL_SECONDS)
+        if isinstance(found, Answer):
+            return _answer(found)
+        return JSONResponse(await _relay(relay).order(found))
+
+    async def intent(request: Request) -> Response:
+        body = await _body(request) or {}
+        step, raw, replaces = body.get("step"), body.get("raw"), body.get("replaces")
+        good = isinstance(step, str) and isinstance(raw, str) and isinstance(replaces, str | None)
+        if not good or len(str(step)) > 20 or len(str(raw)) > _TRANSACTION:
+            return JSONResponse({"error": "not an intent"}, 422)
+        job = request.path_params["job"]
+        return _answer(await controller.intent(job, str(step), str(raw), cast("str | None", replaces)))
+
+    async def rpc(request: Request) -> Response:
+        try:
+            return JSONResponse(await _relay(relay).rpc(json.loads(await _content(request) or b"null")))
+        except ValueError as problem:
+            return JSONResponse({"error": str(problem)}, 403)
+
+    async def seal(request: Request) -> Response:
+        """Any document; or, with ``nft`` and ``datatoken`` in the query, the job's own results."""
+        nft, datatoken = request.query_params.get("nft"), request.query_params.get("datatoken")
+        if nft and datatoken:
+            workflow = controller.world.workflow(request.path_params["job"])
+            if workflow is None:
+                return JSONResponse({"error": "there is no such job"}, 410)
+            return JSONResponse({"sealed": await _relay(relay).seal_files(workflow, nft, datatoken)})
+        return JSONResponse({"sealed": await _relay(relay).seal(await _content(request) or b"")})
+
+    def only_register(handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            refusal = _refusal(controller, request, request.path_params["job"], "register")
+            if refusal is not None:
+                return refusal
+            try:
+                return await handler(request)
+            except Unavailable as problem:
+                return JSONResponse({"error": str(problem)}, 503)
+
+        return guarded
+
+    base = "/v1/jobs/{job}/register"
+    return [
+        Route(f"{base}/go-ahead", only_register(go_ahead)),
+        Route(f"{base}/intent", only_register(intent), methods=["POST"]),
+        Route(f"{base}/rpc", only_register(rpc), methods=["POST"]),
+        Route(f"{base}/seal", only_register(seal), methods=["POST"]),
+    ]
+
+
+def _relay(relay: Relay | None) -> Relay:
+    if relay is None:
+        raise Unavailable("publishing as an asset is not configured")
+    return relay
 
 
 def _refusal(controller: Controller, request: Request, job: str, stage: str) -> Response | None:
@@ -69,15 +136,19 @@ def _refusal(controller: Controller, request: Request, job: str, stage: str) -> 
     return None
 
 
-async def _body(request: Request) -> dict[str, object] | None:
+async def _content(request: Request) -> bytes | None:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > _BODY_LIMIT:
             return None
         chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _body(request: Request) -> dict[str, object] | None:
     try:
-        found = json.loads(b"".join(chunks))
+        found = json.loads(await _content(request) or b"")
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

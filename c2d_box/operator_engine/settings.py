@@ -52,6 +52,25 @@ class Capacity(_Section):
     disk_gb: float
 
 
+class ChainPlace(_Section):
+    """``address_file``: a path or a URL."""
+
+    id: int = 8996
+    rpc_url: str
+    address_file: str
+
+
+class Registration(_Section):
+    """For jobs whose results become assets: the chain, and the Provider that seals and serves them.
+
+    ``public_url`` is the Provider's address as it stands in the asset's description.
+    """
+
+    chain: ChainPlace
+    provider_url: str
+    public_url: str
+
+
 class Settings(_Section):
     listen: Listen = Listen()
     namespace: str = "c2d-jobs"
@@ -71,6 +90,8 @@ class Settings(_Section):
     gate_path: Path = Path("/opt/c2d/bin/gate")
     limits: Limits = Limits()
     fee_token: str | None = None
+    registration: Registration | None = None
+    """None: no job can publish its results as an asset."""
     secrets_dir: Path = Path("/etc/c2d/secrets")
 
     def environment(self, name: str) -> Environment | None:

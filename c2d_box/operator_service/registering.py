@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from c2d_box.operator_service import outputs
 from c2d_box.operator_service.arguments import Arguments, Refusal, require
 from c2d_box.operator_service.jobs import Jobs
 from c2d_box.operator_service.settings import Settings
@@ -174,7 +175,7 @@ def _spec(arguments: Arguments, workflow: Object, job: str, provider: str) -> Ob
                 "input": _inputs(stage["input"], arguments.get("grants")),
                 "algorithm": _algorithm(stage["algorithm"]),
                 "compute": {},
-                "output": {},
+                "output": outputs.read(stage["output"]),
             }
         ],
     }

@@ -44,8 +44,20 @@ class Engine:
         """Waits for the mandate, by long polls that the engine answers as soon as it can."""
         return self._until_answered("GET", "go-ahead", None, wait=60.0)
 
+    def ask(self, what: str, body: dict[str, Any] | bytes) -> dict[str, Any]:
+        """Something of this stage's own, posted until it is answered; bytes as they are. Raises GivenUp."""
+        return self._until_answered("POST", what, body, wait=60.0)
+
+    def address(self, what: str) -> str:
+        """Where ``what`` of this stage is, for a client of its own."""
+        return f"{self.url}/v1/jobs/{self.job}/{self.stage}/{what}"
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
     def _until_answered(
-        self, method: str, what: str, body: dict[str, Any] | None, wait: float
+        self, method: str, what: str, body: dict[str, Any] | bytes | None, wait: float
     ) -> dict[str, Any]:
         pause, last = _FIRST_PAUSE, "nothing was tried"
         while time.monotonic() < self.deadline:
@@ -64,7 +76,7 @@ class Engine:
         raise GivenUp(f"time is up: {last}")
 
     def _call(
-        self, method: str, what: str, body: dict[str, Any] | None, wait: float
+        self, method: str, what: str, body: dict[str, Any] | bytes | None, wait: float
     ) -> tuple[int, dict[str, Any]]:
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=wait)
@@ -72,11 +84,11 @@ class Engine:
             connection.request(
                 method,
                 f"/v1/jobs/{self.job}/{self.stage}/{what}",
-                body=None if body is None else json.dumps(body),
-                headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+                body=json.dumps(body) if isinstance(body, dict) else body,
+                headers={**self.authorization, "Content-Type": "application/json"},
             )
             response = connection.getresponse()
-            data = response.read(1 << 20)
+            data = response.read(8 << 20)
             answer = json.loads(data) if data else {}
             return response.status, answer if isinstance(answer, dict) else {}
         finally:

@@ -28,7 +28,7 @@ Component = Literal["configuration", "algorithm", "publishing"]
 """The three pods of a job, by their label ``app.kubernetes.io/component``."""
 COMPONENTS: Final[tuple[Component, ...]] = ("configuration", "algorithm", "publishing")
 
-Stage = Literal["configuration", "judge", "upload"]
+Stage = Literal["configuration", "judge", "upload", "register"]
 """Who may report in band to the engine; each has its own token."""
 
 # -- users: one per role, so that a file's owner says who wrote it
@@ -71,6 +71,7 @@ JOB_FOLDER: Final = "/etc/c2d/job"
 JOB_FILE: Final = f"{JOB_FOLDER}/job.json"
 TOKEN_FILE: Final = f"{JOB_FOLDER}/token"
 STORE_FILE: Final = f"{JOB_FOLDER}/store.json"
+REGISTER_KEY_FILE: Final = f"{JOB_FOLDER}/register-key"
 GRANTS_FOLDER: Final = "/etc/c2d/grants"
 GRANTS_FILE: Final = f"{GRANTS_FOLDER}/grants.json"
 

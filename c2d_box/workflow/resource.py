@@ -26,6 +26,7 @@ Moment = Literal[
     "ended",  # Kubernetes itself says that the algorithm's container is not running any more
     "judged",
     "uploaded",
+    "registered",  # the results are an asset of their owner's on the chain
     "finished",
     "cleaned",
 ]
@@ -140,6 +141,8 @@ class Status(_Part):
     refused: tuple[dict[str, Any], ...] | None = None
     inputs: tuple[dict[str, Any], ...] | None = None
     isolation: dict[str, Any] | None = None
+    asset: dict[str, Any] | None = None
+    """What the results became on the chain, and the transactions that are to make it so."""
 
 
 class WorkFlow(_Part):
@@ -166,6 +169,12 @@ class WorkFlow(_Part):
         if text is not None:
             return instants.from_text(text)
         return self.created if moment == "accepted" else None
+
+    @property
+    def publish(self) -> Mapping[str, Any] | None:
+        """How the results are to be published as an asset, where the job asks for that."""
+        wanted = (self.stage.output or {}).get("publish")
+        return wanted if isinstance(wanted, Mapping) else None
 
     @property
     def finished(self) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from c2d_box.assets import disclosure
+from c2d_box.assets.disclosure import Rules
 from c2d_box.assets.files import FileObject
 from c2d_box.assets.permissions import PermissionRequest, decide
 from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid
@@ -29,6 +31,8 @@ class Dataset:
     item: Mapping[str, Any]
     offered: Offering
     files: list[FileObject] = field(repr=False)
+    rules: Rules | None = None
+    """What its publisher demands of results."""
 
     @property
     def tx(self) -> str:
@@ -69,7 +73,14 @@ async def accepted(
     if files is None:
         # An access service of another Provider: inputs reach a job through this one only.
         raise refuse(f"{name}.serviceId", "compute_services_not_in_same_provider")
-    return Dataset(index, fields, offered, files)
+    return Dataset(index, fields, offered, files, _rules(name, offered))
+
+
+def _rules(name: str, offered: Offering) -> Rules | None:
+    try:
+        return disclosure.parse(offered.service.trust.get("disclosure"))
+    except disclosure.InvalidRules as problem:
+        raise refuse(name, "disclosure_rules_invalid", {"problem": str(problem)}) from None
 
 
 async def paid(services: Services, dataset: Dataset, consumer: str, environment: str) -> Order:

@@ -8,7 +8,6 @@ does not is made, never two.
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +16,7 @@ from typing import Any
 from c2d_box.assets.ddo import COMPUTE
 from c2d_box.chain.orders import Order, OrderInvalid
 from c2d_box.provider.caller import Caller
+from c2d_box.provider.compute import outputs
 from c2d_box.provider.compute.algorithms import (
     Algorithm,
     algorithm_of,
@@ -41,6 +41,7 @@ class Accepted:
     algorithm: Algorithm
     environment: Mapping[str, Any]
     paid: Paid
+    output: Mapping[str, Any]
 
 
 async def start(services: Services, data: Mapping[str, Any], caller: Caller) -> Answer:
@@ -92,8 +93,8 @@ async def _accepted(services: Services, data: Mapping[str, Any], caller: Caller)
     if environment is None:
         raise refuse("dataset.serviceId", "order_invalid", "Compute environment does not exist")
     enough = await paid_until(services, orders, environment)
-    _require_output(data.get("output"))
-    return Accepted(datasets, algorithm, environment, enough)
+    output = outputs.section(data.get("output"), datasets)
+    return Accepted(datasets, algorithm, environment, enough, output)
 
 
 async def _algorithm_order(services: Services, algorithm: Algorithm, consumer: str) -> tuple[str, Order]:
@@ -108,14 +109,6 @@ async def _algorithm_order(services: Services, algorithm: Algorithm, consumer: s
         raise refuse("algorithm", "in_use_or_not_on_chain", str(problem)) from None
 
 
-def _require_output(output: Any) -> None:
-    if isinstance(output, str) and output:
-        try:
-            json.loads(output)
-        except ValueError:
-            raise refuse("output", "invalid") from None
-
-
 def _payload(services: Services, request: Accepted, owner: str, job: str) -> dict[str, Any]:
     """The reference's payload, and beside it the job's id and its grants. No URL of a source stands in it."""
     environment = request.environment["id"]
@@ -124,7 +117,7 @@ def _payload(services: Services, request: Accepted, owner: str, job: str) -> dic
         "input": [_input(dataset) for dataset in request.datasets],
         "compute": {"Instances": 1, "namespace": environment, "maxtime": request.paid.seconds},
         "algorithm": _algorithm(request.algorithm),
-        "output": {},
+        "output": dict(request.output),
     }
     return {
         "workflow": {"stages": [stage]},

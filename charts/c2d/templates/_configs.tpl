@@ -100,6 +100,14 @@
   | toPrettyJson -}}
 {{- end }}
 
+{{- define "c2d.config.registration" -}}
+{{- dict
+  "chain" (include "c2d.config.chainRef" . | fromJson)
+  "providerUrl" (printf "http://%s:8030" (include "c2d.host" (dict "root" . "name" "provider")))
+  "publicUrl" .Values.provider.publicUrl
+  | toJson -}}
+{{- end }}
+
 {{- define "c2d.config.operator-engine" -}}
 {{- $targets := .Values.operatorEngine.wardenTargets -}}
 {{- range $key, $port := dict "provider" 8030 "operatorEngine" 8051 "ipfs" 5001 "s3" 9000 -}}
@@ -121,6 +129,7 @@
   "warden" (dict "targets" (uniq $targets))
   "hostUsers" .Values.operatorEngine.hostUsers
   "limits" .Values.operatorEngine.limits
+  "registration" (ternary (include "c2d.config.registration" . | fromJson) nil .Values.operatorEngine.registration)
   "secretsDir" "/etc/c2d/secrets"
 -}}
 {{- with .Values.operatorEngine.capacity }}{{ $_ := set $config "capacity" . }}{{ end -}}

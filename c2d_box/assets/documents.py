@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -93,6 +94,11 @@ def ddo(
 def published(record: Mapping[str, Any]) -> dict[str, Any]:
     """A cache's record without what the cache added: what its publisher may edit and publish again."""
     return {key: value for key, value in record.items() if key not in DECORATIONS}
+
+
+def compact(document: Mapping[str, Any]) -> bytes:
+    """JSON as it is hashed, encrypted and published."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def demand_valid(document: dict[str, Any]) -> None:

@@ -1,0 +1,141 @@
+"""What the register container needs of the outside, handed through: its pod reaches the engine and the result
+store and nothing else.
+
+It holds the key that mints and no address of a file; the engine knows where the results are and holds no such
+key. So files and documents are sealed here, by the Provider, and the chain is spoken to through a short list
+of methods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from c2d_box.assets.files import document, parse_file
+from c2d_box.operator_engine.settings import Registration
+from c2d_box.workflow.resource import Result, WorkFlow
+from c2d_box.workflow.stores import IpfsStore, S3Store
+
+METHODS = frozenset(
+    {
+        "eth_blockNumber",
+        "eth_call",
+        "eth_chainId",
+        "eth_estimateGas",
+        "eth_gasPrice",
+        "eth_getBlockByNumber",
+        "eth_getTransactionByHash",
+        "eth_getTransactionCount",
+        "eth_getTransactionReceipt",
+        "eth_maxPriorityFeePerGas",
+        "eth_sendRawTransaction",
+    }
+)
+Store = IpfsStore | S3Store
+
+
+class Unavailable(Exception):
+    """Chain, Provider or address file do not answer now; asking again may help."""
+
+
+class Relay:
+    def __init__(self, where: Registration, store: Store, credentials: Mapping[str, str]) -> None:
+        """``credentials``: ``accessKey`` and ``secretKey`` of an S3 store, with which the Provider reads."""
+        self._where = where
+        self._store = store
+        self._credentials = credentials
+        self._client = httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(30.0, connect=5.0))
+        self._addresses: dict[str, Any] | None = None
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def order(self, workflow: WorkFlow) -> dict[str, Any]:
+        """Everything the register container has to know; raises Unavailable."""
+        asset = workflow.status.asset or {}
+        return {
+            "chainId": self._where.chain.id,
+            "addresses": await self._address_file(),
+            "provider": self._where.public_url,
+            "owner": workflow.spec.owner,
+            "publish": dict(workflow.publish or {}),
+            "origin": _origin(workflow),
+            "transactions": dict(asset.get("transactions") or {}),
+        }
+
+    async def rpc(self, body: Any) -> Any:
+        """A JSON-RPC call, or a list of them; raises Unavailable, ValueError for what is not relayed."""
+        for call in body if isinstance(body, list) else [body]:
+            if not isinstance(call, dict) or call.get("method") not in METHODS:
+                raise ValueError("this method is not relayed")
+        return (await self._post(self._where.chain.rpc_url, json=body)).json()
+
+    async def seal_files(self, workflow: WorkFlow, nft: str, datatoken: str) -> str:
+        """The outputs as a files document, encrypted by the Provider."""
+        files = [self._file(result) for result in workflow.status.results or () if result.type == "output"]
+        return await self.seal(document(nft, datatoken, [parse_file(file) for file in files]))
+
+    async def seal(self, content: bytes) -> str:
+        """0x and hex, to be opened by the Provider alone."""
+        url = f"{self._where.provider_url.rstrip('/')}/api/services/encrypt"
+        answer = await self._post(
+            url,
+            content=content,
+            params={"chainId": str(self._where.chain.id)},
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        return answer.text
+
+    def _file(self, result: Result) -> dict[str, Any]:
+        """As the Provider reads it: by content address, or with credentials that only it will see."""
+        parts = urlsplit(result.url)
+        path = unquote(parts.path)
+        if isinstance(self._store, IpfsStore):
+            return {"type": "ipfs", "hash": f"{parts.netloc}{path}"}
+        access = {
+            "endpoint": self._store.endpoint,
+            "region": self._store.region,
+            "bucket": parts.netloc,
+            "objectKey": path.lstrip("/"),
+            "accessKeyId": self._credentials["accessKey"],
+            "secretAccessKey": self._credentials["secretKey"],
+        }
+        return {"type": "s3", "s3Access": access}
+
+    async def _address_file(self) -> dict[str, Any]:
+        if self._addresses is None:
+            source = self._where.chain.address_file
+            if source.startswith("http"):
+                found = (await self._send("GET", source)).json()
+            else:
+                found = json.loads(await asyncio.to_thread(Path(source).read_text))
+            self._addresses = found
+        return self._addresses or {}
+
+    async def _post(self, url: str, **parts: Any) -> httpx.Response:
+        return await self._send("POST", url, **parts)
+
+    async def _send(self, method: str, url: str, **parts: Any) -> httpx.Response:
+        try:
+            answer = await self._client.request(method, url, **parts)
+        except httpx.HTTPError as error:
+            raise Unavailable(type(error).__name__) from error
+        if answer.status_code not in (200, 201):
+            raise Unavailable(f"status {answer.status_code}")
+        return answer
+
+
+def _origin(workflow: WorkFlow) -> dict[str, Any]:
+    """Where the asset comes from: part of its description."""
+    return {
+        "job": workflow.job,
+        "datasets": [entry.id for entry in workflow.stage.input],
+        "algorithm": workflow.stage.algorithm.id or "",
+        "environment": workflow.spec.environment,
+    }

@@ -1,0 +1,49 @@
+"""What a job may ask for its results, and what its inputs' publishers demand of them: key by key.
+
+Unknown keys are Ocean's and mean nothing here (the original threw the whole section away); a known key with
+a value that cannot be is refused, since results published otherwise than asked for cannot be called back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from c2d_box.assets.disclosure import Rules
+from c2d_box.operator_service.arguments import Refusal
+
+_Text = Annotated[str, StringConstraints(max_length=2000)]
+_Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class Publish(BaseModel):
+    """An asset of the owner's on the chain. ``free``: whoever asks gets a datatoken; else the owner mints."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: _Word | None = None
+    description: _Text | None = None
+    license: _Word | None = None
+    tags: Annotated[list[_Word], Field(max_length=20)] = []
+    free: bool = False
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    publish: Publish | None = None
+    disclosure: Rules | None = None
+
+
+def read(given: Any) -> dict[str, Any]:
+    """The section as it goes into the WorkFlow; raises Refusal."""
+    if not isinstance(given, Mapping):
+        return {}
+    try:
+        found = Output.model_validate(dict(given))
+    except ValidationError as problem:
+        where = ".".join(str(part) for part in problem.errors()[0]["loc"])
+        raise Refusal(400, f"The output section is not valid: {where}") from None
+    return found.model_dump(by_alias=True, exclude_none=True)

@@ -1,0 +1,52 @@
+"""``python -m c2d_box.pods.register``: waits until the results are stored, registers them, reports."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from c2d_box.errors import C2DError, Refused
+from c2d_box.pods import engine
+from c2d_box.workflow import names
+
+PATIENCE = 600.0
+"""Seconds for which a chain or a Provider that does not answer is asked again."""
+
+
+def main() -> int:
+    reporter = engine.from_environment("register")
+    try:
+        order = reporter.go_ahead()
+    except engine.GivenUp as reason:
+        print(f"nothing to register: {reason}", flush=True)
+        return 0
+    report = _register(reporter, order)
+    try:
+        reporter.report(report)
+    except engine.GivenUp as reason:
+        print(f"gave up: {reason}", flush=True)
+        return 1
+    print(report.get("failed") or f"registered as {report['did']}", flush=True)
+    return 0
+
+
+def _register(reporter: engine.Engine, order: dict[str, object]) -> dict[str, str]:
+    from c2d_box.chain.accounts import from_key  # web3 takes most of a second; most jobs never need it
+    from c2d_box.pods.register.asset import Registering
+
+    signer = from_key(Path(names.REGISTER_KEY_FILE).read_text().strip())
+    registering = Registering(reporter, order, signer)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return registering.run()
+        except (C2DError, engine.GivenUp) as problem:
+            if isinstance(problem, Refused) or time.monotonic() >= until:
+                return {"failed": str(problem)}
+            print(f"{problem}; trying again", flush=True)
+        time.sleep(2.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

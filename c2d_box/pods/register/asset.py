@@ -1,0 +1,102 @@
+"""The four transactions that make results an asset, each sent at most once however often this is started.
+
+    create ─► describe ─► stock (free assets only) ─► hand over
+
+Handing the NFT to the owner is what takes the register's own roles away; that is checked before success is
+reported, since an asset of which a stranger keeps a key is not its owner's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from c2d_box.assets.documents import compact, ddo, demand_valid, metadata_section, service_section
+from c2d_box.chain import Chain, Signer, addresses, nfts, publishing
+from c2d_box.chain.transactions import Call, once
+from c2d_box.errors import Failed
+from c2d_box.pods.engine import Engine
+
+STOCK = 1000
+"""Datatokens a free asset starts with: its dispenser cannot mint once the NFT has changed hands."""
+_ENCRYPTED = 2
+
+
+class Registering:
+    """``order``: what the engine's go-ahead said."""
+
+    def __init__(self, engine: Engine, order: Mapping[str, Any], signer: Signer) -> None:
+        self._engine = engine
+        self._order = order
+        self._signer = signer
+        self._recorded: dict[str, str] = dict(order.get("transactions") or {})
+        found = addresses.parse(order["addresses"], int(order["chainId"]))
+        self._chain = Chain(
+            engine.address("rpc"), found, 30, {"Content-Type": "application/json", **engine.authorization}
+        )
+
+    def run(self) -> dict[str, str]:
+        """The report: DID, NFT and datatoken. Raises C2DError or GivenUp; can be called again after that."""
+        wish = self._order["publish"]
+        free = bool(wish.get("free"))
+        name = str(wish.get("name") or f"Results of job {self._engine.job}")
+        price = publishing.Free() if free else None
+        made = publishing.created(
+            self._once("create", publishing.creation(self._chain, self._signer, name, "C2D-RESULT", price))
+        )
+        document = self._document(name, made, wish)
+        self._once("describe", self._description(made, document))
+        if free:
+            dispenser = self._chain.addresses.dispenser
+            stock = publishing.minting(made.datatoken, dispenser, STOCK * publishing.WEI)
+            self._once("stock", stock)
+        self._once("transfer", publishing.transfer(self._signer, made.nft, str(self._order["owner"])))
+        if nfts.holds_roles(self._chain, made.nft, made.datatoken, self._signer.address):
+            raise Failed(
+                "C2D-REGISTER-ROLES", "the NFT was handed over and the register kept a role", "do not use it"
+            )
+        return {"did": str(document["id"]), "nft": made.nft, "datatoken": made.datatoken}
+
+    def _once(self, step: str, call: Call) -> Any:
+        def record(raw: str, replaces: str | None) -> None:
+            self._engine.ask("intent", {"step": step, "raw": raw, "replaces": replaces})
+            self._recorded[step] = raw
+
+        return once(self._chain, self._signer, call, self._recorded.get(step), record)
+
+    def _document(self, name: str, made: publishing.Created, wish: Mapping[str, Any]) -> dict[str, Any]:
+        sealed = self._engine.ask(f"seal?nft={made.nft}&datatoken={made.datatoken}", b"")["sealed"]
+        origin = dict(self._order["origin"])
+        metadata = metadata_section(
+            "dataset",
+            name,
+            str(wish.get("description") or f"Results of Compute-to-Data job {self._engine.job}"),
+            str(self._order["owner"]),
+            str(wish.get("license") or "CC-BY-4.0"),
+            {"tags": [str(tag) for tag in wish.get("tags") or ()], "additionalInformation": {"c2d": origin}},
+        )
+        service = service_section(
+            "access",
+            datatoken=made.datatoken,
+            endpoint=str(self._order["provider"]),
+            files=str(sealed),
+            timeout=0,
+        )
+        document = ddo(made.nft, self._chain.chain_id, metadata, [service])
+        demand_valid(document)
+        return document
+
+    def _description(self, made: publishing.Created, document: dict[str, Any]) -> Call:
+        """Sealed anew at each attempt, which only matters for the one that goes on record."""
+        content = compact(document)
+        sealed = str(self._engine.ask("seal", content)["sealed"])
+        return publishing.description(
+            made.nft,
+            0,
+            str(self._order["provider"]),
+            _ENCRYPTED,
+            bytes.fromhex(sealed.removeprefix("0x")),
+            "0x" + hashlib.sha256(content).hexdigest(),
+            decryptor_address=self._signer.address,
+        )
