@@ -41,6 +41,7 @@ RECIPES: Mapping[str, Callable[[], str]] = {
     "provider-key": _signing_key,
     "cache-key": _signing_key,
     "environment-key-ocean-compute": _signing_key,
+    "register-key": _signing_key,
     "token-secret": _token,
     "admin-password": _token,
     "postgres-password": _token,

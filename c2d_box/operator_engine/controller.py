@@ -350,11 +350,7 @@ class Controller:
 
     async def stored(self, job: str, seconds: float) -> WorkFlow | Answer:
         """The register container's long poll: the job once its results are stored and it is its turn."""
-
-        def turn(workflow: WorkFlow) -> WorkFlow | None:
-            return workflow if workflow.at("uploaded") is not None else None
-
-        return await self._awaited(job, seconds, turn)
+        return await self._awaited(job, seconds, reports.stored)
 
     async def go_ahead(self, job: str, seconds: float) -> GoAhead | Answer:
         """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""

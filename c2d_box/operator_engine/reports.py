@@ -166,6 +166,11 @@ def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
     return Answer(200, changes=changes.merged(stored, over))
 
 
+def stored(workflow: WorkFlow) -> WorkFlow | None:
+    """The job itself, once its results are stored: the register container's cue."""
+    return workflow if workflow.at("uploaded") is not None else None
+
+
 def register(workflow: WorkFlow, report: RegisterReport, now: float) -> Answer:
     """The last report of a job whose results become an asset."""
     if workflow.finished:

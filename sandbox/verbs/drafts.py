@@ -27,8 +27,8 @@ def draft(
     box: Box, who: str, kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = ""
 ) -> Draft:
     """The DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing."""
+    from c2d_box.assets.documents import NOBODY, ddo, metadata_section, service_section
     from c2d_box.assets.validation import validate
-    from c2d_box.client.documents import NOBODY, ddo, metadata_section, service_section
 
     more, problems = {}, {}
     if kind == "algorithm":

@@ -85,7 +85,12 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         "cache": {"endpointAliases": {provider: f"http://{addresses['provider']}:8030"}},
         "operatorService": {"allowedProviders": [keys.address("provider-key")]},
         # One engine: the machine has one node, and a second one would cost the memory of the first.
-        "operatorEngine": {"replicas": 1, "wardenTargets": warden_targets(box)},
+        "operatorEngine": {
+            "replicas": 1,
+            "wardenTargets": warden_targets(box),
+            # On a chain outside nobody funds the account that pays for the transactions.
+            "registration": box.settings.chain.rpc_url is None,
+        },
         "environments": [_environment(keys)],
         "jobs": {"imagePullPolicy": "Never"},
         "provisioner": {"enabled": True, "root": str(box.home.volumes)},
@@ -135,7 +140,9 @@ def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
         "cache-secrets": _pick(keys, "cache-key"),
         "provider-secrets": _pick(keys, "provider-key", "token-secret"),
         "operator-service-secrets": _pick(keys, "postgres-password", "admin-password"),
-        "operator-engine-secrets": _pick(keys, "postgres-password", environment, "upload-token"),
+        "operator-engine-secrets": _pick(
+            keys, "postgres-password", environment, "upload-token", "register-key"
+        ),
         "postgres-secrets": _pick(keys, "postgres-password"),
         "ipfs-secrets": {**_pick(keys, "upload-token", "ipfs-admin-token"), "swarm-key": swarm_key},
         "s3-secrets": _pick(keys, "s3-access-key", "s3-secret-key"),

@@ -25,6 +25,7 @@ from sandbox.verbs import isolation
 from sandbox.verbs.booting import boot, load
 from sandbox.verbs.canary import Image
 from sandbox.verbs.foreignchain import examined
+from sandbox.verbs.funding import fund_register
 from sandbox.verbs.helm import install
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.lock import changing
@@ -103,6 +104,8 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         yield from together(waiting)
     clock.lap("services")
     yield from step("box.addresses", "contract addresses", lambda: _save_addresses(box))
+    if box.settings.chain.rpc_url is None:
+        fund_register(box)
     return clock.laps
 
 

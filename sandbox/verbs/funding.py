@@ -1,0 +1,34 @@
+"""Coins for the one account of the box's services that sends transactions: the register, which turns results
+into assets. It comes from the well-known mnemonic, which holds nothing but test money.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from c2d_box.errors import Failed
+from sandbox.box import Box
+from sandbox.keys import open_keys
+
+ENOUGH, GIFT = 10**18, 100 * 10**18
+
+
+def fund_register(box: Box) -> None:
+    """Tops the register's account up where it is low; the test chain signs for the mnemonic's accounts."""
+    address = open_keys(box.home.keys, barge=box.settings.barge_keys).address("register-key")
+    url = box.urls["chain"]
+    if int(_ask(url, "eth_getBalance", [address, "latest"]), 16) >= ENOUGH:
+        return
+    giver = _ask(url, "eth_accounts", [])[0]
+    _ask(url, "eth_sendTransaction", [{"from": giver, "to": address, "value": hex(GIFT)}])
+
+
+def _ask(url: str, method: str, parameters: list[Any]) -> Any:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+    answer = httpx.post(url, json=body, timeout=10.0, trust_env=False).json()
+    if "error" in answer:
+        text = f"the chain refused {method}: {answer['error'].get('message')}"
+        raise Failed("C2D-REGISTER-FUNDS", text, "c2d-box logs chain")
+    return answer["result"]
