@@ -1,0 +1,205 @@
+"""A cluster in memory that moves by itself: a node, a provisioner and the programs of a job's pods, which
+speak to whatever engine there is at the moment; and a way to kill that engine at any of its writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.reports import Answer, GoAhead
+from c2d_box.workflow import instants, names
+from c2d_box.workflow.cluster import CLAIMS, PODS, Object, Resource
+from c2d_box.workflow.memory import Memory
+
+T = TypeVar("T")
+TICK = 0.001
+When = Literal["before", "after"]
+
+
+class Killed(Exception):
+    """There is no engine at the moment."""
+
+
+class Mortal(Memory):
+    """What an engine sees of the cluster. At its ``fatal`` write it dies: nothing it does ends any more."""
+
+    def __init__(self, shared: Memory, fatal: int | None = None, when: When = "before") -> None:
+        self.__dict__.update(shared.__dict__)
+        self._shared = shared
+        self._fatal = fatal
+        self._when = when
+        self.writes: list[str] = []
+        self.died = asyncio.Event()
+
+    async def create(self, resource: Resource, body: Object) -> Object:
+        what = f"create {resource.plural} {body['metadata']['name']}"
+        return await self._mortal(what, lambda: self._shared.create(resource, body))
+
+    async def patch(self, resource: Resource, name: str, patch: Object, *, status: bool = False) -> Object:
+        noted = sorted((patch.get("status") or {}).get("times") or patch.get("status") or patch)
+        what = f"patch {resource.plural} {','.join(noted)}"
+        return await self._mortal(what, lambda: self._shared.patch(resource, name, patch, status=status))
+
+    async def delete(
+        self, resource: Resource, name: str, *, grace: int | None = None, uid: str | None = None
+    ) -> bool:
+        what = f"delete {resource.plural} {name}"
+        return await self._mortal(what, lambda: self._shared.delete(resource, name, grace=grace, uid=uid))
+
+    async def get(self, resource: Resource, name: str) -> Object | None:
+        return await self._alive(self._shared.get(resource, name))
+
+    async def _mortal(self, what: str, write: Callable[[], Awaitable[T]]) -> T:
+        self.writes.append(what)
+        fatal = len(self.writes) == self._fatal
+        if fatal and self._when == "before":
+            self.died.set()
+        if self.died.is_set():
+            await asyncio.Event().wait()
+        done = await write()
+        if fatal:
+            self.died.set()
+            await asyncio.Event().wait()
+        return await self._alive(_value(done))
+
+    async def _alive(self, work: Awaitable[T]) -> T:
+        done = await work
+        if self.died.is_set():
+            await asyncio.Event().wait()
+        return done
+
+
+async def _value(done: T) -> T:
+    return done
+
+
+@dataclass
+class Machine:
+    """The node. ``engine`` is whoever answers now; ``exit_code`` how the algorithm ends."""
+
+    cluster: Memory
+    engine: Callable[[], tuple[Controller, asyncio.Event]]
+    exit_code: int = 0
+    staging: int = 30
+    endless: bool = False
+    runs: list[str] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
+    marker: str = ""
+    programs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._tick()
+                await asyncio.sleep(TICK)
+        finally:
+            for program in self.programs.values():
+                program.cancel()
+
+    async def _tick(self) -> None:
+        claims = {name: await self.cluster.get(CLAIMS, name) for name in self.cluster.names(CLAIMS)}
+        pods = {name: await self.cluster.get(PODS, name) for name in self.cluster.names(PODS)}
+        for name, claim in claims.items():
+            if claim is not None and "deletionTimestamp" in claim["metadata"] and not pods:
+                await self.cluster.vanish(CLAIMS, name)
+            elif claim is not None and not claim.get("status"):
+                await self.cluster.set_status(CLAIMS, name, {"phase": "Bound"})
+        for name, pod in pods.items():
+            if pod is not None and "deletionTimestamp" in pod["metadata"]:
+                if (program := self.programs.pop(pod["metadata"]["uid"], None)) is not None:
+                    program.cancel()
+                await self.cluster.vanish(PODS, name)
+            elif pod is not None and pod["metadata"]["uid"] not in self.programs:
+                self._start(name, pod)
+
+    def _start(self, name: str, pod: Object) -> None:
+        labels, uid = pod["metadata"]["labels"], pod["metadata"]["uid"]
+        program = {
+            "configuration": self._configuration,
+            "algorithm": self._algorithm,
+            "publishing": self._publishing,
+        }[labels["app.kubernetes.io/component"]]
+        self.programs[uid] = asyncio.create_task(program(name, uid, labels[names.LABEL_JOB]))
+
+    # -- the programs
+
+    async def _configuration(self, name: str, uid: str, job: str) -> None:
+        await self._running(name, "configuration")
+        answer = await self._asked(lambda engine: engine.report(job, "configuration", {"status": self.staging}))
+        if answer.status == 200 and self.staging == 30:
+            self.marker = answer.content["algorithm"]
+        await self._ended(name, configuration=0 if answer.status == 200 else 1)
+
+    async def _algorithm(self, name: str, uid: str, job: str) -> None:
+        await self._running(name, "warden", "algorithm")
+        while not self.marker:
+            await asyncio.sleep(TICK)
+        if self.marker != uid:
+            await self._ended(name, warden=12, algorithm=1)
+            return
+        self.runs.append(uid)
+        report = {"verdict": "closed", "at": time.time(), "probes": [{"closed": True}]}
+        self.cluster.pod_logs[name, "warden"] = json.dumps(report).encode() + b"\n"
+        if self.endless:
+            await self._states(name, "Running", warden=0)
+            await asyncio.Event().wait()
+        await asyncio.sleep(5 * TICK)
+        await self._ended(name, warden=0, algorithm=self.exit_code)
+
+    async def _publishing(self, name: str, uid: str, job: str) -> None:
+        await self._running(name, "judge", "upload")
+        mandate = await self._asked(lambda engine: engine.go_ahead(job, 1.0))
+        if isinstance(mandate, GoAhead):
+            await self._asked(lambda engine: engine.report(job, "judge", {"refused": []}))
+            self.uploads.append(uid)
+            stored = {"filename": "x", "filesize": 1, "type": "output", "url": "ipfs://x", "sha256": "0"}
+            await self._asked(lambda engine: engine.report(job, "upload", {"results": [stored]}))
+        await self._ended(name, judge=0, upload=0)
+
+    async def _asked(self, ask: Callable[[Controller], Awaitable[Any]]) -> Any:
+        """Until the engine has said something final; as the pods' own client does it."""
+        while True:
+            controller, died = self.engine()
+            call = asyncio.ensure_future(ask(controller))
+            death = asyncio.create_task(died.wait())
+            await asyncio.wait([call, death], return_when=asyncio.FIRST_COMPLETED)
+            death.cancel()
+            if call.done():
+                answer = call.result()
+                if not (isinstance(answer, Answer) and answer.status in (204, 503)):
+                    return answer
+            else:
+                call.cancel()
+                with suppress(asyncio.CancelledError):
+                    await call
+            await asyncio.sleep(TICK)
+
+    # -- what the kubelet says
+
+    async def _running(self, name: str, *containers: str) -> None:
+        states = {
+            container: {"running": {"startedAt": instants.to_text(time.time())}} for container in containers
+        }
+        await self._write(name, "Running", states)
+
+    async def _ended(self, name: str, **codes: int) -> None:
+        await self._states(name, "Succeeded" if not any(codes.values()) else "Failed", **codes)
+
+    async def _states(self, name: str, phase: str, **codes: int) -> None:
+        states = {
+            container: {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
+            for container, code in codes.items()
+        }
+        await self._write(name, phase, states)
+
+    async def _write(self, name: str, phase: str, states: dict[str, Any]) -> None:
+        entries = [{"name": container, "state": state} for container, state in states.items()]
+        if name in self.cluster.names(PODS):
+            await self.cluster.set_status(PODS, name, {"phase": phase, "containerStatuses": entries})
