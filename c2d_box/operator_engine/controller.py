@@ -288,7 +288,7 @@ class Controller:
     async def _reread(self, workflow: WorkFlow) -> None:
         body = await self._cluster.get(WORKFLOWS, workflow.name)
         if body is None:
-            self.world.remove(WORKFLOWS, {"metadata": {"name": workflow.name, "uid": workflow.uid}})
+            self.world.vanished(workflow)
         else:
             self.world.put(WORKFLOWS, body)
 

@@ -141,7 +141,7 @@ class Executor:
                 WORKFLOWS, await self._cluster.patch(WORKFLOWS, workflow.name, patch, status=status)
             )
         except Gone:
-            self._world.remove(WORKFLOWS, {"metadata": {"name": workflow.name, "uid": workflow.uid}})
+            self._world.vanished(workflow)
 
     async def _create(self, kind: Resource, body: Object) -> None:
         name = body["metadata"]["name"]

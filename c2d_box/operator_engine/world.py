@@ -30,6 +30,8 @@ class Entry:
     workflow: WorkFlow | None = None
     pods: dict[str, Object] = field(default_factory=dict)
     claim: Object | None = None
+    versions: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The newest seen of each object, the deleted ones included."""
 
 
 class World:
@@ -37,7 +39,6 @@ class World:
         """``changed`` is called with a job's name whenever something of it is news."""
         self._entries: dict[str, Entry] = {}
         self._changed = changed
-        self._versions: dict[tuple[str, str], int] = {}
 
     def workflow(self, job: str) -> WorkFlow | None:
         entry = self._entries.get(job)
@@ -71,9 +72,8 @@ class World:
         return phase, "deletionTimestamp" in entry.claim["metadata"]
 
     def put(self, kind: Resource, body: Object) -> None:
-        job = _job(kind, body)
-        key = (kind.plural, body["metadata"]["name"])
-        if job is None or version(body) <= self._versions.get(key, -1):
+        job, key = _job(kind, body), (kind.plural, body["metadata"]["name"])
+        if job is None or version(body) <= self._version(job, key):
             return
         if kind is WORKFLOWS:
             try:
@@ -86,28 +86,30 @@ class World:
             self._entry(job).pods[key[1]] = body
         else:
             self._entry(job).claim = body
-        self._versions[key] = version(body)
+        self._entry(job).versions[key] = version(body)
         self._changed(job)
 
     def remove(self, kind: Resource, body: Object) -> None:
-        """What is removed must be what is known: another object of that name may be there by now."""
-        job, name = _job(kind, body), body["metadata"]["name"]
+        """What is gone stays gone, whatever older news come late; something newer of that name stays."""
+        job, key = _job(kind, body), (kind.plural, body["metadata"]["name"])
         entry = self._entries.get(job or "")
-        if job is None or entry is None:
+        if job is None or entry is None or version(body) < entry.versions.get(key, -1):
             return
-        uid = body["metadata"].get("uid")
-        if kind is WORKFLOWS and entry.workflow is not None and entry.workflow.uid == uid:
+        entry.versions[key] = version(body)
+        if kind is WORKFLOWS:
             entry.workflow = None
-        elif kind is PODS and name in entry.pods and entry.pods[name]["metadata"].get("uid") == uid:
-            del entry.pods[name]
-        elif kind is CLAIMS and entry.claim is not None and entry.claim["metadata"].get("uid") == uid:
-            entry.claim = None
+        elif kind is PODS:
+            entry.pods.pop(key[1], None)
         else:
-            return
-        self._versions.pop((kind.plural, name), None)
+            entry.claim = None
         if entry.workflow is None and not entry.pods and entry.claim is None:
             del self._entries[job]
         self._changed(job)
+
+    def vanished(self, workflow: WorkFlow) -> None:
+        """Kubernetes says that there is no such workflow any more."""
+        metadata = {"name": workflow.name, "resourceVersion": workflow.version}
+        self.remove(WORKFLOWS, {"metadata": metadata})
 
     def replace(self, kind: Resource, bodies: list[Object], listed_at: int) -> None:
         """A complete list: what is not in it is gone, unless it is younger than the list (``listed_at``)."""
@@ -127,6 +129,10 @@ class World:
             {"metadata": {"name": workflow.name, "uid": workflow.uid, "resourceVersion": workflow.version}}
             for workflow in self.workflows()
         ]
+
+    def _version(self, job: str, key: tuple[str, str]) -> int:
+        entry = self._entries.get(job)
+        return -1 if entry is None else entry.versions.get(key, -1)
 
     def _entry(self, job: str) -> Entry:
         return self._entries.setdefault(job, Entry())

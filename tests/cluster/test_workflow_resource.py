@@ -52,9 +52,7 @@ def job(kube: KubeApi) -> Iterator[str]:
 
 
 def patched(kubectl: Callable[..., Any], job: str, patch: dict[str, Any], *more: str) -> tuple[int, str]:
-    done = kubectl(
-        "kubectl", "patch", "wf", job, "--type=merge", "-p", json.dumps(patch), *more, check=False
-    )
+    done = kubectl("kubectl", "patch", "wf", job, "--type=merge", "-p", json.dumps(patch), *more, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -101,7 +99,9 @@ def test_a_stop_can_be_asked_for_and_not_taken_back(cli: Callable[..., Any], job
 
 def test_a_finished_job_stays_as_it_ended(cli: Callable[..., Any], job: str) -> None:
     status = "--subresource=status"
-    first = {"status": {"code": 70, "algorithm": {"uid": "u1"}, "times": {"finished": "2026-01-01T00:00:00Z"}}}
+    first = {
+        "status": {"code": 70, "algorithm": {"uid": "u1"}, "times": {"finished": "2026-01-01T00:00:00Z"}}
+    }
     assert patched(cli, job, first, status)[0] == 0
     for change in (
         {"status": {"code": 75}},

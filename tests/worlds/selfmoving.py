@@ -132,7 +132,9 @@ class Machine:
 
     async def _configuration(self, name: str, uid: str, job: str) -> None:
         await self._running(name, "configuration")
-        answer = await self._asked(lambda engine: engine.report(job, "configuration", {"status": self.staging}))
+        answer = await self._asked(
+            lambda engine: engine.report(job, "configuration", {"status": self.staging})
+        )
         if answer.status == 200 and self.staging == 30:
             self.marker = answer.content["algorithm"]
         await self._ended(name, configuration=0 if answer.status == 200 else 1)

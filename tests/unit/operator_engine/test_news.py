@@ -1,0 +1,91 @@
+"""News of Kubernetes may come late, twice, out of order or not at all: what the engine knows in the end is
+the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from c2d_box.operator_engine.world import WATCHED, World
+from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS, Change, Resource
+from c2d_box.workflow.memory import Memory
+from tests.unit.operator_engine.conftest import workflow_body
+
+JOB = "d" * 32
+KINDS: dict[str, Resource] = {kind.plural: kind for kind in WATCHED}
+LABELS = {"c2d.oceanprotocol.com/job": JOB, "app.kubernetes.io/component": "algorithm"}
+
+
+async def history(moves: list[str]) -> Memory:
+    """A workflow, a pod and a claim that come, change and go in this order."""
+    cluster = Memory()
+    await cluster.create(WORKFLOWS, workflow_body(JOB))
+    for number, move in enumerate(moves):
+        verb, _, what = move.partition(" ")
+        kind = PODS if what == "pod" else CLAIMS if what == "claim" else WORKFLOWS
+        name = JOB if kind is WORKFLOWS else f"{JOB}-{what}"
+        exists = name in cluster.names(kind)
+        if verb == "make" and not exists:
+            await cluster.create(kind, {"metadata": {"name": name, "labels": LABELS}})
+        elif verb == "change" and exists:
+            await cluster.patch(kind, name, {"metadata": {"annotations": {"n": str(number)}}})
+        elif verb == "drop" and exists:
+            await cluster.vanish(kind, name)
+    return cluster
+
+
+def told(world: World, plural: str, change: Change) -> None:
+    if change.kind == "DELETED":
+        world.remove(KINDS[plural], change.object)
+    else:
+        world.put(KINDS[plural], change.object)
+
+
+def known(world: World) -> Any:
+    workflow = world.workflow(JOB)
+    pods = sorted((pod.name, pod.uid) for pod in world.pods(JOB))
+    return workflow and workflow.version, pods, world.claim(JOB)
+
+
+def resync(world: World, cluster: Memory) -> None:
+    for kind in WATCHED:
+        bodies, at = asyncio.run(cluster.list(kind))
+        world.replace(kind, bodies, int(at))
+
+
+MOVES = [f"{verb} {what}" for verb in ("make", "change", "drop") for what in ("pod", "claim")] + ["change wf"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(MOVES), max_size=25), st.randoms(use_true_random=False))
+def test_doubled_and_reordered_news_come_to_the_same(moves: list[str], dice: random.Random) -> None:
+    cluster = asyncio.run(history(moves))
+    events = [(plural, change) for plural, _, change in cluster._history]
+    ordered, disordered = World(lambda _: None), World(lambda _: None)
+    for plural, change in events:
+        told(ordered, plural, change)
+    jumble = [*events, *dice.sample(events, len(events) // 2)]
+    dice.shuffle(jumble)
+    told(disordered, *events[0])
+    for plural, change in jumble:
+        told(disordered, plural, change)
+    assert known(disordered) == known(ordered)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(MOVES), max_size=25), st.randoms(use_true_random=False))
+def test_lost_news_are_made_good_by_the_next_list(moves: list[str], dice: random.Random) -> None:
+    cluster = asyncio.run(history(moves))
+    events = [(plural, change) for plural, _, change in cluster._history]
+    ordered, lossy = World(lambda _: None), World(lambda _: None)
+    for plural, change in events:
+        told(ordered, plural, change)
+        if dice.random() < 0.5:
+            told(lossy, plural, change)
+    resync(lossy, cluster)
+    assert known(lossy) == known(ordered)

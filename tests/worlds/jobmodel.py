@@ -1,0 +1,397 @@
+"""A job and its cluster without time of their own: every step of node, pods, owner and engine is a move that
+a test chooses. What must never be is asserted at each of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Literal
+
+from c2d_box.operator_engine import reports
+from c2d_box.operator_engine.actions import (
+    Action,
+    AddFinalizer,
+    CreateClaim,
+    CreatePod,
+    CreateSecret,
+    DeleteClaim,
+    DeletePod,
+    DeleteWorkflow,
+    ReadProof,
+    Record,
+    RemoveFinalizer,
+    Sweep,
+)
+from c2d_box.operator_engine.limits import Limits
+from c2d_box.operator_engine.plan import plan
+from c2d_box.operator_engine.seen import Container, End, Pod, Refusal, Seen, Step
+from c2d_box.workflow import instants, names, resource, states
+from c2d_box.workflow.names import Component
+from c2d_box.workflow.resource import WorkFlow
+
+JOB = "f" * 32
+LIMITS = Limits(queue=500, binding=100, staging=1000, image=200, kill=50, publishing=900, retention=100_000)
+MAXTIME = 300.0
+CONTAINERS: dict[Component, tuple[str, ...]] = {
+    "configuration": ("configuration",),
+    "algorithm": ("warden", "algorithm"),
+    "publishing": ("judge", "upload"),
+}
+
+
+class Model:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        spec = {
+            "environment": "e",
+            "stages": [{"algorithm": {"container": {"entrypoint": "x", "image": "i"}}, "input": []}],
+        }
+        self.body: dict[str, Any] | None = resource.build(JOB, spec, self.now)
+        assert self.body is not None
+        self.body["metadata"]["creationTimestamp"] = instants.to_text(self.now)
+        self.body["metadata"]["uid"] = "u"
+        self.pods: dict[str, Pod] = {}
+        self.claim: str | None = None
+        self.claim_deleted = False
+        self.grants = False
+        self.room = False
+        self.done: set[Step] = set()
+        self.marker = ""
+        """Uid of the pod that configuration let go."""
+        self.refusal: Refusal | None = None
+        self.ahead: set[str] = set()
+        """Uids of pods whose warden has given the go-ahead."""
+        self.started: list[str] = []
+        self.serial = 0
+
+    # -- what the engine does
+
+    @property
+    def workflow(self) -> WorkFlow:
+        assert self.body is not None
+        return resource.parse(self.body)
+
+    def seen(self) -> Seen:
+        return Seen(
+            workflow=self.workflow,
+            now=self.now,
+            pods=tuple(self.pods.values()),
+            claim=self.claim,
+            claim_deleted=self.claim_deleted,
+            grants=self.grants,
+            may_start=self.room,
+            refusal=self.refusal,
+            done=frozenset(self.done),
+        )
+
+    def engine(self, choose: Callable[[list[Action]], list[Action]] = lambda actions: actions) -> bool:
+        """One plan, of which ``choose`` is carried out; True if anything but waiting was asked for."""
+        if self.body is None:
+            return False
+        actions = plan(self.seen(), LIMITS, MAXTIME)
+        before = repr(self.body)
+        for action in choose(actions):
+            self.act(action)
+        return repr(self.body) != before or any(isinstance(action, CreatePod) for action in actions)
+
+    def act(self, action: Action) -> None:
+        match action:
+            case Record(changes):
+                self.record(dict(changes))
+            case AddFinalizer():
+                self.metadata["finalizers"] = [names.FINALIZER]
+            case RemoveFinalizer():
+                self.body = None
+            case CreateClaim():
+                self.claim = self.claim or "Pending"
+            case CreateSecret():
+                self.done.add("secret")
+            case CreatePod(component, attempt):
+                self.create(component, attempt)
+            case DeletePod(name, uid, grace):
+                self.delete(name, uid, grace)
+            case DeleteClaim():
+                self.claim_deleted = True
+            case Sweep():
+                self.done.add("sweep")
+            case ReadProof():
+                self.record({"isolation": {"verdict": "closed"}})
+            case DeleteWorkflow():
+                self.remove_workflow()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        assert self.body is not None
+        found: dict[str, Any] = self.body["metadata"]
+        return found
+
+    def record(self, changes: dict[str, Any]) -> None:
+        assert self.body is not None
+        status = self.body.setdefault("status", {})
+        for moment in changes.get("times", {}):
+            assert moment not in status.get("times", {}) or moment == "judged", f"{moment} written twice"
+        if "ended" in changes.get("times", {}):
+            running = [pod for pod in self.pods.values() if pod.container("algorithm").running]
+            assert not running, "said to have ended while it runs"
+        _merge(status, changes)
+
+    def create(self, component: Component, attempt: int) -> None:
+        name = names.pod(JOB, component, attempt)
+        if name not in self.pods:
+            self.serial += 1
+            self.pods[name] = Pod(name, f"pod-{self.serial}", component)
+
+    def delete(self, name: str, uid: str, grace: int) -> None:
+        pod = self.pods.get(name)
+        if pod is None or pod.uid != uid:
+            return
+        if grace == 0 and pod.over:
+            del self.pods[name]
+        elif pod.deleted is None:
+            self.pods[name] = _with(pod, deleted=self.now + grace)
+
+    # -- what node, pods and people do
+
+    def of(self, component: Component) -> Pod | None:
+        return next((pod for pod in self.pods.values() if pod.component == component and not pod.over), None)
+
+    def bind(self) -> None:
+        if self.claim == "Pending":
+            self.claim = "Bound"
+
+    def grant(self) -> None:
+        self.grants = True
+
+    def admit(self) -> None:
+        self.room = True
+
+    def start(self, component: Component) -> None:
+        pod = self.of(component)
+        if pod is not None and pod.phase == "Pending" and self.claim == "Bound" and pod.deleted is None:
+            running = Container(running=True, since=self.now)
+            self.pods[pod.name] = _with(
+                pod, phase="Running", containers=dict.fromkeys(CONTAINERS[component], running)
+            )
+
+    def pull_fails(self) -> None:
+        pod = self.of("algorithm")
+        if pod is not None and pod.phase == "Pending":
+            self.pods[pod.name] = _with(pod, containers={"algorithm": Container(waiting="ErrImageNeverPull")})
+
+    def report(self, status: Literal[30, 31, 32]) -> None:
+        pod = self.of("configuration")
+        if pod is None or pod.phase != "Running" or self.body is None:
+            return
+        answer = reports.configuration(
+            self.workflow,
+            reports.ConfigurationReport(status=status, reason="why"),
+            self.now,
+        )
+        if answer.changes:
+            self.record(answer.changes)
+        if answer.status == 200:
+            self.marker = self.marker or str(answer.content.get("algorithm", ""))
+            self.end(pod, 0)
+
+    def configuration_dies(self) -> None:
+        if (pod := self.of("configuration")) is not None:
+            self.end(pod, 1)
+
+    def warden(self, code: int) -> None:
+        pod = self.of("algorithm")
+        if pod is None or not pod.container("warden").running or (code == 0 and self.marker != pod.uid):
+            return
+        if code == 0:
+            self.ahead.add(pod.uid)
+            self.started.append(pod.uid)
+        containers = {**pod.containers, "warden": Container(end=End(code))}
+        self.pods[pod.name] = _with(pod, containers=containers)
+
+    def algorithm_ends(self, code: int, reason: str = "Error") -> None:
+        pod = self.of("algorithm")
+        if pod is not None and pod.uid in self.ahead:
+            self.end(pod, code, reason)
+
+    def node_dies(self) -> None:
+        for pod in list(self.pods.values()):
+            if not pod.over:
+                self.end(pod, 137, "ContainerStatusUnknown")
+
+    def vanish(self, component: Component) -> None:
+        if (pod := self.of(component)) is not None:
+            del self.pods[pod.name]
+
+    def end(self, pod: Pod, code: int, reason: str = "") -> None:
+        ended = {
+            name: container if container.end is not None else Container(end=End(code, reason))
+            for name, container in {
+                **dict.fromkeys(CONTAINERS[pod.component], Container()),
+                **pod.containers,
+            }.items()
+        }
+        self.pods[pod.name] = _with(pod, phase="Succeeded" if code == 0 else "Failed", containers=ended)
+
+    def publish(self, failed: str | None = None, refused: bool = False) -> None:
+        pod = self.of("publishing")
+        if (
+            pod is None
+            or pod.phase != "Running"
+            or self.body is None
+            or reports.go_ahead(self.workflow) is None
+        ):
+            return
+        running = [entry for entry in self.pods.values() if entry.container("algorithm").running]
+        assert not running, "judged while it runs"
+        refusals = (reports.Refusal(path="x", reason="link"),) if refused else ()
+        judged = reports.judge(self.workflow, reports.JudgeReport(refused=refusals), self.now)
+        if judged.changes:
+            self.record(judged.changes)
+        stored = reports.upload(self.workflow, reports.UploadReport(failed=failed), self.now)
+        if stored.changes:
+            self.record(stored.changes)
+        self.end(pod, 0)
+
+    def publishing_dies(self) -> None:
+        if (pod := self.of("publishing")) is not None:
+            self.end(pod, 1)
+
+    def impostor(self) -> None:
+        """A second pod for the algorithm, by an engine that does not know yet that it leads no more."""
+        name = names.pod(JOB, "algorithm")
+        recorded = self.body is not None and self.workflow.status.algorithm.uid
+        if recorded and self.claim is not None and name not in self.pods:
+            self.create("algorithm", 1)
+
+    def environment_goes(self) -> None:
+        self.refusal = Refusal(states.State.INFRASTRUCTURE_LOST, "There is no such environment.", always=True)
+
+    def stop(self) -> None:
+        if self.body is not None:
+            self.body["spec"]["stop"] = True
+
+    def remove_workflow(self) -> None:
+        if self.body is not None:
+            self.metadata.setdefault("deletionTimestamp", instants.to_text(self.now))
+
+    def crash(self) -> None:
+        self.done.clear()
+
+    def collect(self) -> None:
+        """The kubelet ends what is deleted and lets it go; the provisioner wipes the volume."""
+        for pod in list(self.pods.values()):
+            if pod.deleted is not None and self.now >= pod.deleted:
+                del self.pods[pod.name]
+        if self.claim_deleted and not self.pods:
+            self.claim, self.claim_deleted = None, False
+
+    def time(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def _with(pod: Pod, **changes: Any) -> Pod:
+    values = {name: getattr(pod, name) for name in Pod.__slots__}
+    return Pod(**{**values, **changes})
+
+
+def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:
+    for key, value in patch.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _some(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
+    return lambda actions: [action for action in actions if dice.random() < 0.6]
+
+
+def _shuffled_twice(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
+    """All but records, which Kubernetes takes once only."""
+
+    def choose(actions: list[Action]) -> list[Action]:
+        chosen: list[Action] = []
+        chosen.extend(action for action in actions * 2 if not isinstance(action, Record))
+        dice.shuffle(chosen)
+        return chosen
+
+    return choose
+
+
+MOVES: dict[str, Callable[[Model, random.Random], object]] = {
+    "engine": lambda model, _: model.engine(),
+    "engine, some of it": lambda model, dice: model.engine(_some(dice)),
+    "engine, shuffled and twice": lambda model, dice: model.engine(_shuffled_twice(dice)),
+    "crash": lambda model, _: model.crash(),
+    "admit": lambda model, _: model.admit(),
+    "bind": lambda model, _: model.bind(),
+    "grant": lambda model, _: model.grant(),
+    "start configuration": lambda model, _: model.start("configuration"),
+    "start algorithm": lambda model, _: model.start("algorithm"),
+    "start publishing": lambda model, _: model.start("publishing"),
+    "staged": lambda model, _: model.report(30),
+    "inputs fail": lambda model, _: model.report(31),
+    "algorithm's files fail": lambda model, _: model.report(32),
+    "configuration dies": lambda model, _: model.configuration_dies(),
+    "warden proves": lambda model, _: model.warden(0),
+    "warden finds a hole": lambda model, _: model.warden(10),
+    "algorithm succeeds": lambda model, _: model.algorithm_ends(0, "Completed"),
+    "algorithm fails": lambda model, _: model.algorithm_ends(3),
+    "algorithm out of memory": lambda model, _: model.algorithm_ends(137, "OOMKilled"),
+    "image cannot be had": lambda model, _: model.pull_fails(),
+    "node dies": lambda model, _: model.node_dies(),
+    "configuration vanishes": lambda model, _: model.vanish("configuration"),
+    "algorithm vanishes": lambda model, _: model.vanish("algorithm"),
+    "publishing vanishes": lambda model, _: model.vanish("publishing"),
+    "publishing succeeds": lambda model, _: model.publish(),
+    "outputs refused": lambda model, _: model.publish(refused=True),
+    "store fails": lambda model, _: model.publish(failed="IPFS answered 500."),
+    "publishing dies": lambda model, _: model.publishing_dies(),
+    "a second algorithm pod": lambda model, _: model.impostor(),
+    "the environment goes": lambda model, _: model.environment_goes(),
+    "stop": lambda model, _: model.stop(),
+    "delete": lambda model, _: model.remove_workflow(),
+    "collect": lambda model, _: model.collect(),
+    "a second": lambda model, _: model.time(1),
+    "minutes": lambda model, _: model.time(120),
+    "half an hour": lambda model, _: model.time(1800),
+}
+
+
+def everybody_does_their_duty(model: Model) -> None:
+    """No more mishaps; what was lost stays lost."""
+    for _ in range(60):
+        engine_until_quiet(model)
+        if model.body is None or model.workflow.at("cleaned") is not None:
+            return
+        model.admit()
+        model.grant()
+        model.bind()
+        for component in names.COMPONENTS:
+            model.start(component)
+        model.report(30)
+        engine_until_quiet(model)
+        model.report(30)
+        model.warden(0)
+        model.algorithm_ends(0, "Completed")
+        engine_until_quiet(model)
+        model.publish()
+        model.collect()
+        model.time(61)
+    raise AssertionError(f"no way out of {model.body}")
+
+
+def engine_until_quiet(model: Model) -> None:
+    for _ in range(50):
+        if not model.engine():
+            return
+    raise AssertionError(f"the engine spins on {model.body}")
+
+
+def check(model: Model) -> None:
+    assert len(model.started) <= 1, "the algorithm was started twice"
+    if model.body is not None:
+        workflow = model.workflow
+        assert workflow.status.code in states.FINAL
+        assert workflow.finished
+        assert workflow.status.phase == "Finished"
