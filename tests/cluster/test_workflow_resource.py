@@ -144,7 +144,7 @@ def test_what_is_no_job_is_refused(kube: KubeApi, change: dict[str, Any], said: 
 
 def test_kubectl_shows_what_people_want_to_know(cli: Callable[..., Any], job: str) -> None:
     short = cli("kubectl", "get", "wf", job).stdout
-    assert [word for word in short.splitlines()[0].split()] == [
+    assert short.splitlines()[0].split() == [
         "NAME",
         "PHASE",
         "STATUS",

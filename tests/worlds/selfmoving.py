@@ -141,7 +141,7 @@ class Machine:
 
     async def _algorithm(self, name: str, uid: str, job: str) -> None:
         await self._running(name, "warden", "algorithm")
-        while not self.marker:
+        while not self.marker:  # noqa: ASYNC110 - as the warden looks for its file
             await asyncio.sleep(TICK)
         if self.marker != uid:
             await self._ended(name, warden=12, algorithm=1)
