@@ -11,6 +11,7 @@
  * needs a shell where there is none, 127 for a program that is not there, 125 for a fault of its own.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -94,12 +95,57 @@ static int pass(int from, struct sink *log, struct sink *out)
     return 1;
 }
 
-/* -- a command line without a shell: POSIX words and quotes, nothing else */
+/* -- a command line without a shell: POSIX words and quotes; the same rules are in c2d_box/assets/commandline.py,
+ *    which refuses a line before anybody pays for it. What a shell would not just hand on is refused. */
 
-static const char *refused(char c, int quoted)
+static const char needs_shell[] = "this image has no /bin/sh, and the entrypoint uses shell syntax";
+static const char open_quote[] = "the entrypoint has an open quote";
+/* Taken by a shell for its own where a command begins. */
+static const char *const reserved[] = {
+    "!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "in", "then", "until", "while",
+    ".", ":", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times",
+    "trap", "unset", "alias", "bg", "cd", "command", "fg", "getopts", "hash", "jobs", "read", "type", "ulimit",
+    "umask", "unalias", "wait",
+};
+
+/* The first word as it stands in the line, before quotes are taken off: is it a command of the shell's own? */
+static int shells_own(const char *raw, size_t size)
 {
-    if (quoted ? strchr("$`", c) != NULL : strchr("|&;<>()$`*?[\n", c) != NULL)
-        return "this image has no /bin/sh, and the entrypoint uses shell syntax";
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (strlen(reserved[i]) == size && memcmp(reserved[i], raw, size) == 0) return 1;
+    size_t at = 0;
+    while (at < size && (isalnum((unsigned char)raw[at]) || raw[at] == '_')) at++;
+    return at > 0 && at < size && raw[at] == '=' && !isdigit((unsigned char)raw[0]);
+}
+
+/* Takes one word off quotes and escapes, in place; NULL, or why it cannot. */
+static const char *word(char **from, char **to)
+{
+    char *f = *from, *t = *to;
+    while (*f && *f != ' ' && *f != '\t') {
+        if (*f == '\'') {
+            for (f++; *f && *f != '\''; ) *t++ = *f++;
+            if (!*f++) return open_quote;
+        } else if (*f == '"') {
+            for (f++; *f && *f != '"'; ) {
+                if (*f == '\\' && f[1] && strchr("\\\"$`", f[1])) f++;
+                else if (strchr("$`", *f) || (*f == '\\' && f[1] == '\n')) return needs_shell;
+                *t++ = *f++;
+            }
+            if (!*f++) return open_quote;
+        } else if (*f == '\\') {
+            if (!f[1]) return open_quote;
+            if (f[1] == '\n') return needs_shell;
+            *t++ = f[1];
+            f += 2;
+        } else if (strchr("|&;<>()$`*?[\n", *f)) {
+            return needs_shell;
+        } else {
+            *t++ = *f++;
+        }
+    }
+    *from = f;
+    *to = t;
     return NULL;
 }
 
@@ -108,33 +154,18 @@ static char **split(char *line, const char **why)
 {
     static char *words[WORDS + 1];
     int count = 0;
-    char *from = line, *to = line;
+    char *from = line + strspn(line, " \t"), *to = line;
     *why = NULL;
-    for (;;) {
-        while (*from == ' ' || *from == '\t') from++;
-        if (*from == '\0') break;
-        if (count == WORDS) { *why = "the entrypoint has too many words"; return NULL; }
-        words[count++] = to;
-        while (*from && *from != ' ' && *from != '\t') {
-            if (*from == '\'') {
-                for (from++; *from && *from != '\''; ) *to++ = *from++;
-                if (!*from++) { *why = "the entrypoint has an open quote"; return NULL; }
-            } else if (*from == '"') {
-                for (from++; *from && *from != '"'; ) {
-                    if (*from == '\\' && strchr("\\\"$`", from[1]) && from[1]) from++;
-                    else if ((*why = refused(*from, 1))) return NULL;
-                    *to++ = *from++;
-                }
-                if (!*from++) { *why = "the entrypoint has an open quote"; return NULL; }
-            } else if (*from == '\\' && from[1]) {
-                from++;
-                *to++ = *from++;
-            } else {
-                if ((*why = refused(*from, 0))) return NULL;
-                *to++ = *from++;
-            }
+    while (*from) {
+        if (count == WORDS) *why = "the entrypoint has too many words";
+        else if (*from == '#' || *from == '~') *why = needs_shell;
+        else {
+            words[count] = to;
+            *why = count == 0 && shells_own(from, strcspn(from, " \t")) ? needs_shell : word(&from, &to);
+            count++;
         }
-        if (*from) from++;
+        if (*why) return NULL;
+        from += strspn(from, " \t");
         *to++ = '\0';
     }
     words[count] = NULL;

@@ -1,0 +1,132 @@
+"""An entrypoint line where there is no shell: POSIX words and quotes, nothing that only a shell can do.
+
+The original ran every entrypoint through ``sh -c``; where an image has ``/bin/sh``, so do we. One without it
+gets its line split by these rules, which the gate (``pods/gate/gate.c``) follows word for word: what a
+shell would not just hand on is refused, never guessed at. Knowing it here as well lets a line be refused
+before anybody has paid.
+"""
+
+from __future__ import annotations
+
+import re
+
+from c2d_box.errors import Refused
+
+WORDS = 1024
+"""More than so many are refused."""
+RESERVED = frozenset(
+    (
+        *("!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "in", "then"),
+        *("until", "while", ".", ":", "break", "continue", "eval", "exec", "exit", "export", "readonly"),
+        *(
+            "return",
+            "set",
+            "shift",
+            "times",
+            "trap",
+            "unset",
+            "alias",
+            "bg",
+            "cd",
+            "command",
+            "fg",
+            "getopts",
+            "hash",
+            "jobs",
+        ),
+        *("read", "type", "ulimit", "umask", "unalias", "wait"),
+    )
+)
+"""Words that a shell takes for its own where a command begins: no program is meant by them."""
+_OPERATORS = frozenset("|&;<>()\n")
+_EXPANSIONS = frozenset("$`")
+_PATTERNS = frozenset("*?[")
+_BLANK = " \t"
+_SHELL = "this image has no /bin/sh, and the entrypoint uses shell syntax"
+_OPEN_QUOTE = "the entrypoint has an open quote"
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def words(line: str) -> tuple[str, ...]:
+    """The words of ``line``; raises ``C2D-ENTRYPOINT-NEEDS-SHELL`` where splitting does not do."""
+    if "\0" in line:
+        raise _refused(_SHELL)
+    found: list[str] = []
+    at = _past_blanks(line, 0)
+    while at < len(line):
+        if len(found) == WORDS:
+            raise _refused("the entrypoint has too many words")
+        if line[at] in "#~" or (not found and _shells_own(line[at:])):
+            raise _refused(_SHELL)
+        word, at = _word(line, at)
+        found.append(word)
+        at = _past_blanks(line, at)
+    if not found:
+        raise _refused("the entrypoint is empty")
+    return tuple(found)
+
+
+def _past_blanks(line: str, at: int) -> int:
+    while at < len(line) and line[at] in _BLANK:
+        at += 1
+    return at
+
+
+def _shells_own(rest: str) -> bool:
+    """A word of the shell's own, or ``NAME=…``, which sets a variable."""
+    first = rest.replace("\t", " ").partition(" ")[0]
+    return first in RESERVED or _ASSIGNMENT.match(first) is not None
+
+
+def _word(line: str, at: int) -> tuple[str, int]:
+    text = ""
+    while at < len(line) and line[at] not in _BLANK:
+        char = line[at]
+        if char == "'":
+            end = line.find("'", at + 1)
+            if end < 0:
+                raise _refused(_OPEN_QUOTE)
+            text, at = text + line[at + 1 : end], end + 1
+        elif char == '"':
+            quoted, at = _double(line, at + 1)
+            text += quoted
+        elif char == "\\":
+            text, at = text + _escaped(line, at), at + 2
+        elif char in _OPERATORS or char in _EXPANSIONS or char in _PATTERNS:
+            raise _refused(_SHELL)
+        else:
+            text, at = text + char, at + 1
+    return text, at
+
+
+def _escaped(line: str, at: int) -> str:
+    """The character after a backslash. A line's end there joins two lines, which we leave to shells."""
+    if at + 1 == len(line):
+        raise _refused(_OPEN_QUOTE)
+    if line[at + 1] == "\n":
+        raise _refused(_SHELL)
+    return line[at + 1]
+
+
+def _double(line: str, at: int) -> tuple[str, int]:
+    """Between double quotes a backslash escapes four characters only; ``at``: after the opening quote."""
+    text = ""
+    while at < len(line):
+        char, after = line[at], line[at + 1 : at + 2]
+        if char == '"':
+            return text, at + 1
+        if char == "\\" and after and after in '\\"$`':
+            text, at = text + after, at + 2
+        elif char in _EXPANSIONS or (char == "\\" and after == "\n"):
+            raise _refused(_SHELL)
+        else:
+            text, at = text + char, at + 1
+    raise _refused(_OPEN_QUOTE)
+
+
+def _refused(why: str) -> Refused:
+    return Refused(
+        "C2D-ENTRYPOINT-NEEDS-SHELL",
+        why,
+        "write the entrypoint as one program with plain arguments, or use an image that has /bin/sh",
+    )
