@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -10,9 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from c2d_box.pods.judge import archives
+
 CHUNK = 1 << 20
 DEPTH = 32
 NAME_BYTES, PATH_BYTES = 255, 1024
+HOLES_FREE = 1 << 20
+"""Files up to so many bytes may have holes."""
 REFUSALS = 100
 """So many are listed; one is enough to refuse all."""
 
@@ -49,6 +54,7 @@ class _Budget:
     def __init__(self, limits: Limits) -> None:
         self.entries = limits.files
         self.bytes = limits.bytes
+        self.unpacked = limits.bytes
 
 
 def examine(root: Path, limits: Limits, skip: frozenset[str] = frozenset()) -> Verdict:
@@ -131,14 +137,35 @@ def _file(folder: int, raw: bytes, full: str, facts: os.stat_result, budget: _Bu
         return Refused(printable(full), "the outputs are too big")
     budget.bytes -= facts.st_size
     handle = os.open(raw, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
-    with os.fdopen(handle, "rb", buffering=0) as file:
+    with os.fdopen(handle, "rb") as file:
         opened = os.fstat(file.fileno())
         if (opened.st_ino, opened.st_dev) != (facts.st_ino, facts.st_dev):
             return Refused(printable(full), "it changed while it was judged")
+        if _mostly_holes(file.fileno(), facts.st_size):
+            return Refused(printable(full), "a sparse file: most of its bytes were never written")
         size, digest = _hash(file.fileno(), facts.st_size)
-    if size != facts.st_size:
-        return Refused(printable(full), "it changed while it was judged")
-    return Accepted(full, size, digest)
+        if size != facts.st_size:
+            return Refused(printable(full), "it changed while it was judged")
+        problem = archives.problem(file, size, budget.unpacked)
+    return Refused(printable(full), problem) if problem else Accepted(full, size, digest)
+
+
+def _mostly_holes(handle: int, size: int) -> bool:
+    """Holes cost the algorithm nothing and whoever stores or fetches the file its full size."""
+    if size <= HOLES_FREE:
+        return False
+    written, at = 0, 0
+    while at < size:
+        try:
+            begin = os.lseek(handle, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole is left
+                break
+            return False  # this file system knows no holes
+        at = os.lseek(handle, begin, os.SEEK_HOLE)
+        written += at - begin
+    os.lseek(handle, 0, os.SEEK_SET)
+    return written * 2 < size
 
 
 def _hash(handle: int, expected: int) -> tuple[int, str]:

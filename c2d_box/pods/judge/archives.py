@@ -1,0 +1,165 @@
+"""Archives among the outputs: unpacked here, within a budget and to nowhere, so that they harm nobody later.
+
+A few kilobytes may unpack to gigabytes; the consumer's computer should not be the first to find out. What
+cannot be looked into may not leave: encrypted archives, formats without a reader here, archives nested too
+deep. A compressed stream that ends early is let through: what is in it has been counted, and a job that was
+stopped may leave one.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+CHUNK = 1 << 18
+RATIO, FREE = 250, 64 << 20
+"""More than so many times its size is a bomb, once it is more than so many bytes."""
+DEPTH = 3
+NESTED = 32 << 20
+"""Bytes of an archive within an archive that are looked into: they are held in memory."""
+MEMBERS = 50_000
+XZ_MEMORY = 96 << 20
+
+_STREAMS = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_OPAQUE = {
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "RAR",
+    b"\x04\x22\x4d\x18": "LZ4",
+}
+_HEAD = 8
+
+
+class _Refused(Exception):
+    """Carries the reason."""
+
+
+class _Budget:
+    """Shared by an archive and all that is nested in it."""
+
+    def __init__(self, packed: int, limit: int) -> None:
+        self._most = min(limit, max(FREE, RATIO * packed))
+        self._limit = limit
+        self._spent = 0
+
+    def spend(self, count: int) -> None:
+        self._spent += count
+        if self._spent > self._limit:
+            raise _Refused("an archive that unpacks to more than the outputs may be")
+        if self._spent > self._most:
+            raise _Refused(f"an archive that unpacks to more than {RATIO} times its size")
+
+
+def problem(file: BinaryIO, size: int, limit: int) -> str | None:
+    """Why the file may not leave; None where it is no archive or a harmless one.
+
+    ``size`` and ``limit`` (what it may unpack to, all in all) in bytes.
+    """
+    try:
+        _examine(file, _Budget(size, limit), 0)
+    except _Refused as refused:
+        return str(refused)
+    return None
+
+
+def _examine(file: BinaryIO, budget: _Budget, depth: int) -> None:
+    kind = _kind(file)
+    if kind is None:
+        return
+    if depth > DEPTH:
+        raise _Refused(f"archives nested more than {DEPTH} deep: it cannot be known what it unpacks to")
+    if kind in _OPAQUE.values():
+        raise _Refused(f"a {kind} archive, which cannot be looked into; gzip, bzip2, xz and zip can")
+    if kind == "zip":
+        _zip(file, budget, depth)
+    else:
+        _member(_stream(file, kind), budget, depth)
+
+
+def _kind(file: BinaryIO) -> str | None:
+    file.seek(0)
+    head = file.read(_HEAD)
+    for magic, name in {**_STREAMS, **_OPAQUE}.items():
+        if head.startswith(magic):
+            return name
+    return "zip" if head.startswith(b"PK\x03\x04") or zipfile.is_zipfile(file) else None
+
+
+def _stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
+    file.seek(0)
+    opened: Iterator[bytes]
+    if kind == "xz":
+        opened = _xz(file)
+    else:
+        reader = gzip.GzipFile(fileobj=file, mode="rb") if kind == "gzip" else bz2.BZ2File(file)
+        opened = iter(lambda: reader.read(CHUNK), b"")
+    try:
+        yield from opened
+    except (EOFError, OSError, zlib.error, lzma.LZMAError):
+        return  # truncated or damaged: what there is has been counted
+
+
+def _xz(file: BinaryIO) -> Iterator[bytes]:
+    """Within bounded memory, which the reader of the standard library does not offer."""
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY)
+    while True:
+        packed = file.read(CHUNK) if unpacker.needs_input else b""
+        if unpacker.needs_input and not packed:
+            return
+        try:
+            data = unpacker.decompress(packed, CHUNK)
+        except lzma.LZMAError as error:
+            if "emory" in str(error):
+                raise _Refused("an xz archive that takes more memory to unpack than there is") from None
+            return
+        yield data
+        if unpacker.eof:
+            rest = unpacker.unused_data.lstrip(b"\0")
+            if not rest:
+                return
+            raise _Refused("an xz archive of several parts, which cannot be looked into")
+
+
+def _zip(file: BinaryIO, budget: _Budget, depth: int) -> None:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            if len(members) > MEMBERS:
+                raise _Refused(f"a zip of more than {MEMBERS} files")
+            _plausible(file, members)
+            for member in members:
+                with archive.open(member) as inner:
+                    _member(iter(lambda: inner.read(CHUNK), b""), budget, depth)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise _Refused("a zip that cannot be looked into") from error
+    except (zlib.error, lzma.LZMAError) as error:
+        raise _Refused("a zip that cannot be looked into") from error
+
+
+def _plausible(file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
+    if any(member.flag_bits & 1 for member in members):
+        raise _Refused("an encrypted zip, which cannot be looked into")
+    size = file.seek(0, io.SEEK_END)
+    if sum(member.compress_size for member in members) > size:
+        raise _Refused("a zip whose files overlap: it unpacks to more than it holds")
+
+
+def _member(pieces: Iterator[bytes], budget: _Budget, depth: int) -> None:
+    """Counts what comes out; what is an archive itself is kept and looked into."""
+    held, kept, first = io.BytesIO(), False, True
+    for piece in pieces:
+        budget.spend(len(piece))
+        if first and piece:
+            kept, first = _kind(io.BytesIO(piece)) is not None, False
+        if kept:
+            if held.tell() + len(piece) > NESTED:
+                raise _Refused("an archive within an archive, too big to look into")
+            held.write(piece)
+    if kept:
+        _examine(held, budget, depth + 1)
