@@ -29,6 +29,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "kubectl": ("kubectl:kubectl", "kubectl, talking to the box's cluster."),
         "bundle": ("bundle:bundle", "Build, list and verify what a box is made of."),
         "images": ("images:images", "List algorithm images, import your own."),
+        "selftest": (
+            "selftest:selftest",
+            "Attack this box with hostile algorithms, and say what came of it.",
+        ),
         "demo": ("demo:demo", "A whole Compute-to-Data job on real data, explained."),
     },
     "Data and algorithms": {

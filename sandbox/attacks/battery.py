@@ -1,0 +1,224 @@
+"""Runs attacks beside a victim and innocent jobs, and judges what is left of each.
+
+The victim holds a secret and listens while the attacks run; innocent jobs come one after the other and must
+end with their right result, during the attacks and after. Whether an attack was contained is seen from
+outside: the job's state as Kubernetes has it, the bytes in the result store, canaries, the node.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from c2d_box.errors import C2DError
+from sandbox.attacks import prelude
+from sandbox.attacks.attack import Attack, Ended
+from sandbox.attacks.bystanders import INNOCENT, VICTIM, innocent_problem, victim_problem
+from sandbox.attacks.checks import ALWAYS
+from sandbox.attacks.report import Verdict
+from sandbox.attacks.workflows import Workflows
+from sandbox.progress import Event, Progress
+
+AT_ONCE = 5
+PATIENCE = 300.0
+"""Seconds for one job, besides its own time limit."""
+TIDY = 120.0
+"""Seconds until everything a job had must be gone."""
+_PAUSE = 0.3
+
+Read = Callable[[Mapping[str, Any]], bytes]
+Status = Mapping[str, Any]
+
+
+@dataclass
+class _Running:
+    attack: Attack
+    job: str
+    sentinel: str
+    began: float
+
+
+@dataclass
+class Battery:
+    """One run. ``read`` fetches a stored result; ``targets``: ``ip:port`` of what must not be reached."""
+
+    workflows: Workflows
+    read: Read
+    targets: Sequence[str]
+    at_once: int = AT_ONCE
+    victim_secret: str = field(default_factory=lambda: f"victim-secret:{secrets.token_hex(12)}")
+    _verdicts: list[Verdict] = field(default_factory=list)
+    _innocents: list[tuple[str, str]] = field(default_factory=list)
+
+    def run(self, attacks: Sequence[Attack]) -> Progress[list[Verdict]]:
+        """A verdict for each attack, then those for the bystanders."""
+        victim = self.workflows.start(VICTIM, {"secret": self.victim_secret})
+        yield from self._await(victim, lambda status: "staged" in status.get("times", {}))
+        yield from self._all(list(attacks))
+        self._start_innocent()  # one more when all attacks are over
+        self.workflows.stop(victim)
+        jobs = [victim, *(job for job, _ in self._innocents)]
+        for job in jobs:
+            yield from self._await(job, _finished)
+        yield from self._bystanders(victim)
+        yield from self._tidied()
+        return self._verdicts
+
+    # -- the attacks
+
+    def _all(self, waiting: list[Attack]) -> Progress[None]:
+        running: list[_Running] = []
+        while waiting or running:
+            while waiting and len(running) < self.at_once:
+                running.append(self._start(waiting.pop(0)))
+            statuses = self.workflows.statuses()
+            self._keep_an_innocent_running(statuses)
+            for entry in list(running):
+                verdict = self._look(entry, statuses.get(entry.job, {}))
+                if verdict is None:
+                    continue
+                running.remove(entry)
+                self._verdicts.append(verdict)
+                yield _event(verdict)
+            time.sleep(_PAUSE)
+
+    def _start(self, attack: Attack) -> _Running:
+        sentinel = f"sentinel:{secrets.token_hex(12)}"
+        custom = {"attack": attack.name, "sentinel": sentinel, "targets": list(self.targets)}
+        job = self.workflows.start(prelude.TEXT + attack.script, custom, attack.maxtime)
+        return _Running(attack, job, sentinel, time.monotonic())
+
+    def _look(self, entry: _Running, status: Status) -> Verdict | None:
+        """None while the job goes on."""
+        seconds = time.monotonic() - entry.began
+        if not _finished(status):
+            limit = PATIENCE + (entry.attack.maxtime or 0)
+            return (
+                self._verdict(entry, status, f"it did not end within {limit:.0f} s")
+                if seconds > limit
+                else None
+            )
+        results = list(status.get("results") or [])
+        secret, victim = entry.sentinel.encode(), self.victim_secret.encode()
+        ended = Ended(entry.attack, status, self.read, secret, victim, results)
+        problem = None
+        for check in (*ALWAYS, *entry.attack.checks):
+            try:
+                problem = check(ended)
+            except (C2DError, OSError) as failure:
+                problem = f"{check.__name__}: {failure}"
+            if problem:
+                break
+        return self._verdict(entry, status, problem or "")
+
+    def _verdict(self, entry: _Running, status: Status, problem: str) -> Verdict:
+        attack = entry.attack
+        return Verdict(
+            attack.name,
+            attack.group,
+            attack.tries,
+            attack.checked,
+            not problem,
+            problem,
+            int(status.get("code") or 0),
+            str(status.get("text", "")),
+            str(status.get("reason") or ""),
+            time.monotonic() - entry.began,
+        )
+
+    # -- who must not suffer
+
+    def _keep_an_innocent_running(self, statuses: Mapping[str, Status]) -> None:
+        last = self._innocents[-1][0] if self._innocents else None
+        if last is None or _finished(statuses.get(last, {})):
+            self._start_innocent()
+
+    def _start_innocent(self) -> None:
+        word = f"innocent-{secrets.token_hex(6)}"
+        self._innocents.append((self.workflows.start(INNOCENT, {"word": word}), word))
+
+    def _bystanders(self, victim: str) -> Progress[None]:
+        statuses = self.workflows.statuses()
+        for number, (job, word) in enumerate(self._innocents, 1):
+            problem = innocent_problem(statuses.get(job, {}), word, self.read)
+            last = number == len(self._innocents)
+            yield self._beside(
+                f"innocent-{'last' if last else number}",
+                "be served while others attack" if not last else "be served when all attacks are over",
+                "its result has the right bytes",
+                statuses.get(job, {}),
+                problem,
+            )
+        problem = victim_problem(statuses.get(victim, {}), self.read)
+        yield self._beside(
+            "victim", "run undisturbed through all attacks", "its log: nobody spoke to it, no long pause",
+            statuses.get(victim, {}), problem,
+        )  # fmt: skip
+
+    def _beside(self, name: str, tries: str, checked: str, status: Status, problem: str | None) -> Event:
+        times = status.get("times", {})
+        seconds = float(times.get("finished", 0)) - float(times.get("admitted", 0)) if times else None
+        verdict = Verdict(
+            f"bystander-{name}",
+            "bystanders",
+            tries,
+            checked,
+            problem is None,
+            problem or "",
+            int(status.get("code") or 0),
+            str(status.get("text", "")),
+            str(status.get("reason") or ""),
+            seconds,
+        )
+        self._verdicts.append(verdict)
+        return _event(verdict)
+
+    def _tidied(self) -> Progress[None]:
+        """Every job's pods, claims and Secrets are gone."""
+        began = time.monotonic()
+        jobs = list(self.workflows.made)
+        while time.monotonic() - began < TIDY:
+            statuses = self.workflows.statuses()
+            if all("cleaned" in statuses.get(job, {}).get("times", {}) for job in jobs):
+                break
+            time.sleep(_PAUSE)
+        left = [found for job in jobs for found in self.workflows.left(job)]
+        problem = f"left behind: {', '.join(left[:5])}" if left else ""
+        verdict = Verdict(
+            "box-tidied",
+            "box",
+            "leave something of a job behind",
+            "pods, claims and Secrets by label",
+            not left,
+            problem,
+            seconds=time.monotonic() - began,
+        )
+        self._verdicts.append(verdict)
+        yield _event(verdict)
+
+    def _await(self, job: str, condition: Callable[[Status], bool]) -> Progress[None]:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            status = self.workflows.statuses().get(job, {})
+            if condition(status) or _finished(status):
+                return
+            yield Event("selftest.wait", "progress", f"job {job[:8]}: {status.get('text', 'queued')}")
+            time.sleep(_PAUSE)
+
+
+def _finished(status: Status) -> bool:
+    return "finished" in status.get("times", {})
+
+
+def _event(verdict: Verdict) -> Event:
+    state = f"{verdict.code} {verdict.text}" if verdict.code else ""
+    words = verdict.problem or f"contained  {state}".rstrip()
+    return Event(
+        f"attack.{verdict.name}",
+        "done" if verdict.contained else "failed",
+        f"{verdict.name:<26} {words}",
+        seconds=verdict.seconds,
+    )

@@ -1,0 +1,72 @@
+"""Jobs that must not suffer: a victim that holds a secret and listens, innocents that just compute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from c2d_box.workflow.states import State, Stop
+
+LONGEST_PAUSE = 20.0
+"""Seconds: above it the victim was starved, whatever else the machine had to do."""
+
+VICTIM = """
+import json, os, signal, socket, threading, time
+given = json.load(open("/data/inputs/algoCustomData.json"))
+kept = given["secret"] * 100
+heard = []
+def listen(kind):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("0.0.0.0", 7007))
+        if kind == socket.SOCK_STREAM:
+            s.listen()
+        while True:
+            heard.append(repr(s.accept()[1] if kind == socket.SOCK_STREAM else s.recvfrom(100)))
+for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+    threading.Thread(target=listen, args=(kind,), daemon=True).start()
+longest, pulses = 0.0, 0
+def end(*_):
+    with open("/data/outputs/pulse.json", "w") as file:
+        json.dump({"heard": heard, "longest": longest, "pulses": pulses}, file)
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+print("listening", flush=True)
+last = time.monotonic()
+while True:
+    time.sleep(0.1)
+    now = time.monotonic()
+    longest, last, pulses = max(longest, now - last), now, pulses + 1
+"""
+
+INNOCENT = """
+import hashlib, json, pathlib
+word = json.load(open("/data/inputs/algoCustomData.json"))["word"]
+pathlib.Path("/data/outputs/answer.txt").write_text(hashlib.sha256(word.encode()).hexdigest())
+"""
+
+
+def innocent_problem(
+    status: Mapping[str, Any], word: str, read: Callable[[Mapping[str, Any]], bytes]
+) -> str | None:
+    if status.get("code") != State.FINISHED:
+        return f"it ended {status.get('code')}: {status.get('reason')}"
+    answers = [result for result in status.get("results") or [] if result["filename"] == "answer.txt"]
+    if len(answers) != 1 or read(answers[0]).decode() != hashlib.sha256(word.encode()).hexdigest():
+        return "its result is not the right one"
+    return None
+
+
+def victim_problem(status: Mapping[str, Any], read: Callable[[Mapping[str, Any]], bytes]) -> str | None:
+    if status.get("code") != State.FINISHED or status.get("stop") != Stop.ASKED:
+        return f"it ended {status.get('code')}: {status.get('reason')}"
+    found = [result for result in status.get("results") or [] if result["filename"] == "pulse.json"]
+    if not found:
+        return "its output is missing"
+    pulse = json.loads(read(found[0]))
+    if pulse["heard"]:
+        return f"somebody spoke to it: {pulse['heard'][:3]}"
+    if pulse["longest"] > LONGEST_PAUSE:
+        return f"it stood still for {pulse['longest']:.0f} s"
+    return None

@@ -1,0 +1,15 @@
+"""The attacks, by what they go for."""
+
+from __future__ import annotations
+
+from sandbox.attacks.attack import Attack
+from sandbox.attacks.catalogue import endings, exhaustion, kernel, network, outputs, pod
+
+ATTACKS: tuple[Attack, ...] = (
+    *network.ATTACKS,
+    *kernel.ATTACKS,
+    *pod.ATTACKS,
+    *outputs.ATTACKS,
+    *exhaustion.ATTACKS,
+    *endings.ATTACKS,
+)

@@ -1,0 +1,107 @@
+"""Games with the end: exit codes that lie, signals ignored, ends that look like somebody else's fault."""
+
+from __future__ import annotations
+
+from c2d_box.workflow.states import State
+from sandbox.attacks.attack import Attack
+from sandbox.attacks.checks import within
+
+_KUBERNETES = "number and text follow from what Kubernetes reports, not from the program"
+
+
+def _failed(name: str, tries: str, script: str, reason: str, exit_code: int) -> Attack:
+    return Attack(
+        f"end-{name}",
+        "endings",
+        tries,
+        script,
+        _KUBERNETES,
+        code=State.ALGORITHM_FAILED,
+        reason=reason,
+        exit_code=exit_code,
+    )
+
+
+ATTACKS = (
+    _failed("code", "fail with a code of one's own", "sys.exit(42)\n", "exit code 42", 42),
+    _failed(
+        "as-gate",
+        'end with the gate\'s own code for "there was no go-ahead"',
+        "os._exit(124)\n",
+        "exit code 124",
+        124,
+    ),
+    _failed("as-killed", "look as if killed for memory (137)", "os._exit(137)\n", "signal 9", 137),
+    _failed(
+        "kill-all",
+        "kill every process in sight",
+        "os.kill(-1, signal.SIGKILL)\ntime.sleep(5)\nos.kill(os.getpid(), signal.SIGKILL)\n",
+        "signal 9",
+        137,
+    ),
+    _failed(
+        "core",
+        "dump core, to see where it goes",
+        """
+import resource
+try:
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+except (OSError, ValueError) as problem:
+    print(problem)
+os.chdir(OUTPUTS)
+os.kill(os.getpid(), signal.SIGSEGV)
+time.sleep(5)
+""",
+        "signal 11",
+        139,
+    ),
+    Attack(
+        "end-never",
+        "endings",
+        "ignore every signal and never end",
+        """
+for number in range(1, 65):
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+(OUTPUTS / "part").write_text("1")
+while True:
+    time.sleep(1)
+""",
+        "the time limit ends it, marked as such",
+        stop=2,
+        maxtime=3,
+        exit_code=None,
+        checks=(within(60),),
+    ),
+    Attack(
+        "end-stopped-itself",
+        "endings",
+        "stop itself and its group, so that nothing moves any more",
+        "os.kill(0, signal.SIGSTOP)\ntime.sleep(600)\n",
+        "the time limit ends it, marked as such",
+        stop=2,
+        maxtime=3,
+        exit_code=None,
+        checks=(within(60),),
+    ),
+    Attack(
+        "end-signals-gate",
+        "endings",
+        "send the gate every signal there is, a thousand times",
+        """
+for number in range(1, 65):
+    if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        continue
+    for _ in range(20):
+        try:
+            os.kill(1, number)
+        except OSError:
+            pass
+time.sleep(0.2)
+sys.exit(0)
+""",
+        _KUBERNETES,
+    ),
+)

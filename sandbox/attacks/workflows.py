@@ -1,0 +1,89 @@
+"""Jobs without Provider, chain or order: WorkFlows that carry their own code, as an operator writes by hand.
+
+Nothing stands between the attacker and the engine then: what contains it is the engine and the pods alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from c2d_box.workflow import names
+from sandbox.verbs.images import ContainerImage
+from sandbox.verbs.kubeapi import KubeApi, Object
+
+OWNER = "0xselftest"
+
+
+@dataclass
+class Workflows:
+    """Starts jobs and looks at them; remembers what it made."""
+
+    kube: KubeApi
+    namespace: str
+    environment: str
+    image: ContainerImage
+    made: list[str] = field(default_factory=list)
+
+    def start(self, script: str, custom: Mapping[str, Any], maxtime: int | None = None) -> str:
+        job = secrets.token_hex(16)
+        container = {
+            "entrypoint": "python3 $ALGO",
+            "image": self.image.image,
+            "tag": self.image.tag,
+            "checksum": self.image.checksum,
+        }
+        algorithm = {"rawcode": script, "container": container, "algocustomdata": dict(custom)}
+        spec: Object = {"owner": OWNER, "environment": self.environment, "stages": [{"algorithm": algorithm}]}
+        if maxtime is not None:
+            spec["maxtime"] = maxtime
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": job, "namespace": self.namespace},
+            "spec": spec,
+        }
+        self.kube.apply(self._path(job), body)
+        self.made.append(job)
+        return job
+
+    def stop(self, job: str) -> None:
+        """As its owner would."""
+        found = self.kube.get(self._path(job)) or {}
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": job, "namespace": self.namespace},
+            "spec": {**found.get("spec", {}), "stop": True},
+        }
+        self.kube.apply(self._path(job), body)
+
+    def statuses(self) -> dict[str, Mapping[str, Any]]:
+        """Of all jobs made here that are there, in one look."""
+        mine = set(self.made)
+        path = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}"
+        return {
+            item["metadata"]["name"]: item.get("status") or {}
+            for item in self.kube.items(path)
+            if item["metadata"]["name"] in mine
+        }
+
+    def left(self, job: str) -> list[str]:
+        """Objects that a job of which all is said and done should not have."""
+        found = []
+        for kind in ("pods", "persistentvolumeclaims", "secrets"):
+            path = f"/api/v1/namespaces/{self.namespace}/{kind}"
+            listed = self.kube.items(path, labelSelector=f"{names.LABEL_JOB}={job}")
+            found += [f"{kind}/{item['metadata']['name']}" for item in listed]
+        return found
+
+    def forget(self, keep: Callable[[str], bool] = lambda job: False) -> None:
+        """Delete what was made; the engine's finalizer takes care of the rest."""
+        for job in [job for job in self.made if not keep(job)]:
+            self.kube.delete(self._path(job))
+            self.made.remove(job)
+
+    def _path(self, job: str) -> str:
+        return f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}/{job}"

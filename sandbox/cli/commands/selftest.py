@@ -1,0 +1,59 @@
+"""selftest."""
+
+from __future__ import annotations
+
+import click
+
+from sandbox.cli.declare import command
+from sandbox.cli.narration import perform
+from sandbox.cli.opening import the_box
+from sandbox.cli.output import document, say, table
+
+NOT_CONTAINED = 1
+
+
+@command(
+    "c2d-box selftest\nc2d-box selftest --only 'network-*' --only outputs\nc2d-box selftest --list",
+    name="selftest",
+)
+@click.option("--only", multiple=True, metavar="PATTERN", help="Attacks by name or group (repeatable).")
+@click.option("--quick", is_flag=True, help="Leave out those that take long or much of the machine.")
+@click.option("--list", "listing", is_flag=True, help="Say what would be tried; run nothing.")
+def selftest(only: tuple[str, ...], quick: bool, listing: bool) -> None:
+    """Attack this box with hostile algorithms. Exit status 1 when one is not contained.
+
+    Real jobs try to get data out or to break the node, beside a victim and innocent jobs; what came of
+    each is judged from outside. Takes minutes; everything made is taken away again.
+
+    \b --json: {contained, seconds, verdicts: [{name, group, tries, checked, contained, problem, code, text,
+    reason, seconds}]}; with --list: [{name, group, tries, checked, slow}]
+    """
+    from sandbox.verbs import selftest as verbs
+
+    attacks = verbs.chosen(only, quick)
+    if listing:
+        rows = [
+            {"name": a.name, "group": a.group, "tries": a.tries, "checked": a.checked, "slow": a.slow}
+            for a in attacks
+        ]
+        if not document(rows):
+            table(["attack", "group", "tries"], [(row["name"], row["group"], row["tries"]) for row in rows])
+            say(f"\n{len(rows)} attacks")
+        return
+    report = perform(verbs.selftest(the_box(), attacks))
+    if not document(report):
+        shown = [
+            (
+                "yes" if v.contained else "NO",
+                v.name,
+                v.code or "-",
+                v.text.strip() or "-",
+                v.seconds,
+                v.problem or "-",
+            )
+            for v in report.verdicts
+        ]
+        table(["contained", "name", "status", "text", "seconds", "problem"], shown)
+        say(f"\n{len(shown) - len(report.failed)} of {len(shown)} contained, {report.seconds:.0f} s")
+    if not report.contained:
+        raise click.exceptions.Exit(NOT_CONTAINED)
