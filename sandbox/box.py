@@ -95,6 +95,8 @@ class Settings:
     chain: ChainChoice = field(default_factory=ChainChoice)
     barge_keys: bool = False
     trust_empty_lists: str = "none"
+    cluster: str = ""
+    """Which driver carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,24 @@ class Box:
     @cached_property
     def cluster(self) -> Cluster:
         """The cluster that carries this box."""
-        from sandbox.clusters.native.driver import NativeCluster
         from sandbox.clusters.native.record import Options
 
         options = Options(egress=self.settings.chain.rpc_url is not None)
+        if self.settings.cluster == "kind":
+            from sandbox.clusters.kind.driver import KindCluster
+
+            return KindCluster(self.home, _PartsWhenNeeded(), self.name, self.published, options)
+        from sandbox.clusters.native.driver import NativeCluster
+
         return NativeCluster(self.home, _BundleWhenNeeded(), self.name, options)
+
+    @property
+    def published(self) -> dict[int, int]:
+        """Port of 127.0.0.1 → NodePort, of every service this box runs."""
+        ports = self.ports.as_dict()
+        if self.settings.chain.rpc_url is not None:
+            ports.pop("chain")
+        return {port: NODE_PORTS[name] for name, port in ports.items()}
 
     @property
     def urls(self) -> dict[str, str]:
@@ -187,6 +202,23 @@ class _BundleWhenNeeded:
         from sandbox.bundle import Bundle
 
         return Bundle.open()
+
+
+class _PartsWhenNeeded:
+    """Of the bundle, single programs: where Docker carries the cluster the rest need not be there."""
+
+    def binary(self, name: str) -> Path:
+        from sandbox.bundle import Bundle
+
+        return Bundle.open([name]).binary(name)
+
+    def node_image(self) -> Any:
+        from sandbox.bundle import Bundle
+
+        try:
+            return Bundle.open(["node-image"]).node_image
+        except StateProblem:
+            return None
 
 
 def default_home(name: str) -> Home:

@@ -130,6 +130,8 @@ _KINDS = {
     "WheelLayer": "layer",
     "CodeLayer": "layer",
     "ImageRecipe": "image",
+    "MachineRoot": "layer",
+    "NodeImage": "image",
 }
 
 

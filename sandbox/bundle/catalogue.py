@@ -11,6 +11,7 @@ from c2d_box.errors import UsageError
 from sandbox.bundle.debian import DebianFile, RootFilesystem
 from sandbox.bundle.golang import GoPrograms
 from sandbox.bundle.images import CodeLayer, ImageRecipe, Part, Placed
+from sandbox.bundle.nodeimage import MachineRoot, NodeImage
 from sandbox.bundle.oci import Settings
 from sandbox.bundle.recipe import Recipe
 from sandbox.bundle.smallc import SOURCES, CProgram
@@ -84,6 +85,7 @@ PROGRAMS: tuple[Recipe, ...] = (
             for package in (
                 "main/bridge",
                 "main/loopback",
+                "main/ptp",
                 "ipam/host-local",
                 "meta/portmap",
                 "meta/firewall",
@@ -323,12 +325,51 @@ IMAGES: tuple[ImageRecipe, ...] = (
     ),
 )
 
-CATALOGUE: dict[str, Recipe] = {recipe.name: recipe for recipe in (*PROGRAMS, *LAYERS, *IMAGES)}
+OPTIONAL: tuple[Recipe, ...] = (
+    GoPrograms(
+        name="kind",
+        version="0.33.0",
+        seconds=30,
+        mib=200,
+        programs=(("kind", "sigs.k8s.io/kind"),),
+    ),
+    MachineRoot(
+        name="machine-root",
+        version="bookworm",
+        seconds=60,
+        mib=500,
+        packages=(
+            *("systemd", "iptables", "nftables", "conntrack", "iproute2", "ethtool", "util-linux", "mount"),
+            *("kmod", "procps", "e2fsprogs", "bash", "ca-certificates", "mawk", "usr-is-merged"),
+        ),
+        complete="complete.sh",
+    ),
+    RootFilesystem(
+        name="proxy-root",
+        version="bookworm",
+        seconds=40,
+        mib=300,
+        packages=("iptables", "nftables", "conntrack", "kmod", "ca-certificates", "usr-is-merged"),
+    ),
+    NodeImage(
+        name="node-image",
+        version=KUBERNETES,
+        kubernetes=KUBERNETES,
+        seconds=40,
+        mib=2500,
+        needs=(*("machine-root", "proxy-root", "kube", "containerd", "runc", "cni", "coredns", "pause"),),
+    ),
+)
+"""Made only when asked for, or when the cluster that was chosen needs them."""
+
+CATALOGUE: dict[str, Recipe] = {recipe.name: recipe for recipe in (*PROGRAMS, *LAYERS, *IMAGES, *OPTIONAL)}
 
 
 def chosen(parts: Iterable[str] | None) -> list[Recipe]:
-    """The named parts and everything they are made from, in the catalogue's order; all of them for None."""
-    wanted = set(CATALOGUE) if parts is None else {part_named(name) for name in parts}
+    """The named parts and everything they are made from, in the catalogue's order; for None all but the
+    optional ones."""
+    usual = [name for name, recipe in CATALOGUE.items() if recipe not in OPTIONAL]
+    wanted = {part_named(name) for name in (usual if parts is None else parts)}
     if unknown := wanted - set(CATALOGUE):
         raise UsageError(
             "C2D-BUNDLE-PART",

@@ -34,15 +34,10 @@ class RootFilesystem(Recipe):
             yield name, RECIPES / "rootfs" / name
 
     def make(self, bench: Bench) -> dict[str, Any]:
-        scripts = RECIPES / "rootfs"
-        # Hooks are passed as text: in a user namespace the script's folder may not be readable.
-        hooks = [f"--customize-hook={(scripts / 'finish.sh').read_text('utf-8')}"]
-        if self.prepare:
-            hooks.insert(0, f"--essential-hook={(scripts / self.prepare).read_text('utf-8')}")
         target = bench.out / "layer.tar"
         bench.commands.run(
             [
-                *("mmdebstrap", "--variant=essential", "--skip=output/mknod", *_UNPACK, *hooks),
+                *("mmdebstrap", "--variant=essential", "--skip=output/mknod", *_UNPACK, *self.hooks()),
                 *(
                     f"--architectures={bench.architecture}",
                     f"--include={','.join(self.packages)}",
@@ -53,6 +48,14 @@ class RootFilesystem(Recipe):
             env={"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH), "LC_ALL": "C.UTF-8"},
         )
         return {"suite": SUITE, "packages": _installed(target)}
+
+    def hooks(self) -> list[str]:
+        """Passed as text: in a user namespace the script's folder may not be readable."""
+        scripts = RECIPES / "rootfs"
+        hooks = [f"--customize-hook={(scripts / 'finish.sh').read_text('utf-8')}"]
+        if self.prepare:
+            hooks.insert(0, f"--essential-hook={(scripts / self.prepare).read_text('utf-8')}")
+        return hooks
 
 
 @dataclass(frozen=True, kw_only=True)

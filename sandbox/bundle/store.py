@@ -32,6 +32,16 @@ class Image:
         return f"{self.reference.rpartition(':')[0]}@{self.digest}"
 
 
+@dataclass(frozen=True, slots=True)
+class NodeImage:
+    """A whole node as an image for the Docker engine."""
+
+    reference: str
+    id: str
+    """``sha256:…`` of the configuration: how the engine tells one image from another of the same name."""
+    archive: Path
+
+
 class Bundle:
     """Finished parts of one version of c2d-box, for one architecture."""
 
@@ -85,6 +95,13 @@ class Bundle:
         entry = self._entries[f"{name}-image"]
         facts = entry.manifest.facts
         return Image(name, str(facts["reference"]), str(facts["digest"]), entry.file("image.tar"))
+
+    @property
+    def node_image(self) -> NodeImage:
+        """kind's node image, made of this bundle."""
+        entry = self._entries["node-image"]
+        facts = entry.manifest.facts
+        return NodeImage(str(facts["reference"]), str(facts["id"]), entry.file("image.tar"))
 
     @property
     def images(self) -> list[Image]:

@@ -14,7 +14,8 @@ The contract every driver keeps (native today; kind, k3d and existing have their
 ``load_image``  Before: running. After: the archive's image can be run as ``name:tag`` and as
              ``name@digest`` with pull policy ``Never``. Answers the manifest digest; cheap when the image
              is already there.
-``publish``  After: ``127.0.0.1:host_port`` reaches the NodePort. Replaces the ports published before.
+``publish``  After: ``127.0.0.1:host_port`` reaches the NodePort. Replaces the ports published before; a
+             driver whose ports are fixed when the node is made refuses others (``C2D-PORTS-FIXED``).
 ``allow``    After: pods of the staging and publishing classes reach exactly the endpoints listed and
              nothing else. Replaces the list of before. Pods of the algorithm class never reach anything.
 
@@ -133,6 +134,16 @@ class Cluster(Protocol):
 
     @property
     def dns_ip(self) -> str: ...
+
+    @property
+    def volumes_root(self) -> str:
+        """Folder on the node for the volumes that the box's provisioner makes."""
+        ...
+
+    @property
+    def devices(self) -> str:
+        """Folder on the node with the machine's device nodes."""
+        ...
 
     @property
     def runtime_classes(self) -> dict[str, str]:

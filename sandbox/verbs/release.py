@@ -93,7 +93,11 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         },
         "environments": [_environment(keys)],
         "jobs": {"imagePullPolicy": "Never"},
-        "provisioner": {"enabled": True, "root": str(box.home.volumes)},
+        "provisioner": {
+            "enabled": True,
+            "root": box.cluster.volumes_root,
+            "devices": box.cluster.devices,
+        },
     }
     return values
 

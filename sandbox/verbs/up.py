@@ -15,9 +15,10 @@ from typing import Any
 import httpx
 
 from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
-from sandbox.box import NODE_PORTS, Box, Settings, open_box
+from sandbox.box import Box, Settings, open_box
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.build import Confirm
+from sandbox.clusters.choice import choose, parts_for
 from sandbox.doctor.ports import holder, is_free
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.progress import Event, Progress, step
@@ -66,7 +67,9 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
     """Boot or resume ``box``. Idempotent. ``yes`` or ``confirm`` agree to what a build installs."""
     began = time.monotonic()
     with changing(box.home, "up"):
-        box = box.remember(_with_chain(box))
+        choice = choose(box)
+        yield Event("cluster.choice", "note", choice.text)
+        box = box.remember(replace(_with_chain(box), cluster=choice.driver))
         steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
@@ -81,7 +84,7 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
 
 def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, float]]:
     clock = _Clock()
-    bundle = yield from build(yes=yes, confirm=confirm)
+    bundle = yield from build(parts_for(box.settings.cluster), yes=yes, confirm=confirm)
     clock.lap("bundle")
     booting = box.cluster.status().state not in ("running", "degraded")
     if booting:
@@ -94,7 +97,7 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         yield from _install(box, kube, bundle, keys)
         clock.lap("install")
         box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation())
-        box.cluster.publish({port: NODE_PORTS[name] for name, port in _published(box).items()})
+        box.cluster.publish(box.published)
         waiting: list[Progress[Any]] = [
             await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
             load(box, [bundle.image(name) for name in ALGORITHM_IMAGES]),
@@ -127,16 +130,9 @@ class _Clock:
         self.laps[name], self._last = now - self._last, now
 
 
-def _published(box: Box) -> dict[str, int]:
-    ports = box.ports.as_dict()
-    if box.settings.chain.rpc_url is not None:
-        ports.pop("chain")
-    return ports
-
-
 def _demand_ports(box: Box) -> None:
-    for name, port in _published(box).items():
-        if not is_free(port):
+    for name, port in box.ports.as_dict().items():
+        if port in box.published and not is_free(port):
             raise EnvironmentProblem(
                 "C2D-PORT-TAKEN",
                 f"port {port}, wanted for {name.replace('_', '-')}, is held by {holder(port) or 'a process'}",

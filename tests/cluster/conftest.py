@@ -67,7 +67,7 @@ def box() -> Iterator[Box]:
         yield open_box(Path(kept))
         return
     home = Path(tempfile.mkdtemp(prefix="c2d-t"))
-    made = Box(Home(home), Settings(name="test", ports=free_ports()))
+    made = Box(Home(home), Settings(name="test", ports=free_ports(), cluster="native"))
     try:
         perform(up(made, yes=True))
         yield made

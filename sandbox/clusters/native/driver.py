@@ -92,6 +92,14 @@ class NativeCluster:
         return str(self._record().ranges.dns_ip)
 
     @property
+    def volumes_root(self) -> str:
+        return str(self.home.volumes)
+
+    @property
+    def devices(self) -> str:
+        return "/dev"
+
+    @property
     def runtime_classes(self) -> dict[str, str]:
         handlers = ("unrouted", "staging", "publishing")
         roles = ("algorithm", "configuration", "publishing")

@@ -23,7 +23,9 @@ def named(recipe: Recipe) -> str:
 def test_every_part_has_its_own_name_and_key() -> None:
     keys = catalogue.keys(RECIPES_OF_ALL, "amd64")
     assert len(set(keys.values())) == len(catalogue.CATALOGUE)
-    assert len(catalogue.CATALOGUE) == sum(map(len, (catalogue.PROGRAMS, catalogue.LAYERS, catalogue.IMAGES)))
+    assert len(catalogue.CATALOGUE) == sum(
+        map(len, (catalogue.PROGRAMS, catalogue.LAYERS, catalogue.IMAGES, catalogue.OPTIONAL))
+    )
 
 
 def test_keys_differ_between_architectures_and_stay_the_same_otherwise() -> None:

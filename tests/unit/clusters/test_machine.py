@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem, UsageError
+from sandbox.clusters.archives import read_archive
 from sandbox.clusters.native import control, host_ports, probes
 from sandbox.clusters.native.backoff import LONGEST, STEADY, Backoff
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.clusters.native.images import read_archive
 from sandbox.clusters.native.processes import Identity
 from sandbox.clusters.native.supervision import tail
 from sandbox.home import Home

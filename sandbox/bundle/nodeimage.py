@@ -1,0 +1,291 @@
+"""kind's node image, assembled from the bundle, for machines that cannot pull kind's own.
+
+One image plays every control-plane component: kubeadm's static pods name their programs, and one binary acts
+as all of them. These images lie unpacked in the node's containerd, so that no cluster waits for an import.
+``docker load`` of older engines knows no OCI layout, so the archive carries both descriptions of its layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import EnvironmentProblem, Failed
+from sandbox.bundle import oci, tree
+from sandbox.bundle.cache import Entry
+from sandbox.bundle.debian import RootFilesystem
+from sandbox.bundle.images import CREATED, REGISTRY
+from sandbox.bundle.recipe import RECIPES, Bench, Recipe, files_below
+
+FILES = RECIPES / "node" / "files"
+STOP_SIGNAL = "SIGRTMIN+3"
+"""What systemd ends on."""
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CONTAINERD_PATIENCE = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineRoot(RootFilesystem):
+    """A root file system with an init system, stripped of what a container has no use for."""
+
+    complete: str
+    """Script in ``recipes/node`` run with the root's path after packages are configured."""
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        yield from super().inputs()
+        yield self.complete, RECIPES / "node" / self.complete
+
+    def hooks(self) -> list[str]:
+        script = (RECIPES / "node" / self.complete).read_text("utf-8")
+        return [*super().hooks(), f"--customize-hook={script}"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings(oci.Settings):
+    """Settings of a container whose init has a stop signal of its own."""
+
+    def as_config(self) -> dict[str, Any]:
+        return {**oci.Settings.as_config(self), "StopSignal": STOP_SIGNAL}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeImage(Recipe):
+    """``image.tar``: what ``kind create cluster --image`` runs."""
+
+    kubernetes: str
+    debian: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        return f"{REGISTRY}/node:{self.kubernetes}"
+
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        yield from files_below(FILES, "node/")
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        if os.geteuid() != 0:
+            raise EnvironmentProblem(
+                "C2D-BUNDLE-ROOT",
+                "Assembling a node image unpacks images as containerd does, which only root may.",
+                "Run `sudo c2d-box bundle build --node-image`, or let kind pull its own node image.",
+            )
+        files = bench.scratch / "files.tar"
+        tree.write(files, [*_files(self.kubernetes), *_programs(bench)])
+        layers = [
+            _layer(bench.needs["machine-root"]),
+            oci.Blob.of_file(oci.LAYER, files),
+            oci.Blob.of_file(oci.LAYER, _preloaded(bench, self.kubernetes)),
+        ]
+        settings = NodeSettings(
+            user="0",
+            entrypoint=("/usr/local/bin/entrypoint", "/sbin/init"),
+            env=(("PATH", PATH), ("container", "docker")),
+        )
+        target = bench.out / "image.tar"
+        digest = oci.write(
+            target,
+            name=self.reference,
+            architecture=bench.architecture,
+            layers=layers,
+            settings=settings,
+            created=CREATED,
+        )
+        return {
+            "reference": self.reference,
+            "digest": digest,
+            "id": _describe_for_docker(target, self.reference),
+        }
+
+
+def _layer(entry: Entry) -> oci.Blob:
+    path = entry.file("layer.tar")
+    return oci.Blob(oci.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path)
+
+
+def _files(kubernetes: str) -> list[tree.Node]:
+    units = "etc/systemd/system"
+    return [
+        *tree.nodes_below(FILES, ""),
+        tree.Node("kind/version", text=f"{kubernetes}\n".encode()),
+        *(
+            tree.Node(f"{units}/multi-user.target.wants/{unit}.service", link=f"/{units}/{unit}.service")
+            for unit in ("containerd", "kubelet")
+        ),
+    ]
+
+
+def _programs(bench: Bench) -> list[tree.Node]:
+    def program(path: str, part: str, file: str) -> tree.Node:
+        return tree.Node(path, file=bench.needs[part].file(file), mode=0o755)
+
+    return [
+        tree.Node("usr/local/bin/entrypoint", file=FILES / "usr/local/bin/entrypoint", mode=0o755),
+        program("usr/local/bin/kube", "kube", "kube"),
+        *(
+            tree.Node(f"usr/bin/{name}", link="/usr/local/bin/kube")
+            for name in ("kubelet", "kubeadm", "kubectl")
+        ),
+        *(
+            program(f"usr/local/bin/{name}", "containerd", name)
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ),
+        program("usr/local/sbin/runc", "runc", "runc"),
+        *(
+            program(f"opt/cni/bin/{name}", "cni", f"cni/{name}")
+            for name in ("host-local", "loopback", "portmap", "ptp")
+        ),
+    ]
+
+
+def _describe_for_docker(archive: Path, reference: str) -> str:
+    """Add the description that ``docker load`` reads; returns the image's id (its configuration's hash)."""
+    with tarfile.open(archive) as tar:
+        index = json.load(_stream(tar, "index.json"))
+        manifest = json.load(_stream(tar, _blob(index["manifests"][0])))
+    document = [
+        {
+            "Config": _blob(manifest["config"]),
+            "RepoTags": [reference],
+            "Layers": [_blob(layer) for layer in manifest["layers"]],
+        }
+    ]
+    data = json.dumps(document).encode()
+    header = tarfile.TarInfo("manifest.json")
+    header.size, header.mode = len(data), 0o644
+    with tarfile.open(archive, "a", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(header, io.BytesIO(data))
+    return str(manifest["config"]["digest"])
+
+
+def _stream(tar: tarfile.TarFile, name: str) -> Any:
+    stream = tar.extractfile(name)
+    assert stream is not None
+    return stream
+
+
+def _blob(descriptor: dict[str, Any]) -> str:
+    return f"blobs/sha256/{descriptor['digest'].removeprefix('sha256:')}"
+
+
+# -- the control plane's images, unpacked ------------------------------------------------------------------
+
+
+def _preloaded(bench: Bench, kubernetes: str) -> Path:
+    """A layer with containerd's own folder, in which the images kubeadm asks for are unpacked already."""
+    root, names = bench.scratch / "containerd", _wanted(bench, kubernetes)
+    with _containerd(bench, root) as ctr:
+        for kind, references in names.items():
+            archive = _image(bench, kind, references[0])
+            ctr("import", "--local", "--discard-unpacked-layers", str(archive))
+            for reference in references[1:]:
+                ctr("tag", references[0], reference)
+    target = bench.scratch / "preloaded.tar"
+    bench.commands.run(
+        [
+            *("tar", "--create", "--file", target, "--directory", root, "--xattrs", "--numeric-owner"),
+            *("--sort=name", "--transform", "s,^\\.,var/lib/containerd,", "."),
+        ]
+    )
+    return target
+
+
+def _wanted(bench: Bench, kubernetes: str) -> dict[str, list[str]]:
+    """What ``kubeadm init`` will look for, by the image of ours that plays it."""
+    kubeadm = bench.needs["kube"].file("kubeadm")
+    listed = subprocess.run(
+        [kubeadm, "config", "images", "list", "--kubernetes-version", kubernetes],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    found: dict[str, list[str]] = {"control-plane": [], "coredns": [], "pause": []}
+    for reference in listed:
+        program = reference.rpartition("/")[2].partition(":")[0]
+        found["control-plane" if program in COMPONENTS else program].append(reference)
+    return found
+
+
+def _image(bench: Bench, kind: str, reference: str) -> Path:
+    layers: list[oci.Blob] = []
+    nodes: list[tree.Node] = []
+    entrypoint: tuple[str, ...] = ()
+    if kind == "control-plane":
+        layers.append(_layer(bench.needs["proxy-root"]))
+        nodes.append(tree.Node("usr/local/bin/kube", file=bench.needs["kube"].file("kube"), mode=0o755))
+        nodes += [tree.Node(f"usr/local/bin/{name}", link="kube") for name in COMPONENTS]
+    else:
+        nodes.append(tree.Node(kind, file=bench.needs[kind].file(kind), mode=0o755))
+        entrypoint = (f"/{kind}",)
+    layer = bench.scratch / f"{kind}.layer"
+    tree.write(layer, nodes)
+    layers.append(oci.Blob.of_file(oci.LAYER, layer))
+    target = bench.scratch / f"{kind}.tar"
+    settings = oci.Settings(user="0", entrypoint=entrypoint, env=(("PATH", PATH),))
+    oci.write(
+        target,
+        name=reference,
+        architecture=bench.architecture,
+        layers=layers,
+        settings=settings,
+        created=CREATED,
+    )
+    return target
+
+
+@contextlib.contextmanager
+def _containerd(bench: Bench, root: Path) -> Iterator[Any]:
+    """A containerd of our own over ``root``, for as long as the block lasts."""
+    state = bench.scratch / "s"
+    configuration = bench.scratch / "containerd.toml"
+    configuration.write_text(
+        f'version = 3\nroot = "{root}"\nstate = "{state}"\n'
+        'disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.cri", '
+        '"io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri", '
+        '"io.containerd.snapshotter.v1.native", "io.containerd.snapshotter.v1.blockfile", '
+        '"io.containerd.snapshotter.v1.erofs"]\n'
+        f'[grpc]\n  address = "{state}/c.sock"\n[ttrpc]\n  address = "{state}/t.sock"\n'
+    )
+    programs = bench.needs["containerd"]
+    with bench.commands.log.open("ab") as log:
+        daemon = subprocess.Popen(
+            [programs.file("containerd"), "--config", configuration], stdout=log, stderr=log
+        )
+    command: list[str | Path] = [
+        programs.file("ctr"),
+        "--address",
+        f"{state}/c.sock",
+        "--namespace",
+        "k8s.io",
+    ]
+    try:
+        _await(lambda: _answers([*command, "version"]), daemon)
+        yield lambda *words: bench.commands.run([*command, "images", *words])
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def _answers(command: list[str | Path]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _await(question: Any, daemon: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + CONTAINERD_PATIENCE
+    while not question():
+        if daemon.poll() is not None or time.monotonic() > end:
+            raise Failed(
+                "C2D-BUNDLE-BUILD",
+                "containerd did not start for the node image.",
+                "Its words are in the log of the part node-image: `c2d-box bundle list` names the folder.",
+            )
+        time.sleep(0.1)

@@ -1,0 +1,81 @@
+"""Which driver carries a box, and why: decided once, told in one line, kept for the box's life.
+
+``auto`` takes the one this home already has; else kind where a Docker engine answers and the command is there
+or can be had; else native on Linux. k3d is never chosen by itself before a ``selftest`` passed on it.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import C2DError, EnvironmentProblem, UsageError
+
+if TYPE_CHECKING:
+    from sandbox.box import Box
+
+DRIVERS = ("native", "kind", "k3d", "existing")
+IMAGES = ("runtime", "postgres", "kubo", "s3", "algo-python", "algo-node")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    driver: str
+    text: str
+    """One line for the user."""
+
+
+def choose(box: Box) -> Choice:
+    """The driver for ``box``, whose settings hold what was asked for."""
+    asked, had = box.settings.cluster or "auto", _had(box)
+    if had and asked not in ("auto", had):
+        raise UsageError(
+            "C2D-CLUSTER-OTHER",
+            f"This box is on a {had} cluster; its assets and jobs are there.",
+            f"forget it first: {box.command('reset')}; or make another box: --name",
+        )
+    if had:
+        return Choice(had, f"cluster: {had}, as this box has it already")
+    if asked != "auto":
+        return Choice(asked, f"cluster: {asked}, as asked for")
+    why_not = _no_docker()
+    if not why_not:
+        return Choice("kind", "cluster: kind, because a Docker engine answers")
+    if sys.platform == "linux":
+        return Choice("native", f"cluster: native, because {why_not}")
+    raise EnvironmentProblem(
+        "C2D-NO-CLUSTER-POSSIBLE",
+        f"This machine can carry no cluster: {why_not}, and the native one needs Linux.",
+        "Start Docker (Docker Desktop will do), or name a cluster: c2d-box up --cluster existing",
+    )
+
+
+def _had(box: Box) -> str:
+    """What ``box.json`` of a box that got as far as having a cluster says."""
+    from sandbox.box import open_box
+
+    if not (box.home.cluster / "cluster.json").exists():
+        return ""
+    return open_box(box.home.path).settings.cluster or "native"
+
+
+def _no_docker() -> str:
+    """Why kind cannot be used; empty where it can."""
+    from sandbox.clusters.kind import engine
+
+    try:
+        engine.require_new_enough(engine.connect(timeout=5))
+    except C2DError as problem:
+        return problem.message[0].lower() + problem.message[1:].rstrip(".")
+    return ""
+
+
+def parts_for(driver: str) -> tuple[str, ...] | None:
+    """The parts of the bundle that a box on this driver lacks otherwise; None: all the usual ones."""
+    if driver == "native":
+        return None
+    from sandbox.clusters.kind.tool import installed
+
+    tool = () if driver != "kind" or installed() else ("kind",)
+    return (*IMAGES, "helm", *tool)

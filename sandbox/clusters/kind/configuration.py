@@ -1,0 +1,169 @@
+"""What kind and its node are told, as text: pure functions of the record."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.clusters.kind.addresses import ALL_PODS, PODS, PUBLISHING, SERVICES, STAGING, UNROUTED
+from sandbox.clusters.kind.firewall import rules
+from sandbox.clusters.kind.record import Record
+
+FOLDER = "/etc/c2d"
+DEVICES = "/run/c2d/dev"
+"""The machine's device nodes, loop devices made later included: a container's own ``/dev`` is a copy."""
+VOLUMES = "/var/lib/c2d-box/volumes"
+PIDS_PER_POD = 1024
+NETWORKS = {"unrouted": UNROUTED, "staging": STAGING, "publishing": PUBLISHING}
+_RUNTIMES = 'plugins."io.containerd.grpc.v1.cri".containerd.runtimes'
+
+
+def cluster(record: Record) -> dict[str, Any]:
+    """The document for ``kind create cluster --config``; JSON is YAML."""
+    kubelet = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "podPidsLimit": PIDS_PER_POD,
+        "seccompDefault": True,
+        "containerLogMaxSize": "10Mi",
+        "containerLogMaxFiles": 3,
+    }
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "name": record.cluster,
+        "networking": {
+            "ipFamily": "ipv4",
+            "apiServerAddress": "127.0.0.1",
+            "disableDefaultCNI": True,
+            "podSubnet": ALL_PODS,
+            "serviceSubnet": SERVICES,
+        },
+        "nodes": [{"role": "control-plane", "extraPortMappings": port_mappings(record.ports)}],
+        "containerdConfigPatches": [runtimes(record)],
+        "kubeadmConfigPatches": [json.dumps(kubelet)],
+    }
+
+
+def port_mappings(ports: Mapping[int, int]) -> list[dict[str, Any]]:
+    return [
+        {"listenAddress": "127.0.0.1", "hostPort": host, "containerPort": node, "protocol": "TCP"}
+        for host, node in sorted(ports.items())
+    ]
+
+
+def runtimes(record: Record) -> str:
+    """containerd's handlers of the three job classes, each with a CNI folder of its own."""
+    lines = []
+    for handler, role in zip(record.runtime_classes.values(), NETWORKS, strict=True):
+        table = f'{_RUNTIMES}."{handler}"'
+        lines += [
+            f"[{table}]",
+            '  runtime_type = "io.containerd.runc.v2"',
+            f'  cni_conf_dir = "{FOLDER}/cni/{role}"',
+            f"[{table}.options]",
+            "  SystemdCgroup = true",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def node_files(record: Record) -> dict[str, tuple[str, int]]:
+    """Files of ours on the node: path → text and mode."""
+    networks = job_networks(record.options.isolation_off)
+    return {
+        f"{FOLDER}/rules.nft": (rules_of(record), 0o600),
+        f"{FOLDER}/prepare": (PREPARE, 0o755),
+        "/etc/cni/net.d/00-c2d.conflist": (pod_network("pods", PODS, "0.0.0.0/0"), 0o644),
+        **{f"{FOLDER}/cni/{role}/10-{role}.conflist": (text, 0o644) for role, text in networks.items()},
+        "/opt/cni/bin/c2d-unrouted": (UNROUTED_PLUGIN, 0o755),
+        "/etc/systemd/system/c2d-node.service": (UNIT, 0o644),
+        "/etc/systemd/system/kubelet.service.d/20-c2d.conf": (AFTER_US, 0o644),
+    }
+
+
+def rules_of(record: Record) -> str:
+    return rules(record.isolation, record.options.egress, record.options.isolation_off)
+
+
+def pod_network(name: str, subnet: str, reachable: str) -> str:
+    """One link per pod; ``reachable`` is the range it has a route to."""
+    gateway = str(ipaddress.ip_network(subnet)[1])
+    ipam = {
+        "type": "host-local",
+        "dataDir": "/run/cni",
+        "ranges": [[{"subnet": subnet, "gateway": gateway}]],
+        "routes": [{"dst": reachable}],
+    }
+    plugin = {"type": "ptp", "ipMasq": False, "ipam": ipam}
+    return json.dumps({"cniVersion": "1.0.0", "name": f"c2d-{name}", "plugins": [plugin]}, indent=1)
+
+
+def job_networks(isolation_off: bool) -> dict[str, str]:
+    """The networks of the job classes; with isolation off (tests only) that of the service pods."""
+    if isolation_off:
+        return dict.fromkeys(NETWORKS, pod_network("pods", PODS, "0.0.0.0/0"))
+    ipam = {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": UNROUTED}]]}
+    nothing = {"type": "c2d-unrouted", "ipam": ipam}
+    return {
+        "unrouted": json.dumps(
+            {"cniVersion": "1.0.0", "name": "c2d-unrouted", "plugins": [nothing]}, indent=1
+        ),
+        "staging": pod_network("staging", STAGING, SERVICES),
+        "publishing": pod_network("publishing", PUBLISHING, SERVICES),
+    }
+
+
+UNROUTED_PLUGIN = """#!/bin/sh
+# Network of an algorithm's pod: none. Kubernetes wants an address for every pod, so one is taken from the
+# range and told; no link is made, so nothing can come or go.
+set -eu
+case "$CNI_COMMAND" in
+VERSION) echo '{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}' ;;
+ADD)
+	answer=$("${CNI_PATH%%:*}/host-local")
+	address=$(printf %s "$answer" | tr -d ' \\n\\t' | sed -n 's/.*"address":"\\([0-9.\\/]*\\)".*/\\1/p')
+	[ -n "$address" ] || { printf '%s' "$answer"; exit 1; }
+	printf '{"cniVersion":"1.0.0","interfaces":[{"name":"%s","sandbox":"%s"}],' "$CNI_IFNAME" "$CNI_NETNS"
+	printf '"ips":[{"address":"%s","interface":0}]}' "$address"
+	;;
+DEL) "${CNI_PATH%%:*}/host-local" ;;
+esac
+"""
+
+PREPARE = f"""#!/bin/sh
+# Before any pod of this node can start: the box's packet rules, and device nodes for the volumes.
+set -eu
+for kind in all default; do
+	echo 1 > /proc/sys/net/ipv6/conf/$kind/disable_ipv6 || true
+	echo 1 > /proc/sys/net/ipv4/conf/$kind/rp_filter
+	echo 0 > /proc/sys/net/ipv4/conf/$kind/send_redirects
+	echo 0 > /proc/sys/net/ipv4/conf/$kind/accept_redirects
+done
+nft -f {FOLDER}/rules.nft
+mkdir -p {DEVICES} {VOLUMES}
+mountpoint -q {DEVICES} || mount -t devtmpfs none {DEVICES}
+"""
+
+UNIT = f"""[Unit]
+Description=Isolation of the box's jobs
+DefaultDependencies=no
+After=local-fs.target
+Before=containerd.service kubelet.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={FOLDER}/prepare
+ExecReload={FOLDER}/prepare
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+AFTER_US = """# Without the rules no pod starts.
+[Unit]
+Requires=c2d-node.service
+After=c2d-node.service
+"""

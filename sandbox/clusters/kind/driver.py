@@ -1,0 +1,382 @@
+"""The kind driver: a node that is one container, made by the real kind command.
+
+kind makes the cluster; the box's isolation, networks and devices are placed on the node over the Docker SDK
+and put in force by a unit of its init, so that they hold again whenever the container starts, before any
+pod can. A Docker network per box keeps boxes apart.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
+from sandbox.clusters.archives import read_archive
+from sandbox.clusters.kind import addresses, configuration, engine, node
+from sandbox.clusters.kind.record import Record
+from sandbox.clusters.kind.tool import Kind, installed
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.record import Options, write_atomically
+from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
+from sandbox.home import Home
+from sandbox.progress import Event, Progress
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+TAKES_IMAGES = "cluster.containerd"
+STARTING = "Starting control-plane"
+"""kind's words when the node runs and its configuration is written: from then on it takes images."""
+READY_PATIENCE = 180.0
+STOP_SECONDS = 15
+NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
+
+
+class Programs(Protocol):
+    """What the driver needs of a bundle."""
+
+    def binary(self, name: str) -> Path: ...
+
+    def node_image(self) -> Any:
+        """The bundle's own node image, or None: kind pulls its own."""
+        ...
+
+
+class KindCluster:
+    """A kind cluster for ``home``. See ``sandbox.clusters.port`` for the contract.
+
+    ``ports`` (host port → NodePort) are fixed when the node is made.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        bundle: Programs,
+        name: str = "c2d",
+        ports: Mapping[int, int] | None = None,
+        options: Options | None = None,
+    ) -> None:
+        self.home = home
+        self.name = name
+        self._bundle = bundle
+        self._ports = dict(ports or {})
+        self._options = options or Options()
+        self._layout = Layout(home, name)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.home.kubeconfig
+
+    @property
+    def node_ip(self) -> str:
+        record, client = self._record(), engine.connect()
+        return node.address(self._running(client, record), record.cluster)
+
+    @property
+    def service_cidr(self) -> str:
+        return addresses.SERVICES
+
+    @property
+    def dns_ip(self) -> str:
+        return addresses.DNS
+
+    @property
+    def volumes_root(self) -> str:
+        return configuration.VOLUMES
+
+    @property
+    def devices(self) -> str:
+        return configuration.DEVICES
+
+    @property
+    def runtime_classes(self) -> dict[str, str]:
+        return self._new_record().runtime_classes
+
+    def _new_record(self) -> Record:
+        return Record(self.name, self._layout.control_group, ports=self._ports, options=self._options)
+
+    def _record(self) -> Record:
+        record = Record.load(self._layout.record)
+        if record is None:
+            raise StateProblem(
+                "C2D-NO-CLUSTER", f"There is no cluster in {self.home.path}.", "Create it with `c2d-box up`."
+            )
+        return record
+
+    # -- create, stop, delete ------------------------------------------------------------------------------
+
+    def create(self) -> Progress[None]:
+        self._layout.check()
+        client = engine.connect()
+        engine.require_new_enough(client)
+        record = Record.load(self._layout.record)
+        if record is not None and record.phase == "creating":
+            yield Event("cluster.sweep", "started", "taking away what was half made")
+            self._sweep(client, record)
+            yield Event("cluster.sweep", "done")
+            record = None
+        if record is None:
+            yield from self._make(client)
+            return
+        container = engine.container(client, record.node)
+        if container is None:
+            raise StateProblem(
+                "C2D-NODE-GONE",
+                f"The node's container {record.node} was removed, and the box's state with it.",
+                "Forget the box with `c2d-box reset`, then `c2d-box up` makes a new one.",
+            )
+        yield from self._resume(client, record, container)
+
+    def _make(self, client: DockerClient) -> Progress[None]:
+        began = time.monotonic()
+        self._layout.root.mkdir(parents=True, exist_ok=True)
+        record = self._new_record()
+        record.save(self._layout.record)
+        if record.options.isolation_off:
+            yield Event("cluster.isolation", "note", NOT_ISOLATED)
+        image = yield from self._node_image(client)
+        engine.ensure_network(client, record.cluster, str(self.home.path))
+        wanted = self._layout.root / "kind.json"
+        write_atomically(wanted, json.dumps(configuration.cluster(record), indent=1))
+        draft = self._layout.root / "kubeconfig"
+        yield Event("cluster.kind", "started", "kind create cluster")
+        for text in self._kind(record).create(wanted, draft, image):
+            yield Event("cluster.kind", "progress", text)
+            if text.startswith(STARTING):
+                yield Event(TAKES_IMAGES, "done", "the node takes images")
+        yield Event("cluster.kind", "done", seconds=time.monotonic() - began)
+        container = self._running(client, record)
+        node.require_handlers(container, list(record.runtime_classes.values()))
+        node.place(container, configuration.node_files(record))
+        node.enforce(container)
+        self._keep_kubeconfig(draft.read_text())
+        yield from self._until_ready(record)
+        record.changed(phase="created").save(self._layout.record)
+        yield Event("cluster", "done", seconds=time.monotonic() - began)
+
+    def _resume(self, client: DockerClient, record: Record, container: Container) -> Progress[None]:
+        if record.ports != self._ports and self._ports:
+            raise _ports_fixed(record.ports)
+        if container.status == "running" and self._answers():
+            yield Event("cluster", "skipped", "the cluster is running")
+            return
+        began = time.monotonic()
+        yield Event("cluster.node", "started", f"starting the container {record.node}")
+        with engine.coded():
+            container.start()
+        node.await_started(container)
+        node.place(container, configuration.node_files(record))
+        node.enforce(container)
+        yield Event("cluster.node", "done")
+        yield Event(TAKES_IMAGES, "done", "the node takes images")
+        self._keep_kubeconfig(self._kind(record).kubeconfig())
+        yield from self._until_ready(record)
+        yield Event("cluster", "done", seconds=time.monotonic() - began)
+
+    def stop(self) -> Progress[None]:
+        record = Record.load(self._layout.record)
+        if record is None:
+            return
+        client = self._engine_or_none()
+        if client is None:
+            yield Event("cluster.stop", "note", "no Docker engine answers, so no container of this box runs")
+            return
+        if record.phase == "creating":
+            self._sweep(client, record)
+            self._forget()
+            return
+        container = engine.container(client, record.node)
+        if container is not None and container.status in ("running", "paused", "restarting"):
+            yield Event("cluster.stop", "started", f"stopping the container {record.node}")
+            with engine.coded():
+                container.stop(timeout=STOP_SECONDS)
+            yield Event("cluster.stop", "done")
+
+    def delete(self) -> Progress[None]:
+        record = Record.load(self._layout.record)
+        if record is not None:
+            yield Event("cluster.delete", "started", "forgetting the cluster's state")
+            client = self._engine_or_none()
+            if client is None:
+                yield Event(
+                    "cluster.delete",
+                    "note",
+                    f"no Docker engine answers: once it does, `c2d-box doctor --fix` removes {record.node}",
+                )
+            else:
+                self._sweep(client, record)
+            yield Event("cluster.delete", "done")
+        self._forget()
+
+    def _forget(self) -> None:
+        shutil.rmtree(self._layout.root, ignore_errors=True)
+        self.kubeconfig.unlink(missing_ok=True)
+
+    def _sweep(self, client: DockerClient, record: Record) -> None:
+        """What `kind delete cluster` removes, and the network; works on half a cluster too."""
+        engine.sweep(client, f"{CLUSTER_LABEL}={record.cluster}", record.cluster)
+
+    def _engine_or_none(self) -> DockerClient | None:
+        try:
+            return engine.connect()
+        except EnvironmentProblem as problem:
+            if problem.code != "C2D-DOCKER-UNREACHABLE":
+                raise
+            return None
+
+    # -- parts of creating ---------------------------------------------------------------------------------
+
+    def _kind(self, record: Record) -> Kind:
+        return Kind(installed() or self._bundle.binary("kind"), record.cluster)
+
+    def _node_image(self, client: DockerClient) -> Progress[str | None]:
+        """The bundle's node image, brought to the engine; None: there is none, and kind takes its own."""
+        image = self._bundle.node_image()
+        if image is None:
+            return None
+        import docker.errors
+
+        with engine.coded():
+            try:
+                present = client.images.get(image.reference).id
+            except docker.errors.ImageNotFound:
+                present = None
+        if present != image.id:
+            began = time.monotonic()
+            yield Event("cluster.node-image", "started", "bringing the node image to the Docker engine")
+            with engine.coded(), image.archive.open("rb") as stream:
+                client.images.load(stream)
+            yield Event("cluster.node-image", "done", seconds=time.monotonic() - began)
+        return str(image.reference)
+
+    def _keep_kubeconfig(self, text: str) -> None:
+        write_atomically(self.kubeconfig, text)
+
+    def _until_ready(self, record: Record) -> Progress[None]:
+        began = time.monotonic()
+        yield Event("cluster.ready", "started", "waiting for the node")
+        while not self._node_is_ready(record):
+            if time.monotonic() - began > READY_PATIENCE:
+                raise Failed(
+                    "C2D-NODE-NOT-READY",
+                    f"The node {record.node} is not Ready after {READY_PATIENCE:.0f} s.",
+                    "c2d-box logs kubelet; then c2d-box up goes on from here",
+                )
+            time.sleep(0.2)
+        yield Event("cluster.ready", "done", seconds=time.monotonic() - began)
+
+    def _node_is_ready(self, record: Record) -> bool:
+        from sandbox.verbs.kubeapi import KubeApi
+
+        try:
+            with KubeApi.of(self.kubeconfig, timeout=5.0) as kube:
+                found = kube.get(f"/api/v1/nodes/{record.node}") or {}
+        except C2DError:
+            return False
+        conditions = found.get("status", {}).get("conditions", [])
+        return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+    def _answers(self) -> bool:
+        from sandbox.verbs.kubeapi import KubeApi
+
+        try:
+            with KubeApi.of(self.kubeconfig, timeout=2.0) as kube:
+                return kube.ok("/readyz")
+        except C2DError:
+            return False
+
+    def _running(self, client: DockerClient, record: Record) -> Container:
+        container = engine.container(client, record.node)
+        if container is None or container.status != "running":
+            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+        return container
+
+    # -- while it runs -------------------------------------------------------------------------------------
+
+    def status(self) -> ClusterStatus:
+        record = Record.load(self._layout.record)
+        if record is None:
+            return ClusterStatus("absent")
+        try:
+            client = engine.connect(timeout=5)
+            container = engine.container(client, record.node)
+        except C2DError as problem:
+            return ClusterStatus("stopped", detail=f"{problem.message} {problem.next_step}")
+        if container is None:
+            state = "absent" if record.phase == "creating" else "failed"
+            return ClusterStatus(state, detail=f"the container {record.node} is gone")  # type: ignore[arg-type]
+        parts = node.components(container, self._answers())
+        return ClusterStatus(
+            _state(record, parts), parts, NOT_ISOLATED if record.options.isolation_off else ""
+        )
+
+    def load_image(self, archive: Path) -> Progress[str]:
+        began = time.monotonic()
+        image = read_archive(archive)
+        record = self._record()
+        container = self._running(engine.connect(), record)
+        yield Event("cluster.image", "started", f"importing {archive.name}")
+        present = {item.reference: item.digest for item in node.images(container)}
+        if present.get(image.reference) != image.digest:
+            self._kind(record).load(archive)
+        if present.get(image.by_digest) != image.digest:
+            node.tag_by_digest(container, image)
+        yield Event(
+            "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began
+        )
+        return image.digest
+
+    def images(self) -> list[ClusterImage]:
+        record = self._known()
+        return node.images(self._running(engine.connect(), record))
+
+    def publish(self, ports: Mapping[int, int]) -> None:
+        record = self._known()
+        if any(record.ports.get(host) != target for host, target in ports.items()):
+            raise _ports_fixed(record.ports)
+
+    def allow(self, isolation: Isolation) -> None:
+        record = self._known().changed(isolation=isolation)
+        container = self._running(engine.connect(), record)
+        record.save(self._layout.record)
+        rules = f"{configuration.FOLDER}/rules.nft"
+        node.place(container, {rules: (configuration.rules_of(record), 0o600)})
+        engine.execute(container, "nft", "-f", rules)
+
+    def logs(self, component: str, lines: int = 200) -> str:
+        return node.logs(self._running(engine.connect(), self._known()), component, lines)
+
+    def resources(self) -> Resources:
+        """What Docker accounts to the node, page cache not counted: a sum of shares is not to be had."""
+        record = self._known()
+        client = engine.connect()
+        used = engine.memory(client, self._running(client, record))
+        return Resources(used, {record.node: used})
+
+    def _known(self) -> Record:
+        record = Record.load(self._layout.record)
+        if record is None:
+            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+        return record
+
+
+def _state(record: Record, parts: tuple[ComponentStatus, ...]) -> Any:
+    if parts[0].state != "ready":
+        return "stopped"
+    if record.phase == "creating":
+        return "starting"
+    return "running" if all(part.state == "ready" for part in parts) else "degraded"
+
+
+def _ports_fixed(ports: Mapping[int, int]) -> StateProblem:
+    return StateProblem(
+        "C2D-PORTS-FIXED",
+        f"The node publishes {', '.join(map(str, sorted(ports))) or 'no ports'}, fixed when it was made.",
+        "Forget the box with `c2d-box reset` and choose the ports at its next `up`, or make another box.",
+    )

@@ -1,0 +1,151 @@
+"""The Docker engine, through its SDK: the one module that knows its exceptions and where it listens.
+
+``DOCKER_HOST`` counts, then the context that the user's ``docker`` command uses (Docker Desktop has one),
+then the usual socket.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+OLDEST = (20, 10)
+"""The first engine with private control group namespaces, which kind's nodes need."""
+HOME_LABEL = "c2d-box.home"
+TIMEOUT = 120
+
+
+def connect(timeout: int = TIMEOUT) -> DockerClient:
+    """A client of the engine that answers; coded errors say what is missing."""
+    import docker
+
+    with coded():
+        client = docker.DockerClient(base_url=_address(), timeout=timeout)
+        client.ping()
+    return client
+
+
+def _address() -> str | None:
+    if chosen := os.environ.get("DOCKER_HOST"):
+        return chosen
+    from docker.context import ContextAPI
+
+    context = ContextAPI.get_current_context()
+    return context.Host if context is not None else None
+
+
+@contextmanager
+def coded() -> Iterator[None]:
+    """Inside, the SDK's exceptions become errors with a code and a next step."""
+    import docker.errors
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as problem:
+        raise Failed(
+            "C2D-DOCKER-REFUSED",
+            f"The Docker engine refused: {problem.explanation or problem}",
+            "c2d-box doctor",
+        ) from problem
+    except (docker.errors.DockerException, requests.RequestException, OSError) as problem:
+        raise _unreachable(problem) from problem
+
+
+def _unreachable(problem: BaseException) -> C2DError:
+    text = str(problem)
+    where = os.environ.get("DOCKER_HOST", "its usual socket")
+    if "Permission denied" in text or "PermissionError" in text:
+        return EnvironmentProblem(
+            "C2D-DOCKER-PERMISSION",
+            f"You may not use the Docker engine at {where}.",
+            "sudo usermod --append --groups docker $USER, then log in again; or run the command as root.",
+        )
+    return EnvironmentProblem(
+        "C2D-DOCKER-UNREACHABLE",
+        f"No Docker engine answers at {where}.",
+        "Start Docker (for example: sudo systemctl start docker), or use `c2d-box up --cluster native`.",
+    )
+
+
+def version(client: DockerClient) -> tuple[int, ...]:
+    """Of the engine, its first two numbers."""
+    with coded():
+        text = str(client.version()["Version"])
+    return tuple(int(part) for part in text.split("+")[0].split("-")[0].split(".")[:2] if part.isdigit())
+
+
+def require_new_enough(client: DockerClient) -> None:
+    found = version(client)
+    if found < OLDEST:
+        raise EnvironmentProblem(
+            "C2D-DOCKER-OLD",
+            f"This Docker engine is {'.'.join(map(str, found))}; kind needs {'.'.join(map(str, OLDEST))}.",
+            "Update Docker, or use `c2d-box up --cluster native`.",
+        )
+
+
+def container(client: DockerClient, name: str) -> Container | None:
+    import docker.errors
+
+    with coded():
+        try:
+            return client.containers.get(name)
+        except docker.errors.NotFound:
+            return None
+
+
+def ensure_network(client: DockerClient, name: str, home: str) -> None:
+    """The box's own network; labelled, so that one whose home is gone can be recognised."""
+    with coded():
+        if not client.networks.list(names=[f"^{name}$"]):
+            client.networks.create(name, driver="bridge", check_duplicate=True, labels={HOME_LABEL: home})
+
+
+def sweep(client: DockerClient, label: str, network: str) -> list[str]:
+    """Remove every container with ``label``, with its volumes, and the network. Returns their names."""
+    import docker.errors
+
+    gone = []
+    with coded():
+        for found in client.containers.list(all=True, filters={"label": label}):
+            gone.append(str(found.name))
+            try:
+                found.remove(v=True, force=True)
+            except docker.errors.NotFound:
+                continue
+        for net in client.networks.list(names=[f"^{network}$"]):
+            gone.append(f"network {net.name}")
+            net.remove()
+    return gone
+
+
+def execute(found: Container, *command: str, text: str | None = None) -> str:
+    """Run a program in the container; raises with what it said where it fails."""
+    with coded():
+        status, output = found.exec_run(list(command))
+    said = (output or b"").decode("utf-8", "replace")
+    if status != 0:
+        raise Failed(
+            "C2D-NODE-COMMAND",
+            f"`{' '.join(command)}` failed on the node: {said.strip()[-500:]}",
+            "c2d-box doctor",
+        )
+    return said
+
+
+def memory(client: DockerClient, found: Container) -> int:
+    """Bytes of memory that the container's processes hold, its page cache not counted."""
+    with coded():
+        stats: dict[str, Any] = client.api.stats(found.id, stream=False, one_shot=True)
+    used = stats.get("memory_stats", {})
+    cache = used.get("stats", {}).get("total_inactive_file") or used.get("stats", {}).get("inactive_file", 0)
+    return max(0, int(used.get("usage", 0)) - int(cache))

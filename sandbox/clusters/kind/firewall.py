@@ -1,0 +1,89 @@
+"""The packet rules of a node that is a container, as one nft text replaced in a single transaction.
+
+kind's nodes have the point-to-point plugin only: every pod has a link of its own to the node, so every
+packet of a pod is routed by the node, and the address range tells the class (reverse path filtering is on:
+a packet that claims another address than its link's is dropped before these rules). What they hold:
+
+* pods of the algorithm class have no link at all; their range is dropped all the same;
+* pods of the staging and publishing class: TCP to the listed Service addresses and ports, nothing else,
+  where the match is on the address the pod dialled (``ct original``), for kube-proxy rewrites it before the
+  filter;
+* service pods: the API server, other pods and Services, nothing else of the node, nothing outside the node
+  unless egress was asked for;
+* from outside the node: the API server and NodePorts;
+* IPv6: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.clusters.kind.addresses import API_PORT, JOB_RANGES, PODS, PUBLISHING, STAGING, UNROUTED
+from sandbox.clusters.port import Endpoint, Isolation
+
+TABLE = "c2d"
+OUTSIDE = "eth0"
+BEFORE_OTHERS = -10
+
+
+def rules(isolation: Isolation, egress: bool, isolation_off: bool = False) -> str:
+    """The complete text for ``nft -f``."""
+    lines = [f"table inet {TABLE}", f"delete table inet {TABLE}", f"table inet {TABLE} {{"]
+    jobs = [] if isolation_off else list(_jobs(isolation))
+    lines += _chain("forward", "filter", BEFORE_OTHERS, [*jobs, *_forwarding(egress)])
+    lines += _chain("input", "filter", BEFORE_OTHERS, list(_input(egress, isolation_off)))
+    if egress:
+        leave = [f'ip saddr {PODS} oifname "{OUTSIDE}" masquerade']
+        lines += _chain("postrouting", "nat", 100, leave)
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _chain(hook: str, kind: str, priority: int, body: list[str]) -> list[str]:
+    head = f"  type {kind} hook {hook} priority {priority}; policy accept;"
+    return [f" chain {hook} {{", head, *(f"  {line}" for line in body), " }"]
+
+
+def _jobs(isolation: Isolation) -> Iterator[str]:
+    yield "meta nfproto ipv6 drop"
+    yield f"ip saddr {UNROUTED} drop"
+    yield f"ip daddr {UNROUTED} drop"
+    for network, endpoints in ((STAGING, isolation.staging), (PUBLISHING, isolation.publishing)):
+        for endpoint in endpoints:
+            yield _allowed(network, endpoint)
+        yield f"ip saddr {network} drop"
+        yield f"ip daddr {network} ct state established accept"
+        yield f"ip daddr {network} drop"
+
+
+def _allowed(network: str, endpoint: Endpoint) -> str:
+    return (
+        f"ip saddr {network} ip daddr {PODS} meta l4proto tcp ct status dnat "
+        f"ct original ip daddr {endpoint.ip} ct original proto-dst {endpoint.port} accept"
+    )
+
+
+def _forwarding(egress: bool) -> Iterator[str]:
+    yield "ct state established,related accept"
+    yield f'iifname "{OUTSIDE}" ip daddr {PODS} ct status dnat accept'
+    yield f'iifname "{OUTSIDE}" drop'
+    if not egress:
+        yield f'oifname "{OUTSIDE}" reject with icmp type net-unreachable'
+
+
+def _input(egress: bool, isolation_off: bool) -> Iterator[str]:
+    yield 'iifname "lo" accept'
+    if not isolation_off:
+        yield "meta nfproto ipv6 drop"
+        yield f"ip saddr {{ {', '.join(JOB_RANGES)} }} drop"
+    yield "ct state established,related accept"
+    yield f'iifname "{OUTSIDE}" tcp dport {API_PORT} accept'
+    yield f'iifname "{OUTSIDE}" icmp type echo-request accept'
+    yield f'iifname "{OUTSIDE}" drop'
+    if isolation_off:
+        return
+    yield f"ip saddr {PODS} tcp dport {API_PORT} accept"
+    yield f"ip saddr {PODS} icmp type echo-request accept"
+    if egress:
+        # Docker's resolver, which answers on the node.
+        yield f"ip saddr {PODS} ct status dnat accept"
+    yield f"ip saddr {PODS} drop"

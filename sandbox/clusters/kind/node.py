@@ -1,0 +1,133 @@
+"""The node's container: its files, its images, its words. Everything goes through the Docker SDK."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import Failed, UsageError
+from sandbox.clusters.archives import ArchivedImage, listed
+from sandbox.clusters.kind import engine
+from sandbox.clusters.port import ClusterImage, ComponentStatus
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+CTR = ("ctr", "--namespace", "k8s.io", "images")
+UNITS = ("c2d-node", "containerd", "kubelet")
+CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+STARTED_PATIENCE = 30.0
+
+
+def place(container: Container, files: Mapping[str, tuple[str, int]]) -> None:
+    """Write files: path → text and mode, all owned by root."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, (text, mode) in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            data = text.encode()
+            entry.size, entry.mode, entry.mtime = len(data), mode, int(time.time())
+            tar.addfile(entry, io.BytesIO(data))
+    with engine.coded():
+        container.put_archive("/", packed.getvalue())
+
+
+def enforce(container: Container) -> None:
+    """Put the isolation unit in force, now and at every start of the node."""
+    engine.execute(container, "systemctl", "daemon-reload")
+    engine.execute(container, "systemctl", "enable", "--now", "c2d-node.service")
+
+
+def require_handlers(container: Container, handlers: list[str]) -> None:
+    """containerd itself says that it knows the job classes' handlers."""
+    told = engine.execute(container, "containerd", "config", "dump")
+    missing = [handler for handler in handlers if handler not in told]
+    if missing:
+        raise Failed(
+            "C2D-KIND-HANDLERS",
+            f"The node's containerd does not know {', '.join(missing)}.",
+            "This node image is of another kind than expected; use the one of kind 0.27 or newer.",
+        )
+
+
+def images(container: Container) -> list[ClusterImage]:
+    return listed(engine.execute(container, *CTR, "list").splitlines())
+
+
+def tag_by_digest(container: Container, image: ArchivedImage) -> None:
+    engine.execute(container, *CTR, "tag", "--force", image.reference, image.by_digest)
+
+
+def address(container: Container, network: str) -> str:
+    """IPv4 address on the box's network."""
+    with engine.coded():
+        container.reload()
+    networks = container.attrs["NetworkSettings"]["Networks"]
+    return str(networks.get(network, {}).get("IPAddress", ""))
+
+
+def components(container: Container, api_answers: bool) -> tuple[ComponentStatus, ...]:
+    """The node itself, what systemd runs on it, and the API server as it answers."""
+    state = container.attrs["State"]
+    node = ComponentStatus(
+        "node",
+        "ready" if state["Running"] else "stopped",
+        state["Pid"] or None,
+        container.attrs["RestartCount"],
+    )
+    if not state["Running"]:
+        return (node,)
+    with engine.coded():
+        _, output = container.exec_run(["systemctl", "is-active", *UNITS])
+    active = (output or b"").decode().split()
+    units = tuple(
+        ComponentStatus(
+            name, "ready" if said == "active" else "failed", last_error="" if said == "active" else said
+        )
+        for name, said in zip(UNITS, active, strict=False)
+    )
+    return (node, *units, ComponentStatus("kube-apiserver", "ready" if api_answers else "starting"))
+
+
+def logs(container: Container, component: str, lines: int) -> str:
+    """Of the node's console, of a unit, or of a pod of the control plane."""
+    if component == "node":
+        with engine.coded():
+            return bytes(container.logs(tail=lines)).decode("utf-8", "replace")
+    if component in UNITS:
+        return engine.execute(
+            container,
+            "journalctl",
+            "--no-pager",
+            "--lines",
+            str(lines),
+            "--unit",
+            component,
+            "--output",
+            "cat",
+        )
+    if component in (*CONTROL_PLANE, "coredns", "kube-proxy"):
+        command = f"tail -q -n {int(lines)} /var/log/pods/kube-system_{component}*/*/*.log"
+        return engine.execute(container, "sh", "-c", command)
+    known = ", ".join(("node", *UNITS, *CONTROL_PLANE, "coredns", "kube-proxy"))
+    raise UsageError("C2D-NO-SUCH-COMPONENT", f"There is no log of '{component}'.", f"There are: {known}.")
+
+
+def await_started(container: Container) -> None:
+    """Until systemd takes orders: files may be placed and units enabled."""
+    end = time.monotonic() + STARTED_PATIENCE
+    while True:
+        with engine.coded():
+            status, _ = container.exec_run(["systemctl", "is-active", "containerd"])
+        if status == 0:
+            return
+        if time.monotonic() > end:
+            raise Failed(
+                "C2D-NODE-NOT-STARTED",
+                "The node's container runs, its init does not.",
+                "c2d-box logs node; then c2d-box down and c2d-box up",
+            )
+        time.sleep(0.2)

@@ -1,0 +1,122 @@
+"""The real kind command: where it is, how it is run, what its lines mean."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from c2d_box.errors import EnvironmentProblem, Failed
+
+PROGRAM = "kind"
+NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
+OLDEST = (0, 27)
+"""The first with containerd 2 on its nodes, which job pods with user namespaces need."""
+_STEP = re.compile(r"^\s*[•✓✗]\s+(?P<text>[^\U00010000-\U0010ffff\u2600-\u27bf.]+)")
+_SET_PARENT_DEATH_SIGNAL = 1
+
+
+def installed() -> Path | None:
+    """A kind on the user's PATH that is new enough."""
+    found = shutil.which(PROGRAM)
+    if found is None:
+        return None
+    answer = subprocess.run([found, "version"], capture_output=True, text=True, check=False)
+    match = re.search(r"v(\d+)\.(\d+)", answer.stdout)
+    if match is None or (int(match[1]), int(match[2])) < OLDEST:
+        return None
+    return Path(found)
+
+
+class Kind:
+    """One kind command, working on one cluster in a Docker network of its own."""
+
+    def __init__(self, program: Path, cluster: str) -> None:
+        self._program = program
+        self._cluster = cluster
+
+    def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
+        """Make the cluster; yields what it is at. Does not wait for the node to be Ready."""
+        words = ["create", "cluster", "--config", str(configuration), "--kubeconfig", str(kubeconfig)]
+        words += ["--image", image] if image else []
+        process = subprocess.Popen(
+            self._command(words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self._environment(),
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        said: list[str] = []
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said.append(line.rstrip())
+                if match := _STEP.match(line):
+                    yield match["text"].strip()
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if status != 0:
+            raise _failure("create cluster", said)
+
+    def load(self, archive: Path) -> None:
+        self._run("load", "image-archive", str(archive))
+
+    def kubeconfig(self) -> str:
+        return self._run("get", "kubeconfig")
+
+    def delete(self, kubeconfig: Path) -> None:
+        self._run("delete", "cluster", "--kubeconfig", str(kubeconfig))
+
+    def _run(self, *words: str) -> str:
+        done = subprocess.run(
+            self._command(list(words)), capture_output=True, text=True, check=False, env=self._environment()
+        )
+        if done.returncode != 0:
+            raise _failure(" ".join(words[:2]), done.stderr.splitlines())
+        return done.stdout
+
+    def _command(self, words: list[str]) -> list[str]:
+        return [str(self._program), *words, "--name", self._cluster]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, NETWORK: self._cluster, "KIND_EXPERIMENTAL_PROVIDER": "docker"}
+
+
+def _die_with_parent() -> None:
+    """A killed c2d-box takes its kind along; what is half made is swept by the next command."""
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def _failure(verb: str, said: list[str]) -> Failed | EnvironmentProblem:
+    text = "\n".join(said)
+    if re.search(r"failed to pull image|error pulling image|no such host", text):
+        return EnvironmentProblem(
+            "C2D-KIND-NODE-IMAGE",
+            "kind's node image could not be pulled.",
+            "Check the network, or assemble one from packages: sudo c2d-box bundle build --node-image",
+            last_lines=said[-6:],
+        )
+    if re.search(r"port is already allocated|address already in use", text):
+        return EnvironmentProblem(
+            "C2D-PORT-TAKEN",
+            "A port of this box is taken by another program.",
+            "`c2d-box doctor` says by which; or use other ports: c2d-box up --port-offset 100",
+            last_lines=said[-4:],
+        )
+    return Failed(
+        "C2D-KIND",
+        f"`kind {verb}` failed: {(said or ['it said nothing'])[-1]}",
+        "Run `c2d-box up` again: it takes away what is half made first. `c2d-box doctor` looks for causes.",
+        last_lines=said[-12:],
+    )
