@@ -128,7 +128,7 @@ class Box:
         if self.settings.cluster == "kind":
             from sandbox.clusters.kind.driver import KindCluster
 
-            return KindCluster(self.home, _PartsWhenNeeded(), self.name, self.published, options)
+            return KindCluster(self.home, BundleParts(), self.name, self.published, options)
         from sandbox.clusters.native.driver import NativeCluster
 
         return NativeCluster(self.home, _BundleWhenNeeded(), self.name, options)
@@ -204,7 +204,7 @@ class _BundleWhenNeeded:
         return Bundle.open()
 
 
-class _PartsWhenNeeded:
+class BundleParts:
     """Of the bundle, single programs: where Docker carries the cluster the rest need not be there."""
 
     def binary(self, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -42,9 +43,11 @@ def build(
     """
     cache = cache or Cache()
     began = time.monotonic()
+    parts = None if parts is None else list(parts)
     recipes = catalogue.chosen(parts)
     machine = architecture()
     keys = catalogue.keys(recipes, machine)
+    recipes = _required(cache, recipes, keys, parts)
     missing = [recipe for recipe in recipes if whole(cache, recipe.name, keys[recipe.name]) is None]
     yield Event(
         "bundle", "started", f"{len(missing)} of {len(recipes)} parts to make", seconds=_estimate(missing)
@@ -58,6 +61,28 @@ def build(
         _describe(cache, machine)
     yield Event("bundle", "done", f"{len(entries)} parts in {cache.root}", 1.0, time.monotonic() - began)
     return Bundle(machine, entries)
+
+
+def _required(
+    cache: Cache, recipes: Sequence[Recipe], keys: dict[str, str], parts: Iterable[str] | None
+) -> list[Recipe]:
+    """The parts asked for, and of what they are made from only what a missing one of them needs: a bundle
+    that came as a file has no layers.
+    """
+    by_name = {recipe.name: recipe for recipe in recipes}
+    needs = {need for recipe in recipes for need in recipe.needs}
+    if parts is None:
+        wanted = {r.name for r in recipes if catalogue.is_product(r) or r.name not in needs}
+    else:
+        wanted = {catalogue.part_named(name) for name in parts}
+    waiting = list(wanted)
+    while waiting:
+        name = waiting.pop()
+        if whole(cache, name, keys[name]) is None:
+            new = set(by_name[name].needs) - wanted
+            wanted |= new
+            waiting += new
+    return [recipe for recipe in recipes if recipe.name in wanted]
 
 
 def _estimate(missing: Sequence[Recipe]) -> float:
@@ -98,6 +123,13 @@ def _provide_go(cache: Cache, missing: Sequence[Recipe], machine: str) -> Progre
     keys = {GO_TOOLCHAIN.name: GO_TOOLCHAIN.key(machine, {})}
     entries = yield from Schedule(cache, Plan([GO_TOOLCHAIN], keys, machine)).run()
     return entries[GO_TOOLCHAIN.name].file("go/bin/go")
+
+
+def cache_key() -> str:
+    """Of the bundle as this version of c2d-box would make it on this machine."""
+    keys = catalogue.keys(catalogue.chosen(None), architecture())
+    hashed = hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]
+    return f"c2d-box-{architecture()}-{hashed}"
 
 
 PartState = Literal["ready", "missing", "outdated", "damaged"]

@@ -385,6 +385,11 @@ def chosen(parts: Iterable[str] | None) -> list[Recipe]:
     return [recipe for name, recipe in CATALOGUE.items() if name in wanted]
 
 
+def is_product(recipe: Recipe) -> bool:
+    """Whether a box runs from it, and not only another part is made from it."""
+    return recipe in PROGRAMS or recipe in IMAGES or recipe.name in ("kind", "node-image")
+
+
 def part_named(name: str) -> str:
     """``runtime`` means the image of that name, where no program is called so."""
     image = f"{name}-image"

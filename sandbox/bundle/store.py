@@ -9,7 +9,7 @@ from pathlib import Path
 from c2d_box.errors import StateProblem
 from sandbox.bundle import catalogue
 from sandbox.bundle.cache import Cache, Entry
-from sandbox.bundle.recipe import Recipe, architecture
+from sandbox.bundle.recipe import architecture
 
 _BUILD = "Run `c2d-box bundle build`: it makes what is missing or damaged and keeps the rest."
 
@@ -63,7 +63,9 @@ class Bundle:
         keys = catalogue.keys(recipes, machine)
         asked = None if parts is None else {catalogue.part_named(name) for name in parts}
         used = [
-            recipe for recipe in recipes if (_is_product(recipe) if asked is None else recipe.name in asked)
+            recipe
+            for recipe in recipes
+            if (catalogue.is_product(recipe) if asked is None else recipe.name in asked)
         ]
         entries = {recipe.name: cache.entry(recipe.name, keys[recipe.name]) for recipe in used}
         found = {name: entry for name, entry in entries.items() if entry is not None}
@@ -112,10 +114,6 @@ class Bundle:
 
 def _is_layer(name: str) -> bool:
     return name in ("layer.tar", "image.tar")
-
-
-def _is_product(recipe: Recipe) -> bool:
-    return recipe in catalogue.PROGRAMS or recipe in catalogue.IMAGES
 
 
 def _check_complete(cache: Cache, missing: list[str]) -> None:

@@ -78,4 +78,4 @@ def parts_for(driver: str) -> tuple[str, ...] | None:
     from sandbox.clusters.kind.tool import installed
 
     tool = () if driver != "kind" or installed() else ("kind",)
-    return (*IMAGES, "helm", *tool)
+    return (*(f"{name}-image" for name in IMAGES), "helm", *tool)

@@ -100,7 +100,8 @@ class TestBox:
     """A cluster of one test, with short words for what tests do with it."""
 
     __test__ = False
-    cluster: NativeCluster
+    cluster: Any
+    """Any driver's."""
     bundle: Programs
     events: list[Event]
 
@@ -119,7 +120,7 @@ class TestBox:
         run(self.cluster.delete(), self.events.append)
 
     def load(self, archive: Path) -> str:
-        return run(self.cluster.load_image(archive), self.events.append)
+        return str(run(self.cluster.load_image(archive), self.events.append))
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         command = [str(self.bundle.binary("kube")), "kubectl", "--kubeconfig", str(self.cluster.kubeconfig)]

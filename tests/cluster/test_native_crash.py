@@ -82,7 +82,8 @@ def test_each_killed_component_comes_back_and_is_counted(box: TestBox) -> None:
 
 
 def _part(box: TestBox, name: str) -> ComponentStatus:
-    return next(part for part in box.cluster.status().components if part.name == name)
+    parts: tuple[ComponentStatus, ...] = box.cluster.status().components
+    return next(part for part in parts if part.name == name)
 
 
 def _ready(box: TestBox, name: str) -> ComponentStatus:

@@ -1,6 +1,8 @@
-"""bundle build, list, verify."""
+"""bundle build, list, verify, save, load, serve, diff, key."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -18,7 +20,8 @@ def bundle() -> None:
 
 @command("c2d-box bundle build --yes\nc2d-box bundle build runtime", name="build")
 @click.argument("parts", nargs=-1)
-def build(parts: tuple[str, ...]) -> None:
+@click.option("--node-image", is_flag=True, help="Also kind's node image, where none can be pulled.")
+def build(parts: tuple[str, ...], node_image: bool) -> None:
     """Build what is missing or out of date (or only PARTS). An interrupted build goes on where it was.
 
     --json: list of {name, kind, version, state, key, size, seconds, digest, folder}.
@@ -26,7 +29,10 @@ def build(parts: tuple[str, ...]) -> None:
     from sandbox.bundle import build as verb
     from sandbox.bundle import list_parts
 
-    perform(verb(parts or None, yes=current().yes, confirm=agreed))
+    if node_image:
+        perform(verb(["node-image", "kind"], yes=current().yes, confirm=agreed))
+    if parts or not node_image:
+        perform(verb(parts or None, yes=current().yes, confirm=agreed))
     if not document(list_parts(parts or None)):
         say("the bundle is complete" if not parts else "built")
 
@@ -52,5 +58,77 @@ def verify() -> None:
         say("every file is what it was when it was built")
 
 
-for subcommand in (build, list_bundle, verify):
+FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@command("c2d-box bundle save c2d-box.bundle\nc2d-box bundle save --part node-image box.bundle", name="save")
+@FILE
+@click.option("--part", "parts", multiple=True, help="Only this part (repeat); default: all the usual ones.")
+@click.option("--no-wheels", is_flag=True, help="Leave out c2d-box itself and the packages it imports.")
+def save(file: Path, parts: tuple[str, ...], no_wheels: bool) -> None:
+    """Write the bundle to one FILE; `python3 FILE` installs it elsewhere, without network or compiler.
+
+    --json: {file, bytes, sha256, architecture, wheels, parts: [{name, version, bytes}]}.
+    """
+    import tempfile
+
+    from sandbox.bundle.travel import gather_wheels
+    from sandbox.bundle.travel import save as verb
+
+    with tempfile.TemporaryDirectory(prefix="c2d-wheels-") as scratch:
+        wheels = None if no_wheels else perform(gather_wheels(Path(scratch)))
+        report = perform(verb(file, parts or None, wheels=wheels))
+    if document(report):
+        return
+    table(["part", "version", "MB"], [(p.name, p.version, p.bytes / 1e6) for p in report.parts])
+    say(f"{report.file}: {report.bytes / 1e6:.0f} MB, {report.wheels} wheels, sha256 {report.sha256}")
+
+
+@command("c2d-box bundle load c2d-box.bundle\nc2d-box bundle load http://teacher:8099/bundle", name="load")
+@click.argument("source", metavar="FILE|URL")
+def load(source: str) -> None:
+    """Bring a bundle file into the cache. Checked before anything changes; goes on where it was interrupted.
+
+    --json: {source, parts, already, bytes}.
+    """
+    from sandbox.bundle.arrival import load as verb
+
+    report = perform(verb(source))
+    if not document(report):
+        say(f"{len(report.parts)} parts came in, {len(report.already)} were there already")
+
+
+@command("c2d-box bundle diff c2d-box.bundle", name="diff")
+@click.argument("source", metavar="FILE|URL")
+def diff(source: str) -> None:
+    """What a bundle file holds beside what is here. --json: list of {name, state, here, there, bytes}."""
+    from sandbox.bundle.arrival import diff as verb
+
+    found = verb(source)
+    if not document(found):
+        rows = [(d.name, d.state, d.here, d.there, d.bytes / 1e6) for d in found]
+        table(["part", "", "here", "in the file", "MB to load"], rows)
+
+
+@command("c2d-box bundle serve c2d-box.bundle --listen 0.0.0.0:8099", name="serve")
+@FILE
+@click.option("--listen", default="127.0.0.1:8099", show_default=True, metavar="ADDRESS:PORT")
+def serve(file: Path, listen: str) -> None:
+    """Serve a bundle file to a classroom until Ctrl-C: others run `c2d-box bundle load URL`."""
+    from sandbox.bundle.serving import serve as verb
+
+    verb(file, listen, say)
+
+
+@command("c2d-box bundle key", name="key")
+def key() -> None:
+    """A line that changes when any part of the bundle would: the cache key for a CI system."""
+    from sandbox.bundle.build import cache_key
+
+    value = cache_key()
+    if not document({"key": value}):
+        print(value)
+
+
+for subcommand in (build, list_bundle, verify, save, load, diff, serve, key):
     bundle.add_command(subcommand)

@@ -18,6 +18,11 @@ from sandbox.cli.settings import current
 
 
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
+@click.option(
+    "--cluster",
+    type=click.Choice(["auto", "native", "kind"]),
+    help="What carries the box. auto: what it has, else kind where Docker answers, else native.",
+)
 @click.option("--port-offset", type=int, help="Move every port by this much (a second box).")
 @click.option("--port", "ports", multiple=True, metavar="NAME=PORT", help="One port, e.g. provider=18030.")
 @click.option("--chain", type=click.Choice(["testchain"]), help="Which chain runs in the box.")
@@ -36,6 +41,7 @@ from sandbox.cli.settings import current
     help="Who may compute where a dataset's trust lists are empty.",
 )
 def up(
+    cluster: str | None,
     port_offset: int | None,
     ports: tuple[str, ...],
     chain: str | None,
@@ -52,6 +58,8 @@ def up(
     box = the_box()
     settings = chosen(box.settings, port_offset, ports)
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
+    if cluster:
+        settings = replace(settings, cluster="" if cluster == "auto" else cluster)
     if barge_keys is not None:
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:

@@ -1,0 +1,352 @@
+"""Taking in a bundle file: from a disk or over HTTP, everything checked before anything of the cache changes.
+
+Files are unpacked into a waiting room in the cache, each checked against the manifest; what an interrupted
+attempt had brought is kept and used. Only when all are there do they move into place, part by part, each in
+one rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed, UsageError
+from sandbox.bundle import catalogue
+from sandbox.bundle.cache import Cache, FileRecord, Manifest, digest_of, remove
+from sandbox.bundle.recipe import architecture
+from sandbox.bundle.schedule import whole
+from sandbox.bundle.travel import FORMAT, MANIFEST, SEAL
+from sandbox.progress import Event, Progress
+
+MAX_MANIFEST = 16 << 20
+CHUNK = 1 << 20
+_AGAIN = "Copy or download it again, and compare with the checksum of whoever made it."
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a bundle file says it holds, its seal checked."""
+
+    architecture: str
+    kubernetes: str
+    c2d_box: str
+    parts: tuple[Manifest, ...]
+    wheels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came in."""
+
+    source: str
+    parts: tuple[str, ...]
+    already: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One part, here and there."""
+
+    name: str
+    state: str
+    """``same``, ``other`` (another version of it), ``only here`` or ``only there``."""
+    here: str
+    there: str
+    bytes: int
+    """That loading would bring."""
+
+
+def load(source: str, *, cache: Cache | None = None) -> Progress[Loaded]:
+    """Bring the bundle at ``source`` (path or URL) into the cache. Resumable; refused, nothing changes."""
+    cache = cache or Cache()
+    with _opened(source) as archive:
+        held = read(archive, source)
+        _require_fit(held, source)
+        new = [part for part in held.parts if whole(cache, part.part, part.key) is None]
+        _require_room(cache, new)
+        room = cache.root / "work" / f"arriving@{_seal(archive)[:16]}"
+        yield from _unpack(archive, new, room, source)
+        for part in new:
+            _place(cache, part, room / part.part)
+            yield Event(f"bundle.{part.part}", "done", part.version)
+        remove(room)
+    names = tuple(part.part for part in new)
+    already = tuple(part.part for part in held.parts if part.part not in names)
+    return Loaded(source, names, already, sum(part.size for part in new))
+
+
+def diff(source: str, *, cache: Cache | None = None) -> list[Difference]:
+    """What ``source`` holds beside what the cache holds for this version of c2d-box."""
+    cache = cache or Cache()
+    recipes = [recipe for recipe in catalogue.chosen(None) if catalogue.is_product(recipe)]
+    keys = catalogue.keys(catalogue.chosen(None), architecture())
+    with _opened(source) as archive:
+        there = {part.part: part for part in read(archive, source).parts}
+    found = []
+    for name in dict.fromkeys([*(recipe.name for recipe in recipes), *there]):
+        here = whole(cache, name, keys[name]) if name in keys else None
+        other = there.get(name)
+        mine = f"{here.manifest.version} {here.manifest.key[:12]}" if here else ""
+        theirs = f"{other.version} {other.key[:12]}" if other else ""
+        state = _compared(mine, theirs)
+        found.append(Difference(name, state, mine, theirs, other.size if other and state != "same" else 0))
+    return found
+
+
+def _compared(here: str, there: str) -> str:
+    if not there:
+        return "only here"
+    if not here:
+        return "only there"
+    return "same" if here == there else "other"
+
+
+def contents(source: str) -> Contents:
+    """What the bundle at ``source`` holds."""
+    with _opened(source) as archive:
+        return read(archive, source)
+
+
+def read(archive: zipfile.ZipFile, source: str) -> Contents:
+    """The manifest, its seal checked; raises a coded error where this is no bundle file or a damaged one."""
+    try:
+        if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST:
+            raise ValueError("the manifest is too large")
+        text = archive.read(MANIFEST)
+        seal = _seal(archive)
+    except KeyError as cause:
+        raise UsageError(
+            "C2D-BUNDLE-FILE",
+            f"{source} is no bundle file: it has no manifest.",
+            "Make one: c2d-box bundle save",
+        ) from cause
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError) as cause:
+        raise _damaged(source, MANIFEST) from cause
+    if hashlib.sha256(text).hexdigest() != seal:
+        raise _damaged(source, MANIFEST)
+    document = json.loads(text)
+    if document["format"] > FORMAT:
+        raise UsageError(
+            "C2D-BUNDLE-FILE-NEWER",
+            f"{source} was written by a newer c2d-box ({document['c2dBox']}).",
+            "Update c2d-box: `python3 FILE` installs the one it carries.",
+        )
+    return Contents(
+        document["architecture"],
+        document["kubernetes"],
+        document["c2dBox"],
+        tuple(_manifest(part) for part in document["parts"]),
+        tuple(wheel["name"] for wheel in document["wheels"]),
+    )
+
+
+def _seal(archive: zipfile.ZipFile) -> str:
+    return archive.read(SEAL).decode("ascii", "replace").strip()
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
+    files = tuple(FileRecord(**record) for record in document.pop("files"))
+    return Manifest(files=files, **document)
+
+
+def _require_fit(contents: Contents, source: str) -> None:
+    here = architecture()
+    if contents.architecture != here:
+        raise UsageError(
+            "C2D-BUNDLE-FILE-ARCHITECTURE",
+            f"{source} is for {contents.architecture}; this machine is {here}.",
+            f"Get the bundle file for {here}, or make it on such a machine with `c2d-box bundle save`.",
+        )
+    keys = catalogue.keys(catalogue.chosen([*catalogue.CATALOGUE]), here)
+    others = [part.part for part in contents.parts if keys.get(part.part) != part.key]
+    if others:
+        raise UsageError(
+            "C2D-BUNDLE-FILE-VERSION",
+            f"{source} is of another c2d-box ({contents.c2d_box}): {', '.join(others)} differ.",
+            "Use a file made by this very version, or install the c2d-box it carries: `python3 FILE`.",
+            parts=others,
+        )
+
+
+def _require_room(cache: Cache, new: list[Manifest]) -> None:
+    cache.root.mkdir(parents=True, exist_ok=True)
+    needed = sum(part.size for part in new) >> 20
+    if cache.free_mib() < needed:
+        raise EnvironmentProblem(
+            "C2D-DISK-FULL",
+            f"The bundle takes {needed} MiB; {cache.root} has {cache.free_mib()} MiB left.",
+            "Free some space, or point C2D_BOX_CACHE at another disk.",
+        )
+
+
+def _unpack(archive: zipfile.ZipFile, parts: list[Manifest], room: Path, source: str) -> Progress[None]:
+    total, done = sum(part.size for part in parts) or 1, 0
+    began = time.monotonic()
+    yield Event("bundle.load", "started", source)
+    for part in parts:
+        for record in part.files:
+            target = _inside(room / part.part, record.path, source)
+            if not record.link:
+                _bring(archive, f"parts/{part.part}/{record.path}", record, target, source)
+        done += part.size
+        yield Event("bundle.load", "progress", part.part, fraction=done / total)
+    yield Event("bundle.load", "done", f"{done / 1e6:.0f} MB checked", seconds=time.monotonic() - began)
+
+
+def _inside(folder: Path, name: str, source: str) -> Path:
+    target = folder / name
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise _damaged(source, name)
+    return target
+
+
+def _bring(archive: zipfile.ZipFile, name: str, record: FileRecord, target: Path, source: str) -> None:
+    if target.exists() and target.stat().st_size == record.size and digest_of(target) == record.sha256:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hasher, draft = hashlib.sha256(), target.with_name(f".{target.name}.part")
+    try:
+        with archive.open(name) as stream, draft.open("wb") as out:
+            left = record.size
+            while chunk := stream.read(min(CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    raise _damaged(source, name)
+                hasher.update(chunk)
+                out.write(chunk)
+    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as cause:
+        raise _damaged(source, name) from cause
+    if hasher.hexdigest() != record.sha256:
+        draft.unlink()
+        raise _damaged(source, name)
+    draft.chmod(0o755 if record.executable else 0o644)
+    draft.replace(target)
+
+
+def _place(cache: Cache, part: Manifest, folder: Path) -> None:
+    for record in part.files:
+        if record.link:
+            link = folder / record.path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(record.link)
+    files = tuple(
+        record
+        if record.link
+        else FileRecord(
+            record.path,
+            record.size,
+            record.sha256,
+            record.executable,
+            (folder / record.path).stat().st_mtime_ns,
+        )
+        for record in part.files
+    )
+
+    def wait() -> None:
+        time.sleep(0.2)
+
+    with cache.lock(part.part, wait):
+        cache.publish(
+            folder,
+            Manifest(
+                part.part,
+                part.version,
+                part.key,
+                part.architecture,
+                part.seconds,
+                files,
+                part.facts,
+                part.format,
+            ),
+            catalogue.CATALOGUE[part.part].keep,
+        )
+
+
+def _damaged(source: str, what: str) -> C2DError:
+    return Failed("C2D-BUNDLE-FILE-DAMAGED", f"{source} is damaged: {what} is not what was written.", _AGAIN)
+
+
+# -- files and URLs ----------------------------------------------------------------------------------------
+
+
+def _opened(source: str) -> zipfile.ZipFile:
+    try:
+        if source.startswith(("http://", "https://")):
+            return zipfile.ZipFile(cast("IO[bytes]", io.BufferedReader(_Remote(source), CHUNK)))
+        return zipfile.ZipFile(source)
+    except FileNotFoundError as cause:
+        raise UsageError("C2D-NO-SUCH-FILE", f"There is no file {source}.", "Check the path.") from cause
+    except zipfile.BadZipFile as cause:
+        raise UsageError(
+            "C2D-BUNDLE-FILE", f"{source} is no bundle file, or the end of one is missing.", _AGAIN
+        ) from cause
+
+
+class _Remote(io.RawIOBase):
+    """A file behind a URL, read by ranges, so that only what is missing travels."""
+
+    def __init__(self, url: str) -> None:
+        import httpx
+
+        self._client = httpx.Client(timeout=30.0, follow_redirects=True)
+        self._url = url
+        self._at = 0
+        answer = self._asked({"Range": "bytes=0-0"})
+        total = answer.headers.get("content-range", "").rpartition("/")[2]
+        if answer.status_code != 206 or not total.isdigit():
+            raise UsageError(
+                "C2D-BUNDLE-URL",
+                f"{url} does not answer with parts of a file (status {answer.status_code}).",
+                "Serve it with `c2d-box bundle serve`, or download it first and load the file.",
+            )
+        self._size = int(total)
+
+    def _asked(self, headers: dict[str, str]) -> Any:
+        import httpx
+
+        try:
+            return self._client.get(self._url, headers=headers)
+        except httpx.HTTPError as cause:
+            raise EnvironmentProblem(
+                "C2D-NO-NETWORK",
+                f"{self._url} does not answer: {cause}",
+                "Check the address and run the command again: what has arrived is kept.",
+            ) from cause
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        end = min(self._at + len(view), self._size)
+        if end <= self._at:
+            return 0
+        data = self._asked({"Range": f"bytes={self._at}-{end - 1}"}).content
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._client.close()
+        super().close()

@@ -1,0 +1,100 @@
+"""One bundle file over HTTP with ranges, for a teacher's network: nothing else of the disk is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import EnvironmentProblem, UsageError
+from sandbox.bundle import arrival
+
+CHUNK = 1 << 20
+
+
+def serve(file: Path, listen: str, say: Callable[[str], None]) -> None:
+    """Until interrupted; ``listen`` is ``address:port``. Refuses a file that no one could load."""
+    arrival.contents(str(file))
+    with server(file, listen) as running:
+        host, port = running.server_address[:2]
+        say(f"serving {file} ({file.stat().st_size / 1e6:.0f} MB); others run:")
+        say(f"  c2d-box bundle load http://{host!s}:{port}/{file.name}")
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            say("stopped")
+
+
+def server(file: Path, listen: str) -> ThreadingHTTPServer:
+    """The server, bound and not yet running."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError("C2D-USAGE", f"{listen} is not ADDRESS:PORT", "for example --listen 0.0.0.0:8099")
+
+    class Handler(_OneFile):
+        path_served = file
+
+    try:
+        return ThreadingHTTPServer((host, int(port)), Handler)
+    except OSError as cause:
+        raise EnvironmentProblem(
+            "C2D-PORT-TAKEN", f"{listen} cannot be listened on: {cause.strerror}.", "Choose another --listen."
+        ) from cause
+
+
+class _OneFile(BaseHTTPRequestHandler):
+    """Answers GET and HEAD with the one file, whole or a range of it, whatever the path."""
+
+    path_served: Path
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        size = self.path_served.stat().st_size
+        first, last = 0, size - 1
+        asked = self.headers.get("Range", "")
+        if asked:
+            wanted = _range(asked, size)
+            if wanted is None:
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{size}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            first, last = wanted
+        self.send_response(206 if asked else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(last - first + 1))
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+        self.end_headers()
+        if body:
+            self._send(first, last)
+
+    def _send(self, first: int, last: int) -> None:
+        with self.path_served.open("rb") as stream:
+            stream.seek(first)
+            left = last - first + 1
+            while left > 0 and (chunk := stream.read(min(CHUNK, left))):
+                self.wfile.write(chunk)
+                left -= len(chunk)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet: a classroom makes thousands of requests."""
+
+
+def _range(text: str, size: int) -> tuple[int, int] | None:
+    """First and last byte of ``bytes=A-B``; None where that is nothing of this file."""
+    unit, _, span = text.partition("=")
+    start, _, end = span.partition("-")
+    if unit.strip() != "bytes" or not start.isdigit() or (end and not end.isdigit()):
+        return None
+    first, last = int(start), min(int(end), size - 1) if end else size - 1
+    return (first, last) if first <= last else None

@@ -1,0 +1,164 @@
+"""The bundle as one file, for a stick or a teacher's network; :mod:`sandbox.bundle.arrival` reads it.
+
+The file is a zip archive (no part larger than 4 GB), because Python runs one: `python3 FILE` installs
+c2d-box from the wheels inside. ``manifest.json`` names every file with size and hash; ``manifest.sha256``
+its own hash. Only finished products travel, not the layers they were made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import Failed, UsageError
+from sandbox.bundle import catalogue
+from sandbox.bundle.cache import Cache, Entry, digest_of
+from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, architecture
+from sandbox.bundle.schedule import whole
+from sandbox.progress import Event, Progress
+
+FORMAT = 1
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+_STAMP = time.gmtime(SOURCE_DATE_EPOCH)[:6]
+LEVEL = 1
+"""Of deflate: three times smaller at a fraction of the time of higher levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartSize:
+    name: str
+    version: str
+    bytes: int
+    """Unpacked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was written."""
+
+    file: Path
+    bytes: int
+    sha256: str
+    architecture: str
+    parts: tuple[PartSize, ...]
+    wheels: int
+
+
+def products(parts: Iterable[str] | None, cache: Cache) -> list[Entry]:
+    """The finished parts that a box runs from: of all, or of those named. Raises where one is missing."""
+    recipes = catalogue.chosen(parts)
+    keys = catalogue.keys(recipes, architecture())
+    wanted = [recipe for recipe in recipes if catalogue.is_product(recipe)]
+    if parts is not None:
+        asked = {catalogue.part_named(name) for name in parts}
+        wanted = [recipe for recipe in wanted if recipe.name in asked]
+    entries, missing = [], []
+    for recipe in wanted:
+        entry = whole(cache, recipe.name, keys[recipe.name])
+        if entry is None:
+            missing.append(recipe.name)
+        else:
+            entries.append(entry)
+    if missing:
+        raise UsageError(
+            "C2D-BUNDLE-INCOMPLETE",
+            f"The bundle lacks {', '.join(missing)}.",
+            "Run `c2d-box bundle build` first.",
+            parts=missing,
+        )
+    return entries
+
+
+def save(
+    target: Path,
+    parts: Iterable[str] | None = None,
+    *,
+    wheels: Path | None = None,
+    cache: Cache | None = None,
+) -> Progress[Saved]:
+    """Write the bundle to ``target``; ``wheels`` is a folder of wheels that travel along."""
+    entries = products(parts, cache or Cache())
+    packages = sorted(wheels.glob("*.whl")) if wheels else []
+    manifest = _manifest(entries, packages)
+    text = json.dumps(manifest, indent=1).encode()
+    draft = target.with_name(f"{target.name}.part")
+    total = sum(entry.manifest.size for entry in entries) or 1
+    done = 0
+    yield Event("bundle.save", "started", str(target))
+    try:
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
+            _text(archive, "__main__.py", (RECIPES / "install" / "installer.py").read_bytes())
+            _text(archive, MANIFEST, text)
+            _text(archive, SEAL, hashlib.sha256(text).hexdigest().encode())
+            for wheel in packages:
+                _file(archive, f"wheels/{wheel.name}", wheel, zipfile.ZIP_STORED)
+            for entry in entries:
+                for record in entry.manifest.files:
+                    if not record.link:
+                        name = f"parts/{entry.manifest.part}/{record.path}"
+                        _file(archive, name, entry.file(record.path), zipfile.ZIP_DEFLATED)
+                done += entry.manifest.size
+                yield Event("bundle.save", "progress", entry.manifest.part, fraction=done / total)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    sizes = tuple(PartSize(e.manifest.part, e.manifest.version, e.manifest.size) for e in entries)
+    size = target.stat().st_size
+    yield Event("bundle.save", "done", f"{size / 1e6:.0f} MB")
+    return Saved(target, size, digest_of(target), architecture(), sizes, len(packages))
+
+
+def _manifest(entries: list[Entry], wheels: list[Path]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "c2dBox": version("c2d-box"),
+        "architecture": architecture(),
+        "kubernetes": catalogue.KUBERNETES,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "parts": [asdict(entry.manifest) for entry in entries],
+        "wheels": [
+            {"name": path.name, "size": path.stat().st_size, "sha256": digest_of(path)} for path in wheels
+        ],
+    }
+
+
+def _text(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name, _STAMP), data, zipfile.ZIP_STORED)
+
+
+def _file(archive: zipfile.ZipFile, name: str, path: Path, kind: int) -> None:
+    header = zipfile.ZipInfo(name, _STAMP)
+    header.compress_type = kind
+    header.file_size = path.stat().st_size
+    header._compresslevel = LEVEL  # type: ignore[attr-defined]
+    with path.open("rb") as source, archive.open(header, "w") as sink:
+        while chunk := source.read(1 << 20):
+            sink.write(chunk)
+
+
+def gather_wheels(folder: Path) -> Progress[Path]:
+    """The wheel of this c2d-box and of everything it imports, for this machine's Python, below ``folder``."""
+    yield Event("bundle.wheels", "started", "wheels of c2d-box and what it imports")
+    folder.mkdir(parents=True, exist_ok=True)
+    source = Path(__file__).parents[2]
+    own = [str(source)] if (source / "pyproject.toml").exists() else [f"c2d-box=={version('c2d-box')}"]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(folder), *own]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(
+            "C2D-BUNDLE-WHEELS",
+            "The wheels of c2d-box could not be gathered.",
+            "Check the network, or save without them: c2d-box bundle save --no-wheels FILE",
+            last_lines=done.stderr.splitlines()[-8:],
+        )
+    yield Event("bundle.wheels", "done", f"{len(list(folder.glob('*.whl')))} wheels")
+    return folder

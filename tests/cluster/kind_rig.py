@@ -1,0 +1,80 @@
+"""What the kind driver's tests stand on: a cluster in the tests' own Docker engine, and where its node is."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from sandbox.box import BundleParts
+from sandbox.bundle import Bundle
+from sandbox.clusters.kind import addresses, engine
+from sandbox.clusters.kind.driver import KindCluster
+from sandbox.clusters.native.record import Options
+from sandbox.home import Home
+from tests.cluster.docker_rig import Engine
+from tests.cluster.isolation import Ground
+from tests.cluster.native_rig import TestBox
+
+PARTS = ("node-image", "kind", "kube")
+"""What a kind cluster needs of the bundle, and kubectl for the test."""
+
+
+class KindParts(BundleParts):
+    """With what tests ask of a bundle besides."""
+
+    kubernetes_version = "v1.34.4"
+
+    def image(self, name: str) -> Any:
+        return Bundle.open([f"{name}-image"]).image(name)
+
+
+def kind_box(folder: Path, options: Options | None = None, name: str = "c2d") -> TestBox:
+    """A box of one test on kind; nothing is started."""
+    parts = KindParts()
+    return TestBox(KindCluster(Home(folder), parts, name, {}, options), parts, [])
+
+
+def kind_ground(box: TestBox, docker: Engine) -> Ground:
+    container = engine.container(engine.connect(), f"{node_name(box)}")
+    assert container is not None
+    networks = container.attrs["NetworkSettings"]["Networks"]
+    network = next(iter(networks.values()))
+    process = container.attrs["State"]["Pid"]
+    staging, publishing = (
+        base.rpartition(".")[0] + ".1" for base in (addresses.STAGING, addresses.PUBLISHING)
+    )
+    return Ground(
+        node=[*docker.inside, "nsenter", "--net", "--target", str(process)],
+        beside=docker.inside,
+        node_ip=network["IPAddress"],
+        machine_ip=network["Gateway"],
+        dns_ip=addresses.DNS,
+        services=addresses.SERVICES,
+        pods=addresses.ALL_PODS,
+        gateways=(staging, publishing),
+    )
+
+
+def node_name(box: TestBox) -> str:
+    from sandbox.clusters.native.layout import Layout
+
+    return f"{Layout(box.cluster.home, box.cluster.name).control_group}-control-plane"
+
+
+def left_in(docker: Engine) -> dict[str, list[str]]:
+    """What stands in the engine: containers, volumes and networks that are not its own."""
+
+    def lines(*words: str) -> list[str]:
+        command = ["docker", "-H", docker.address, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    return {
+        "containers": lines("ps", "--all", "--quiet"),
+        "volumes": lines("volume", "ls", "--quiet"),
+        "networks": [
+            name
+            for name in lines("network", "ls", "--format", "{{.Name}}")
+            if name not in ("bridge", "host", "none")
+        ],
+    }

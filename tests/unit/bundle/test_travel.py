@@ -1,0 +1,238 @@
+"""A bundle that travels as one file: what arrives is what was sent; anything else is refused untouched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from c2d_box.errors import C2DError
+from sandbox.bundle import arrival, catalogue, travel
+from sandbox.bundle.build import build
+from sandbox.bundle.cache import Cache
+from sandbox.bundle.recipe import Bench, Recipe
+from sandbox.bundle.serving import server
+from sandbox.progress import run
+
+NOBODY = lambda event: None  # noqa: E731
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written(Recipe):
+    """A part that is a text, a program and a link."""
+
+    def make(self, bench: Bench) -> dict[str, Any]:
+        (bench.out / "data").write_bytes(self.name.encode() * 5000)
+        (bench.out / "program").write_text("#!/bin/sh\n")
+        (bench.out / "program").chmod(0o755)
+        (bench.out / "link").symlink_to("program")
+        return {"about": self.name}
+
+
+def part(name: str, version: str = "1", needs: tuple[str, ...] = ()) -> Written:
+    return Written(name=name, version=version, seconds=1, mib=1, needs=needs)
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replace the catalogue by a few small parts; the layer is no product."""
+
+    def replaced(*programs: Recipe, layers: tuple[Recipe, ...] = ()) -> None:
+        monkeypatch.setattr(catalogue, "PROGRAMS", programs)
+        monkeypatch.setattr(catalogue, "IMAGES", ())
+        monkeypatch.setattr(catalogue, "OPTIONAL", ())
+        monkeypatch.setattr(catalogue, "CATALOGUE", {p.name: p for p in (*layers, *programs)})
+
+    return replaced
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, use: Callable[..., None]) -> Path:
+    """A bundle file of two products, one made from a layer."""
+    use(part("one", needs=("layer",)), part("two"), layers=(part("layer"),))
+    cache = Cache(tmp_path / "here")
+    run(build(cache=cache), NOBODY)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "some-1-py3-none-any.whl").write_bytes(b"not opened here")
+    run(travel.save(tmp_path / "box.bundle", wheels=wheels, cache=cache), NOBODY)
+    return tmp_path / "box.bundle"
+
+
+def loaded(source: str | Path, cache: Cache) -> arrival.Loaded:
+    return run(arrival.load(str(source), cache=cache), NOBODY)
+
+
+def refusal(source: str | Path, cache: Cache) -> str:
+    with pytest.raises(C2DError) as problem:
+        loaded(source, cache)
+    assert problem.value.next_step
+    assert not (cache.root / "parts").exists(), "something changed"
+    return problem.value.code
+
+
+def test_products_arrive_whole_and_nothing_is_built_again(bundle: Path, tmp_path: Path) -> None:
+    there = Cache(tmp_path / "there")
+    report = loaded(bundle, there)
+    assert report.parts == ("one", "two")
+    assert not list((there.root / "work").glob("arriving*"))
+    events: list[str] = []
+    run(build(cache=there), lambda event: events.append(f"{event.step} {event.state} {event.text}"))
+    assert events[0].startswith("bundle started 0 of")
+    entry = there.latest("one")
+    assert entry is not None and not list(entry.damage(thorough=True))
+    assert entry.file("program").stat().st_mode & 0o111
+    assert entry.file("link").is_symlink()
+
+
+def test_what_is_there_is_not_brought_again(bundle: Path, tmp_path: Path) -> None:
+    there = Cache(tmp_path / "there")
+    loaded(bundle, there)
+    again = loaded(bundle, there)
+    assert (again.parts, again.already, again.bytes) == ((), ("one", "two"), 0)
+
+
+def test_an_interrupted_load_goes_on(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, brought = Cache(tmp_path / "there"), []
+    bring = arrival._bring
+
+    def until_two(archive: Any, name: str, record: Any, target: Path, source: str) -> None:
+        if "parts/two" in name:
+            raise KeyboardInterrupt
+        bring(archive, name, record, target, source)
+
+    monkeypatch.setattr(arrival, "_bring", until_two)
+    with pytest.raises(KeyboardInterrupt):
+        loaded(bundle, there)
+    assert not (there.root / "parts").exists()
+    monkeypatch.setattr(arrival, "_bring", bring)
+    opened = zipfile.ZipFile.open
+
+    def noted(self: zipfile.ZipFile, name: Any, *rest: Any, **more: Any) -> Any:
+        brought.append(str(name))
+        return opened(self, name, *rest, **more)
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", noted)
+    assert loaded(bundle, there).parts == ("one", "two")
+    assert [name for name in brought if name.startswith("parts/one")] == []
+
+
+def test_truncated(bundle: Path, tmp_path: Path) -> None:
+    whole = bundle.read_bytes()
+    for keep in (0, 10, len(whole) // 2, len(whole) - 1):
+        bundle.write_bytes(whole[:keep])
+        assert refusal(bundle, Cache(tmp_path / "there")) in ("C2D-BUNDLE-FILE", "C2D-BUNDLE-FILE-DAMAGED")
+
+
+def test_no_bundle_at_all(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("hello", "world")
+    (tmp_path / "text").write_text("hello")
+    for name, code in (
+        ("other.zip", "C2D-BUNDLE-FILE"),
+        ("text", "C2D-BUNDLE-FILE"),
+        ("no", "C2D-NO-SUCH-FILE"),
+    ):
+        assert refusal(tmp_path / name, Cache(tmp_path / "there")) == code
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_no_flipped_byte_comes_in(bundle: Path, tmp_path: Path, seed: int) -> None:
+    """Whatever byte is flipped: refused with a code and nothing changed, or the parts are what was sent."""
+    sent = bundle.read_bytes()
+    at = random.Random(seed).randrange(len(sent))
+    damaged, there = tmp_path / "flipped.bundle", Cache(tmp_path / "flipped")
+    damaged.write_bytes(sent[:at] + bytes([sent[at] ^ 0x20]) + sent[at + 1 :])
+    shutil.rmtree(there.root, ignore_errors=True)
+    try:
+        loaded(damaged, there)
+    except C2DError as problem:
+        assert problem.code.startswith("C2D-BUNDLE-FILE")
+        assert not (there.root / "parts").exists()
+    else:
+        for name in ("one", "two"):
+            entry = there.latest(name)
+            assert entry is not None and not list(entry.damage(thorough=True))
+            assert entry.file("data").read_bytes() == name.encode() * 5000
+
+
+def rewritten(bundle: Path, **changes: Any) -> Path:
+    """The same file with another manifest, sealed anew: what another c2d-box would have written."""
+    target = bundle.with_name("rewritten.bundle")
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == travel.MANIFEST:
+                data = text = json.dumps({**json.loads(data), **changes}).encode()
+            if name == travel.SEAL:
+                data = hashlib.sha256(text).hexdigest().encode()
+            new.writestr(name, data)
+    return target
+
+
+def test_another_architecture_is_refused_by_name(bundle: Path, tmp_path: Path) -> None:
+    there = Cache(tmp_path / "there")
+    assert refusal(rewritten(bundle, architecture="riscv64"), there) == "C2D-BUNDLE-FILE-ARCHITECTURE"
+    done = subprocess.run(
+        [sys.executable, rewritten(bundle, architecture="riscv64"), "--into", tmp_path / "program"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "riscv64" in done.stderr and not (tmp_path / "program").exists()
+
+
+def test_an_older_file_is_refused(bundle: Path, tmp_path: Path, use: Callable[..., None]) -> None:
+    use(part("one", version="2", needs=("layer",)), part("two"), layers=(part("layer"),))
+    assert refusal(bundle, Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-VERSION"
+
+
+def test_a_file_of_a_newer_format_is_refused(bundle: Path, tmp_path: Path) -> None:
+    assert refusal(rewritten(bundle, format=2), Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-NEWER"
+
+
+def test_no_name_in_a_manifest_leads_out_of_the_cache(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        parts = json.loads(archive.read(travel.MANIFEST))["parts"]
+    parts[0]["files"][0]["path"] = "../../../outside"
+    assert refusal(rewritten(bundle, parts=parts), Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-DAMAGED"
+    parts[0]["part"] = "../../outside"
+    assert refusal(rewritten(bundle, parts=parts), Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-VERSION"
+
+
+def test_diff_names_what_would_come(bundle: Path, tmp_path: Path) -> None:
+    states = {found.name: found.state for found in arrival.diff(str(bundle), cache=Cache(tmp_path / "there"))}
+    assert states == {"one": "only there", "two": "only there"}
+    states = {found.name: found.state for found in arrival.diff(str(bundle), cache=Cache(tmp_path / "here"))}
+    assert states == {"one": "same", "two": "same"}
+
+
+@pytest.fixture
+def url(bundle: Path) -> Iterator[str]:
+    with server(bundle, "127.0.0.1:0") as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}/box.bundle"
+        running.shutdown()
+        thread.join()
+
+
+def test_a_served_file_arrives_over_the_network(url: str, tmp_path: Path) -> None:
+    assert loaded(url, Cache(tmp_path / "there")).parts == ("one", "two")
+
+
+def test_an_address_where_nobody_serves(tmp_path: Path) -> None:
+    assert refusal("http://127.0.0.1:9/box.bundle", Cache(tmp_path / "there")) == "C2D-NO-NETWORK"
