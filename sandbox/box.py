@@ -7,7 +7,6 @@ options.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import StateProblem, UsageError
-from sandbox.home import Home
+from sandbox.home import Home, replace_file
 
 if TYPE_CHECKING:
     from sandbox.bundle import Bundle
@@ -169,10 +168,7 @@ class Box:
 
     def remember(self, settings: Settings) -> Box:
         """Write ``box.json``; returns the box with these settings."""
-        self.home.path.mkdir(parents=True, exist_ok=True)
-        scratch = self.home.box_file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(asdict(settings), indent=2) + "\n")
-        scratch.replace(self.home.box_file)
+        replace_file(self.home.box_file, json.dumps(asdict(settings), indent=2) + "\n")
         return Box(self.home, settings)
 
 

@@ -54,3 +54,21 @@ class Home:
     def address_file(self) -> Path:
         """Contract addresses of the box's chain, in the form of Ocean's address file."""
         return self.path / "address.json"
+
+    @property
+    def seed_file(self) -> Path:
+        """What ``seed`` has planted in this box, by name."""
+        return self.path / "seed.json"
+
+    @property
+    def baseline_file(self) -> Path:
+        """The state to which ``reset --assets`` returns."""
+        return self.path / "baseline.json"
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file as a whole or not at all: an interrupted run leaves the old content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_bytes(content.encode() if isinstance(content, str) else content)
+    scratch.replace(path)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+from xml.etree import ElementTree
 
 import httpx
 
@@ -63,16 +64,50 @@ class ObjectStore:
         answer = self._send("HEAD", f"/{bucket}/{key}", hashlib.sha256(b"").hexdigest(), b"")
         return answer.status_code == 200
 
+    def buckets(self) -> list[str]:
+        """The buckets this key may see."""
+        return _texts(self._asked("GET", "/"), "Name")
+
+    def keys(self, bucket: str) -> list[str]:
+        """Every key of ``bucket``, however many pages that takes."""
+        found: list[str] = []
+        page = {"encoding-type": "url", "list-type": "2"}
+        while True:
+            answer = self._asked("GET", f"/{bucket}", page)
+            found += [unquote(key) for key in _texts(answer, "Key")]
+            following = _texts(answer, "NextContinuationToken")
+            if not following:
+                return found
+            page["continuation-token"] = following[0]
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete ``bucket/key``; no matter whether it was there."""
+        self._asked("DELETE", f"/{bucket}/{key}")
+
+    def _asked(self, method: str, path: str, query: Mapping[str, str] | None = None) -> str:
+        answer = self._send(method, path, hashlib.sha256(b"").hexdigest(), b"", query=query)
+        if not answer.is_success:
+            raise _refused(f"answer {method} {path}", answer)
+        return answer.text
+
     def _send(
-        self, method: str, path: str, digest: str, body: bytes | Iterator[bytes], size: int = 0
+        self,
+        method: str,
+        path: str,
+        digest: str,
+        body: bytes | Iterator[bytes],
+        size: int = 0,
+        query: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         quoted = quote(path, safe="/-_.~")
-        headers = self._signed(method, quoted, digest, datetime.now(UTC))
+        asked = "&".join(
+            f"{name}={quote(value, safe='-_.~')}" for name, value in sorted((query or {}).items())
+        )
+        headers = self._signed(method, quoted, digest, datetime.now(UTC), asked)
         headers["content-length"] = str(size or (len(body) if isinstance(body, bytes) else 0))
+        url = f"{self.endpoint}{quoted}?{asked}" if asked else self.endpoint + quoted
         try:
-            return httpx.request(
-                method, self.endpoint + quoted, headers=headers, content=body, timeout=self.timeout
-            )
+            return httpx.request(method, url, headers=headers, content=body, timeout=self.timeout)
         except httpx.TransportError as cause:
             raise StateProblem(
                 "C2D-S3-UNREACHABLE",
@@ -80,7 +115,7 @@ class ObjectStore:
                 "c2d-box status shows its state; c2d-box up starts it",
             ) from cause
 
-    def _signed(self, method: str, path: str, digest: str, now: datetime) -> dict[str, str]:
+    def _signed(self, method: str, path: str, digest: str, now: datetime, query: str = "") -> dict[str, str]:
         stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
         headers = {
             "host": urlsplit(self.endpoint).netloc,
@@ -89,7 +124,7 @@ class ObjectStore:
         }
         names = ";".join(headers)
         canonical = "\n".join(
-            [method, path, "", *(f"{name}:{value}" for name, value in headers.items()), "", names, digest]
+            [method, path, query, *(f"{name}:{value}" for name, value in headers.items()), "", names, digest]
         )
         scope = f"{day}/{self.region}/s3/aws4_request"
         hashed = hashlib.sha256(canonical.encode()).hexdigest()
@@ -105,6 +140,12 @@ class ObjectStore:
         for part in (day, self.region, "s3", "aws4_request"):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
         return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _texts(document: str, tag: str) -> list[str]:
+    """The texts of every ``tag`` of an S3 answer, whatever its namespace."""
+    root = ElementTree.fromstring(document)
+    return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == tag]
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "chain": ("looking:chain", "Blocks, transactions and their decoded events."),
         "cid": ("looking:cid", "Read content from the box's IPFS node by its CID."),
         "kubectl": ("kubectl:kubectl", "kubectl, talking to the box's cluster."),
+        "seed": ("seeding:seed", "Apply a list of accounts, assets and permissions."),
         "bundle": ("bundle:bundle", "Build, list and verify what a box is made of."),
         "images": ("images:images", "List algorithm images, import your own."),
         "selftest": (

@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from sandbox.home import replace_file
 
 LONGEST_DIFF = 60
 
@@ -44,11 +45,8 @@ class Memory:
 
     def put(self, path: Path, who: str, known: Known) -> None:
         """Remember it, with its text as it is now."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         entries = {**self._all(), _key(path, who): asdict(known)}
-        scratch = self._file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(entries, indent=2) + "\n")
-        scratch.replace(self._file)
+        replace_file(self._file, json.dumps(entries, indent=2) + "\n")
         self._copy(known.did).write_bytes(path.read_bytes())
 
     def changes(self, path: Path, known: Known | None) -> list[str]:

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.loop.memory import Known, Memory, digest
-from sandbox.progress import Event, Progress, step
+from sandbox.progress import Event, Progress
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import ACCOUNTS, signer
 from sandbox.verbs.images import find_image
-from sandbox.verbs.parties import connection_to, publishing
+from sandbox.verbs.parties import connection_to
 
 if TYPE_CHECKING:
-    from c2d_box.assets.permissions import EmptyLists, Verdict
+    from c2d_box.assets.permissions import Verdict
 
 IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
 FINISHED = 70
@@ -106,7 +106,7 @@ def _dataset(box: Box, loop: Loop, data: str, memory: Memory) -> Progress[tuple[
         made = yield from assets.publish_dataset(box, loop.owner, str(path), assets.Offer(path.name))
         known = Known(made.did, sha256)
     else:
-        yield from _replaced(box, loop.owner, known.did, path, None)
+        yield from assets.replace(box, loop.owner, known.did, str(path))
     memory.put(path, loop.owner, Known(known.did, sha256))
     return known.did, True
 
@@ -126,33 +126,9 @@ def _algorithm(box: Box, loop: Loop, memory: Memory, before: Known | None) -> Pr
         did = made.did
     else:
         did = known.did
-        yield from _replaced(box, loop.who, did, loop.script, container)
+        yield from assets.replace(box, loop.who, did, str(loop.script), container)
     memory.put(loop.script, loop.who, Known(did, sha256, how))
     return did, True
-
-
-def _replaced(
-    box: Box, who: str, did: str, path: Path, container: Mapping[str, str] | None
-) -> Progress[None]:
-    """Publish changed content under its DID."""
-
-    def replace() -> None:
-        with publishing(box, who) as party:
-            party.replace_files(did, [assets.store_file(box, path)], container=container)
-
-    yield from step("publish.update", f"{path.name} has changed: publishing it again as {did}", replace)
-
-
-def _living(box: Box, known: Known | None) -> Known | None:
-    """None where the box has forgotten it: another chain, after a reset."""
-    if known is None:
-        return None
-    with connection_to(box) as connection:
-        try:
-            record = connection.cache.record(known.did)
-        except Refused:
-            return None
-    return known if int((record.get("nft") or {}).get("state") or 0) == 0 else None
 
 
 def _permitted(
@@ -161,7 +137,7 @@ def _permitted(
     """Ask for what is not permitted yet and permit it; the datasets for which that was done."""
     permitted = []
     for dataset in datasets:
-        verdict = _verdict(box, dataset, algorithm)
+        verdict = assets.verdict(box, dataset, algorithm)
         if verdict.allowed:
             yield Event("permit", "skipped", f"{loop.script.name} may run on {assets.short(dataset)} already")
             continue
@@ -179,11 +155,9 @@ def _permitted(
     return permitted
 
 
-def _verdict(box: Box, dataset: str, algorithm: str) -> Verdict:
-    from c2d_box.client import explain
-
-    with connection_to(box) as connection:
-        return explain(connection, dataset, algorithm, cast("EmptyLists", box.settings.trust_empty_lists))
+def _living(box: Box, known: Known | None) -> Known | None:
+    """None where the box has forgotten it: another chain, after a reset."""
+    return known if known is not None and assets.lives(box, known.did) else None
 
 
 def _shown(

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from c2d_box.errors import UsageError
+from c2d_box.errors import Refused, UsageError
 from sandbox.box import Box
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
@@ -21,6 +21,7 @@ from sandbox.verbs.images import ContainerImage, find_image
 from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to, consuming, publishing
 
 if TYPE_CHECKING:
+    from c2d_box.assets.permissions import EmptyLists, Verdict
     from c2d_box.client import Pooled
 
 BUCKET = "published"
@@ -115,6 +116,19 @@ def asked(offer: Offer) -> float | Pooled:
     return offer.price
 
 
+def replace(
+    box: Box, who: str, did: str, source: str, container: Mapping[str, str] | None = None
+) -> Progress[None]:
+    """Publish changed content under its DID. Who permitted the algorithm as it was has to permit it anew."""
+    file = yield from _source(box, source)
+    with publishing(box, who) as party:
+        yield from step(
+            "publish.update",
+            f"{Path(source).name} has changed: publishing it again as {did}",
+            lambda: party.replace_files(did, [file], container=container),
+        )
+
+
 def permit(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
     """Put ``algorithm``, as it is now, on the dataset's list of trusted ones."""
     text = f"permitting {short(algorithm)} on {short(dataset)}"
@@ -132,6 +146,29 @@ def revoke(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
 def assets(box: Box) -> list[dict[str, Any]]:
     """Every asset the cache knows: DDOs."""
     return connection_to(box).cache.assets()
+
+
+def asset(box: Box, did: str) -> dict[str, Any]:
+    """One asset's DDO as the cache serves it; Refused where it knows none."""
+    with connection_to(box) as connection:
+        return connection.cache.record(did)
+
+
+def lives(box: Box, did: str) -> bool:
+    """Whether the box still has that asset, and it has not ended: a reset forgets them."""
+    try:
+        record = asset(box, did)
+    except Refused:
+        return False
+    return int((record.get("nft") or {}).get("state") or 0) == 0
+
+
+def verdict(box: Box, dataset: str, algorithm: str) -> Verdict:
+    """Whether the algorithm may run on the dataset, with the reasons."""
+    from c2d_box.client import explain
+
+    with connection_to(box) as connection:
+        return explain(connection, dataset, algorithm, cast("EmptyLists", box.settings.trust_empty_lists))
 
 
 def container_section(image: ContainerImage, entrypoint: str) -> dict[str, str]:

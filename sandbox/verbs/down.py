@@ -56,7 +56,12 @@ def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
         return DownReport(box.name, box.home.path, kept=False)
     with changing(box.home, "reset"):
         yield from box.cluster.delete()
-        for path in (box.home.address_file, box.home.kubeconfig):
+        for path in (
+            box.home.address_file,
+            box.home.kubeconfig,
+            box.home.seed_file,
+            box.home.baseline_file,
+        ):
             path.unlink(missing_ok=True)
         if everything:
             yield Event("box.reset", "started", f"forgetting {box.home.path}")

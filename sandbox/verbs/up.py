@@ -5,7 +5,6 @@ missing, so that an interrupted ``up`` is repaired by the next one.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,10 @@ from sandbox.bundle import Bundle, build
 from sandbox.bundle.build import Confirm
 from sandbox.clusters.choice import choose, parts_for
 from sandbox.doctor.ports import holder, is_free
+from sandbox.home import replace_file
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.progress import Event, Progress, step
+from sandbox.seeding.baseline import has_baseline, take_baseline
 from sandbox.verbs import isolation
 from sandbox.verbs.booting import boot, load
 from sandbox.verbs.canary import Image
@@ -109,6 +110,8 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
     yield from step("box.addresses", "contract addresses", lambda: _save_addresses(box))
     if box.settings.chain.rpc_url is None:
         fund_register(box)
+    if not has_baseline(box):
+        yield from take_baseline(box)
     return clock.laps
 
 
@@ -208,8 +211,7 @@ def _with_chain(box: Box) -> Settings:
     if box.settings.chain.rpc_url is None:
         return box.settings
     choice, document = examined(box.settings.chain)
-    box.home.path.mkdir(parents=True, exist_ok=True)
-    _write_addresses(box, json.dumps(document).encode())
+    replace_file(box.home.address_file, json.dumps(document))
     return replace(box.settings, chain=choice)
 
 
@@ -221,10 +223,4 @@ def _save_addresses(box: Box) -> None:
         raise Failed(
             "C2D-CHAIN-NOT-DEPLOYED", "the chain does not know its contracts' addresses", "c2d-box logs chain"
         )
-    _write_addresses(box, answer.content)
-
-
-def _write_addresses(box: Box, content: bytes) -> None:
-    scratch = box.home.address_file.with_suffix(f".{os.getpid()}")
-    scratch.write_bytes(content)
-    scratch.replace(box.home.address_file)
+    replace_file(box.home.address_file, answer.content)

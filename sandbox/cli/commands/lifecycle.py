@@ -130,18 +130,23 @@ def down() -> None:
         )
 
 
-@command("c2d-box reset\nc2d-box reset --all --yes", name="reset")
+@command("c2d-box reset\nc2d-box reset --assets --yes\nc2d-box reset --all --yes", name="reset")
 @click.option("--all", "everything", is_flag=True, help="Forget keys, name and ports too: the whole home.")
-def reset(everything: bool) -> None:
+@click.option(
+    "--assets", "assets_only", is_flag=True, help="Back to the last seed (or first up); nothing is stopped."
+)
+def reset(everything: bool, assets_only: bool) -> None:
     """Stop and forget: cluster, chain, assets, jobs, results. Says what, then asks."""
     from sandbox.verbs.down import losses
     from sandbox.verbs.down import reset as verb
 
     box = the_box()
+    if assets_only:
+        return _back(box, everything)
     if not box.home.path.exists():
         if not document({"name": box.name, "home": box.home.path, "kept": False}):
             say("there is no box here")
-        return
+        return None
     cost = losses(box, everything=everything)
     print(f"reset of {cost.home} ({cost.bytes / 1e6:.0f} MB) forgets:", file=sys.stderr)
     for line in cost.forgotten:
@@ -154,3 +159,19 @@ def reset(everything: bool) -> None:
     report = perform(verb(box, everything=everything))
     if not document(report):
         say(f"{box.name} is forgotten")
+    return None
+
+
+def _back(box: Box, everything: bool) -> None:
+    from sandbox.seeding import return_to_baseline
+
+    if everything:
+        raise UsageError("C2D-USAGE", "--all and --assets exclude each other", "give one of them")
+    print("forgets assets, orders, jobs and results since the last seed (or first up)", file=sys.stderr)
+    if not agreed("Forget all that?"):
+        raise UsageError(
+            "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
+        )
+    perform(return_to_baseline(box))
+    if not document({"name": box.name, "home": box.home.path, "kept": True}):
+        say("the box is as it was after its last seed (or first up)")

@@ -140,9 +140,7 @@ def test_a_reload_changes_targets_and_keeps_connections(forwarder: Forwarder, ec
     assert asked(gone, b"") == b"one:"
     assert echo.accepted.acquire(timeout=5)
     with connected(kept) as before:
-        assert echo.accepted.acquire(
-            timeout=5
-        )  # before that it waits in the kernel, for whoever is the target
+        assert echo.accepted.acquire(timeout=5)  # until then it belongs to nobody
         forwarder.rules(**{f"p{kept}": other.port})
         forwarder.reload()
         deadline = time.monotonic() + 5

@@ -1,0 +1,189 @@
+"""The state that ``reset --assets`` returns to: the box after its last ``seed``, or after its first ``up``.
+
+Nothing is copied: the chain keeps a snapshot of itself, the metadata cache follows the chain back as it
+follows any reorganisation, and of IPFS and S3 it is enough to know what was there.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx
+
+from c2d_box.errors import Failed, StateProblem, UsageError
+from sandbox.box import Box
+from sandbox.bundle import Bundle
+from sandbox.home import replace_file
+from sandbox.keys import open_keys
+from sandbox.objectstore import ObjectStore
+from sandbox.progress import Event, Progress, step
+from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.lock import changing
+from sandbox.verbs.release import JOBS, NAMESPACE
+
+WORKFLOWS = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """``snapshot`` is the chain's; ``pins`` are CIDs; ``objects`` are bucket/key."""
+
+    snapshot: str
+    pins: tuple[str, ...]
+    objects: tuple[str, ...]
+
+
+def take_baseline(box: Box) -> Progress[None]:
+    """Remember the box as it is now."""
+    if box.settings.chain.rpc_url is not None:
+        return  # a chain outside the box takes nothing back
+    yield from step("baseline", "remembering this state", lambda: _save(box, _now(box)))
+
+
+def has_baseline(box: Box) -> bool:
+    return box.home.baseline_file.exists()
+
+
+def return_to_baseline(box: Box) -> Progress[None]:
+    """Chain, cache, job table, IPFS, S3 and workflows as they were; the cluster keeps running."""
+    if box.settings.chain.rpc_url is not None:
+        raise UsageError(
+            "C2D-RESET-FOREIGN-CHAIN",
+            "a chain outside the box takes nothing back",
+            "end the assets one by one",
+        )
+    before = _load(box)
+    with changing(box.home, "reset"), box.kube() as kube:
+        yield from step("reset.jobs", "ending and forgetting jobs", lambda: _forget_jobs(box, kube))
+        yield from step("reset.chain", "taking the chain back", lambda: _revert(box, before.snapshot))
+        yield from step("reset.cache", "waiting for the metadata cache", lambda: _await_cache(box))
+        yield from step("reset.ipfs", "forgetting results in IPFS", lambda: _unpin(box, set(before.pins)))
+        yield from step("reset.s3", "forgetting objects in S3", lambda: _drop(box, set(before.objects)))
+        _save(box, Baseline(_rpc(box, "evm_snapshot"), before.pins, before.objects))
+    yield Event("reset", "done", "the box is as it was")
+
+
+def _now(box: Box) -> Baseline:
+    return Baseline(_rpc(box, "evm_snapshot"), tuple(_pins(box)), tuple(_objects(box)))
+
+
+def _save(box: Box, baseline: Baseline) -> None:
+    replace_file(box.home.baseline_file, json.dumps(asdict(baseline), indent=2) + "\n")
+
+
+def _load(box: Box) -> Baseline:
+    try:
+        document = json.loads(box.home.baseline_file.read_text())
+        return Baseline(document["snapshot"], tuple(document["pins"]), tuple(document["objects"]))
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise StateProblem(
+            "C2D-RESET-NO-BASELINE",
+            "this box does not know a state to return to",
+            f"{box.command('up')} or {box.command('seed FILE')} remembers one",
+        ) from cause
+
+
+def _forget_jobs(box: Box, kube: KubeApi) -> None:
+    for workflow in kube.items(WORKFLOWS):
+        kube.delete(f"{WORKFLOWS}/{workflow['metadata']['name']}")
+    deadline = time.monotonic() + PATIENCE
+    while kube.items(WORKFLOWS):
+        if time.monotonic() > deadline:
+            raise Failed(
+                "C2D-RESET-JOBS-STAY", "jobs do not end", f"{box.command('logs operator-engine')} may say why"
+            )
+        time.sleep(0.1)
+    _psql(box, "TRUNCATE jobs")
+
+
+def _psql(box: Box, statement: str) -> None:
+    psql = ["psql", "-h", "/var/lib/c2d/postgres", "-U", "c2d", "-d", "c2d", "-c", statement]
+    command = ["kubectl", "--kubeconfig", str(box.home.kubeconfig), "-n", NAMESPACE]
+    done = subprocess.run(
+        [*command, "exec", "deployment/postgres", "--", *psql],
+        executable=Bundle.open(["kube"]).binary("kube"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Failed("C2D-RESET-TABLE", f"PostgreSQL refused: {done.stderr.strip()}", "c2d-box logs postgres")
+
+
+def _rpc(box: Box, method: str, *params: Any) -> Any:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+    try:
+        answer = httpx.post(box.urls["chain"], json=body, timeout=30.0, trust_env=False).json()
+    except (httpx.TransportError, ValueError) as cause:
+        raise StateProblem("C2D-BOX-DOWN", "the chain does not answer", box.command("up")) from cause
+    if "error" in answer:
+        raise Failed("C2D-RESET-CHAIN", f"the chain refused: {answer['error']}", box.command("logs chain"))
+    return answer["result"]
+
+
+def _revert(box: Box, snapshot: str) -> None:
+    if _rpc(box, "evm_revert", snapshot) is not True:
+        raise StateProblem(
+            "C2D-RESET-NO-SNAPSHOT",
+            "the chain has forgotten that state: somebody went back behind it",
+            f"start over: {box.command('reset')}",
+        )
+
+
+def _await_cache(box: Box) -> None:
+    """Until the cache has read exactly as far as the chain now goes."""
+    url = f"{box.urls['cache']}/api/aquarius/chains/status/{box.settings.chain.chain_id}"
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        head = int(_rpc(box, "eth_blockNumber"), 16)
+        if httpx.get(url, timeout=5.0, trust_env=False).json().get("last_block") == head:
+            return
+        time.sleep(0.05)
+    raise Failed("C2D-RESET-CACHE", "the metadata cache does not follow the chain", box.command("logs cache"))
+
+
+def _ipfs(box: Box, call: str, **query: str) -> Any:
+    token = open_keys(box.home.keys)["ipfs-admin-token"]
+    answer = httpx.post(
+        f"{box.urls['ipfs-api']}/api/v0/{call}",
+        params=query,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30.0,
+        trust_env=False,
+    )
+    if not answer.is_success:
+        raise Failed("C2D-RESET-IPFS", f"IPFS refused {call}: {answer.text[:200]}", box.command("logs ipfs"))
+    return answer
+
+
+def _pins(box: Box) -> list[str]:
+    return sorted(_ipfs(box, "pin/ls", type="recursive").json().get("Keys") or {})
+
+
+def _unpin(box: Box, kept: set[str]) -> None:
+    for cid in _pins(box):
+        if cid not in kept:
+            _ipfs(box, "pin/rm", arg=cid)
+    _ipfs(box, "repo/gc", quiet="true")
+
+
+def _store(box: Box) -> ObjectStore:
+    keys = open_keys(box.home.keys)
+    return ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
+
+
+def _objects(box: Box) -> list[str]:
+    store = _store(box)
+    return sorted(f"{bucket}/{key}" for bucket in store.buckets() for key in store.keys(bucket))
+
+
+def _drop(box: Box, kept: set[str]) -> None:
+    store = _store(box)
+    for place in _objects(box):
+        if place not in kept:
+            store.delete(*place.split("/", 1))

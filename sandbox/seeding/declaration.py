@@ -1,0 +1,136 @@
+"""The list that ``c2d-box seed`` applies: accounts with their least balances, assets with their permissions.
+
+    accounts:
+      consumer: {ocean: 500, eth: 10}
+    assets:
+      patients:
+        type: dataset
+        file: patients.csv          # beside this list; or url:
+        price: 3
+        permit: [mean]              # names of this list, or DIDs
+      mean:
+        type: algorithm
+        file: mean.py
+        image: algo-python
+
+YAML or JSON. What is not understood is refused by its place; nothing is applied then.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from c2d_box.errors import UsageError
+
+EXAMPLE = "see: c2d-box seed --help"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AccountSeed(_Strict):
+    """What an account has at least, in whole units."""
+
+    eth: float = Field(0.0, ge=0)
+    ocean: float = Field(0.0, ge=0)
+
+
+class TrustSeed(_Strict):
+    """A dataset's wider rules; publishers and markets are accounts of the box or addresses."""
+
+    publishers: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    all_published: bool = False
+    raw: bool = False
+    network: bool = False
+
+
+class AssetSeed(_Strict):
+    """One dataset or algorithm. ``permit`` and ``trust`` say all that is permitted: what is not listed is
+    taken back.
+    """
+
+    type: Literal["dataset", "algorithm"]
+    file: str | None = None
+    url: str | None = None
+    owner: str = "publisher"
+    name: str = ""
+    description: str = ""
+    price: float = Field(0.0, ge=0)
+    services: tuple[Literal["compute", "access"], ...] = ()
+    timeout: int = Field(0, ge=0)
+    image: str = ""
+    entrypoint: str = "python3 $ALGO"
+    permit: tuple[str, ...] = ()
+    trust: TrustSeed = TrustSeed()
+
+    @model_validator(mode="after")
+    def _whole(self) -> AssetSeed:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("either file or url is wanted")
+        if self.type == "algorithm" and not self.image:
+            raise ValueError("an algorithm needs an image")
+        if self.type == "algorithm" and (self.permit or self.trust != TrustSeed()):
+            raise ValueError("permit and trust belong to datasets")
+        return self
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The services; a dataset is computed on and an algorithm travels, unless the list says more."""
+        return self.services or (("compute",) if self.type == "dataset" else ("access",))
+
+
+class Declaration(_Strict):
+    """A whole list, with the folder that its files lie in."""
+
+    accounts: dict[str, AccountSeed] = {}
+    assets: dict[str, AssetSeed] = {}
+    folder: Path = Field(Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _known(self) -> Declaration:
+        for name, asset in self.assets.items():
+            for algorithm in asset.permit:
+                listed = self.assets.get(algorithm)
+                if not algorithm.startswith("did:") and (listed is None or listed.type != "algorithm"):
+                    raise ValueError(f"{name} permits {algorithm}, which is no algorithm of this list")
+        return self
+
+    def source(self, asset: AssetSeed) -> str:
+        """Where an asset's content is: a path, or its URL."""
+        return asset.url or str(self.folder / str(asset.file))
+
+
+def read(path: Path) -> Declaration:
+    """The list at ``path``; raises ``C2D-SEED-UNREADABLE`` or ``C2D-SEED-INVALID`` with the place."""
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as cause:
+        raise UsageError("C2D-SEED-UNREADABLE", f"{path} cannot be read: {cause}", EXAMPLE) from cause
+    if not isinstance(document, dict):
+        raise UsageError("C2D-SEED-INVALID", f"{path} is not a list of accounts and assets", EXAMPLE)
+    try:
+        declared = Declaration.model_validate({**document, "folder": path.absolute().parent})
+    except ValidationError as problem:
+        raise UsageError("C2D-SEED-INVALID", f"{path}: {_places(problem)}", EXAMPLE) from problem
+    for name, asset in declared.assets.items():
+        if asset.file is not None and not Path(declared.source(asset)).is_file():
+            raise UsageError(
+                "C2D-SEED-NO-FILE",
+                f"{path}: assets.{name}: there is no {asset.file} beside the list",
+                EXAMPLE,
+            )
+    return declared
+
+
+def _places(problem: ValidationError) -> str:
+    said = []
+    for error in problem.errors():
+        place = ".".join(map(str, error["loc"])) or "the list"
+        said.append(f"{place}: {error['msg'].removeprefix('Value error, ')}")
+    return "; ".join(said)
