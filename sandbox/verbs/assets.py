@@ -145,7 +145,8 @@ def revoke(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
 
 def assets(box: Box) -> list[dict[str, Any]]:
     """Every asset the cache knows: DDOs."""
-    return connection_to(box).cache.assets()
+    with connection_to(box) as connection:
+        return connection.cache.assets()
 
 
 def asset(box: Box, did: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .conftest import SHELL_IMAGE, perform
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 LIST: dict[str, Any] = {
-    "accounts": {"9": {"eth": 5, "ocean": 77}},
+    "accounts": {"9": {"eth": 5, "ocean": 5000}},
     "assets": {
         "people": {"type": "dataset", "file": "people.csv", "price": 2, "permit": ["count"]},
         "count": {"type": "algorithm", "file": "count.py", "image": SHELL_IMAGE},
