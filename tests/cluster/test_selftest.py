@@ -1,0 +1,107 @@
+"""The attack battery on a real box: contained where isolation holds, and said so where it does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.attacks.catalogue import ATTACKS
+from sandbox.box import Box, Settings
+from sandbox.bundle import Bundle
+from sandbox.clusters.native.driver import NativeCluster
+from sandbox.clusters.native.record import Options
+from sandbox.clusters.port import Cluster
+from sandbox.home import Home
+from sandbox.verbs import isolation
+from sandbox.verbs.down import reset
+from sandbox.verbs.selftest import chosen, selftest
+from sandbox.verbs.status import status
+from sandbox.verbs.up import up
+from tests.cluster.conftest import free_ports, perform
+from tests.conftest import sample
+
+SAMPLED = 6
+
+
+def test_the_battery_is_contained(box: Box, seed: str, pytestconfig: pytest.Config) -> None:
+    full = bool(pytestconfig.getoption("--full"))
+    attacks = sample([a for a in ATTACKS if full or not a.slow], SAMPLED, seed, full)
+    report = perform(selftest(box, attacks))
+    assert [(verdict.name, verdict.problem) for verdict in report.failed] == []
+    assert len(report.verdicts) > len(attacks) + 4
+
+
+def test_up_has_found_out_what_holds_and_status_says_it(box: Box) -> None:
+    found = isolation.remembered(box.home.path)
+    assert found is not None
+    assert found.proven
+    assert found.construction
+    assert status(box).settings["isolation"] == found.text
+
+
+class _Unisolated:
+    """The box's cluster as one that has no RuntimeClasses and whose policies nobody enforces."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.runtime_classes: dict[str, str] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+
+@dataclass(frozen=True)
+class _OpenBox(Box):
+    """The same box, seen without its isolation."""
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        return _Unisolated(super().cluster)
+
+
+def test_an_open_network_is_reported(box: Box) -> None:
+    report = perform(selftest(_OpenBox(box.home, box.settings), chosen(["end-code"])))
+    assert not report.contained
+    assert [verdict.name for verdict in report.failed] == ["box-isolation"]
+    assert "NOT ISOLATED" in report.failed[0].problem
+
+
+@dataclass(frozen=True)
+class _BoxWithoutRules(Box):
+    """A box of its own whose job classes get the ordinary pod network."""
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        return NativeCluster(self.home, Bundle.open(), self.name, Options(isolation_off=True))
+
+
+@pytest.fixture
+def open_box(pytestconfig: pytest.Config) -> Iterator[Box]:
+    if not pytestconfig.getoption("--full"):
+        pytest.skip("boots a second box: with --full only")
+    if os.geteuid() != 0:
+        pytest.skip("the supervisor needs root")
+    home = Path(tempfile.mkdtemp(prefix="c2d-o"))
+    made = _BoxWithoutRules(Home(home), Settings(name="open", ports=free_ports()))
+    try:
+        perform(up(made, yes=True))
+        yield made
+    finally:
+        perform(reset(made, everything=True))
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def test_a_box_with_isolation_off_fails_its_selftest(open_box: Box) -> None:
+    assert "NOT ISOLATED" in status(open_box).settings["isolation"]
+    report = perform(selftest(open_box, chosen(["network-tcp", "outputs-symlink"])))
+    failed = {verdict.name: verdict for verdict in report.failed}
+    assert {"box-isolation", "network-tcp", "outputs-symlink"} <= set(failed)
+    assert failed["network-tcp"].code == 78, "the warden must not have let it start"

@@ -1,0 +1,160 @@
+"""The battery's judgement: what an attack must leave behind to count as contained, and that it can say no."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c2d_box.errors import UsageError
+from c2d_box.workflow import states
+from c2d_box.workflow.states import State
+from sandbox.attacks import bystanders, checks, prelude
+from sandbox.attacks.attack import BREACH, Attack, Ended
+from sandbox.attacks.catalogue import ATTACKS
+from sandbox.attacks.surroundings import Facts
+from sandbox.verbs.selftest import chosen
+
+SENTINEL, VICTIM = b"sentinel:1", b"victim-secret:2"
+ATTACK = Attack("x", "group", "tries", "sys.exit(0)", "checked")
+
+
+def result(name: str, data: bytes, kind: str = "output", **other: Any) -> dict[str, Any]:
+    digest = hashlib.sha256(data).hexdigest()
+    return {"filename": name, "filesize": len(data), "type": kind, "sha256": digest, "data": data, **other}
+
+
+def ended(attack: Attack = ATTACK, results: list[Mapping[str, Any]] | None = None, **status: Any) -> Ended:
+    code = status.pop("code", int(attack.code))
+    found = {
+        "code": code,
+        "text": states.text(code),
+        "reason": attack.reason,
+        "algorithm": {"exitCode": attack.exit_code},
+        "stop": attack.stop or 0,
+        "isolation": {"verdict": "closed", "probes": 20, "answered": []},
+        "times": {"staged": "10.0", "ended": "12.5"},
+        **status,
+    }
+    log: list[Mapping[str, Any]] = [result("algorithm.log", b"closed\n", "algorithmLog")]
+    kept = log if results is None else results
+    return Ended(attack, found, lambda entry: bytes(entry["data"]), SENTINEL, VICTIM, kept)
+
+
+def problems(job: Ended) -> list[str]:
+    return [said for check in (*checks.ALWAYS, *job.attack.checks) if (said := check(job))]
+
+
+def test_what_ended_as_expected_is_contained() -> None:
+    assert problems(ended()) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"algorithm": {"exitCode": BREACH}, "code": 75}, "says that it got through"),
+        ({"code": 78}, "ended 78"),
+        ({"code": 81}, "ended 81"),
+        ({"text": "Job completed"}, "text of 70"),
+        ({"algorithm": {"exitCode": 3}}, "exit code 3"),
+        ({"isolation": {}}, "not proven"),
+        ({"isolation": {"verdict": "closed", "answered": ["tcp 10.0.0.1:443"]}}, "not proven"),
+    ],
+)
+def test_another_end_is_not(status: dict[str, Any], words: str) -> None:
+    assert any(words in said for said in problems(ended(**status)))
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ([result("x", VICTIM)], "another job's input"),
+        ([{**result("x", b"1"), "data": b"2"}], "other bytes"),
+        ([{**result("x", b"12"), "filesize": 1}], "other bytes"),
+    ],
+)
+def test_a_result_that_should_not_be_is_seen(results: list[Mapping[str, Any]], words: str) -> None:
+    assert any(words in said for said in problems(ended(results=results)))
+
+
+def test_each_special_check_can_fail() -> None:
+    log = result("algorithm.log", b"\x1b[2J", "algorithmLog")
+    big = {**log, "filesize": checks.LOG_LIMIT + 1000}
+    assert checks.no_outputs(ended(results=[result("x", b"1"), log]))
+    assert checks.no_outputs(ended(results=[]))
+    assert checks.log_is_plain(ended(results=[log]))
+    assert checks.log_is_bounded(ended(results=[big]))
+    assert checks.log_is_empty(ended(results=[log]))
+    assert checks.nothing_of_the_inputs(ended(results=[result("x", b"a" + SENTINEL)]))
+    assert checks.within(1.0)(ended())
+    assert checks.within(3.0)(ended()) is None
+
+
+def test_reason_and_stop_mark_are_part_of_the_expectation() -> None:
+    refused = replace(ATTACK, code=State.OUTPUTS_REFUSED, reason="hard link")
+    assert problems(ended(refused)) == []
+    assert problems(ended(refused, reason="something else"))
+    timed = replace(ATTACK, stop=2)
+    assert problems(ended(timed, stop=0))
+
+
+def test_bystanders_that_suffer_are_seen() -> None:
+    read = lambda entry: bytes(entry["data"])  # noqa: E731
+    good = {"code": 70, "results": [result("answer.txt", hashlib.sha256(b"w").hexdigest().encode())]}
+    assert bystanders.innocent_problem(good, "w", read) is None
+    assert bystanders.innocent_problem(good, "other", read)
+    assert bystanders.innocent_problem({"code": 81}, "w", read)
+    for pulse, words in (
+        (b'{"heard": ["10.0.0.1"], "longest": 0.2}', "spoke"),
+        (b'{"heard": [], "longest": 90.0}', "stood still"),
+    ):
+        status = {"code": 70, "stop": 1, "results": [result("pulse.json", pulse)]}
+        assert words in (bystanders.victim_problem(status, read) or "")
+
+
+def test_a_harmed_box_is_seen() -> None:
+    before = Facts({"kubelet": 0, "pod/c": 1}, (), 100.0)
+    assert before.changed(before) == []
+    later = Facts({"kubelet": 1}, ("node n has DiskPressure",), 107.0)
+    assert before.changed(later) == [
+        "kubelet was restarted",
+        "pod/c is gone",
+        "node n has DiskPressure",
+        "the clock moved by 7.0 s",
+    ]
+
+
+def test_every_attack_is_well_formed() -> None:
+    assert len(ATTACKS) >= 30
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
+    for attack in ATTACKS:
+        compile(prelude.TEXT + attack.script, attack.name, "exec")
+        assert attack.tries and attack.checked and attack.name == attack.name.lower()
+        assert attack.code in states.FINAL
+        assert attack.code == State.FINISHED or attack.reason, attack.name
+
+
+def test_each_system_call_that_is_named_is_numbered_for_both_architectures() -> None:
+    calls = {attack.name: attack.script for attack in ATTACKS}
+    tables = prelude.TEXT.split("NUMBERS = ")[1].split("[os.uname")[0]
+    numbers = eval(tables)
+    assert set(numbers["aarch64"]) <= set(numbers["x86_64"])
+    for name, script in calls.items():
+        for word in script.split("syscall"):
+            quoted = word.lstrip("(, ").partition('"')
+            if quoted[0] == "" and quoted[1] and not word.startswith('"'):
+                assert quoted[2].partition('"')[0] in numbers["x86_64"], (name, quoted[2][:30])
+
+
+def test_attacks_are_chosen_by_name_and_group() -> None:
+    assert {attack.group for attack in chosen(["network"])} == {"network"}
+    assert [attack.name for attack in chosen(["end-core"])] == ["end-core"]
+    everything, quick = chosen(), chosen(quick=True)
+    assert set(quick) < set(everything)
+    assert len(list(itertools.chain(chosen(["outputs", "kernel-*"])))) > 20
+    with pytest.raises(UsageError, match="C2D-SELFTEST-NONE"):
+        chosen(["no-such-attack"])
