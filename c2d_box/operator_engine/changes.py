@@ -9,6 +9,8 @@ from c2d_box.workflow.resource import Moment, WorkFlow
 from c2d_box.workflow.states import State, Stop
 
 REASON_LENGTH = 1000
+SHOWN_PATH = 120
+"""Characters of a path in a reason: a long one must not push the reason itself out."""
 Changes = dict[str, Any]
 
 
@@ -65,6 +67,11 @@ def publishing_over(workflow: WorkFlow, now: float, failure: str | None) -> Chan
     refused = workflow.status.refused or ()
     if refused and code is State.FINISHED:
         first = refused[0]
-        text = f"{len(refused)} of the outputs refused, the first: {first.get('path')}: {first.get('reason')}"
+        path = _shortened(str(first.get("path")))
+        text = f"{len(refused)} of the outputs refused, the first: {path}: {first.get('reason')}"
         return finish(now, State.OUTPUTS_REFUSED, text)
     return finish(now, code, reason)
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= SHOWN_PATH else f"{path[: SHOWN_PATH // 2]}…{path[-SHOWN_PATH // 2 :]}"

@@ -137,6 +137,7 @@ class Bodies:
             f"--patience={int(limits.staging + limits.binding)}",
             f"--log={names.ALGORITHM_LOG}",
             f"--cap={limits.log_bytes}",
+            f"--outputs={names.DATA}/{names.OUTPUTS}",
             "--",
             _literal(section.entrypoint.replace("$ALGO", names.ALGORITHM_FILE)),
         ]
@@ -151,7 +152,16 @@ class Bodies:
             "securityContext": _restricted(names.UID_ALGORITHM),
             "resources": {
                 "requests": {"cpu": request, "memory": memory},
-                "limits": {"cpu": cpu, "memory": memory, "ephemeral-storage": str(2 * TMP_BYTES)},
+                "limits": {
+                    "cpu": cpu,
+                    "memory": memory,
+                    "ephemeral-storage": str(2 * TMP_BYTES),
+                    **(
+                        {environment.gpu_resource: gpus}
+                        if (gpus := str(environment.gpu_number)) != "0"
+                        else {}
+                    ),
+                },
             },
             "volumeMounts": [
                 *(_folder(name) for name in _ALGORITHM_READS),

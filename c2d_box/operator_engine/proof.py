@@ -24,8 +24,15 @@ def parse(output: bytes) -> dict[str, Any] | None:
     return None
 
 
+def _restrictions(said: Any) -> dict[str, str]:
+    """What the kernel told the warden of its pod: user namespace, control groups, seccomp and so on."""
+    if not isinstance(said, dict):
+        return {}
+    return {str(name)[:40]: str(value)[:40] for name, value in list(said.items())[:_LISTED]}
+
+
 def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
-    """Verdict, how many probes were made, which answered; the go-ahead's moment if it is a possible one."""
+    """Verdict, number of probes, which answered, what the kernel said; the go-ahead's moment if possible."""
     probes = [probe for probe in report["probes"] if isinstance(probe, dict)]
     answered = [f"{probe.get('kind')} {probe.get('target')}" for probe in probes if not probe.get("closed")]
     found: changes.Changes = {
@@ -33,6 +40,7 @@ def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
             "verdict": str(report.get("verdict", ""))[:100],
             "probes": len(probes),
             "answered": answered[:_LISTED],
+            "restrictions": _restrictions(report.get("restrictions")),
         }
     }
     at, staged = report.get("at"), workflow.at("staged")

@@ -51,6 +51,8 @@ class Environment(_Part):
     cpu_type: str = ""
     gpu_number: int = 0
     gpu_type: str = ""
+    gpu_resource: str = "nvidia.com/gpu"
+    """What the cluster's device plugin calls one; asked for where ``gpu_number`` is not 0."""
     # Spelt out: the alias generator would write ramGb.
     ramGB: float = 1
     diskGB: float = 1
@@ -84,7 +86,7 @@ class Environment(_Part):
         return not self.allowed_chain_id or chain_id in self.allowed_chain_id
 
 
-_OURS = ("priority", "max_jobs_per_owner", "max_queue_time", "free_quota", "images")
+_OURS = ("gpu_resource", "priority", "max_jobs_per_owner", "max_queue_time", "free_quota", "images")
 
 
 def _is_digest(checksum: str) -> bool:

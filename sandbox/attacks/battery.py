@@ -17,7 +17,7 @@ from c2d_box.errors import C2DError
 from sandbox.attacks import prelude
 from sandbox.attacks.attack import Attack, Ended
 from sandbox.attacks.bystanders import INNOCENT, VICTIM, innocent_problem, victim_problem
-from sandbox.attacks.checks import ALWAYS
+from sandbox.attacks.checks import ALWAYS, seconds_between
 from sandbox.attacks.report import Verdict
 from sandbox.attacks.workflows import Workflows
 from sandbox.progress import Event, Progress
@@ -159,8 +159,6 @@ class Battery:
         )  # fmt: skip
 
     def _beside(self, name: str, tries: str, checked: str, status: Status, problem: str | None) -> Event:
-        times = status.get("times", {})
-        seconds = float(times.get("finished", 0)) - float(times.get("admitted", 0)) if times else None
         verdict = Verdict(
             f"bystander-{name}",
             "bystanders",
@@ -171,7 +169,7 @@ class Battery:
             int(status.get("code") or 0),
             str(status.get("text", "")),
             str(status.get("reason") or ""),
-            seconds,
+            seconds_between(status, "admitted", "finished"),
         )
         self._verdicts.append(verdict)
         return _event(verdict)

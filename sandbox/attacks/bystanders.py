@@ -18,8 +18,9 @@ given = json.load(open("/data/inputs/algoCustomData.json"))
 kept = given["secret"] * 100
 heard = []
 def listen(kind):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("0.0.0.0", 7007))
+    with socket.socket(socket.AF_INET6, kind) as s:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        s.bind(("::", 7007))
         if kind == socket.SOCK_STREAM:
             s.listen()
         while True:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
-from c2d_box.workflow import states
+from c2d_box.workflow import instants, states
+from c2d_box.workflow.resource import Moment
+from c2d_box.workflow.states import State
 from sandbox.attacks.attack import BREACH, Check, Ended
 
 LOG_LIMIT = 10 << 20
@@ -17,9 +21,10 @@ def ended_as_expected(job: Ended) -> str | None:
     attack, status = job.attack, job.status
     code = int(status.get("code", 0))
     if status.get("algorithm", {}).get("exitCode") == BREACH:
-        return "the program says that it got through; its log says how"
+        return f"the program got through: {_confession(job)}"
     if code != attack.code:
-        return f"ended {code} ({status.get('reason', '')}), expected {int(attack.code)}"
+        last = f"; {_last_words(job)}" if code == State.ALGORITHM_FAILED else ""
+        return f"ended {code} ({status.get('reason', '')}), expected {int(attack.code)}{last}"
     if status.get("text") != states.text(code):
         return f"the text of {code} is {status.get('text')!r}"
     if attack.reason not in str(status.get("reason", "")):
@@ -30,6 +35,23 @@ def ended_as_expected(job: Ended) -> str | None:
     if attack.exit_code is not None and seen != attack.exit_code:
         return f"exit code {seen}, expected {attack.exit_code}"
     return None
+
+
+def _confession(job: Ended) -> str:
+    """The lines in which the program says so; for people, who should look at the rest of the log too."""
+    lines = [
+        line.decode(errors="replace")
+        for result in job.of_type("algorithmLog")
+        for line in job.read(result).splitlines()
+        if line.startswith(b"BREACH")
+    ]
+    return "; ".join(lines[:4]) or "its log does not say how"
+
+
+def _last_words(job: Ended) -> str:
+    logs = [job.read(result) for result in job.of_type("algorithmLog")]
+    lines = b"".join(logs).decode(errors="replace").splitlines()
+    return lines[-1] if lines else "no log"
 
 
 def proven_closed(job: Ended) -> str | None:
@@ -95,11 +117,18 @@ def within(seconds: float) -> Check:
     """From the go-ahead to Kubernetes' word that it ended, the machine's load allowed for."""
 
     def check(job: Ended) -> str | None:
-        times = job.status.get("times", {})
-        ran = float(times.get("ended", 0)) - float(times.get("staged", 0))
+        ran = seconds_between(job.status, "staged", "ended") or 0.0
         return None if ran <= seconds else f"it took {ran:.0f} s to end, more than {seconds:.0f}"
 
     return check
+
+
+def seconds_between(status: Mapping[str, Any], first: Moment, last: Moment) -> float | None:
+    """Between two moments of a job; None where one of them is missing."""
+    times = status.get("times", {})
+    if first not in times or last not in times:
+        return None
+    return instants.from_text(times[last]) - instants.from_text(times[first])
 
 
 def _without(job: Ended, secret: bytes, what: str) -> str | None:

@@ -15,6 +15,8 @@ from sandbox.verbs.images import ContainerImage
 from sandbox.verbs.kubeapi import KubeApi, Object
 
 OWNER = "0xselftest"
+LABEL = "c2d-box.io/selftest"
+"""By which what a killed run left is found by the next one."""
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Workflows:
         body = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
-            "metadata": {"name": job, "namespace": self.namespace},
+            "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: "yes"}},
             "spec": spec,
         }
         self.kube.apply(self._path(job), body)
@@ -55,7 +57,7 @@ class Workflows:
         body = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
-            "metadata": {"name": job, "namespace": self.namespace},
+            "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: "yes"}},
             "spec": {**found.get("spec", {}), "stop": True},
         }
         self.kube.apply(self._path(job), body)
@@ -84,6 +86,12 @@ class Workflows:
         for job in [job for job in self.made if not keep(job)]:
             self.kube.delete(self._path(job))
             self.made.remove(job)
+
+    def sweep(self) -> None:
+        """Delete what an earlier run could not."""
+        path = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}"
+        for item in self.kube.items(path, labelSelector=f"{LABEL}=yes"):
+            self.kube.delete(self._path(item["metadata"]["name"]))
 
     def _path(self, job: str) -> str:
         return f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}/{job}"

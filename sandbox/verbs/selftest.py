@@ -63,6 +63,7 @@ def selftest(box: Box, attacks: Sequence[Attack]) -> Progress[Report]:
         verdicts = [(yield from _isolation(box, bird, listener))]
         known = len(bird.heard())
         jobs = Workflows(kube, JOBS, ENVIRONMENT, find_image(box, ALGORITHM_IMAGE))
+        jobs.sweep()
         stack.callback(jobs.forget)
         battery = Battery(jobs, reader(box), _targets(box, bird, listener))
         verdicts += yield from battery.run(attacks)

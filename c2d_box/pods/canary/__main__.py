@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import selectors
 import socket
 import sys
 import threading
-from pathlib import Path
 
-from c2d_box.pods.warden import probes
+from c2d_box.pods.warden import probes, restrictions
 
 FIRST_BYTES = 200
-_FIELDS = {"CapEff": "capabilities", "NoNewPrivs": "no_new_privileges", "Seccomp": "seccomp"}
 
 
 def main(arguments: list[str]) -> int:
@@ -39,17 +36,7 @@ def dial(timeout: float, targets: list[str]) -> None:
         {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}
         for probe in probes.run(tried, timeout)
     ]
-    print(json.dumps({"probes": seen, "restrictions": restrictions()}), flush=True)
-
-
-def restrictions(proc: Path = Path("/proc/self")) -> dict[str, str]:
-    """What the kernel says about this process: capabilities, seccomp, whose user ids these are."""
-    status = dict(re.findall(r"^(\w+):\t(.*)$", (proc / "status").read_text(), re.MULTILINE))
-    found = {ours: status.get(theirs, "") for theirs, ours in _FIELDS.items()}
-    own = (proc / "uid_map").read_text().split()
-    found["user_namespace"] = "no" if own[:3] == ["0", "0", "4294967295"] else "yes"
-    found["cgroup"] = "v2" if (proc / "cgroup").read_text().startswith("0::") else "v1"
-    return found
+    print(json.dumps({"probes": seen, "restrictions": restrictions.of_this_process()}), flush=True)
 
 
 def listen(ports: list[int]) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from c2d_box.pods.warden import probes
+from c2d_box.pods.warden import probes, restrictions
 from c2d_box.workflow import names
 
 OPEN, LATE, UNABLE = 10, 11, 12
@@ -80,6 +80,7 @@ def _report(seen: list[probes.Probe], verdict: str, code: int) -> int:
             {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}
             for probe in seen
         ],
+        "restrictions": restrictions.of_this_process(),
     }
     print(json.dumps(report), flush=True)
     return code

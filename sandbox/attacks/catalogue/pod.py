@@ -15,7 +15,8 @@ for path in ("/var/run/secrets/kubernetes.io/serviceaccount/token", "/run/secret
     attempt(path, hidden, path)
 known = {"DIDS", "TRANSFORMATION_DID", "VOLUME", "INPUTS", "OUTPUTS", "LOGS", "secret", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH", "HOSTNAME", "LANG", "LC_ALL", "PWD", "SHLVL", "OLDPWD", "_", "LC_CTYPE", "PYTHONPATH"}
 for name in set(os.environ) - known:
-    if any(word in name for word in ("KUBE", "TOKEN", "KEY", "SERVICE", "C2D", "SECRET", "PASS")):
+    # Kubernetes tells every container where its API server is; that it cannot be reached is the network's matter.
+    if not name.startswith("KUBERNETES_") and any(word in name for word in ("KUBE", "TOKEN", "KEY", "SERVICE", "C2D", "SECRET", "PASS")):
         breach(f"environment {name}")
 settle()
 """,
@@ -107,7 +108,7 @@ for path in ("/data/inputs", "/data/outputs", "/data/logs", "/c2d-go"):
     attempt(f"rename {path}", os.rename, path, path + "x")
     attempt(f"rmdir {path}", os.rmdir, path)
 for path in ("/data/control", "/data/adminlogs", "/verdict", "/etc/c2d"):
-    attempt(f"list {path}", os.listdir, path)
+    attempt(f"list {path}", os.listdir, path, harmless=lambda answer: answer == [])
 settle()
 """,
         "the folders are read-only mounts or not mounted; outputs and record are unchanged",

@@ -37,7 +37,7 @@ def ended(attack: Attack = ATTACK, results: list[Mapping[str, Any]] | None = Non
         "algorithm": {"exitCode": attack.exit_code},
         "stop": attack.stop or 0,
         "isolation": {"verdict": "closed", "probes": 20, "answered": []},
-        "times": {"staged": "10.0", "ended": "12.5"},
+        "times": {"staged": "2030-01-01T00:00:10.000000Z", "ended": "2030-01-01T00:00:12.500000Z"},
         **status,
     }
     log: list[Mapping[str, Any]] = [result("algorithm.log", b"closed\n", "algorithmLog")]
@@ -56,7 +56,7 @@ def test_what_ended_as_expected_is_contained() -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ({"algorithm": {"exitCode": BREACH}, "code": 75}, "says that it got through"),
+        ({"algorithm": {"exitCode": BREACH}, "code": 75}, "the program got through"),
         ({"code": 78}, "ended 78"),
         ({"code": 81}, "ended 81"),
         ({"text": "Job completed"}, "text of 70"),

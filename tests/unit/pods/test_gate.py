@@ -62,6 +62,7 @@ class Gate:
             f"--patience={patience}",
             f"--log={inside / 'algorithm.log'}",
             f"--cap={cap}",
+            f"--outputs={inside / 'outputs'}",
             "--",
             line,
         ]
@@ -187,6 +188,29 @@ def test_what_is_left_behind_dies_with_the_algorithm(gate: Gate) -> None:
 def test_zombies_are_reaped(gate: Gate) -> None:
     code, output = gate.run("for i in 1 2 3 4 5 6 7 8 9; do (sleep 0.01 &) ; done; sleep 0.3; echo done")
     assert (code, output) == (0, b"done\n")
+
+
+def test_what_only_its_owner_could_read_is_shared_with_the_judge(gate: Gate) -> None:
+    outputs = gate.folder / "outputs"
+    outside = gate.folder / "outside"
+    outside.write_text("not ours")
+    outside.chmod(0o600)
+    line = f"""cd {gate.folder}; mkdir -p outputs/sub; umask 077; echo 1 > outputs/sub/x; echo 2 > outputs/y
+    chmod 700 outputs/sub; ln -s ../outside outputs/link; ln outside outputs/hard; mkfifo outputs/pipe"""
+    assert gate.run(line)[0] == 0
+    modes = {path.name: path.lstat().st_mode & 0o777 for path in outputs.rglob("*")}
+    assert (modes["sub"], modes["x"], modes["y"]) == (0o750, 0o640, 0o640)
+    assert outside.stat().st_mode & 0o777 == 0o600
+    assert modes["pipe"] & 0o040 == 0
+
+
+def test_sharing_has_an_end(gate: Gate) -> None:
+    line = f"cd {gate.folder}; mkdir outputs; cd outputs; umask 077; i=0; " + (
+        "while [ $i -lt 200 ]; do mkdir d; cd d; i=$((i+1)); done; touch deep"
+    )
+    began = time.monotonic()
+    assert gate.run(line)[0] == 0
+    assert time.monotonic() - began < 15
 
 
 def test_a_link_in_place_of_the_log_is_not_written_through(gate: Gate) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from c2d_box.pods.canary.__main__ import restrictions
+from c2d_box.pods.warden import restrictions
 from sandbox.verbs.canary import Dialled
 from sandbox.verbs.isolation import forget, judged, remember, remembered
 
@@ -90,7 +90,7 @@ def test_restrictions_are_what_the_kernel_says(tmp_path: Path) -> None:
     (tmp_path / "status").write_text("Name:\tx\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n")
     (tmp_path / "uid_map").write_text("         0 2823553024      65536\n")
     (tmp_path / "cgroup").write_text("0::/\n")
-    assert restrictions(tmp_path) == {
+    assert restrictions.of_this_process(tmp_path) == {
         "capabilities": "0000000000000000",
         "no_new_privileges": "1",
         "seccomp": "2",
