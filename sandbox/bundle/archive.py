@@ -80,6 +80,13 @@ class Archive:
         except (ValueError, RecursionError) as error:
             raise self.broken(f"{name} is not JSON") from error
 
+    def inner(self, name: str) -> Iterator[tarfile.TarInfo]:
+        """The members of a layer, read as a stream; raises TarError where its compression is unknown."""
+        stream = self._tar.extractfile(self.member(name))
+        assert stream is not None
+        with tarfile.open(fileobj=stream, mode="r|*") as layer:
+            yield from layer
+
     def sha256(self, name: str) -> str:
         stream = self._tar.extractfile(self.member(name))
         assert stream is not None

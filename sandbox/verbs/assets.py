@@ -17,7 +17,7 @@ from sandbox.box import Box
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Progress, step
-from sandbox.verbs.images import ContainerImage, find_image
+from sandbox.verbs.images import ContainerImage, demand_entrypoint, find_image
 from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to, consuming, publishing
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ def verdict(box: Box, dataset: str, algorithm: str) -> Verdict:
 
 
 def container_section(image: ContainerImage, entrypoint: str) -> dict[str, str]:
-    """The DDO's ``container``."""
+    """The DDO's ``container``; raises C2D-ENTRYPOINT-NEEDS-SHELL where the image is known to have none."""
+    demand_entrypoint(image, entrypoint)
     return {"entrypoint": entrypoint, "image": image.image, "tag": image.tag, "checksum": image.checksum}
 
 

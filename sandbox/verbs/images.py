@@ -4,14 +4,19 @@ before anyone pays.
 
 from __future__ import annotations
 
+import json
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from c2d_box.assets import commandline
 from c2d_box.errors import Refused, UsageError
+from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.progress import Progress, step
 
+_SHELLS = "shells.json"
 INFRASTRUCTURE = {"runtime", "postgres", "kubo", "s3", "pause", "node-image"}
 
 
@@ -23,15 +28,19 @@ class ContainerImage:
     tag: str
     checksum: str
     size: int = 0
+    shell: bool | None = None
+    """Whether it has ``/bin/sh``; None where that is not known."""
 
 
 def images(box: Box) -> list[ContainerImage]:
     """Images an algorithm may name: all on the node but the box's own parts."""
     found = {}
+    shells = _shells(box)
     for image in box.cluster.images():
         name, tag = split_reference(image.reference)
         if tag and name.rpartition("/")[2] not in INFRASTRUCTURE and not name.startswith("sha256"):
-            found[(name, tag)] = ContainerImage(name, tag, image.digest, image.size)
+            shell = shells.get(image.digest)
+            found[(name, tag)] = ContainerImage(name, tag, image.digest, image.size, shell)
     return [found[key] for key in sorted(found)]
 
 
@@ -42,6 +51,7 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
     """
     from sandbox.bundle import dockersave, oci
     from sandbox.bundle.recipe import architecture
+    from sandbox.bundle.shells import has_shell
 
     if not archive.is_file():
         raise UsageError(
@@ -61,9 +71,11 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
                 "writing it as an OCI archive",
                 lambda: dockersave.convert(archive, source, work, architecture()),
             )
+        shell = has_shell(oci.inspect(source, architecture()))
         digest = yield from box.cluster.load_image(source)
+    _note_shell(box, digest, shell)
     name, tag = split_reference(inspected.name)
-    return [ContainerImage(name, tag or "latest", digest, archive.stat().st_size)]
+    return [ContainerImage(name, tag or "latest", digest, archive.stat().st_size, shell)]
 
 
 def find_image(box: Box, reference: str) -> ContainerImage:
@@ -76,11 +88,36 @@ def find_image(box: Box, reference: str) -> ContainerImage:
     raise unknown_image(reference, available)
 
 
-def demand_image(box: Box, image: str, checksum: str) -> None:
-    """Refuse a job whose image is not on the node, before anything is paid."""
+def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
+    """Refuse a job whose image is not on the node or cannot run its line, before anything is paid."""
     available = images(box)
-    if not any(known.checksum == checksum for known in available):
+    known = [entry for entry in available if entry.checksum == checksum]
+    if not known:
         raise unknown_image(f"{image}@{checksum}", available)
+    demand_entrypoint(known[0], entrypoint)
+
+
+def demand_entrypoint(image: ContainerImage, entrypoint: str) -> None:
+    """Refuse a line that only a shell can run, for an image that is known to have none."""
+    if image.shell is False:
+        commandline.words(entrypoint.replace("$ALGO", names.ALGORITHM_FILE))
+
+
+def _shells(box: Box) -> dict[str, bool]:
+    """By digest, as seen when an image was imported."""
+    try:
+        found = json.loads((box.home.path / _SHELLS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return {str(digest): bool(shell) for digest, shell in found.items()} if isinstance(found, dict) else {}
+
+
+def _note_shell(box: Box, digest: str, shell: bool | None) -> None:
+    if shell is None:
+        return
+    scratch = box.home.path / f"{_SHELLS}.{os.getpid()}"
+    scratch.write_text(json.dumps({**_shells(box), digest: shell}, indent=1))
+    scratch.replace(box.home.path / _SHELLS)
 
 
 def unknown_image(reference: str, available: list[ContainerImage]) -> Refused:

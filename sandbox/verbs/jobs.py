@@ -46,7 +46,7 @@ def start(
     with consuming(box, who) as party:
         container = party.connection.cache.ddo(algorithm).container
         if container is not None:
-            demand_image(box, str(container.image), str(container.checksum))
+            demand_image(box, str(container.image), str(container.checksum), container.entrypoint)
         started = yield from step(
             "job.start",
             text,

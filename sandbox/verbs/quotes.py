@@ -42,7 +42,7 @@ def quote(
     with consuming(box, who) as party:
         container = party.connection.cache.ddo(algorithm).container
         if container is not None:
-            demand_image(box, str(container.image), str(container.checksum))
+            demand_image(box, str(container.image), str(container.checksum), container.entrypoint)
         quoted = party.quote(dataset, algorithm, additional, environment=environment)
         return _prices(party, quoted)
 

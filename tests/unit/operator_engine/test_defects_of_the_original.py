@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.actions import DeletePod, Record
+from c2d_box.operator_engine.actions import DeletePod, DeleteWorkflow, Record
 from c2d_box.operator_engine.limits import Limits
 from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.podspecs import Bodies, ocean_variables
@@ -170,3 +170,14 @@ async def test_the_time_that_was_paid_for_is_the_time_it_may_run(stack: Any) -> 
         spec = {} if asked is None else {"maxtime": asked}
         workflow = resource.parse(workflow_body(JOB, accepted=time.time(), **spec))
         assert stack.controller._lookout.maxtime(workflow) == given
+
+
+def test_a_finished_workflow_goes_when_its_time_has_come() -> None:
+    """``retention`` in seconds, like every other duration."""
+    over = job({**RUNNING, "ended": NOW + 2, "finished": NOW + 3, "cleaned": NOW + 4})
+    body = over.status.model_copy(update={"code": int(State.FINISHED)})
+    workflow = over.model_copy(update={"status": body})
+    early = plan(Seen(workflow, NOW + 2 + LIMITS.retention), LIMITS, 60)
+    late = plan(Seen(workflow, NOW + 4 + LIMITS.retention), LIMITS, 60)
+    assert not any(isinstance(action, DeleteWorkflow) for action in early)
+    assert any(isinstance(action, DeleteWorkflow) for action in late)

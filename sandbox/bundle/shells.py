@@ -1,0 +1,43 @@
+"""Whether an image has ``/bin/sh``: without one, an entrypoint that uses the shell can never run in it."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from sandbox.bundle.archive import Archive
+from sandbox.bundle.oci import ArchivedImage
+
+_LINKED = ("usr/bin", "/usr/bin", "./usr/bin")
+_OF_INTEREST = ("bin", "bin/sh", "usr", "usr/bin", "usr/bin/sh")
+
+
+def has_shell(image: ArchivedImage) -> bool | None:
+    """True or False by the names in its layers; None where a layer cannot be read here (zstd)."""
+    found: dict[str, str] = {}
+    try:
+        with Archive(image.archive) as archive:
+            for digest in image.layers:
+                _apply(archive, f"blobs/sha256/{digest.partition(':')[2]}", found)
+    except (tarfile.TarError, OSError, EOFError):
+        return None
+    return "bin/sh" in found or (found.get("bin") in _LINKED and "usr/bin/sh" in found)
+
+
+def _apply(archive: Archive, blob: str, found: dict[str, str]) -> None:
+    """One layer on top of the others: what it adds, and what it hides (``.wh.NAME``)."""
+    for member in archive.inner(blob):
+        name = member.name.removeprefix("./").strip("/")
+        folder, _, last = name.rpartition("/")
+        if last == ".wh..wh..opq":
+            _hide(found, folder, itself=False)
+        elif last.startswith(".wh."):
+            _hide(found, str(Path(folder, last[4:])), itself=True)
+        elif name in _OF_INTEREST:
+            found[name] = member.linkname if member.issym() else ""
+
+
+def _hide(found: dict[str, str], path: str, *, itself: bool) -> None:
+    for name in list(found):
+        if name.startswith(f"{path}/") or (itself and name == path):
+            del found[name]

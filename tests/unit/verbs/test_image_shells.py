@@ -1,0 +1,106 @@
+"""Which images have a shell, by their layers; a line that needs one is refused before anybody pays."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from c2d_box.errors import Refused
+from sandbox.box import Box, Settings
+from sandbox.bundle import oci, shells
+from sandbox.home import Home
+from sandbox.verbs import images
+from sandbox.verbs.images import ContainerImage
+
+ENTRY = tuple[str, str | None]
+"""A path in a layer, and where it links to."""
+
+
+def layer(folder: Path, number: int, entries: list[ENTRY], packed: bool = False) -> oci.Blob:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        for name, target in entries:
+            info = tarfile.TarInfo(name)
+            if target is not None:
+                info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    path = folder / f"{number}.tar"
+    path.write_bytes(gzip.compress(held.getvalue()) if packed else held.getvalue())
+    return oci.Blob.of_file(oci.LAYER, path)
+
+
+def image(folder: Path, *layers: list[ENTRY], packed: bool = False) -> oci.ArchivedImage:
+    target = folder / "image.tar"
+    blobs = [layer(folder, number, entries, packed) for number, entries in enumerate(layers)]
+    settings = oci.Settings(user="1")
+    oci.write(target, name="x:1", architecture="amd64", layers=blobs, settings=settings, created="2026")
+    return oci.inspect(target, "amd64")
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([[("bin/sh", None)]], True),
+        ([[("./bin/sh", "dash")]], True),
+        ([[("bin", "usr/bin"), ("usr/bin/sh", "dash")]], True),
+        ([[("usr/bin/sh", None)]], False),
+        ([[("program", None)]], False),
+        ([[("bin/sh", None)], [("bin/.wh.sh", None)]], False),
+        ([[("bin/sh", None)], [(".wh.bin", None)]], False),
+        ([[("bin/sh", None)], [("bin/.wh..wh..opq", None), ("bin/busybox", None)]], False),
+        ([[("bin/.wh.sh", None)], [("bin/sh", "busybox")]], True),
+        ([], False),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_shell_is_found_where_it_is(
+    tmp_path: Path, layers: list[list[ENTRY]], expected: bool, packed: bool
+) -> None:
+    assert shells.has_shell(image(tmp_path, *layers, packed=packed)) is expected
+
+
+def test_a_layer_that_cannot_be_read_leaves_it_open(tmp_path: Path) -> None:
+    made = image(tmp_path, [("bin/sh", None)])
+    path = tmp_path / "odd.tar"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(2000))
+    blob = oci.Blob.of_file(oci.LAYER, path)
+    settings = oci.Settings(user="1")
+    oci.write(
+        made.archive, name="x:1", architecture="amd64", layers=[blob], settings=settings, created="2026"
+    )
+    assert shells.has_shell(oci.inspect(made.archive, "amd64")) is None
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "refused"),
+    [
+        (False, "/run $ALGO", False),
+        (False, "/run $ALGO | tee x", True),
+        (False, "cd /data && /run $ALGO", True),
+        (True, "/run $ALGO | tee x", False),
+        (None, "/run $ALGO | tee x", False),
+    ],
+)
+def test_a_line_that_needs_a_shell_is_refused_before_payment(
+    shell: bool | None, line: str, refused: bool
+) -> None:
+    known = ContainerImage("x", "1", "sha256:" + "0" * 64, shell=shell)
+    if not refused:
+        images.demand_entrypoint(known, line)
+        return
+    with pytest.raises(Refused, match="C2D-ENTRYPOINT-NEEDS-SHELL"):
+        images.demand_entrypoint(known, line)
+
+
+def test_what_was_seen_at_import_is_remembered(tmp_path: Path) -> None:
+    box = Box(Home(tmp_path), Settings())
+    images._note_shell(box, "sha256:a", False)
+    images._note_shell(box, "sha256:b", True)
+    images._note_shell(box, "sha256:c", None)
+    assert images._shells(box) == {"sha256:a": False, "sha256:b": True}
+    (tmp_path / "shells.json").write_text("{")
+    assert images._shells(box) == {}
