@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
-import psycopg
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from c2d_box.operator_service import arguments as given
-from c2d_box.operator_service import events
+from c2d_box.operator_service import description, events
+from c2d_box.operator_service.admin import Admin, AdminRefusal
 from c2d_box.operator_service.arguments import Arguments, Refusal, require, text
 from c2d_box.operator_service.callers import Callers
 from c2d_box.operator_service.database import Database
-from c2d_box.operator_service.jobs import Jobs
-from c2d_box.operator_service.live_logs import Logs
+from c2d_box.operator_service.jobs import Jobs, Page
+from c2d_box.operator_service.live_logs import Logs, followed
 from c2d_box.operator_service.registering import Registrar
 from c2d_box.operator_service.results import Results
 from c2d_box.operator_service.settings import Settings
-from c2d_box.workflow import jobtable, wire
 from c2d_box.workflow.cluster import WORKFLOWS, Changed, Cluster, ClusterError, Gone
 from c2d_box.workflow.resource import WorkFlow
 
@@ -52,6 +48,7 @@ class Service:
         self._results = results
         self._registrar = Registrar(settings, cluster, jobs)
         self._logs = Logs(cluster, results, settings.log_bytes)
+        self._admin = Admin(settings.secrets_dir, jobs, database, self._logs)
 
     def routes(self) -> list[Route]:
         return [
@@ -65,13 +62,15 @@ class Service:
             Route(f"{PREFIX}/environments", self.environments),
             Route(f"{PREFIX}/logs", self.logs),
             Route(f"{PREFIX}/events", self.events),
-            Route(f"{PREFIX}/runningjobs", self.running),
-            Route(f"{PREFIX}/pgsqlinit", self.init, methods=["POST"]),
+            Route("/spec", self.spec),
+            Route("/api/v1/docs/", self.docs),
+            *self._admin.routes(PREFIX),
         ]
 
     # -- for everybody
 
     async def root(self, _: Request) -> Response:
+        """What this is."""
         longest = max((entry.max_job_duration for entry in self._settings.environments), default=None)
         expiry = max((entry.storage_expiry for entry in self._settings.environments), default=None)
         return JSONResponse(
@@ -85,9 +84,19 @@ class Service:
         )
 
     async def healthz(self, _: Request) -> Response:
+        """200 once the jobs in Kubernetes are known."""
         return JSONResponse({"ready": self._jobs.ready}, 200 if self._jobs.ready else 503)
 
+    async def spec(self, _: Request) -> Response:
+        """This list of routes, as OpenAPI."""
+        return JSONResponse(description.openapi(self.routes(), VERSION))
+
+    async def docs(self, _: Request) -> Response:
+        """This list of routes, for people."""
+        return HTMLResponse(description.page(description.openapi(self.routes(), VERSION)))
+
     async def environments(self, request: Request) -> Response:
+        """What there is to run jobs in, with how much of it is taken."""
         arguments = given.read(request, await self._body(request))
         chain = arguments.get("chainId")
         if chain is not None and str(chain) != str(self._settings.chain_id):
@@ -104,6 +113,7 @@ class Service:
     # -- for Providers
 
     async def start(self, request: Request) -> Response:
+        """Registers a job; the same ``jobId`` again is the same job."""
         content = await self._body(request)
         arguments = given.read(request, content)
 
@@ -113,11 +123,13 @@ class Service:
         return JSONResponse(await self._registrar.register(arguments, authenticate))
 
     async def status(self, request: Request) -> Response:
+        """Jobs by ``jobId``, ``agreementId`` or ``owner``, newest first, in pages (``limit``, ``before``)."""
         arguments, _ = await self._signed(request)
         job, agreement, owner = (text(arguments, key) for key in ("jobId", "agreementId", "owner"))
         if job is None and agreement is None and owner is None:
             raise Refusal(400, "You have to specify one of agreementId, jobId or owner")
-        return JSONResponse(await self._jobs.find(job=job, agreement=agreement, owner=owner))
+        page = Page.read(arguments)
+        return JSONResponse(await self._jobs.find(job=job, agreement=agreement, owner=owner, page=page))
 
     async def stop(self, request: Request) -> Response:
         """Only what is named: without job and order the original stopped everything the owner had."""
@@ -143,6 +155,7 @@ class Service:
         return JSONResponse("")
 
     async def result(self, request: Request) -> Response:
+        """One result as a stream; ``Range`` is honoured."""
         arguments, _ = await self._signed(request, ("owner", "index", "jobId"), "GET:/getResult")
         workflow, owner = self._jobs.get(str(arguments["jobId"])), str(arguments["owner"])
         try:
@@ -159,33 +172,19 @@ class Service:
         return await self._results.stream(listed[index], request.headers.get("range"))
 
     async def logs(self, request: Request) -> Response:
+        """A job's log (``component``), live while it runs (``follow``), from its results afterwards."""
+        if self._admin.is_asked(request):
+            return await self._admin.logs(request)
         arguments, _ = await self._signed(request, ("owner", "jobId", "component"), "GET:/logs")
         workflow = self._owned(arguments)
-        follow = str(arguments.get("follow", "")).lower() in ("1", "true", "yes")
-        lines = await self._logs.open(workflow, str(arguments["component"]), follow=follow)
+        lines = await self._logs.open(workflow, str(arguments["component"]), follow=followed(arguments))
         return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
 
     async def events(self, request: Request) -> Response:
+        """Every status change of every job, as server-sent events."""
         await self._callers.check(request, b"", dict(request.query_params), "", "")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(events.stream(self._jobs), media_type="text/event-stream", headers=headers)
-
-    # -- for the operator
-
-    async def running(self, request: Request) -> Response:
-        self._admin(request)
-        return JSONResponse([_running(workflow) for workflow in self._jobs.unfinished()])
-
-    async def init(self, request: Request) -> Response:
-        """Says whether it worked, which the original did not."""
-        self._admin(request)
-        try:
-            async with self._database.session() as session:
-                await jobtable.create_schema(session)
-        except (Refusal, psycopg.Error) as error:
-            cause = error.__cause__ or error
-            return HTMLResponse(f"Error PostgreSQL: {type(cause).__name__}", 500)
-        return HTMLResponse("")
 
     # -- what they share
 
@@ -221,20 +220,6 @@ class Service:
             and (agreement is None or entry.spec.agreement_id == agreement)
         ]
 
-    def _admin(self, request: Request) -> None:
-        offered = request.headers.get("admin", "")
-        if not offered:
-            raise AdminRefusal(400, "Admin header is empty.")
-        if not hmac.compare_digest(offered.encode(), _secret(self._settings.secrets_dir, "admin-password")):
-            raise AdminRefusal(401, "Access admin route failed due to invalid admin address.")
-
-
-class AdminRefusal(Exception):
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-        self.words = words
-
 
 def application(service: Service) -> Starlette:
     async def refused(_: Request, error: Exception) -> Response:
@@ -257,16 +242,3 @@ def application(service: Service) -> Starlette:
             ClusterError: cluster_failed,
         },
     )
-
-
-def _secret(folder: Path, name: str) -> bytes:
-    try:
-        return (folder / name).read_text().strip().encode()
-    except OSError:
-        raise Refusal(503, f"The secret {name} is not configured.") from None
-
-
-def _running(workflow: WorkFlow) -> dict[str, Any]:
-    status = wire.status(workflow)
-    kept = ("agreementId", "jobId", "owner", "status", "statusText", "dateCreated", "algoDID", "inputDID")
-    return {**{key: status[key] for key in kept}, "namespace": workflow.spec.environment}

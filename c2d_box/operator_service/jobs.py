@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +19,26 @@ from c2d_box.workflow.resource import WorkFlow
 log = logging.getLogger(__name__)
 LISTED = 1000
 """A list has so many entries at most, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``before``: only what was accepted earlier, in Unix seconds: the last entry's ``dateCreated``."""
+
+    limit: int = LISTED
+    before: float | None = None
+
+    @classmethod
+    def read(cls, arguments: Mapping[str, Any]) -> Page:
+        """Raises Refusal."""
+        try:
+            limit, before = int(arguments.get("limit", LISTED)), arguments.get("before")
+            moment = None if before in (None, "") else float(str(before))
+        except (TypeError, ValueError):
+            raise Refusal(400, '"limit" and "before" must be numbers') from None
+        if not 1 <= limit <= LISTED:
+            raise Refusal(400, f'"limit" must be between 1 and {LISTED}')
+        return cls(limit, moment)
 
 
 class Jobs:
@@ -57,29 +78,34 @@ class Jobs:
         )
 
     async def find(
-        self, *, job: str | None, agreement: str | None, owner: str | None
+        self, *, job: str | None, agreement: str | None, owner: str | None, page: Page = Page()
     ) -> list[dict[str, Any]]:
-        """Status objects, newest first; filters are AND-ed, the owner's in any letter case."""
+        """Status objects, newest first; filters are AND-ed, the owner's in any letter case, none is all."""
         if job is not None:
             candidates = self._named({job})
         elif agreement is not None:
             candidates = self._named(self._by_agreement.get(agreement, set()))
+        elif owner is not None:
+            candidates = self._named(self._by_owner.get(owner.lower(), set()))
         else:
-            candidates = self._named(self._by_owner.get((owner or "").lower(), set()))
+            candidates = self.all()
         present = [
             entry
             for entry in candidates
             if (agreement is None or entry.spec.agreement_id == agreement)
             and (owner is None or entry.spec.owner.lower() == owner.lower())
+            and (page.before is None or _accepted(entry) < page.before)
         ]
-        present.sort(key=lambda entry: entry.at("accepted") or 0.0, reverse=True)
-        found = [wire.status(entry) for entry in present[:LISTED]]
+        present.sort(key=_accepted, reverse=True)
+        found = [wire.status(entry) for entry in present[: page.limit]]
         if job is not None and found:
             return found
-        return found + await self._gone(job, agreement, owner, len(found))
+        found += await self._gone(job, agreement, owner, page)
+        found.sort(key=lambda entry: float(entry["dateCreated"] or 0), reverse=True)
+        return found[: page.limit]
 
     async def _gone(
-        self, job: str | None, agreement: str | None, owner: str | None, have: int
+        self, job: str | None, agreement: str | None, owner: str | None, page: Page
     ) -> list[dict[str, Any]]:
         """What only history knows. Without PostgreSQL there is no history, and that is no reason to
         know nothing.
@@ -87,12 +113,16 @@ class Jobs:
         try:
             async with self._database.session() as session:
                 rows = await jobtable.history(
-                    session, job=job, agreement=agreement, owner=owner, limit=LISTED
+                    session,
+                    job=job,
+                    agreement=agreement,
+                    owner=owner,
+                    before=page.before,
+                    limit=LISTED,
                 )
         except Refusal:
             return []
-        fresh = [row for row in rows if row["jobId"] not in self._jobs]
-        return fresh[: max(0, LISTED - have)]
+        return [row for row in rows if row["jobId"] not in self._jobs]
 
     def listen(self, listener: Callable[[WorkFlow], None]) -> Callable[[], None]:
         self._listeners.add(listener)
@@ -119,3 +149,7 @@ class Jobs:
         self._by_agreement.setdefault(workflow.spec.agreement_id, set()).add(name)
         for listener in list(self._listeners):
             listener(workflow)
+
+
+def _accepted(workflow: WorkFlow) -> float:
+    return workflow.at("accepted") or 0.0

@@ -4,7 +4,8 @@ through the gate.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.results import Results
@@ -61,6 +62,11 @@ class Logs:
         kind = _STORED.get(component)
         found = next((entry for entry in workflow.status.results or () if entry.type == kind), None)
         return None if found is None else self._results.content(found)
+
+
+def followed(arguments: Mapping[str, Any]) -> bool:
+    """Whether the caller wants to be told what comes, too."""
+    return str(arguments.get("follow", "")).lower() in ("1", "true", "yes")
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

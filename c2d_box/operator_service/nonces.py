@@ -1,11 +1,15 @@
 """Replay protection: per caller a sliding window of values, each good once.
 
 "Strictly greater", the original's rule, refuses requests that overtook each other. Here every value is
-taken that is new and not below the window; the window is what keeps the table small.
+taken that is new and not below the window; the window is what keeps the table small. Values that come while
+PostgreSQL is busy with others go into one statement together: one round trip for each was the most expensive
+part of a status request.
 """
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from c2d_box.operator_service.arguments import Refusal
@@ -14,44 +18,86 @@ from c2d_box.workflow.jobtable import Connection
 
 WINDOW = 4096
 PRUNE_EVERY = 512
+BATCH = 256
 _LARGEST = Decimal(10) ** 40
-_AT = "SELECT nonce FROM nonces WHERE provider = %s ORDER BY nonce DESC OFFSET %s LIMIT 1"
+_TAKE = """
+INSERT INTO nonces (provider, nonce)
+SELECT given.provider, given.nonce FROM unnest(%s::text[], %s::numeric[]) AS given (provider, nonce)
+WHERE given.nonce > coalesce((SELECT floor FROM nonce_floors WHERE provider = given.provider), -1)
+ON CONFLICT DO NOTHING RETURNING provider, nonce
+"""
+_RAISE = """
+INSERT INTO nonce_floors (provider, floor)
+SELECT provider, nonce FROM nonces WHERE provider = %s ORDER BY nonce DESC OFFSET %s LIMIT 1
+ON CONFLICT (provider) DO UPDATE SET floor = greatest(nonce_floors.floor, excluded.floor)
+"""
+_PRUNE = """
+DELETE FROM nonces WHERE provider = %s
+AND nonce <= (SELECT floor FROM nonce_floors WHERE nonce_floors.provider = nonces.provider)
+"""
+
+
+@dataclass(slots=True)
+class _Asked:
+    caller: str
+    nonce: Decimal
+    answer: asyncio.Future[bool]
 
 
 class Nonces:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._floors: dict[str, Decimal] = {}
+        self._waiting: list[_Asked] = []
+        self._writing: asyncio.Task[None] | None = None
         self._taken: dict[str, int] = {}
 
     async def take(self, caller: str, nonce: Decimal) -> None:
         """Raises Refusal for a value that was seen before or is below the window."""
-        caller = caller.lower()
-        async with self._database.session() as session:
-            if caller not in self._floors:
-                self._floors[caller] = await self._floor(session, caller)
-            if nonce > self._floors[caller]:
-                done = await session.execute(
-                    "INSERT INTO nonces (provider, nonce) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                    (caller, nonce),
-                )
-                if done.rowcount == 1:
-                    await self._prune(session, caller)
-                    return
-        raise Refusal(400, f"Nonce {nonce} was used before or is too old.")
+        asked = _Asked(caller.lower(), nonce, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all(), name="nonces")
+        if not await asked.answer:
+            raise Refusal(400, f"Nonce {nonce} was used before or is too old.")
 
-    async def _prune(self, session: Connection, caller: str) -> None:
-        self._taken[caller] = self._taken.get(caller, 0) + 1
-        if self._taken[caller] % PRUNE_EVERY:
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                await self._write(batch)
+        finally:
+            self._writing = None
+
+    async def _write(self, batch: list[_Asked]) -> None:
+        try:
+            async with self._database.session() as session:
+                fresh = await _insert(session, batch)
+                await self._prune(session, batch)
+        except Exception as problem:
+            for asked in batch:
+                if not asked.answer.done():
+                    asked.answer.set_exception(problem)
             return
-        floor = await self._floor(session, caller)
-        await session.execute("DELETE FROM nonces WHERE provider = %s AND nonce < %s", (caller, floor))
-        self._floors[caller] = floor
+        for asked in batch:
+            good = (asked.caller, asked.nonce) in fresh
+            fresh.discard((asked.caller, asked.nonce))  # the same value twice in one batch is good once
+            if not asked.answer.done():
+                asked.answer.set_result(good)
 
-    @staticmethod
-    async def _floor(session: Connection, caller: str) -> Decimal:
-        found = await (await session.execute(_AT, (caller, WINDOW - 1))).fetchone()
-        return Decimal(found["nonce"]) if found else Decimal(-1)
+    async def _prune(self, session: Connection, batch: list[_Asked]) -> None:
+        """The floor first: a value below it is refused before its row is gone."""
+        for asked in batch:
+            self._taken[asked.caller] = self._taken.get(asked.caller, 0) + 1
+            if self._taken[asked.caller] % PRUNE_EVERY == 0:
+                await session.execute(_RAISE, (asked.caller, WINDOW))
+                await session.execute(_PRUNE, (asked.caller,))
+
+
+async def _insert(session: Connection, batch: list[_Asked]) -> set[tuple[str, Decimal]]:
+    """Those that were new."""
+    values = ([asked.caller for asked in batch], [asked.nonce for asked in batch])
+    found = await (await session.execute(_TAKE, values)).fetchall()
+    return {(line["provider"], Decimal(line["nonce"])) for line in found}
 
 
 def parse(value: object) -> Decimal:

@@ -62,6 +62,7 @@ CREATE TABLE IF NOT EXISTS nonces (
     nonce numeric NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS unique_provider_nonce ON nonces (provider, nonce DESC);
+CREATE TABLE IF NOT EXISTS nonce_floors (provider varchar(255) PRIMARY KEY, floor numeric NOT NULL);
 """
 _LOCK: Final = 0x633264  # serialises two processes that create the schema at the same time
 
@@ -85,6 +86,7 @@ SELECT wire FROM jobs
 WHERE (%(job)s::text IS NULL OR workflowid = %(job)s)
   AND (%(agreement)s::text IS NULL OR agreementid = %(agreement)s)
   AND (%(owner)s::text IS NULL OR lower(owner) = lower(%(owner)s))
+  AND (%(before)s::float8 IS NULL OR datecreated < to_timestamp(%(before)s) AT TIME ZONE 'UTC')
   AND wire IS NOT NULL
 ORDER BY datecreated DESC LIMIT %(limit)s
 """
@@ -140,12 +142,18 @@ async def announce(connection: Connection, environment: str, announcement: dict[
 
 
 async def history(
-    connection: Connection, *, job: str | None, agreement: str | None, owner: str | None, limit: int = 1000
+    connection: Connection,
+    *,
+    job: str | None,
+    agreement: str | None,
+    owner: str | None,
+    before: float | None = None,
+    limit: int = 1000,
 ) -> list[dict[str, Any]]:
     """Status objects of jobs as they were last written, newest first."""
     found = await connection.execute(
         _HISTORY,
-        {"job": job, "agreement": agreement, "owner": owner, "limit": limit},
+        {"job": job, "agreement": agreement, "owner": owner, "before": before, "limit": limit},
     )
     return [line["wire"] for line in await found.fetchall()]
 

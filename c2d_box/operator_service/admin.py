@@ -1,0 +1,123 @@
+"""The operator's own routes: every owner's jobs, seen with the header ``Admin``.
+
+The original announces most of them and answers 404; what it does answer it answers to everybody.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from c2d_box.operator_service.arguments import Refusal
+from c2d_box.operator_service.database import Database
+from c2d_box.operator_service.jobs import Jobs, Page
+from c2d_box.operator_service.live_logs import Logs, followed
+from c2d_box.workflow import jobtable, wire
+from c2d_box.workflow.resource import WorkFlow
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class AdminRefusal(Exception):
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+
+
+class Admin:
+    def __init__(self, secrets: Path, jobs: Jobs, database: Database, logs: Logs) -> None:
+        self._secrets = secrets
+        self._jobs = jobs
+        self._database = database
+        self._logs = logs
+
+    def routes(self, prefix: str) -> list[Route]:
+        """``/logs`` is not among them: the path is shared with owners, see :meth:`is_asked`."""
+        return [
+            Route(f"{prefix}/info", self._only(self.info)),
+            Route(f"{prefix}/list", self._only(self.list)),
+            Route(f"{prefix}/runningjobs", self._only(self.running)),
+            Route(f"{prefix}/pgsqlinit", self._only(self.init), methods=["POST"]),
+        ]
+
+    @staticmethod
+    def is_asked(request: Request) -> bool:
+        return "admin" in request.headers
+
+    async def info(self, request: Request) -> Response:
+        """All there is about one job: status, what was asked for, stages, isolation, storage addresses."""
+        workflow = self._job(request)
+        details = {
+            "spec": workflow.spec.model_dump(by_alias=True),
+            "details": workflow.status.model_dump(by_alias=True),
+        }
+        return JSONResponse({**wire.status(workflow), **details})
+
+    async def list(self, request: Request) -> Response:
+        """Jobs of all owners, newest first, page by page (``limit``, ``before``)."""
+        page = Page.read(request.query_params)
+        return JSONResponse(await self._jobs.find(job=None, agreement=None, owner=None, page=page))
+
+    async def running(self, _: Request) -> Response:
+        """Every unfinished job."""
+        return JSONResponse([_running(workflow) for workflow in self._jobs.unfinished()])
+
+    async def logs(self, request: Request) -> Response:
+        """Any job's logs, live or stored."""
+        self._demand(request)
+        workflow = self._job(request)
+        component = request.query_params.get("component", "algorithm")
+        lines = await self._logs.open(workflow, component, follow=followed(request.query_params))
+        return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
+
+    async def init(self, _: Request) -> Response:
+        """Makes the database's tables; says whether it worked, which the original did not."""
+        try:
+            async with self._database.session() as session:
+                await jobtable.create_schema(session)
+        except (Refusal, psycopg.Error) as error:
+            cause = error.__cause__ or error
+            return HTMLResponse(f"Error PostgreSQL: {type(cause).__name__}", 500)
+        return HTMLResponse("")
+
+    def _job(self, request: Request) -> WorkFlow:
+        job = request.query_params.get("jobId", "")
+        workflow = self._jobs.get(job)
+        if workflow is None:
+            raise Refusal(404, f"There is no job {job[:40]} in Kubernetes (any more).")
+        return workflow
+
+    def _only(self, handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            self._demand(request)
+            return await handler(request)
+
+        guarded.__doc__ = handler.__doc__
+        return guarded
+
+    def _demand(self, request: Request) -> None:
+        offered = request.headers.get("admin", "")
+        if not offered:
+            raise AdminRefusal(400, "Admin header is empty.")
+        if not hmac.compare_digest(offered.encode(), self._password()):
+            raise AdminRefusal(401, "Access admin route failed due to invalid admin address.")
+
+    def _password(self) -> bytes:
+        try:
+            return (self._secrets / "admin-password").read_text().strip().encode()
+        except OSError:
+            raise Refusal(503, "The secret admin-password is not configured.") from None
+
+
+def _running(workflow: WorkFlow) -> dict[str, Any]:
+    status = wire.status(workflow)
+    kept = ("agreementId", "jobId", "owner", "status", "statusText", "dateCreated", "algoDID", "inputDID")
+    return {**{key: status[key] for key in kept}, "namespace": workflow.spec.environment}
