@@ -92,8 +92,11 @@ class Consumer:
 
         ``environment`` defaults to the cheapest one, ``seconds`` of compute time to an hour or its limit.
         ``userdata`` is keyed by DID. ``limits`` are the most to pay per token, in base units. Orders that are
-        still good are reused.
+        still good are reused. ``output["publish"]`` (name, description, license, tags, free) makes the
+        results an asset of this account's, where every dataset's publisher allows it.
         """
+        if output is not None and output.get("publish"):
+            self._demand_publishable((did, *additional_dids))
         before = self.jobs()
         quote = self.quote(
             did,
@@ -231,6 +234,16 @@ class Consumer:
                 if job.get("agreementId") in orders and job.get("jobId") not in known:
                     return job
             raise
+
+    def _demand_publishable(self, dids: Sequence[str]) -> None:
+        for did in dids:
+            service = _service(self.connection.cache.ddo(did), COMPUTE)
+            if service.trust.get("allowPublishedResults") is not True:
+                raise Refused(
+                    "C2D-RESULTS-NOT-PUBLISHABLE",
+                    f"the publisher of {did} does not allow results to become assets",
+                    "start the job without publishing, or ask the publisher",
+                )
 
     def _environment(self, wanted: str | None) -> dict[str, Any]:
         found = self.connection.provider.environments()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.assets.addresses import ZERO
+from c2d_box.assets.disclosure import InvalidRules
+from c2d_box.assets.disclosure import parse as parse_rules
 from c2d_box.assets.documents import (
     NOBODY,
     compact,
@@ -22,6 +24,7 @@ from c2d_box.assets.documents import (
     service_section,
 )
 from c2d_box.assets.files import FileObject, FileObjectError, document, parse_file
+from c2d_box.client import rulebook
 from c2d_box.client.connection import Connection
 from c2d_box.client.explanations import algorithm_facts
 from c2d_box.client.prices import Amount, Pooled, on_chain
@@ -140,8 +143,8 @@ class Publisher:
         entry = self._trusted_entry(algorithm)
 
         def change(document: dict[str, Any]) -> None:
-            for rules in _compute_rules(document):
-                others = [e for e in _trusted(rules) if not _names(e, algorithm)]
+            for rules in rulebook.compute_rules(document):
+                others = [e for e in rulebook.trusted(rules) if not rulebook.names(e, algorithm)]
                 rules["publisherTrustedAlgorithms"] = [*others, entry]
 
         return self.edit(dataset, change)
@@ -151,9 +154,9 @@ class Publisher:
 
         def change(document: dict[str, Any]) -> None:
             found = False
-            for rules in _compute_rules(document):
-                kept = [e for e in _trusted(rules) if not _names(e, algorithm)]
-                found = found or len(kept) < len(_trusted(rules))
+            for rules in rulebook.compute_rules(document):
+                kept = [e for e in rulebook.trusted(rules) if not rulebook.names(e, algorithm)]
+                found = found or len(kept) < len(rulebook.trusted(rules))
                 rules["publisherTrustedAlgorithms"] = kept
             if not found:
                 raise Refused(
@@ -191,15 +194,37 @@ class Publisher:
         }
 
         def change(document: dict[str, Any]) -> None:
-            for service in _judged(document):
+            for service in rulebook.judged(document):
                 service["compute"].update((k, v) for k, v in stored.items() if v is not None)
-                settings = {k: v for k, v in extended.items() if v is not None}
-                if settings:
-                    more = dict(service.get("additionalInformation") or {})
-                    service["additionalInformation"] = {
-                        **more,
-                        "c2d": {**(more.get("c2d") or {}), **settings},
-                    }
+                rulebook.settle(service, {k: v for k, v in extended.items() if v is not None})
+
+        return self.edit(dataset, change)
+
+    def govern_results(
+        self,
+        dataset: str,
+        *,
+        may_be_published: bool | None = None,
+        disclosure: Mapping[str, Any] | None = None,
+    ) -> str:
+        """What may become of what is computed on the dataset; None leaves a setting as it is.
+
+        ``may_be_published``: whether a consumer's job may make an asset of its results. ``disclosure``:
+        limits of :class:`c2d_box.assets.disclosure.Rules`; ``{}`` lifts them. The transaction's hash.
+        """
+        try:
+            rules = parse_rules(disclosure or None)
+        except InvalidRules as problem:
+            raise UsageError("C2D-DISCLOSURE-INVALID", str(problem), "see Rules") from problem
+        settings: dict[str, Any] = {}
+        if may_be_published is not None:
+            settings["allowPublishedResults"] = may_be_published
+        if disclosure is not None:
+            settings["disclosure"] = rules.as_dict() if rules else None
+
+        def change(document: dict[str, Any]) -> None:
+            for service in rulebook.judged(document):
+                rulebook.settle(service, settings)
 
         return self.edit(dataset, change)
 
@@ -351,28 +376,3 @@ def _file(file: Mapping[str, Any] | FileObject) -> FileObject:
         raise UsageError(
             "C2D-FILE-INVALID", f"the file object cannot be used: {error}", "correct it"
         ) from error
-
-
-def _compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [service["compute"] for service in _judged(document)]
-
-
-def _judged(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The services whose rules say who is trusted: the compute services, or all where there is none.
-
-    An access service gets one then: as a job's additional dataset it obeys the same lists.
-    """
-    services = document["services"]
-    chosen = [s for s in services if s.get("type") == "compute"] or services
-    for service in chosen:
-        service["compute"] = {**NOBODY, **(service.get("compute") or {})}
-    return chosen
-
-
-def _trusted(rules: Mapping[str, Any]) -> list[Any]:
-    listed = rules.get("publisherTrustedAlgorithms")
-    return list(listed) if isinstance(listed, list) else []
-
-
-def _names(entry: Any, did: str) -> bool:
-    return isinstance(entry, dict) and entry.get("did") == did

@@ -24,7 +24,7 @@ def results(workflow: WorkFlow) -> list[dict[str, Any]] | str:
 
 
 def status(workflow: WorkFlow) -> dict[str, Any]:
-    """``reason``, ``exitCode`` and ``times`` are ours; clients ignore keys they do not know."""
+    """``reason``, ``exitCode``, ``asset`` and ``times`` are ours; clients ignore keys they do not know."""
     spec, state = workflow.spec, workflow.status
     algorithm = workflow.stage.algorithm
     return {
@@ -43,6 +43,7 @@ def status(workflow: WorkFlow) -> dict[str, Any]:
         "environment": spec.environment,
         "reason": state.reason,
         "exitCode": state.algorithm.exit_code,
+        "asset": (state.asset or {}).get("did"),
         "times": {moment: seconds(workflow.at(moment)) for moment in state.times},  # type: ignore[arg-type]
     }
 

@@ -40,8 +40,12 @@ def start(
     additional: tuple[str, ...] = (),
     environment: str | None = None,
     spending: Spending = NO_LIMITS,
+    output: Mapping[str, Any] | None = None,
 ) -> Progress[Job]:
-    """Check, order, pay and start. What can be refused is refused before anything is paid."""
+    """Check, order, pay and start. What can be refused is refused before anything is paid.
+
+    ``output`` says what is to become of the results, as the SDK's ``start`` takes it.
+    """
     text = f"ordering and starting {short(algorithm)} on {short(dataset)}"
     with consuming(box, who) as party:
         container = party.connection.cache.ddo(algorithm).container
@@ -57,6 +61,7 @@ def start(
                 environment=environment,
                 limits=spending.on(party),
                 slippage=spending.slippage,
+                output=output,
             ),
         )
     return dict(started.details)

@@ -29,6 +29,8 @@ FINISHED = 70
 @click.argument("algorithm")
 @click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
 @click.option("--environment", help="Compute environment (default: the first free one).")
+@click.option("--publish", metavar="NAME", help="Make the results an asset of this name, owned by you.")
+@click.option("--free", is_flag=True, help="With --publish: whoever asks may have them.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit status 1 if it fails.")
 @spending_options
 def start(
@@ -36,6 +38,8 @@ def start(
     algorithm: str,
     additional: tuple[str, ...],
     environment: str | None,
+    publish: str | None,
+    free: bool,
     wait: bool,
     spending: Spending,
 ) -> None:
@@ -46,8 +50,16 @@ def start(
     from sandbox.verbs import jobs as verbs
 
     box, who = the_box(), acting("consumer")
+    output = {"publish": {"name": publish, "free": free}} if publish else None
     started = verbs.start(
-        box, who, dataset, algorithm, additional=additional, environment=environment, spending=spending
+        box,
+        who,
+        dataset,
+        algorithm,
+        additional=additional,
+        environment=environment,
+        spending=spending,
+        output=output,
     )
     job = perform(started)
     if wait:
