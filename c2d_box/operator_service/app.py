@@ -47,7 +47,7 @@ class Service:
         self._callers = callers
         self._results = results
         self._registrar = Registrar(settings, cluster, jobs)
-        self._logs = Logs(cluster, results, settings.log_bytes)
+        self._logs = Logs(cluster, results, jobs, settings.log_bytes)
         self._admin = Admin(settings.secrets_dir, jobs, database, self._logs)
 
     def routes(self) -> list[Route]:

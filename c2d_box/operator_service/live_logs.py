@@ -4,10 +4,12 @@ through the gate.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from c2d_box.operator_service.arguments import Refusal
+from c2d_box.operator_service.jobs import Jobs
 from c2d_box.operator_service.results import Results
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import Cluster, ClusterError, Gone
@@ -24,20 +26,50 @@ _CONTAINERS: dict[str, tuple[names.Component, str]] = {
 _STORED = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publishing": "publishLog"}
 
 
+_WITHHELD = frozenset({"algorithm", "isolation"})
+"""What an algorithm can write into: with a disclosure rule it waits for the verdict on the outputs."""
+PAUSE = 0.2
+"""Seconds between two looks for a log that has not begun."""
+
+
 class Logs:
-    def __init__(self, cluster: Cluster, results: Results, budget: int) -> None:
+    def __init__(self, cluster: Cluster, results: Results, jobs: Jobs, budget: int) -> None:
         self._cluster = cluster
         self._results = results
+        self._jobs = jobs
         self._budget = budget
 
     async def open(self, workflow: WorkFlow, component: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """What there is of the log, ready to be streamed; raises Refusal where there is none (yet)."""
+        """What there is of the log, ready to be streamed; raises Refusal where there is none (yet).
+
+        Who follows is kept waiting for a log that has not begun, until the job is over.
+        """
         if component not in _CONTAINERS:
             raise Refusal(400, f'"component" must be one of {", ".join(sorted(_CONTAINERS))}')
-        source = await self._live(workflow, component, follow) or self._stored(workflow, component)
+        source = await self._source(workflow, component, follow)
+        if source is None and follow and not workflow.finished:
+            source = self._awaited(workflow.job, component)
         if source is None:
             raise Refusal(404, f"There is no log of {component} of job {workflow.job} (yet).")
         return _gated(source, self._budget)
+
+    async def _source(self, workflow: WorkFlow, component: str, follow: bool) -> AsyncIterator[bytes] | None:
+        ruled = bool((workflow.stage.output or {}).get("disclosure"))
+        live = None
+        if not (ruled and component in _WITHHELD):
+            live = await self._live(workflow, component, follow)
+        return live or self._stored(workflow, component)
+
+    async def _awaited(self, job: str, component: str) -> AsyncIterator[bytes]:
+        while (workflow := self._jobs.get(job)) is not None:
+            source = await self._source(workflow, component, True)
+            if source is not None:
+                async for chunk in source:
+                    yield chunk
+                return
+            if workflow.finished:
+                return
+            await asyncio.sleep(PAUSE)
 
     async def _live(self, workflow: WorkFlow, component: str, follow: bool) -> AsyncIterator[bytes] | None:
         """The first piece is fetched here, so that a log that cannot be had is told before the

@@ -1,0 +1,104 @@
+"""What operators see, lists in pages, and logs that are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from c2d_box.workflow import names
+from c2d_box.workflow.cluster import PODS
+
+from .conftest import JOB, OWNER, PREFIX, payload
+
+ADMIN = {"Admin": "letmein"}
+
+
+async def jobs(front: Any, count: int) -> list[str]:
+    made = []
+    for number in range(count):
+        job = f"{number:032x}"
+        answer = await front.start(jobId=job, agreementId=f"0xorder{number}")
+        assert answer.status_code == 200, answer.text
+        made.append(job)
+        await asyncio.sleep(0.002)
+    return made
+
+
+async def test_pages_hold_every_job_once(front: Any) -> None:
+    made = await jobs(front, 7)
+    seen: list[str] = []
+    before = ""
+    while True:
+        page = (await front.call("GET", "/compute", owner=OWNER, limit="3", before=before)).json()
+        assert len(page) <= 3
+        if not page:
+            break
+        seen += [entry["jobId"] for entry in page]
+        before = page[-1]["dateCreated"]
+    assert seen == list(reversed(made))
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"before": "noon"}])
+async def test_a_page_that_cannot_be_is_refused(front: Any, query: dict[str, str]) -> None:
+    assert (await front.call("GET", "/compute", owner=OWNER, **query)).status_code == 400
+
+
+async def test_an_operator_lists_jobs_of_all_owners_and_looks_into_one(front: Any) -> None:
+    await front.start()
+    await front.start(jobId="f" * 32, agreementId="0xother", owner="0x" + "9" * 40)
+    listed = (await front.client.get(f"{PREFIX}/list", headers=ADMIN)).json()
+    assert {entry["jobId"] for entry in listed} == {JOB, "f" * 32}
+    seen = (await front.client.get(f"{PREFIX}/info", params={"jobId": JOB}, headers=ADMIN)).json()
+    assert seen["spec"]["agreementId"] == payload()["agreementId"]
+    assert "http" not in str(seen["spec"])
+
+
+@pytest.mark.parametrize("route", ["info", "list", "runningjobs"])
+async def test_nobody_else_does(front: Any, route: str) -> None:
+    assert (await front.client.get(f"{PREFIX}/{route}")).status_code == 400
+    assert (await front.client.get(f"{PREFIX}/{route}", headers={"Admin": "guess"})).status_code == 401
+
+
+async def test_the_routes_describe_themselves(front: Any) -> None:
+    described = (await front.client.get("/spec")).json()
+    assert {"get", "post", "put", "delete"} <= set(described["paths"][f"{PREFIX}/compute"])
+    assert all(operation["summary"] for path in described["paths"].values() for operation in path.values())
+    assert PREFIX in (await front.client.get("/api/v1/docs/")).text
+
+
+async def test_who_follows_waits_for_the_log_to_begin(front: Any) -> None:
+    await front.start()
+    following = asyncio.create_task(
+        front.call("GET", "/logs", owner=OWNER, jobId=JOB, component="algorithm", follow="true")
+    )
+    await asyncio.sleep(0.05)
+    assert not following.done()
+    pod = names.pod(JOB, "algorithm")
+    front.cluster.pod_logs[pod, "algorithm"] = b"at last\n"
+    await front.cluster.create(PODS, {"metadata": {"name": pod}})
+    answer = await following
+    assert answer.text == "at last\n"
+
+
+async def test_with_a_disclosure_rule_the_live_log_is_nobodys(front: Any) -> None:
+    stages = payload()["workflow"]["stages"]
+    ruled = [{**stages[0], "output": {"disclosure": {"minCell": 5}}}]
+    assert (await front.start(workflow={"stages": ruled})).status_code == 200
+    pod = names.pod(JOB, "algorithm")
+    front.cluster.pod_logs[pod, "algorithm"] = b"row 1: the secret\n"
+    await front.cluster.create(PODS, {"metadata": {"name": pod}})
+    answer = await front.call("GET", "/logs", owner=OWNER, jobId=JOB, component="algorithm")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "output",
+    [{"publish": {"price": 3}}, {"publish": []}, {"disclosure": {"minCell": 0}}, {"disclosure": {"x": 1}}],
+)
+async def test_an_output_section_that_cannot_be_meant_is_refused(front: Any, output: Any) -> None:
+    stages = payload()["workflow"]["stages"]
+    answer = await front.start(workflow={"stages": [{**stages[0], "output": output}]})
+    assert answer.status_code == 400
+    assert "output section" in answer.json()["error"]
