@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.assets.ddo import ACCESS, COMPUTE, DDO, Service
-from c2d_box.client import downloads
+from c2d_box.client import downloads, outcomes, verification
 from c2d_box.client.connection import Connection
 from c2d_box.client.jobs import Job, id_of, is_finished
 from c2d_box.client.ordering import Item, Quote, earlier_order, pay, quoted
 from c2d_box.client.provider import save
+from c2d_box.client.verification import Verification
 from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:
@@ -141,6 +142,14 @@ class Consumer:
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs of this account."""
         return self.connection.provider.jobs(self.signer.address)
+
+    def verify(self, job: Job | str) -> Verification:
+        """The job's evidence, compared with chain, descriptions, files, image and results."""
+        return verification.verify(self, id_of(job))
+
+    def explain(self, job: Job | str) -> str:
+        """How the job ended and what to do about it, in two sentences."""
+        return outcomes.explain(self.get_job_details(job))
 
     def stop(self, job: Job | str) -> dict[str, Any]:
         """Ask the job to stop; what it wrote until then is published."""

@@ -32,6 +32,7 @@ from c2d_box.operator_engine.registration import Relay
 from c2d_box.operator_engine.server import application
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.witness import Witness
 from c2d_box.workflow import connection, logs
 from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.kubernetes import Kubernetes
@@ -57,12 +58,11 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     access = connection.find(kubeconfig)
     cluster = Kubernetes(access, settings.namespace)
-    tokens = Tokens(
-        {
-            entry.id: read_secret(settings.secrets_dir, f"environment-key-{entry.id}").encode()
-            for entry in settings.environments
-        }
-    )
+    keys = {
+        entry.id: read_secret(settings.secrets_dir, f"environment-key-{entry.id}")
+        for entry in settings.environments
+    }
+    tokens = Tokens({environment: key.encode() for environment, key in keys.items()})
     gate = await _patiently(lambda: install_gate(cluster, binary))
     recorder = Recorder(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
     controller = Controller(cluster, settings, tokens, recorder, gate, leads=lambda: leadership.leading)
@@ -73,7 +73,7 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
         relay = Relay(settings.registration, settings.result_store, store_access(settings))
     server = Server(
         uvicorn.Config(
-            application(controller, relay),
+            application(controller, Witness(settings, keys), relay),
             host=settings.listen.host,
             port=settings.listen.port,
             log_config=None,

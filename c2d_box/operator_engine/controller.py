@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -25,6 +26,7 @@ from c2d_box.operator_engine.actions import (
     CreateSecret,
     DeleteClaim,
     DeletePod,
+    ReadProof,
     Record,
     RemoveFinalizer,
     Sweep,
@@ -318,14 +320,17 @@ class Controller:
             report = model.model_validate(body)
         except ValidationError as problem:
             return Answer(422, f"not a report: {problem.error_count()} faults")
-        return await self._taken(job, lambda workflow: apply(workflow, report, self._clock()))
+        return await self.amend(job, lambda workflow: apply(workflow, report, self._clock()))
 
-    async def intent(self, job: str, step: str, raw: str, replaces: str | None) -> Answer:
-        """A transaction of the register container, recorded before it is sent."""
-        return await self._taken(job, lambda workflow: reports.intent(workflow, step, raw, replaces))
+    async def prove(self, job: str) -> None:
+        """Takes the warden's word into the status now, where it has not been taken yet."""
+        workflow = self.world.workflow(job)
+        if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
+            with suppress(Changed):
+                await self._executor.perform(workflow, ReadProof())
 
-    async def _taken(self, job: str, decide: Callable[[WorkFlow], Answer]) -> Answer:
-        """Status first, then row, then answer."""
+    async def amend(self, job: str, decide: Callable[[WorkFlow], Answer]) -> Answer:
+        """What somebody outside the plan has to say of a job: status first, then row, then answer."""
         desk = self._desk(job)
         async with desk.lock:
             for _ in range(5):

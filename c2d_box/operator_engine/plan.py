@@ -222,7 +222,13 @@ def _ended(seen: Seen, pod: Pod) -> Record:
     end = pod.container("algorithm").end
     facts: changes.Changes = {"exitCode": None, "reason": pod.reason or None}
     if end is not None:
-        facts = {"exitCode": end.exit_code, "signal": end.signal, "reason": end.reason or None}
+        image = pod.container("algorithm").image or None
+        facts = {
+            "exitCode": end.exit_code,
+            "signal": end.signal,
+            "reason": end.reason or None,
+            "image": image,
+        }
     return Record(
         changes.merged(
             changes.state(State.PUBLISHING),

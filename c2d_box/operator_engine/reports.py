@@ -45,19 +45,20 @@ class Refusal(_Report):
 
 class JudgeReport(_Report):
     """``exited``: the node's clock at the algorithm's end, if known; ``full``: no room was left on
-    the volume.
+    the volume; ``manifest``: the digest of what may leave.
     """
 
     refused: tuple[Refusal, ...] = Field(default=(), max_length=100)
     files: int = 0
     exited: float | None = None
     full: bool = False
+    manifest: _Text = ""
 
 
 class Stored(_Report):
     filename: _Text
     filesize: int = Field(ge=0)
-    type: Literal["output", "algorithmLog", "configrationLog", "publishLog", "filteringLog"]
+    type: Literal["output", "algorithmLog", "configrationLog", "publishLog", "filteringLog", "evidence"]
     url: _Text
     cid: _Text | None = None
     sha256: _Text
@@ -135,7 +136,7 @@ def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
         return Answer(409, "the algorithm has not ended")
     found: list[changes.Changes] = [
         changes.moment(now, "judged"),
-        {"refused": [refusal.model_dump() for refusal in report.refused]},
+        {"refused": [refusal.model_dump() for refusal in report.refused], "manifest": report.manifest},
     ]
     staged, ended = workflow.at("staged"), workflow.at("ended")
     if report.exited is not None and staged and ended and staged <= report.exited <= ended:

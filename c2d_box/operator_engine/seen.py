@@ -7,7 +7,7 @@ status alone; nothing that the algorithm's container can write is read here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from c2d_box.workflow import instants, names
@@ -35,6 +35,8 @@ class Container:
     """Why it does not run yet, as Kubernetes calls it (``ErrImagePull``, …)."""
     message: str = ""
     end: End | None = None
+    image: str = ""
+    """What runs or ran, by digest, as Kubernetes knows it."""
     since: float | None = None
     """When it was started, in whole seconds, while it runs."""
 
@@ -108,7 +110,7 @@ def pod(body: Mapping[str, Any]) -> Pod:
         reason=status.get("reason", ""),
         deleted=instants.from_text(deleted) if deleted else None,
         containers={
-            entry["name"]: _container(entry.get("state") or {})
+            entry["name"]: replace(_container(entry.get("state") or {}), image=entry.get("imageID") or "")
             for entry in status.get("containerStatuses") or ()
         },
     )

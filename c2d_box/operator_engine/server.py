@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.registration import Relay, Unavailable
 from c2d_box.operator_engine.reports import Answer
+from c2d_box.operator_engine.witness import Witness
 from c2d_box.workflow.names import Stage
 
 LONG_POLL_SECONDS = 25.0
@@ -27,7 +29,7 @@ _TRANSACTION = 200_000
 _STAGES = frozenset({"configuration", "judge", "upload", "register"})
 
 
-def application(controller: Controller, relay: Relay | None = None) -> Starlette:
+def application(controller: Controller, witness: Witness, relay: Relay | None = None) -> Starlette:
     async def healthz(_: Request) -> Response:
         ready = controller.synced
         return JSONResponse({"ready": ready, "leading": controller.leading}, 200 if ready else 503)
@@ -44,6 +46,14 @@ def application(controller: Controller, relay: Relay | None = None) -> Starlette
             return JSONResponse({"error": "a JSON object is expected"}, 400)
         return _answer(await controller.report(job, cast(Stage, stage), body))
 
+    async def evidence(request: Request) -> Response:
+        job = request.path_params["job"]
+        if (refusal := _refusal(controller, request, job, "upload")) is not None:
+            return refusal
+        body = await _body(request)
+        found = await witness.attest(controller, job, body or {})
+        return _answer(found) if isinstance(found, Answer) else JSONResponse({"record": found})
+
     async def go_ahead(request: Request) -> Response:
         job = request.path_params["job"]
         if (refusal := _refusal(controller, request, job, "judge")) is not None:
@@ -57,6 +67,7 @@ def application(controller: Controller, relay: Relay | None = None) -> Starlette
             Route("/figures", figures),
             Route("/v1/jobs/{job}/judge/go-ahead", go_ahead),
             Route("/v1/jobs/{job}/{stage}/report", report, methods=["POST"]),
+            Route("/v1/jobs/{job}/upload/evidence", evidence, methods=["POST"]),
             *register_routes(controller, relay),
         ]
     )
@@ -78,7 +89,10 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
         if not good or len(str(step)) > 20 or len(str(raw)) > _TRANSACTION:
             return JSONResponse({"error": "not an intent"}, 422)
         job = request.path_params["job"]
-        return _answer(await controller.intent(job, str(step), str(raw), cast("str | None", replaces)))
+        before = cast("str | None", replaces)
+        return _answer(
+            await controller.amend(job, lambda seen: reports.intent(seen, str(step), str(raw), before))
+        )
 
     async def rpc(request: Request) -> Response:
         try:

@@ -33,6 +33,7 @@ _CALL = "POST:/compute"
 _REQUIRED = ("workflow", "agreementId", "owner", "providerSignature", "environment", "nonce")
 _STAGE = ("algorithm", "compute", "input", "output")
 _JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
+_REMOTE = ("txId", "serviceId", "metadataTx")
 _SPEC_BYTES = 900_000
 IN_USE = "`agreementId` already in use for other job."
 
@@ -174,7 +175,7 @@ def _spec(arguments: Arguments, workflow: Object, job: str, provider: str) -> Ob
                 "index": 0,
                 "input": _inputs(stage["input"], arguments.get("grants")),
                 "algorithm": _algorithm(stage["algorithm"]),
-                "compute": {},
+                "compute": _verdict(stage["compute"]),
                 "output": outputs.read(stage["output"]),
             }
         ],
@@ -196,7 +197,7 @@ def _inputs(entries: Any, grants: Any) -> list[Object]:
     found = []
     for index, (entry, grant) in enumerate(zip(entries, granted, strict=True)):
         remote = entry.get("remote") if isinstance(entry.get("remote"), dict) else {}
-        kept = {key: remote[key] for key in ("txId", "serviceId") if key in remote}
+        kept = {key: str(remote[key]) for key in _REMOTE if remote.get(key) is not None}
         files = len(grant.get("files") or [])
         found.append({"index": index, "id": entry["id"], "files": files, "remote": kept})
     return found
@@ -214,10 +215,19 @@ def _algorithm(given: Any) -> Object:
     }
     if isinstance(given.get("id"), str):
         algorithm["id"] = given["id"]
+    remote = given.get("remote")
+    if isinstance(remote, dict):
+        algorithm["remote"] = {key: str(remote[key]) for key in _REMOTE if remote.get(key) is not None}
     for key in ("algocustomdata", "userdata"):
         if given.get(key) is not None:
             algorithm[key] = given[key]
     return algorithm
+
+
+def _verdict(compute: Any) -> Object:
+    """The Provider's reasons, for the evidence; all else of the section the environment decides."""
+    found = compute.get("permissions") if isinstance(compute, dict) else None
+    return {"permissions": found} if isinstance(found, dict) else {}
 
 
 def _number(arguments: Arguments, key: str) -> int | None:

@@ -111,6 +111,8 @@ class AlgorithmRun(_Part):
 
     uid: str | None = None
     exit_code: int | None = None
+    image: str | None = None
+    """What Kubernetes says it ran."""
     signal: int | None = None
     reason: str | None = None
 
@@ -141,6 +143,10 @@ class Status(_Part):
     refused: tuple[dict[str, Any], ...] | None = None
     inputs: tuple[dict[str, Any], ...] | None = None
     isolation: dict[str, Any] | None = None
+    manifest: str | None = None
+    """Digest of what the judge lets leave."""
+    evidence: dict[str, Any] | None = None
+    """Head, signer and signature of the record."""
     asset: dict[str, Any] | None = None
     """What the results became on the chain, and the transactions that are to make it so."""
 

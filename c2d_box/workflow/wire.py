@@ -43,6 +43,7 @@ def status(workflow: WorkFlow) -> dict[str, Any]:
         "environment": spec.environment,
         "reason": state.reason,
         "exitCode": state.algorithm.exit_code,
+        "evidence": state.evidence,
         "asset": (state.asset or {}).get("did"),
         "times": {moment: seconds(workflow.at(moment)) for moment in state.times},  # type: ignore[arg-type]
     }

@@ -20,6 +20,7 @@ from typing import Any
 from c2d_box.pods import engine
 from c2d_box.pods.judge.outputs import Accepted, Limits, Refused, examine
 from c2d_box.workflow import names
+from c2d_box.workflow.evidence import files_digest
 from c2d_box.workflow.loggate import LogGate
 
 _ALGORITHM_LOG = "algorithm.log"
@@ -67,6 +68,7 @@ def judge(mandate: dict[str, Any], limits: Limits, places: Places) -> tuple[dict
         "files": len(files),
         "exited": _modified(logs) if mandate["outputs"] else None,
         "full": _full(places.data / names.OUTPUTS),
+        "manifest": files_digest(files),
     }
     return {"files": files}, report
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from c2d_box.pods import engine
 from c2d_box.pods.upload import ipfs, s3
-from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, entries
-from c2d_box.workflow import names
+from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, entries, in_memory
+from c2d_box.workflow import evidence, names
 
 PATIENCE = 600.0
 """Seconds for which an unreachable store is tried again."""
+_LISTED = ("filename", "type", "size", "sha256")
 _QUICK, _CALM = 0.005, 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
@@ -28,6 +29,13 @@ def main() -> int:
         return 1
     store = json.loads(Path(names.STORE_FILE).read_text())
     files = entries(manifest, Path(names.DATA), Path(names.VERDICT_FOLDER))
+    try:
+        listed = [{key: file[key] for key in _LISTED} for file in manifest["files"]]
+        record = reporter.ask("evidence", {"files": listed})["record"]
+    except engine.GivenUp as reason:
+        print(f"gave up: {reason}", flush=True)
+        return 1
+    files.append(in_memory(evidence.FILENAME, "evidence", json.dumps(record, indent=1).encode()))
     report = deliver(files, store, reporter.job, PATIENCE)
     try:
         reporter.report(report)

@@ -33,6 +33,8 @@ class Dataset:
     files: list[FileObject] = field(repr=False)
     rules: Rules | None = None
     """What its publisher demands of results."""
+    reasons: tuple[str, ...] = ()
+    """Of the verdict that let the algorithm in, as lines."""
 
     @property
     def tx(self) -> str:
@@ -73,7 +75,7 @@ async def accepted(
     if files is None:
         # An access service of another Provider: inputs reach a job through this one only.
         raise refuse(f"{name}.serviceId", "compute_services_not_in_same_provider")
-    return Dataset(index, fields, offered, files, _rules(name, offered))
+    return Dataset(index, fields, offered, files, _rules(name, offered), tuple(verdict.reasons.lines()))
 
 
 def _rules(name: str, offered: Offering) -> Rules | None:

@@ -28,7 +28,7 @@ from c2d_box.provider.compute.fees import Paid, paid_until
 from c2d_box.provider.compute.inputs import grants_for
 from c2d_box.provider.incoming import user_data
 from c2d_box.provider.nonces import as_text
-from c2d_box.provider.offerings import consumable
+from c2d_box.provider.offerings import Offering, consumable
 from c2d_box.provider.operator import Answer, OperatorUnavailable
 from c2d_box.provider.services import Services
 
@@ -115,7 +115,12 @@ def _payload(services: Services, request: Accepted, owner: str, job: str) -> dic
     stage = {
         "index": 0,
         "input": [_input(dataset) for dataset in request.datasets],
-        "compute": {"Instances": 1, "namespace": environment, "maxtime": request.paid.seconds},
+        "compute": {
+            "Instances": 1,
+            "namespace": environment,
+            "maxtime": request.paid.seconds,
+            "permissions": _permissions(services, request),
+        },
         "algorithm": _algorithm(request.algorithm),
         "output": dict(request.output),
     }
@@ -137,7 +142,22 @@ def _input(dataset: Dataset) -> dict[str, Any]:
         "index": dataset.index,
         "id": dataset.offered.ddo.id,
         "files": len(dataset.files),
-        "remote": {"txId": dataset.tx, "serviceId": dataset.offered.service.id},
+        "remote": _remote(dataset.offered, dataset.tx),
+    }
+
+
+def _remote(offered: Offering, tx: str) -> dict[str, Any]:
+    """The order, and the transaction that published the description it was judged by."""
+    event = offered.ddo.raw.get("event")
+    found = {"txId": tx, "serviceId": offered.service.id}
+    return {**found, "metadataTx": event["tx"]} if isinstance(event, dict) and event.get("tx") else found
+
+
+def _permissions(services: Services, request: Accepted) -> dict[str, Any]:
+    """Why each dataset let the algorithm in: part of the job's evidence."""
+    return {
+        "emptyLists": services.settings.trust.empty_lists,
+        "datasets": {dataset.offered.ddo.id: list(dataset.reasons) for dataset in request.datasets},
     }
 
 
@@ -148,10 +168,7 @@ def _algorithm(algorithm: Algorithm) -> dict[str, Any]:
         "container": algorithm.container,
     }
     if algorithm.offered is not None:
-        section["remote"] = {
-            "txId": str(algorithm.item.get("transferTxId") or ""),
-            "serviceId": algorithm.offered.service.id,
-        }
+        section["remote"] = _remote(algorithm.offered, str(algorithm.item.get("transferTxId") or ""))
     userdata = user_data(algorithm.item.get("algouserdata")) or user_data(algorithm.item.get("userdata"))
     custom = user_data(algorithm.item.get("algocustomdata"))
     if userdata is not None:

@@ -78,7 +78,10 @@ async def test_a_second_upload_changes_nothing(wishful: Any) -> None:
 
 async def test_a_transaction_is_on_record_once(wishful: Any) -> None:
     await stored(wishful)
-    intent = wishful.controller.intent
+
+    def intent(job: str, step: str, raw: str, replaces: str | None) -> Any:
+        return wishful.controller.amend(job, lambda seen: reports.intent(seen, step, raw, replaces))
+
     assert (await intent(JOB, "create", "0:0xaa", None)).status == 200
     assert (await intent(JOB, "create", "0:0xaa", None)).status == 200
     assert (await intent(JOB, "create", "1:0xbb", None)).status == 409

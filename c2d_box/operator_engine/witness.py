@@ -1,0 +1,82 @@
+"""Signing a job's evidence record, with the one key that only the engine has.
+
+The upload container says what the judge let leave; what is signed is that only if it is what the judge itself
+reported, so that a record cannot name other outputs than were judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from c2d_box.operator_engine.reports import Answer
+from c2d_box.operator_engine.settings import Settings
+from c2d_box.workflow import evidence
+from c2d_box.workflow.resource import WorkFlow
+
+if TYPE_CHECKING:
+    from c2d_box.operator_engine.controller import Controller
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    filename: str = Field(max_length=2000)
+    type: str = Field(max_length=50)
+    size: int = Field(ge=0)
+    sha256: str = Field(max_length=64)
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: tuple[_File, ...] = Field(max_length=10_000)
+
+
+class Witness:
+    def __init__(self, settings: Settings, keys: Mapping[str, str]) -> None:
+        """``keys``: each environment's private key."""
+        self._settings = settings
+        self._keys = keys
+
+    async def attest(
+        self, controller: Controller, job: str, body: Mapping[str, Any]
+    ) -> dict[str, Any] | Answer:
+        """The record, its head kept in the status before it is handed out; or why there is none."""
+        try:
+            files = [file.model_dump() for file in _Manifest.model_validate(body).files]
+        except ValidationError as problem:
+            return Answer(422, f"not a manifest: {problem.error_count()} faults")
+        await controller.prove(job)
+        made: dict[str, Any] = {}
+
+        def decide(workflow: WorkFlow) -> Answer:
+            if workflow.finished or workflow.deleted is not None:
+                return Answer(410, "the job is over")
+            if workflow.at("judged") is None:
+                return Answer(409, "nothing has been judged")
+            if workflow.status.manifest != evidence.files_digest(files):
+                return Answer(409, "these are not the files that were judged")
+            made.update(self._record(workflow, files))
+            head = {key: made[key] for key in ("head", "signer", "signature")}
+            return Answer(200, changes={} if workflow.status.evidence == head else {"evidence": head})
+
+        answer = await controller.amend(job, decide)
+        return made if answer.status == 200 else answer
+
+    def _record(self, workflow: WorkFlow, files: list[dict[str, Any]]) -> dict[str, Any]:
+        environment = self._settings.environment(workflow.spec.environment)
+        longest = environment.max_job_duration if environment else 0
+        limits = {
+            "seconds": min(longest, workflow.spec.maxtime or longest),
+            "cpu": environment.cpu_number if environment else None,
+            "ramGB": environment.ramGB if environment else None,
+            "diskGB": environment.diskGB if environment else None,
+            "outputFiles": self._settings.limits.output_files,
+            "logBytes": self._settings.limits.log_bytes,
+            "hostUsers": self._settings.host_users,
+            "runtimeClass": self._settings.runtime_classes.algorithm,
+        }
+        return evidence.record(workflow, files, limits, self._keys[workflow.spec.environment])

@@ -1,0 +1,132 @@
+"""The evidence record of a job: what ran on what, under which order and limits, and what came out.
+
+A chain of entries, each holding the hash of the one before it; the last hash is the head, which the
+environment's key signs and the WorkFlow's status keeps. Whoever checks a record takes nothing in it on
+trust: the hashes only say where to look again (chain, DDO, files, image, results).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from c2d_box.assets import signatures
+from c2d_box.workflow.resource import WorkFlow
+
+VERSION = 1
+FILENAME = "evidence.json"
+_TIMES = ("accepted", "admitted", "bound", "created", "staged", "started", "exited", "ended")
+_KEYS = frozenset({"version", "job", "entries", "head", "signer", "signature"})
+_ENTRY = frozenset({"kind", "facts", "previous", "hash"})
+_START = hashlib.sha256(b"c2d evidence v1").hexdigest()
+
+
+def files_digest(files: Iterable[Mapping[str, Any]]) -> str:
+    """Of the judge's manifest: what may leave, in the order of the results. SHA-256, hex."""
+    lines = [[file["filename"], file["type"], file["size"], file["sha256"]] for file in files]
+    return hashlib.sha256(_canonical(lines)).hexdigest()
+
+
+def record(
+    workflow: WorkFlow, files: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], key: str
+) -> dict[str, Any]:
+    """The signed record; the same for the same state of the job, so that it can be asked for again."""
+    entries: list[dict[str, Any]] = []
+    previous = _START
+    for kind, facts in _facts(workflow, files, limits):
+        digest = _digest(previous, kind, facts)
+        entries.append({"kind": kind, "facts": facts, "previous": previous, "hash": digest})
+        previous = digest
+    return {
+        "version": VERSION,
+        "job": workflow.job,
+        "entries": entries,
+        "head": previous,
+        "signer": signatures.address_of(key),
+        "signature": signatures.sign(key, _text(workflow.job, previous)),
+    }
+
+
+def problems(found: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a record in itself: hashes, order, signature. Empty for a sound one."""
+    try:
+        wrong, previous = [], _START
+        if set(found) != _KEYS or found["version"] != VERSION:
+            return ["it is not an evidence record of this version"]
+        for position, entry in enumerate(found["entries"]):
+            digest = _digest(previous, entry["kind"], entry["facts"])
+            if entry != {**entry, "previous": previous, "hash": digest} or set(entry) != _ENTRY:
+                wrong.append(f"entry {position} ({entry['kind']}) is not what was hashed")
+            previous = entry["hash"]
+        if found["head"] != previous:
+            wrong.append("the head is not the last entry's hash")
+        signer = signatures.recover(_text(str(found["job"]), str(found["head"])), str(found["signature"]))
+        if signer is None or signer != found["signer"] or found["signature"] != found["signature"].lower():
+            wrong.append("the signature is not the signer's")
+    except (KeyError, TypeError, AttributeError):
+        return ["it is not an evidence record"]
+    return wrong
+
+
+def facts(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Of one entry; empty where there is none."""
+    named = [entry["facts"] for entry in found["entries"] if entry["kind"] == kind]
+    return named[0] if named and isinstance(named[0], Mapping) else {}
+
+
+def _facts(
+    workflow: WorkFlow, files: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]
+) -> Iterable[tuple[str, dict[str, Any]]]:
+    spec, status, algorithm = workflow.spec, workflow.status, workflow.stage.algorithm
+    raw = algorithm.model_dump(by_alias=True)
+    yield (
+        "order",
+        {
+            "owner": spec.owner,
+            "agreementId": spec.agreement_id,
+            "provider": spec.provider_address,
+            "environment": spec.environment,
+            "chainId": spec.chain_id,
+            "inputs": [_asset(entry.id, entry.model_dump(by_alias=True)) for entry in workflow.stage.input],
+            "algorithm": _asset(algorithm.id or "", raw),
+        },
+    )
+    yield "permission", dict((workflow.stage.compute or {}).get("permissions") or {})
+    staged = [
+        {key: file.get(key) for key in ("did", "index", "size", "sha256")} for file in status.inputs or ()
+    ]
+    yield "staged", {"files": staged}
+    run: dict[str, Any] = {
+        "image": algorithm.container.reference,
+        "entrypoint": algorithm.container.entrypoint,
+        "limits": dict(limits),
+        "ran": status.algorithm.model_dump(by_alias=True, exclude={"uid"}),
+        "outcome": status.outcome.model_dump() if status.outcome else None,
+    }
+    if algorithm.rawcode:
+        run["rawcode"] = hashlib.sha256(algorithm.rawcode.encode()).hexdigest()
+    yield "run", run
+    yield "isolation", dict(status.isolation or {})
+    yield "times", {name: status.times[name] for name in _TIMES if name in status.times}
+    listed = [{key: file[key] for key in ("filename", "type", "size", "sha256")} for file in files]
+    refused = [dict(entry) for entry in status.refused or ()]
+    yield "outputs", {"files": listed, "refused": refused}
+
+
+def _asset(did: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    remote = entry.get("remote") or {}
+    return {"did": did, **{key: remote.get(key) for key in ("txId", "serviceId", "metadataTx")}}
+
+
+def _digest(previous: str, kind: str, found: Any) -> str:
+    return hashlib.sha256(_canonical([previous, kind, found])).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _text(job: str, head: str) -> str:
+    return f"c2d-evidence v{VERSION}\n{job}\n{head}"

@@ -1,0 +1,58 @@
+"""``verify`` and ``explain``: what a finished job can prove, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.errors import C2DError, UsageError
+from sandbox.box import Box
+from sandbox.verbs.images import find_image
+from sandbox.verbs.parties import consuming
+
+if TYPE_CHECKING:
+    from c2d_box.client.verification import Verification
+
+
+def verify(box: Box, who: str, job_id: str, record: Path | None = None) -> Verification:
+    """The job's evidence compared with its sources; ``record``: a copy of it kept elsewhere."""
+    from c2d_box.client import verification
+
+    with consuming(box, who) as party:
+        found = verification.fetch(party, job_id) if record is None else _read(record)
+        checked = verification.verify(party, job_id, found)
+    if not checked.checks[0].ok:
+        return checked
+    image = _image(box, found)
+    return verification.Verification(job_id, (*checked.checks, image))
+
+
+def explain(box: Box, who: str, job_id: str) -> str:
+    """Two sentences: how the job ended and what to do about it."""
+    with consuming(box, who) as party:
+        return party.explain(job_id)
+
+
+def _image(box: Box, record: Mapping[str, Any]) -> Any:
+    """Whether the image that ran is still the one of that name on this node."""
+    from c2d_box.client.verification import Check
+    from c2d_box.workflow import evidence
+
+    reference = str(evidence.facts(record, "run").get("image"))
+    try:
+        known = find_image(box, reference).checksum
+    except C2DError:
+        return Check("image on the node", None, f"{reference} is not on the node any more")
+    return Check("image on the node", reference.endswith(known), known)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as problem:
+        raise UsageError(
+            "C2D-EVIDENCE-UNREADABLE", f"{path} cannot be read as a record: {problem}", "name another"
+        ) from problem
+    return found if isinstance(found, dict) else {}
