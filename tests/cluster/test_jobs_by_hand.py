@@ -116,6 +116,7 @@ print(open("/data/inputs/algoCustomData.json").read())
         "sub/x.json",
         "algorithm.log",
         "configure.log",
+        "evidence.json",
     ]
     assert bench.left(job) == []
     assert status["isolation"]["verdict"] == "closed"

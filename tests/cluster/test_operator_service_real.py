@@ -133,7 +133,7 @@ def test_curl_registers_lists_details_follows_and_stops_without_a_provider(
         assert following.wait(60) == 0
     end = curl.finished(job)
     assert (end["status"], end["statusText"], end["stopreq"]) == (70, "Job finished", 1)
-    assert [entry["type"] for entry in end["results"]] == ["algorithmLog", "configrationLog"]
+    assert [entry["type"] for entry in end["results"]] == ["algorithmLog", "configrationLog", "evidence"]
     done = subprocess.run(
         curl.command("GET", "/getResult", owner=OWNER, jobId=job, index="0"), capture_output=True, check=True
     )

@@ -1,0 +1,96 @@
+"""A job's evidence, checked against the chain, the descriptions, the files, the image and the results."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c2d_box.assets import signatures
+from c2d_box.client import verification
+from c2d_box.workflow import evidence
+from sandbox.box import Box
+from sandbox.verbs.evidence import explain, verify
+from sandbox.verbs.parties import consuming
+
+from .conftest import Pair
+
+SUM = """
+import json, os
+(did,) = json.loads(os.environ["DIDS"])
+numbers = [int(line) for line in open(f"/data/inputs/{did}/0")]
+json.dump({"sum": sum(numbers)}, open("/data/outputs/sum.json", "w"))
+"""
+KEY = "0x" + "77" * 32
+
+
+@pytest.fixture(scope="module")
+def job(
+    publish_pair: Callable[[str, str], Pair], run_job: Callable[[Pair], dict[str, Any]]
+) -> dict[str, Any]:
+    return run_job(publish_pair("1\n2\n3\n", SUM))
+
+
+@pytest.fixture(scope="module")
+def record(box: Box, job: dict[str, Any]) -> dict[str, Any]:
+    with consuming(box, "consumer") as party:
+        return verification.fetch(party, job["jobId"])
+
+
+def disagreeing(box: Box, job: dict[str, Any], record: dict[str, Any], folder: Path) -> set[str]:
+    (folder / "record.json").write_text(json.dumps(record))
+    found = verify(box, "consumer", job["jobId"], folder / "record.json")
+    assert not found.sound
+    return {check.name.partition(" ")[0] for check in found.checks if check.ok is False}
+
+
+def rehashed(record: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+    """All hashes made new, and signed by ``key``, as someone would who wants to be believed."""
+    previous = record["entries"][0]["previous"]
+    for entry in record["entries"]:
+        entry["previous"] = previous
+        entry["hash"] = previous = evidence._digest(previous, entry["kind"], entry["facts"])
+    record["head"] = previous
+    if key:
+        record["signer"] = signatures.address_of(key)
+        record["signature"] = signatures.sign(key, evidence._text(record["job"], previous))
+    return record
+
+
+def test_it_agrees_with_every_source(box: Box, job: dict[str, Any]) -> None:
+    assert job["status"] == 70, job
+    found = verify(box, "consumer", job["jobId"])
+    assert found.sound, [check for check in found.checks if check.ok is False]
+    names = {check.name.partition(" ")[0] for check in found.checks if check.ok}
+    assert {"record", "head", "environment", "order", "description", "file", "image", "isolation"} <= names
+    assert "result sum.json" in {check.name for check in found.checks if check.ok}
+    assert explain(box, "consumer", job["jobId"]).startswith("The job finished.")
+
+
+def test_a_flipped_byte_is_found(
+    box: Box, job: dict[str, Any], record: dict[str, Any], tmp_path: Path
+) -> None:
+    text = json.dumps(record)
+    at = text.index('"sha256"') + 12
+    flipped = json.loads(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
+    assert disagreeing(box, job, flipped, tmp_path) == {"record"}
+
+
+def test_one_altered_with_all_hashes_made_new_is_found(
+    box: Box, job: dict[str, Any], record: dict[str, Any], tmp_path: Path
+) -> None:
+    altered = copy.deepcopy(record)
+    for entry in altered["entries"]:
+        if entry["kind"] == "outputs":
+            entry["facts"]["files"][0]["sha256"] = "0" * 64
+    assert disagreeing(box, job, rehashed(altered), tmp_path) == {"record"}
+    assert disagreeing(box, job, rehashed(altered, KEY), tmp_path) == {
+        "head",
+        "environment",
+        "order",
+        "result",
+    }
