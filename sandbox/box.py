@@ -96,6 +96,8 @@ class Settings:
     trust_empty_lists: str = "none"
     cluster: str = ""
     """Which driver carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
+    result_store: str = "ipfs"
+    """Where results go: ``ipfs`` (whoever knows the CID reads) or ``s3`` (private)."""
 
 
 @dataclass(frozen=True)

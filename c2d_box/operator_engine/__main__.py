@@ -24,18 +24,20 @@ from c2d_box.operator_engine.execution import (
     read_gate,
     read_secret,
     remove_gates,
-    store_access,
+    store_keys,
 )
 from c2d_box.operator_engine.leadership import Leadership
 from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.registration import Relay
 from c2d_box.operator_engine.server import application
 from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.slots import Slots
 from c2d_box.operator_engine.tokens import Tokens
 from c2d_box.operator_engine.witness import Witness
 from c2d_box.workflow import connection, logs
 from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.kubernetes import Kubernetes
+from c2d_box.workflow.stores import S3Store
 
 log = logging.getLogger("c2d_box.operator_engine")
 T = TypeVar("T")
@@ -70,10 +72,13 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
     await _patiently(controller.resync)
     relay = None
     if settings.registration is not None:
-        relay = Relay(settings.registration, settings.result_store, store_access(settings))
+        relay = Relay(settings.registration, settings.result_store, store_keys(settings))
+    slots = None
+    if isinstance(settings.result_store, S3Store):
+        slots = Slots(settings.result_store, store_keys(settings))
     server = Server(
         uvicorn.Config(
-            application(controller, Witness(settings, keys), relay),
+            application(controller, Witness(settings, keys), relay, slots),
             host=settings.listen.host,
             port=settings.listen.port,
             log_config=None,

@@ -185,22 +185,29 @@ class Executor:
         return {
             **register,
             "job.json": json.dumps(description, ensure_ascii=False),
-            "store.json": json.dumps(store_access(self._settings)),
+            "store.json": json.dumps(_store_for_upload(self._settings)),
             "configuration-token": self._tokens.of(environment, job, "configuration"),
             "judge-token": self._tokens.of(environment, job, "judge"),
             "upload-token": self._tokens.of(environment, job, "upload"),
         }
 
 
-def store_access(settings: Settings) -> dict[str, Any]:
-    """The result store with what it takes to write to it."""
-    store, secrets = settings.result_store, settings.secrets_dir
+def _store_for_upload(settings: Settings) -> dict[str, Any]:
+    """Of an IPFS node with the right to add; an S3 store's keys stay here, see :mod:`.slots`."""
+    store = settings.result_store
     if isinstance(store, IpfsStore):
-        return {"kind": "ipfs", "api": store.api, "token": read_secret(secrets, "upload-token")}
+        token = read_secret(settings.secrets_dir, "upload-token")
+        return {"kind": "ipfs", "api": store.api, "token": token}
+    return store.model_dump()
+
+
+def store_keys(settings: Settings) -> dict[str, str]:
+    """Of an S3 result store; none for IPFS."""
+    if isinstance(settings.result_store, IpfsStore):
+        return {}
     return {
-        **store.model_dump(),
-        "accessKey": read_secret(secrets, "s3-access-key"),
-        "secretKey": read_secret(secrets, "s3-secret-key"),
+        "accessKey": read_secret(settings.secrets_dir, "s3-access-key"),
+        "secretKey": read_secret(settings.secrets_dir, "s3-secret-key"),
     }
 
 

@@ -18,6 +18,7 @@ from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.registration import Relay, Unavailable
 from c2d_box.operator_engine.reports import Answer
+from c2d_box.operator_engine.slots import Slots
 from c2d_box.operator_engine.witness import Witness
 from c2d_box.workflow.names import Stage
 
@@ -29,7 +30,9 @@ _TRANSACTION = 200_000
 _STAGES = frozenset({"configuration", "judge", "upload", "register"})
 
 
-def application(controller: Controller, witness: Witness, relay: Relay | None = None) -> Starlette:
+def application(
+    controller: Controller, witness: Witness, relay: Relay | None = None, slots: Slots | None = None
+) -> Starlette:
     async def healthz(_: Request) -> Response:
         ready = controller.synced
         return JSONResponse({"ready": ready, "leading": controller.leading}, 200 if ready else 503)
@@ -54,6 +57,14 @@ def application(controller: Controller, witness: Witness, relay: Relay | None = 
         found = await witness.attest(controller, job, body or {})
         return _answer(found) if isinstance(found, Answer) else JSONResponse({"record": found})
 
+    async def places(request: Request) -> Response:
+        job = request.path_params["job"]
+        if (refusal := _refusal(controller, request, job, "upload")) is not None:
+            return refusal
+        found = Answer(409, "results are not kept in S3")
+        offered = found if slots is None else slots.offer(job, await _body(request) or {})
+        return _answer(offered) if isinstance(offered, Answer) else JSONResponse({"slots": offered})
+
     async def go_ahead(request: Request) -> Response:
         job = request.path_params["job"]
         if (refusal := _refusal(controller, request, job, "judge")) is not None:
@@ -68,6 +79,7 @@ def application(controller: Controller, witness: Witness, relay: Relay | None = 
             Route("/v1/jobs/{job}/judge/go-ahead", go_ahead),
             Route("/v1/jobs/{job}/{stage}/report", report, methods=["POST"]),
             Route("/v1/jobs/{job}/upload/evidence", evidence, methods=["POST"]),
+            Route("/v1/jobs/{job}/upload/slots", places, methods=["POST"]),
             *register_routes(controller, relay),
         ]
     )

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for reading one S3 object: a dozen lines of HMAC instead of an SDK with its own
+"""AWS Signature Version 4 for one S3 object: a dozen lines of HMAC instead of an SDK with its own
 HTTP stack, which would not go through the one fetcher and its address rules.
 """
 
@@ -25,13 +25,20 @@ class Credentials:
 
 
 def signed_headers(
-    method: str, url: str, credentials: Credentials, now: datetime | None = None
+    method: str,
+    url: str,
+    credentials: Credentials,
+    now: datetime | None = None,
+    payload: str = EMPTY_SHA256,
 ) -> Mapping[str, str]:
-    """The headers that authorise a request without body for ``url`` (path already percent-encoded)."""
+    """The headers that authorise a request for ``url`` (path already percent-encoded).
+
+    ``payload``: the body's SHA-256; the store refuses any other body.
+    """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     stamp, day = moment.strftime("%Y%m%dT%H%M%SZ"), moment.strftime("%Y%m%d")
     parts = urlsplit(url)
-    headers = {"host": parts.netloc, "x-amz-content-sha256": EMPTY_SHA256, "x-amz-date": stamp}
+    headers = {"host": parts.netloc, "x-amz-content-sha256": payload, "x-amz-date": stamp}
     names = ";".join(sorted(headers))
     canonical = "\n".join(
         [
@@ -41,14 +48,14 @@ def signed_headers(
             *(f"{name}:{headers[name]}" for name in sorted(headers)),
             "",
             names,
-            EMPTY_SHA256,
+            payload,
         ]
     )
     scope = f"{day}/{credentials.region}/s3/aws4_request"
     to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     signature = hmac.new(_key(credentials, day), to_sign.encode(), hashlib.sha256).hexdigest()
     return {
-        "x-amz-content-sha256": EMPTY_SHA256,
+        "x-amz-content-sha256": payload,
         "x-amz-date": stamp,
         "authorization": (
             f"AWS4-HMAC-SHA256 Credential={credentials.access_key_id}/{scope}, "

@@ -40,12 +40,11 @@ class Addresses:
         ports = {"provider": 8030, "operatorEngine": 8051, "ipfs": 5001, "s3": 9000}
         return [f"{address}:{ports[name]}" for name, address in self.by_name.items()]
 
-    def isolation(self) -> Isolation:
+    def isolation(self, result_store: str) -> Isolation:
         """What pods of the two routed job classes may reach; the algorithm's reach nothing."""
         provider, engine = (self.by_name["provider"], 8030), (self.by_name["operatorEngine"], 8051)
-        return Isolation.listing(
-            staging=[provider, engine], publishing=[engine, (self.by_name["ipfs"], 5001)]
-        )
+        stores = {"ipfs": (self.by_name["ipfs"], 5001), "s3": (self.by_name["s3"], 9000)}
+        return Isolation.listing(staging=[provider, engine], publishing=[engine, stores[result_store]])
 
 
 def chart_folder() -> Path:
@@ -92,6 +91,7 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
             "registration": box.settings.chain.rpc_url is None,
         },
         "environments": [_environment(keys)],
+        "resultStore": {"kind": box.settings.result_store},
         "jobs": {"imagePullPolicy": "Never"},
         "provisioner": {
             "enabled": True,
@@ -139,13 +139,14 @@ def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
     no more.
     """
     environment = f"environment-key-{ENVIRONMENT}"
+    s3 = ("s3-access-key", "s3-secret-key")
     swarm_key = f"/key/swarm/psk/1.0.0/\n/base16/\n{keys['swarm-key']}\n"
     return {
         "cache-secrets": _pick(keys, "cache-key"),
         "provider-secrets": _pick(keys, "provider-key", "token-secret"),
-        "operator-service-secrets": _pick(keys, "postgres-password", "admin-password"),
+        "operator-service-secrets": _pick(keys, "postgres-password", "admin-password", *s3),
         "operator-engine-secrets": _pick(
-            keys, "postgres-password", environment, "upload-token", "register-key"
+            keys, "postgres-password", environment, "upload-token", "register-key", *s3
         ),
         "postgres-secrets": _pick(keys, "postgres-password"),
         "ipfs-secrets": {**_pick(keys, "upload-token", "ipfs-admin-token"), "swarm-key": swarm_key},

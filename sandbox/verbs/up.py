@@ -97,7 +97,7 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         keys = open_keys(box.home.keys, barge=box.settings.barge_keys)
         yield from _install(box, kube, bundle, keys)
         clock.lap("install")
-        box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation())
+        box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation(box.settings.result_store))
         box.cluster.publish(box.published)
         waiting: list[Progress[Any]] = [
             await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),

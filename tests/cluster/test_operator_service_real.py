@@ -26,7 +26,6 @@ from sandbox.verbs.kubeapi import KubeApi
 
 from .conftest import until
 
-OWNER = "0x00000000000000000000000000000000000000C1"
 TALKING = "import time\nfor n in range(600):\n    print('line', n, flush=True)\n    time.sleep(0.5)\n"
 WORKFLOWS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"
 SERVICES = ("cache", "provider", "operator-service", "operator-engine")
@@ -38,6 +37,7 @@ class Curl:
 
     def __init__(self, box: Box) -> None:
         self.base = box.urls["operator-service"]
+        self.owner = f"0x{uuid.uuid4().hex}{'0' * 8}"
         self.key = (box.home.keys / "provider-key").read_text().strip()
         image = Bundle.open(parts=["algo-python"]).image("algo-python")
         self.container = {
@@ -63,7 +63,7 @@ class Curl:
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    def register(self, code: str, owner: str = OWNER) -> str:
+    def register(self, code: str) -> str:
         stage = {
             "input": [],
             "compute": {},
@@ -73,7 +73,7 @@ class Curl:
         body = {
             "workflow": {"stages": [stage]},
             "agreementId": f"0x{uuid.uuid4().hex}",
-            "owner": owner,
+            "owner": self.owner,
             "environment": "ocean-compute",
             "nonce": 1,
             "providerSignature": "",
@@ -83,7 +83,7 @@ class Curl:
         return str(job["jobId"])
 
     def status(self, job: str) -> dict[str, Any]:
-        (found,) = self("GET", "/compute", owner=OWNER, jobId=job)
+        (found,) = self("GET", "/compute", owner=self.owner, jobId=job)
         return dict(found)
 
     def finished(self, job: str) -> dict[str, Any]:
@@ -98,9 +98,10 @@ class Curl:
 
 @pytest.fixture
 def curl(box: Box, kube: KubeApi) -> Iterator[Curl]:
-    yield Curl(box)
+    caller = Curl(box)
+    yield caller
     for body in kube.items(WORKFLOWS):
-        if body["spec"].get("owner") == OWNER:
+        if body["spec"].get("owner") == caller.owner:
             kube.delete(f"{WORKFLOWS}/{body['metadata']['name']}")
 
 
@@ -120,25 +121,27 @@ def test_curl_registers_lists_details_follows_and_stops_without_a_provider(
     curl: Curl, tmp_path: Path
 ) -> None:
     job = curl.register(TALKING)
-    assert [entry["jobId"] for entry in curl("GET", "/compute", owner=OWNER)] == [job]
+    assert [entry["jobId"] for entry in curl("GET", "/compute", owner=curl.owner)] == [job]
     until(lambda: curl.status(job)["status"] == 40, 60, "the algorithm's start")
 
     heard = tmp_path / "log"
-    follow = curl.command("GET", "/logs", owner=OWNER, jobId=job, component="algorithm", follow="true")
+    follow = curl.command("GET", "/logs", owner=curl.owner, jobId=job, component="algorithm", follow="true")
     with heard.open("wb") as file, subprocess.Popen(follow, stdout=file) as following:
         until(lambda: heard.read_text().count("line") > 3, 30, "four lines while it runs")
         assert curl.status(job)["dateFinished"] is None
-        (answer,) = curl("PUT", "/compute", owner=OWNER, jobId=job)
+        (answer,) = curl("PUT", "/compute", owner=curl.owner, jobId=job)
         assert answer["stopreq"] == 1
         assert following.wait(60) == 0
     end = curl.finished(job)
     assert (end["status"], end["statusText"], end["stopreq"]) == (70, "Job finished", 1)
     assert [entry["type"] for entry in end["results"]] == ["algorithmLog", "configrationLog", "evidence"]
     done = subprocess.run(
-        curl.command("GET", "/getResult", owner=OWNER, jobId=job, index="0"), capture_output=True, check=True
+        curl.command("GET", "/getResult", owner=curl.owner, jobId=job, index="0"),
+        capture_output=True,
+        check=True,
     )
     assert done.stdout.startswith(b"line 0\nline 1\n")
-    assert curl("DELETE", "/compute", owner=OWNER, jobId=job) == ""
+    assert curl("DELETE", "/compute", owner=curl.owner, jobId=job) == ""
 
 
 def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Curl, kubectl: Kubectl) -> None:
@@ -154,18 +157,19 @@ def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Cur
 
     def listed() -> dict[str, Any] | None:
         try:
-            return {entry["jobId"]: entry for entry in curl("GET", "/compute", owner=OWNER)}
+            return {entry["jobId"]: entry for entry in curl("GET", "/compute", owner=curl.owner)}
         except AssertionError:
             return None
 
     jobs = until(listed, 60, "a list")
     assert set(jobs) == {finished, running}
+    del before["times"], jobs[finished]["times"]  # the clean-up goes on after the end
     assert jobs[finished] == before
     assert jobs[running]["status"] == 40
-    curl("PUT", "/compute", owner=OWNER, jobId=running)
+    curl("PUT", "/compute", owner=curl.owner, jobId=running)
     stopped = curl.finished(running)
     assert (stopped["status"], stopped["stopreq"]) == (70, 1)
-    query = f"SELECT workflowid || ' ' || status FROM jobs WHERE owner = '{OWNER}'"
+    query = f"SELECT workflowid || ' ' || status FROM jobs WHERE owner = '{curl.owner}'"
     wanted = {f"{finished} 70", f"{running} 70"}
     until(lambda: set(psql(kubectl, query).split("\n")) >= wanted, 30, "the rebuilt rows")
 

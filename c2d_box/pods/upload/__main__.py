@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from c2d_box.workflow import evidence, names
 PATIENCE = 600.0
 """Seconds for which an unreachable store is tried again."""
 _LISTED = ("filename", "type", "size", "sha256")
+Send = Callable[[list[Entry]], list[Sent]]
 _QUICK, _CALM = 0.005, 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
@@ -36,7 +37,7 @@ def main() -> int:
         print(f"gave up: {reason}", flush=True)
         return 1
     files.append(in_memory(evidence.FILENAME, "evidence", json.dumps(record, indent=1).encode()))
-    report = deliver(files, store, reporter.job, PATIENCE)
+    report = deliver(files, sender_for(store, reporter), PATIENCE)
     try:
         reporter.report(report)
     except engine.GivenUp as reason:
@@ -48,8 +49,7 @@ def main() -> int:
 
 def deliver(
     files: list[Entry],
-    store: dict[str, Any],
-    job: str,
+    send: Send,
     patience: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def deliver(
     until, pause = time.monotonic() + patience, _FIRST_PAUSE
     while True:
         try:
-            return {"results": [sent.as_result() for sent in _send(files, store, job)]}
+            return {"results": [sent.as_result() for sent in send(files)]}
         except SendFailed as failure:
             return {"failed": f"{failure}."}
         except SendInterrupted as interruption:
@@ -68,8 +68,19 @@ def deliver(
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _send(files: list[Entry], store: dict[str, Any], job: str) -> list[Sent]:
-    return ipfs.send(files, store) if store["kind"] == "ipfs" else s3.send(files, store, job)
+def sender_for(store: dict[str, Any], reporter: engine.Engine) -> Send:
+    if store["kind"] == "ipfs":
+        return lambda files: ipfs.send(files, store)
+
+    def ask(files: list[Entry]) -> Mapping[str, Mapping[str, str]]:
+        wish = [{"path": file.path, "sha256": file.sha256} for file in files]
+        try:
+            found: dict[str, dict[str, str]] = reporter.ask("slots", {"files": wish})["slots"]
+        except engine.GivenUp as reason:
+            raise SendFailed(f"the engine gives no places in the store: {reason}") from None
+        return found
+
+    return s3.Sender(store, reporter.job, ask).send
 
 
 def _await(manifest: Path, deadline: float) -> dict[str, Any] | None:

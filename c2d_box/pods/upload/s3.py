@@ -1,34 +1,55 @@
-"""To S3: one object per file below the job's prefix, path-style, signed with SigV4 over the judged hash.
+"""To S3: one object per file below the job's prefix, path-style, each with a signature of the engine's.
 
-The hash is part of what is signed, so the store itself refuses bytes that are not what was judged.
+The judged hash is part of what is signed, so the store itself refuses other bytes, and there is no key here
+with which anything else could be written.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import http.client
-import time
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, content
 
-_FINAL = frozenset({400, 401, 403, 404, 405, 411, 413})
+_FINAL = frozenset({400, 401, 404, 405, 411, 413})
+"""403 is not among them: a signature may have grown too old while a file was sent."""
 IDLE_SECONDS = 60.0
+BATCH = 20
+"""Signatures asked for at once: they are good for a quarter of an hour."""
 
 
-def send(entries: list[Entry], store: dict[str, Any], job: str) -> list[Sent]:
-    """Raises SendFailed or SendInterrupted. Objects that are there already are written again, the same."""
-    return [_put(entry, store, f"{job}/{entry.path}") for entry in entries]
+Ask = Callable[[list[Entry]], Mapping[str, Mapping[str, str]]]
+"""Asks the engine for the headers of each entry's PUT, by its path."""
 
 
-def _put(entry: Entry, store: dict[str, Any], key: str) -> Sent:
+class Sender:
+    """Remembers what is stored already, so that a try that broke off is taken up where it did."""
+
+    def __init__(self, store: dict[str, Any], job: str, ask: Ask) -> None:
+        self._store = store
+        self._job = job
+        self._ask = ask
+        self._done: dict[str, Sent] = {}
+
+    def send(self, entries: list[Entry]) -> list[Sent]:
+        """Raises SendFailed or SendInterrupted."""
+        left = [entry for entry in entries if entry.path not in self._done]
+        for start in range(0, len(left), BATCH):
+            batch = left[start : start + BATCH]
+            slots = self._ask(batch)
+            for entry in batch:
+                sent = _put(entry, self._store, f"{self._job}/{entry.path}", slots[entry.path])
+                self._done[entry.path] = sent
+        return [self._done[entry.path] for entry in entries]
+
+
+def _put(entry: Entry, store: dict[str, Any], key: str, headers: Mapping[str, str]) -> Sent:
     parts = urlsplit(store["endpoint"])
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     path = f"{parts.path.rstrip('/')}/{quote(store['bucket'], safe='')}/{quote(key, safe='/~-._')}"
-    headers = sign("PUT", parts.netloc, path, entry.sha256, store, time.time())
     connection = kind(parts.hostname or "", parts.port, timeout=IDLE_SECONDS)
     with contextlib.closing(connection):
         try:
@@ -46,30 +67,3 @@ def _put(entry: Entry, store: dict[str, Any], key: str) -> Sent:
         problem = f"S3 answered {response.status} for {entry.filename}"
         raise SendFailed(problem) if response.status in _FINAL else SendInterrupted(problem)
     return Sent(entry, f"s3://{store['bucket']}/{quote(key)}")
-
-
-def sign(
-    method: str, host: str, path: str, payload: str, store: dict[str, Any], now: float
-) -> dict[str, str]:
-    """AWS Signature Version 4 in headers, for a request without query; ``payload``: the body's SHA-256."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    scope = f"{stamp[:8]}/{store['region']}/s3/aws4_request"
-    names = "host;x-amz-content-sha256;x-amz-date"
-    canonical = (
-        f"{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{stamp}\n\n"
-        f"{names}\n{payload}"
-    )
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = f"AWS4{store['secretKey']}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    return {
-        "Host": host,
-        "x-amz-content-sha256": payload,
-        "x-amz-date": stamp,
-        "Authorization": (
-            f"AWS4-HMAC-SHA256 Credential={store['accessKey']}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}"
-        ),
-    }

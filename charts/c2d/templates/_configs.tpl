@@ -62,7 +62,8 @@
 {{- define "c2d.config.provider" -}}
 {{- $fetch := deepCopy .Values.provider.fetch -}}
 {{- $allow := $fetch.allow -}}
-{{- range (list (include "c2d.s3Endpoint" .) (include "c2d.ipfsGateway" .)) -}}{{- if . }}{{ $allow = append $allow . }}{{ end -}}{{- end -}}
+{{- $results := include "c2d.config.resultStore" . | fromJson -}}
+{{- range (list (include "c2d.s3Endpoint" .) (include "c2d.ipfsGateway" .) (index $results "endpoint")) -}}{{- if . }}{{ $allow = append $allow . }}{{ end -}}{{- end -}}
 {{- $_ := set $fetch "allow" (uniq $allow) -}}
 {{- $_ := set $fetch "ipfsGateway" ($fetch.ipfsGateway | default (include "c2d.ipfsGateway" .)) -}}
 {{- range list "ipfsGateway" "arweaveGateway" }}{{ if not (index $fetch .) }}{{ $_ := unset $fetch . }}{{ end }}{{ end -}}

@@ -40,6 +40,7 @@ from sandbox.cli.settings import current
     type=click.Choice(["none", "all"]),
     help="Who may compute where a dataset's trust lists are empty.",
 )
+@click.option("--result-store", type=click.Choice(["ipfs", "s3"]), help="Where results of jobs are kept.")
 def up(
     cluster: str | None,
     port_offset: int | None,
@@ -49,6 +50,7 @@ def up(
     address_file: Path | None,
     barge_keys: bool | None,
     trust_empty_lists: str | None,
+    result_store: str | None,
 ) -> None:
     """Boot the box, or resume it where it was.
 
@@ -64,6 +66,8 @@ def up(
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:
         settings = replace(settings, trust_empty_lists=trust_empty_lists)
+    if result_store is not None:
+        settings = replace(settings, result_store=result_store)
     warn(settings)
     from sandbox.verbs.up import up as verb
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from c2d_box.pods.upload import s3
-from c2d_box.pods.upload.__main__ import deliver
+from c2d_box.operator_engine.reports import Answer
+from c2d_box.operator_engine.slots import Slots
+from c2d_box.pods.upload import ipfs, s3
+from c2d_box.pods.upload.__main__ import Send, deliver
 from c2d_box.pods.upload.sending import Entry, entries
-from c2d_box.storage.sigv4 import Credentials, signed_headers
+from c2d_box.workflow.stores import S3Store
 
 
 def entry(data: Path, path: str, content: bytes, kind: str = "output") -> Entry:
@@ -31,6 +34,10 @@ def files(data: Path) -> list[Entry]:
         entry(data, "outputs/b.csv", b""),
         entry(data, "logs/algorithm.log", b"log\n", "algorithmLog"),
     ]
+
+
+def to_ipfs(store: dict[str, Any]) -> Send:
+    return lambda listed: ipfs.send(listed, store)
 
 
 def kubo(asked: Any) -> Any:
@@ -52,7 +59,7 @@ def _answer(status: int, body: bytes = b"") -> Any:
 
 def test_all_files_go_to_ipfs_in_one_call(tmp_path: Path, serve: Any) -> None:
     server = serve(kubo)
-    report = deliver(files(tmp_path), {"kind": "ipfs", "api": server.url, "token": "secret"}, "job", 5)
+    report = deliver(files(tmp_path), to_ipfs({"kind": "ipfs", "api": server.url, "token": "secret"}), 5)
     (asked,) = server.asked
     assert asked.path.startswith("/api/v0/add?")
     assert "pin=true" in asked.path
@@ -79,19 +86,19 @@ def test_a_store_that_is_away_is_tried_again(tmp_path: Path, serve: Any) -> None
 
     pauses: list[float] = []
     store = {"kind": "ipfs", "api": serve(sick).url, "token": "t"}
-    report = deliver(files(tmp_path), store, "job", 60, pauses.append)
+    report = deliver(files(tmp_path), to_ipfs(store), 60, pauses.append)
     assert len(report["results"]) == 3
     assert pauses == [0.2, 0.4]
 
 
 def test_a_store_that_stays_away_is_given_up(tmp_path: Path) -> None:
     store = {"kind": "ipfs", "api": "http://127.0.0.1:9", "token": "t"}
-    assert "could not be reached" in deliver(files(tmp_path), store, "job", 0.1, lambda _: None)["failed"]
+    assert "could not be reached" in deliver(files(tmp_path), to_ipfs(store), 0.1, lambda _: None)["failed"]
 
 
 def test_a_refusing_store_is_not_asked_twice(tmp_path: Path, serve: Any) -> None:
     server = serve(lambda _: _answer(403))
-    report = deliver(files(tmp_path), {"kind": "ipfs", "api": server.url, "token": "t"}, "job", 60)
+    report = deliver(files(tmp_path), to_ipfs({"kind": "ipfs", "api": server.url, "token": "t"}), 60)
     assert report == {"failed": "IPFS answered 403."}
     assert len(server.asked) == 1
 
@@ -116,22 +123,33 @@ def test_what_is_not_as_it_was_judged_is_not_sent(tmp_path: Path, serve: Any, ch
 
             os.mkfifo(place)
     server = serve(kubo)
-    report = deliver(listed, {"kind": "ipfs", "api": server.url, "token": "t"}, "job", 1, lambda _: None)
+    report = deliver(listed, to_ipfs({"kind": "ipfs", "api": server.url, "token": "t"}), 1, lambda _: None)
     assert "results" not in report
     assert "z ü.csv" in report["failed"]
 
 
+STORE = S3Store(endpoint="http://store:9000", bucket="results")
+KEYS = {"accessKey": "A", "secretKey": "S"}
+
+
+def slots_for(store: dict[str, Any], asked: list[int]) -> s3.Ask:
+    """The engine's own offer, without the engine."""
+    place = S3Store(endpoint=store["endpoint"], bucket=store["bucket"], region=store["region"])
+
+    def ask(wanted: list[Entry]) -> dict[str, Mapping[str, str]]:
+        asked.append(len(wanted))
+        wish = {"files": [{"path": entry.path, "sha256": entry.sha256} for entry in wanted]}
+        found = Slots(place, KEYS).offer("job", wish)
+        assert isinstance(found, dict)
+        return found
+
+    return ask
+
+
 def test_objects_go_to_s3_below_the_jobs_prefix(tmp_path: Path, serve: Any) -> None:
     server = serve(lambda _: _answer(200))
-    store = {
-        "kind": "s3",
-        "endpoint": server.url,
-        "bucket": "results",
-        "region": "r",
-        "accessKey": "A",
-        "secretKey": "S",
-    }
-    report = deliver(files(tmp_path), store, "job", 5)
+    store = {"kind": "s3", "endpoint": server.url, "bucket": "results", "region": "r"}
+    report = deliver(files(tmp_path), s3.Sender(store, "job", slots_for(store, [])).send, 5)
     assert [asked.path for asked in server.asked] == [
         "/results/job/outputs/a/z%20%C3%BC.csv",
         "/results/job/outputs/b.csv",
@@ -142,14 +160,24 @@ def test_objects_go_to_s3_below_the_jobs_prefix(tmp_path: Path, serve: Any) -> N
     assert report["results"][1]["url"] == "s3://results/job/outputs/b.csv"
 
 
-def test_two_independent_signers_agree() -> None:
-    from datetime import UTC, datetime
+def test_what_s3_has_already_is_not_sent_again(tmp_path: Path, serve: Any) -> None:
+    answers = iter([200, 503, 200, 200])
+    server = serve(lambda _: _answer(next(answers)))
+    store = {"kind": "s3", "endpoint": server.url, "bucket": "results", "region": "r"}
+    asked: list[int] = []
+    report = deliver(
+        files(tmp_path), s3.Sender(store, "job", slots_for(store, asked)).send, 60, lambda _: None
+    )
+    assert len(report["results"]) == 3
+    assert [entry.path.rpartition("/")[2] for entry in server.asked].count("z%20%C3%BC.csv") == 1
+    assert asked == [3, 2]
 
-    store = {"region": "eu-1", "accessKey": "AK", "secretKey": "SK"}
-    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    ours = s3.sign("GET", "s3:9000", "/b/k", hashlib.sha256(b"").hexdigest(), store, now.timestamp())
-    theirs = signed_headers("GET", "http://s3:9000/b/k", Credentials("AK", "SK", "eu-1"), now)
-    assert ours["Authorization"] == theirs["authorization"]
+
+@pytest.mark.parametrize("path", ["../other/x", "/etc/passwd", "a/../../b", "a//b", "", "./x", "a/."])
+def test_no_slot_leads_out_of_the_jobs_prefix(path: str) -> None:
+    found = Slots(STORE, KEYS).offer("job", {"files": [{"path": path, "sha256": "0" * 64}]})
+    assert isinstance(found, Answer)
+    assert found.status == 422
 
 
 def test_a_manifest_becomes_places(tmp_path: Path) -> None:
@@ -164,4 +192,4 @@ def test_a_manifest_becomes_places(tmp_path: Path) -> None:
 
 
 def test_no_files_is_no_call(tmp_path: Path) -> None:
-    assert deliver([], {"kind": "ipfs", "api": "http://127.0.0.1:9"}, "job", 1) == {"results": []}
+    assert deliver([], to_ipfs({"kind": "ipfs", "api": "http://127.0.0.1:9"}), 1) == {"results": []}

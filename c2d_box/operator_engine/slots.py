@@ -1,0 +1,56 @@
+"""Places in an S3 store, one per judged file: what the upload container may write, and nothing beside it.
+
+The container holds no key of the store. It gets a signature for each object below the job's own prefix, over
+the very hash that the object must have, good for the minutes that SigV4 gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from c2d_box.operator_engine.reports import Answer
+from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
+from c2d_box.workflow.stores import S3Store
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Wish(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: tuple[_File, ...] = Field(max_length=10_000)
+
+
+class Slots:
+    def __init__(self, store: S3Store, keys: Mapping[str, str]) -> None:
+        """``keys``: ``accessKey`` and ``secretKey``."""
+        self._store = store
+        self._credentials = Credentials(keys["accessKey"], keys["secretKey"], store.region)
+
+    def offer(self, job: str, body: Mapping[str, Any]) -> dict[str, Mapping[str, str]] | Answer:
+        """For each path the headers of its PUT."""
+        try:
+            wish = _Wish.model_validate(body)
+        except ValidationError as problem:
+            return Answer(422, f"not a list of files: {problem.error_count()} faults")
+        if not all(_inside(file.path) for file in wish.files):
+            return Answer(422, "a path leads out of the job's prefix")
+        return {file.path: self._signed(job, file) for file in wish.files}
+
+    def _signed(self, job: str, file: _File) -> Mapping[str, str]:
+        url = self._store.endpoint.rstrip("/") + object_path(self._store.bucket, f"{job}/{file.path}")
+        return signed_headers("PUT", url, self._credentials, payload=file.sha256)
+
+
+def _inside(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return not path.startswith("/") and ".." not in parts and "/".join(parts) == path
