@@ -52,6 +52,7 @@ TOOLS: dict[str, tuple[Tool, ...]] = {
         Tool("debian-archive-keyring", file="/usr/share/keyrings/debian-archive-keyring.gpg"),
         Tool("uidmap", program="newuidmap", only_unprivileged=True),
     ),
+    "docker": (Tool("docker.io", program="dockerd"),),
     "node": (
         Tool("nftables", program="nft"),
         Tool("e2fsprogs", program="mkfs.ext4"),
@@ -60,7 +61,7 @@ TOOLS: dict[str, tuple[Tool, ...]] = {
         Tool("ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
     ),
 }
-"""``node`` is not for building: it is what the native cluster needs on the machine that runs it."""
+"""Not for building: ``docker`` is an engine for tests, ``node`` what the native cluster needs."""
 
 
 def missing_packages(groups: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from sandbox.doctor import bundle, machine, native, ports
+from sandbox.doctor import bundle, docker, machine, native, ports
 from sandbox.doctor.finding import Finding
 
 Check = Callable[[], Finding | list[Finding]]
@@ -20,6 +20,7 @@ def examine(
     box_ports: Mapping[str, int],
     *,
     name: str = "c2d",
+    cluster: str = "native",
     running: bool,
     more: Iterable[Check] = (),
 ) -> list[Finding]:
@@ -27,7 +28,9 @@ def examine(
     itself.
     """
     checks: list[Check] = [
-        partial(native.needs, home),
+        *([partial(native.needs, home)] if cluster == "native" else []),
+        partial(docker.docker, cluster in ("kind", "k3d")),
+        partial(docker.windows, home),
         machine.distribution,
         machine.rights,
         machine.memory,

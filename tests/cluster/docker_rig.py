@@ -64,6 +64,7 @@ class Engine:
 
     folder: Path
     holder: subprocess.Popen[bytes]
+    daemon: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -84,7 +85,7 @@ class Engine:
         """Start dockerd, or start it again, and wait until it answers."""
         (self.folder / "docker.pid").unlink(missing_ok=True)
         with (self.folder / "dockerd.log").open("ab") as log:
-            subprocess.Popen([*self.inside, *self._command()], stdout=log, stderr=log, start_new_session=True)
+            self.daemon = subprocess.Popen([*self.inside, *self._command()], stdout=log, stderr=log)
         end = time.monotonic() + 30
         while not self.answers():
             if time.monotonic() > end:
@@ -105,6 +106,8 @@ class Engine:
         """``kill -9`` of dockerd alone, as a crash does it."""
         number = (self.folder / "docker.pid").read_text().strip()
         subprocess.run([*self.inside, "kill", "-9", number], check=True)
+        assert self.daemon is not None
+        self.daemon.wait()
         end = time.monotonic() + 10
         while self.answers() and time.monotonic() < end:
             time.sleep(0.05)
@@ -112,6 +115,8 @@ class Engine:
     def end(self) -> None:
         self.holder.send_signal(signal.SIGKILL)
         self.holder.wait()
+        if self.daemon is not None:
+            self.daemon.wait()
 
 
 def _enter(namespace: int) -> None:

@@ -43,8 +43,26 @@ def cluster(record: Record) -> dict[str, Any]:
         },
         "nodes": [{"role": "control-plane", "extraPortMappings": port_mappings(record.ports)}],
         "containerdConfigPatches": [runtimes(record)],
-        "kubeadmConfigPatches": [json.dumps(kubelet)],
+        "kubeadmConfigPatches": [json.dumps(kubelet), *(json.dumps(patch) for patch in _alone())],
     }
+
+
+def _alone() -> list[dict[str, Any]]:
+    """One control plane elects no leader: it would stop where a busy machine lets an election time out.
+
+    In the two forms that kubeadm has had since 1.23; kind takes the one that matches.
+    """
+    old: dict[str, Any] = {"extraArgs": {"leader-elect": "false"}}
+    new: dict[str, Any] = {"extraArgs": [{"name": "leader-elect", "value": "false"}]}
+    return [
+        {
+            "kind": "ClusterConfiguration",
+            "apiVersion": f"kubeadm.k8s.io/{version}",
+            "controllerManager": arguments,
+            "scheduler": arguments,
+        }
+        for version, arguments in (("v1beta3", old), ("v1beta4", new))
+    ]
 
 
 def port_mappings(ports: Mapping[int, int]) -> list[dict[str, Any]]:

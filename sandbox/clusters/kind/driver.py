@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 TAKES_IMAGES = "cluster.containerd"
 STARTING = "Starting control-plane"
 """kind's words when the node runs and its configuration is written: from then on it takes images."""
@@ -145,10 +144,13 @@ class KindCluster:
         wanted = self._layout.root / "kind.json"
         write_atomically(wanted, json.dumps(configuration.cluster(record), indent=1))
         draft = self._layout.root / "kubeconfig"
+        taking = False
         yield Event("cluster.kind", "started", "kind create cluster")
         for text in self._kind(record).create(wanted, draft, image):
             yield Event("cluster.kind", "progress", text)
-            if text.startswith(STARTING):
+            if text.startswith(STARTING) and not taking:
+                taking = True
+                engine.weigh(self._running(client, record))
                 yield Event(TAKES_IMAGES, "done", "the node takes images")
         yield Event("cluster.kind", "done", seconds=time.monotonic() - began)
         container = self._running(client, record)
@@ -220,7 +222,7 @@ class KindCluster:
 
     def _sweep(self, client: DockerClient, record: Record) -> None:
         """What `kind delete cluster` removes, and the network; works on half a cluster too."""
-        engine.sweep(client, f"{CLUSTER_LABEL}={record.cluster}", record.cluster)
+        engine.remove_box(client, record.cluster)
 
     def _engine_or_none(self) -> DockerClient | None:
         try:

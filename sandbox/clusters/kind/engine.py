@@ -7,8 +7,10 @@ then the usual socket.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
@@ -19,27 +21,47 @@ if TYPE_CHECKING:
 
 OLDEST = (20, 10)
 """The first engine with private control group namespaces, which kind's nodes need."""
-HOME_LABEL = "c2d-box.home"
+USUAL = "unix:///var/run/docker.sock"
+CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+"""kind's own, on every container of a cluster."""
+HOME_LABEL, OWNER_LABEL = "c2d-box.home", "c2d-box.owner"
 TIMEOUT = 120
+SHARES = 8 * 1024
 
 
 def connect(timeout: int = TIMEOUT) -> DockerClient:
     """A client of the engine that answers; coded errors say what is missing."""
+    address = _address()
+    _require_listener(address)
     import docker
 
     with coded():
-        client = docker.DockerClient(base_url=_address(), timeout=timeout)
+        client = docker.DockerClient(base_url=address, timeout=timeout)
         client.ping()
     return client
 
 
-def _address() -> str | None:
+def _require_listener(address: str) -> None:
+    """Ask the socket before the SDK does: importing that takes a third of a second."""
+    path = address.removeprefix("unix://")
+    if path == address:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError as problem:
+            raise _unreachable(problem) from problem
+
+
+def _address() -> str:
     if chosen := os.environ.get("DOCKER_HOST"):
         return chosen
+    if not (Path.home() / ".docker" / "config.json").exists():
+        return USUAL
     from docker.context import ContextAPI
 
     context = ContextAPI.get_current_context()
-    return context.Host if context is not None else None
+    return str(context.Host) if context is not None and context.Host else USUAL
 
 
 @contextmanager
@@ -63,7 +85,7 @@ def coded() -> Iterator[None]:
 def _unreachable(problem: BaseException) -> C2DError:
     text = str(problem)
     where = os.environ.get("DOCKER_HOST", "its usual socket")
-    if "Permission denied" in text or "PermissionError" in text:
+    if isinstance(problem, PermissionError) or "Permission denied" in text:
         return EnvironmentProblem(
             "C2D-DOCKER-PERMISSION",
             f"You may not use the Docker engine at {where}.",
@@ -107,7 +129,9 @@ def ensure_network(client: DockerClient, name: str, home: str) -> None:
     """The box's own network; labelled, so that one whose home is gone can be recognised."""
     with coded():
         if not client.networks.list(names=[f"^{name}$"]):
-            client.networks.create(name, driver="bridge", check_duplicate=True, labels={HOME_LABEL: home})
+            client.networks.create(
+                name, driver="bridge", check_duplicate=True, labels={HOME_LABEL: home, OWNER_LABEL: _owner()}
+            )
 
 
 def sweep(client: DockerClient, label: str, network: str) -> list[str]:
@@ -128,6 +152,24 @@ def sweep(client: DockerClient, label: str, network: str) -> list[str]:
     return gone
 
 
+def _owner() -> str:
+    """This user of this machine: an engine may serve several of both."""
+    return f"{os.uname().nodename}:{os.getuid()}"
+
+
+def remove_box(client: DockerClient, cluster: str) -> list[str]:
+    """Everything of one box in the engine; also of half a one. Returns the names of what is gone."""
+    return sweep(client, f"{CLUSTER_LABEL}={cluster}", cluster)
+
+
+def homeless(client: DockerClient) -> list[str]:
+    """Clusters of boxes whose home is not on this machine any more, by the label on their network."""
+    with coded():
+        networks = client.networks.list(filters={"label": f"{OWNER_LABEL}={_owner()}"})
+    labels = {str(net.name): str(net.attrs["Labels"][HOME_LABEL]) for net in networks}
+    return sorted(name for name, home in labels.items() if not Path(home, "cluster").exists())
+
+
 def execute(found: Container, *command: str, text: str | None = None) -> str:
     """Run a program in the container; raises with what it said where it fails."""
     with coded():
@@ -140,6 +182,12 @@ def execute(found: Container, *command: str, text: str | None = None) -> str:
             "c2d-box doctor",
         )
     return said
+
+
+def weigh(found: Container) -> None:
+    """A node weighs as much as several processes, as the native one does: beside a compiler it starves."""
+    with coded():
+        found.update(cpu_shares=SHARES)
 
 
 def memory(client: DockerClient, found: Container) -> int:

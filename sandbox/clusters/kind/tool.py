@@ -57,10 +57,11 @@ class Kind:
         said: list[str] = []
         try:
             assert process.stdout is not None
-            for line in process.stdout:
-                said.append(line.rstrip())
-                if match := _STEP.match(line):
-                    yield match["text"].strip()
+            with process.stdout:
+                for line in process.stdout:
+                    said.append(line.rstrip())
+                    if match := _STEP.match(line):
+                        yield match["text"].strip()
             status = process.wait()
         finally:
             if process.poll() is None:
