@@ -49,10 +49,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
     """A Docker engine; its package is installed where it is missing, which is said."""
     import threading
 
+    if not (pytestconfig.getoption("full") or os.environ.get("C2D_TEST_KIND")):
+        pytest.skip("takes minutes: --full, or C2D_TEST_KIND=1")
     if shutil.which("dockerd", path="/usr/sbin:/usr/bin:/sbin") is None:
         print("installing the Debian package docker.io for the tests' own Docker engine")
         log = Path(tempfile.gettempdir()) / "c2d-docker-install.log"
