@@ -188,7 +188,7 @@ class Bodies:
             names.UID_JUDGE,
             {
                 **self._environment(workflow, environment),
-                "C2D_LIMITS": json.dumps(self._output_limits(environment)),
+                "C2D_LIMITS": json.dumps(self._output_limits(workflow, environment)),
             },
             [
                 *published,
@@ -235,9 +235,10 @@ class Bodies:
             names.ENV_DEADLINE: str(self._longest(environment)),
         }
 
-    def _output_limits(self, environment: Environment) -> dict[str, int]:
+    def _output_limits(self, workflow: WorkFlow, environment: Environment) -> dict[str, Any]:
         limits = self._settings.limits
         return {
+            "disclosure": (workflow.stage.output or {}).get("disclosure"),
             "files": limits.output_files,
             "bytes": limits.output_bytes or int(environment.diskGB * (1 << 30)),
             "logBytes": limits.log_bytes,

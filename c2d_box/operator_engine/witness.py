@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from c2d_box.operator_engine.reports import Answer
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.workflow import evidence
+from c2d_box.workflow import evidence, manifests
 from c2d_box.workflow.resource import WorkFlow
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Witness:
                 return Answer(410, "the job is over")
             if workflow.at("judged") is None:
                 return Answer(409, "nothing has been judged")
-            if workflow.status.manifest != evidence.files_digest(files):
+            if workflow.status.manifest != manifests.digest(files):
                 return Answer(409, "these are not the files that were judged")
             made.update(self._record(workflow, files))
             head = {key: made[key] for key in ("head", "signer", "signature")}

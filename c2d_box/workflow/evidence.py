@@ -8,25 +8,18 @@ trust: the hashes only say where to look again (chain, DDO, files, image, result
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from c2d_box.assets import signatures
+from c2d_box.workflow.manifests import canonical
 from c2d_box.workflow.resource import WorkFlow
 
 VERSION = 1
-FILENAME = "evidence.json"
 _TIMES = ("accepted", "admitted", "bound", "created", "staged", "started", "exited", "ended")
 _KEYS = frozenset({"version", "job", "entries", "head", "signer", "signature"})
 _ENTRY = frozenset({"kind", "facts", "previous", "hash"})
 _START = hashlib.sha256(b"c2d evidence v1").hexdigest()
-
-
-def files_digest(files: Iterable[Mapping[str, Any]]) -> str:
-    """Of the judge's manifest: what may leave, in the order of the results. SHA-256, hex."""
-    lines = [[file["filename"], file["type"], file["size"], file["sha256"]] for file in files]
-    return hashlib.sha256(_canonical(lines)).hexdigest()
 
 
 def record(
@@ -121,11 +114,7 @@ def _asset(did: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest(previous: str, kind: str, found: Any) -> str:
-    return hashlib.sha256(_canonical([previous, kind, found])).hexdigest()
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hashlib.sha256(canonical([previous, kind, found])).hexdigest()
 
 
 def _text(job: str, head: str) -> str:

@@ -19,8 +19,7 @@ from typing import Any
 
 from c2d_box.pods import engine
 from c2d_box.pods.judge.outputs import Accepted, Limits, Refused, examine
-from c2d_box.workflow import names
-from c2d_box.workflow.evidence import files_digest
+from c2d_box.workflow import manifests, names
 from c2d_box.workflow.loggate import LogGate
 
 _ALGORITHM_LOG = "algorithm.log"
@@ -42,7 +41,7 @@ def main() -> int:
     limits = Limits(given["files"], given["bytes"], given["logBytes"])
     try:
         mandate = reporter.go_ahead()
-        manifest, report = judge(mandate, limits, places)
+        manifest, report = judge(mandate, limits, places, given.get("disclosure"))
         reporter.report(report)
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
@@ -54,10 +53,16 @@ def main() -> int:
     return 0
 
 
-def judge(mandate: dict[str, Any], limits: Limits, places: Places) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest for ``upload`` and the report for the engine."""
+def judge(
+    mandate: dict[str, Any], limits: Limits, places: Places, rules: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest for ``upload`` and the report for the engine. ``rules``: the inputs' publishers'."""
     outputs, refused = _outputs(limits, places) if mandate["outputs"] else ([], [])
+    if rules is not None and not refused:
+        outputs, refused = _disclosed(rules, outputs, places.data)
     logs = places.data / names.LOGS / _ALGORITHM_LOG
+    if rules is not None and refused:
+        logs = places.verdict / "withheld"  # what may not leave as a file may not leave as a line
     files = list(outputs)
     if mandate["logs"]:
         files.append(_log(logs, f"{names.LOGS}/{_ALGORITHM_LOG}", "algorithmLog", limits, places))
@@ -66,11 +71,22 @@ def judge(mandate: dict[str, Any], limits: Limits, places: Places) -> tuple[dict
     report = {
         "refused": [{"path": entry.path, "reason": entry.reason} for entry in refused],
         "files": len(files),
-        "exited": _modified(logs) if mandate["outputs"] else None,
+        "exited": _modified(places.data / names.LOGS / _ALGORITHM_LOG) if mandate["outputs"] else None,
         "full": _full(places.data / names.OUTPUTS),
-        "manifest": files_digest(files),
+        "manifest": manifests.digest(files),
     }
     return {"files": files}, report
+
+
+def _disclosed(
+    rules: dict[str, Any], outputs: list[dict[str, Any]], data: Path
+) -> tuple[list[dict[str, Any]], list[Refused]]:
+    from c2d_box.assets.disclosure import parse  # most jobs have no rules and need not wait for their parser
+    from c2d_box.pods.judge.disclosure import refusals
+
+    understood = parse(rules)
+    refused = refusals(understood, outputs, data) if understood is not None else []
+    return ([], refused) if refused else (outputs, [])
 
 
 def _outputs(limits: Limits, places: Places) -> tuple[list[dict[str, Any]], list[Refused]]:

@@ -12,7 +12,7 @@ from typing import Any
 from c2d_box.pods import engine
 from c2d_box.pods.upload import ipfs, s3
 from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, entries, in_memory
-from c2d_box.workflow import evidence, names
+from c2d_box.workflow import manifests, names
 
 PATIENCE = 600.0
 """Seconds for which an unreachable store is tried again."""
@@ -36,7 +36,7 @@ def main() -> int:
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
         return 1
-    files.append(in_memory(evidence.FILENAME, "evidence", json.dumps(record, indent=1).encode()))
+    files.append(in_memory(manifests.EVIDENCE, "evidence", json.dumps(record, indent=1).encode()))
     report = deliver(files, sender_for(store, reporter), PATIENCE)
     try:
         reporter.report(report)
