@@ -24,9 +24,10 @@ def bundle() -> Finding:
 
 def packages() -> Finding:
     """Debian packages that a build would need."""
-    from sandbox.bundle.machine import TOOLS, missing_packages
+    from sandbox.bundle import catalogue
+    from sandbox.bundle.machine import missing_packages
 
-    missing = missing_packages(TOOLS)
+    missing = missing_packages({group for recipe in catalogue.chosen(None) for group in recipe.debian})
     if not missing:
         return Finding("C2D-DOC-PACKAGES", "ok", "packages", "all there")
     fix = f"apt-get install --no-install-recommends {' '.join(missing)} (bundle build does it after asking)"

@@ -100,7 +100,7 @@ def lab(kind: Box, engine: Engine) -> Iterator[Laboratory]:
             yield made
     finally:
         rig.kubectl("delete", "namespace", "probe", "--wait=false")
-        kind.cluster.allow(Addresses.within(kind.cluster.service_cidr).isolation())
+        kind.cluster.allow(Addresses.within(kind.cluster.service_cidr).isolation(kind.settings.result_store))
         shutil.rmtree(scratch)
 
 
