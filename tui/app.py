@@ -25,7 +25,8 @@ from tui.questions import Questions
 from tui.runs import Advanced, Asked, Run
 from tui.source import Source
 from tui.themes import DARK, THEMES
-from tui.topline import SCREENS, TopLine
+from tui.topline import KEYS, NAMES, SCREENS, TopLine
+from tui.watching import Watcher
 
 CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
 
@@ -50,8 +51,10 @@ class BoxApp(App[None]):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {BoxCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"go('{name}')", title, show=False, id=f"screen.{name}")
-            for number, (name, title) in enumerate(SCREENS.items(), start=1)
+            Binding(
+                NAMES.get(key, key), f"go('{name}')", title, show=False, key_display=key, id=f"screen.{name}"
+            )
+            for key, (name, title) in zip(KEYS, SCREENS.items(), strict=True)
         ),
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("colon", "command_line", "Command", show=False, id="app.command", key_display=":"),
@@ -75,6 +78,7 @@ class BoxApp(App[None]):
         self.memory_file = memory_file
         self.memory = Memory.load(memory_file)
         self.feeds = Questions(source, lambda: self.consumer, clock, pace)
+        self.watcher = Watcher(source, self.feeds)
         self.runs: list[Run] = []
         for known in THEMES.values():
             self.register_theme(known)
@@ -98,6 +102,7 @@ class BoxApp(App[None]):
     def on_ready(self) -> None:
         """The first frame is on the screen: now ask the verbs."""
         self.feeds.gate.set()
+        self.watcher.start()
 
     def go(self, name: str) -> None:
         """Show a screen; each keeps what was opened in it."""
@@ -209,5 +214,6 @@ class BoxApp(App[None]):
         self.push_screen(HelpDialog(name, [(key, text) for text, key in keys.items()]))
 
     def on_unmount(self) -> None:
+        self.watcher.stop()
         self.feeds.gate.set()
         self.memory.save(self.memory_file)

@@ -24,6 +24,8 @@ Clock = Callable[[], float]
 SHARE = 0.01
 LONGEST, STILL = 8, 20
 """After so many answers without a change a costly question is asked less often, up to so many times less."""
+WATCHED = 30
+"""So many times less often does a feed ask that is told when its source changes."""
 PATIENCE = 4.0
 _FIRST = threading.Lock()
 
@@ -62,6 +64,10 @@ class Feed(Generic[T]):
         self.reading: Reading[T] = Reading()
         self._gate = gate
         self.answers = 0
+        self.live = False
+        """Somebody watches the source and pokes this feed when it changes: it asks by itself only now and
+        then.
+        """
         self._still = 0
         self._listeners: list[Widget] = []
         self._lock = threading.Lock()
@@ -110,6 +116,8 @@ class Feed(Generic[T]):
                     return
 
     def _pause(self, spent: float) -> float:
+        if self.live and not self.reading.problem:
+            return self._every * WATCHED
         if self._still < STILL:
             return self._every
         return min(max(self._every, spent / SHARE), self._every * LONGEST)

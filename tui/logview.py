@@ -28,7 +28,7 @@ class LogView(ScrollView, can_focus=True):
         Binding("k", "scroll_up", show=False, id="log.up"),
         Binding("g", "scroll_home", "Top", show=False, id="log.top"),
         Binding("G,shift+g,f", "follow", "Follow", id="log.follow", key_display="f"),
-        Binding("e", "trouble", "Only trouble", id="log.trouble"),
+        Binding("t", "trouble", "Only trouble", id="log.trouble"),
     ]
     DEFAULT_CSS = "LogView { height: 1fr; scrollbar-size-horizontal: 1; }"
 

@@ -19,7 +19,10 @@ class Memory:
     screen: str = "dashboard"
     theme: str = "c2d-dark"
     filters: dict[str, str] = field(default_factory=dict)
+    widths: dict[str, dict[str, int]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    tour: int = -1
+    """The step of the guided tour that was last seen; below 0 it is not shown."""
 
     @classmethod
     def load(cls, file: Path | None) -> Memory:

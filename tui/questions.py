@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from tui.feeds import Clock, Feed
 from tui.source import Source
@@ -25,6 +26,8 @@ class Questions:
         self._clock, self._pace = clock, pace
         self.gate = threading.Event()
         """Set once the first screen is painted."""
+        self._feeds: WeakSet[Feed[Any]] = WeakSet()
+        self._watched: set[str] = set()
         self.status = self.one("status", source.status, 2.0)
         self.resources = self.one("resources", source.resources, 5.0)
         self.jobs = self.one("jobs", lambda: source.jobs(consumer()), 1.0)
@@ -33,14 +36,29 @@ class Questions:
         self.accounts = self.one("accounts", source.accounts, 5.0)
         self.environments = self.one("environments", source.environments, SLOW)
         self.images = self.one("images", source.images, SLOW)
+        self.transactions = self.one("transactions", source.transactions, 3.0)
+        self.blocks = self.one("blocks", source.blocks, 3.0)
+        self.pods = self.one("pods", source.pods, 2.0)
+        self.workflows = self.one("workflows", source.workflows, 2.0)
+        self.happenings = self.one("happenings", source.happenings, 3.0)
         self.findings = self.one("doctor", source.findings, 60.0)
 
     def one(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
-        """A feed for a question that only one screen asks."""
-        return Feed(name, fetch, every * self._pace, self._clock, self.gate)
+        """A feed for a question; those that only one screen asks are gone with it."""
+        feed = Feed(name, fetch, every * self._pace, self._clock, self.gate)
+        feed.live = name in self._watched
+        self._feeds.add(feed)
+        return feed
 
     def poke(self, *names: str) -> None:
         """Ask these again now; without names, all."""
-        for name, feed in vars(self).items():
-            if isinstance(feed, Feed) and (not names or name in names):
+        for feed in list(self._feeds):
+            if not names or feed.name in names:
                 feed.poke()
+
+    def tell_watched(self, names: tuple[str, ...], live: bool) -> None:
+        """Somebody watches the source of these feeds, or does so no more."""
+        (self._watched.update if live else self._watched.difference_update)(names)
+        for feed in list(self._feeds):
+            if feed.name in names:
+                feed.live = live

@@ -6,20 +6,26 @@ threads. The changing ones are verbs: generators of progress events, run by :mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
+    from sandbox.loop.running import Loop
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import Account
     from sandbox.verbs.assets import Offer
+    from sandbox.verbs.drafts import Draft
+    from sandbox.verbs.explorer import Block, Transaction
     from sandbox.verbs.images import ContainerImage
+    from sandbox.verbs.money import Holding
     from sandbox.verbs.permissions import Cell
     from sandbox.verbs.quotes import Price
     from sandbox.verbs.status import BoxStatus, ResourceReport
+    from sandbox.verbs.trusting import Simulation, Trust
+    from sandbox.verbs.workloads import Flow, Pod, Seen
 
 Job = Mapping[str, Any]
 """A job as it is on the wire."""
@@ -69,13 +75,51 @@ class Source(Protocol):
         self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
     ) -> list[Price]: ...
 
+    def blocks(self) -> list[Block]: ...
+
+    def transactions(self) -> list[Transaction]: ...
+
+    def pods(self, job_id: str = "") -> list[Pod]: ...
+
+    def workflows(self) -> list[Flow]: ...
+
+    def described(self, kind: str, namespace: str, name: str) -> str: ...
+
+    def happenings(self, job_id: str = "") -> list[Seen]: ...
+
+    def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]: ...
+
+    def heads(self) -> Iterator[int]:
+        """The chain's newest block, again whenever there is another."""
+        ...
+
+    def changes(self) -> Iterator[str]:
+        """A job's id whenever its state changes; the empty text once it listens."""
+        ...
+
+    def datatokens(self, who: str) -> list[Holding]: ...
+
+    def open_cid(self, cid: str) -> bytes: ...
+
+    def draft(self, who: str, kind: str, source: str, offer: Offer, image: str, entrypoint: str) -> Draft: ...
+
+    def simulate(self, who: str, dataset: str, algorithm: str) -> Simulation: ...
+
     def up(self, confirm: Confirm) -> Progress[Any]: ...
 
     def down(self) -> Progress[Any]: ...
 
     def start(
-        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
+        self,
+        who: str,
+        dataset: str,
+        algorithm: str,
+        additional: Sequence[str],
+        environment: str | None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Progress[Any]: ...
+
+    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]: ...
 
     def stop(self, who: str, job_id: str) -> Progress[Any]: ...
 
@@ -90,3 +134,11 @@ class Source(Protocol):
     def permit(self, who: str, dataset: str, algorithm: str) -> Progress[Any]: ...
 
     def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[Any]: ...
+
+    def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[Any]: ...
+
+    def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[Any]: ...
+
+    def end(self, who: str, did: str) -> Progress[Any]: ...
+
+    def faucet(self, who: str, eth: float, ocean: float) -> Progress[Any]: ...

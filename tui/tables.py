@@ -4,6 +4,7 @@ reader left them while rows come, change and go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,10 +12,13 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
 
 from tui.text import one_line
 
 MANY = 50
+_NUMBER = re.compile(r"([0-9][0-9,]*\.?[0-9]*)(?: (s|m|h|B|kB|MB|GB)\b.*)?$")
+_UNITS = {"m": 60.0, "h": 3600.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,28 @@ class Row:
         return f"{self.key} {' '.join(self.cells)} {self.search}".lower()
 
 
+def _rank(cell: str) -> tuple[int, float, str]:
+    """Numbers by size (units of times and bytes among them), everything else by its letters."""
+    found = _NUMBER.match(cell.lstrip("▶✓✗●◐○!▤ƒ+- "))
+    if found is None:
+        return 1, 0.0, cell.lower()
+    return 0, float(found[1].replace(",", "")) * _UNITS.get(found[2], 1.0), cell.lower()
+
+
 class LiveTable(DataTable[Text]):
     """A table of :class:`Row`; :meth:`show` brings it up to date by the difference."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False, id="table.down"),
         Binding("k", "cursor_up", "Up", show=False, id="table.up"),
-        Binding("h", "cursor_left", "Left", show=False, id="table.left"),
-        Binding("l", "cursor_right", "Right", show=False, id="table.right"),
+        Binding("h", "aside(-1)", "Left", show=False, id="table.left"),
+        Binding("l", "aside(1)", "Right", show=False, id="table.right"),
         Binding("g", "scroll_top", "Top", show=False, id="table.top"),
-        Binding("G,shift+g", "scroll_bottom", "Bottom", show=False, id="table.bottom"),
+        Binding("G,shift+g", "scroll_bottom", "Bottom", show=False, id="table.bottom", key_display="G"),
+        Binding("w", "column", "Next column", show=False, id="table.column"),
+        Binding("less_than_sign", "widen(-4)", "Narrower", show=False, id="table.narrow", key_display="<"),
+        Binding("greater_than_sign", "widen(4)", "Wider", show=False, id="table.widen", key_display=">"),
+        Binding("S,shift+s", "order", "Sort", show=False, id="table.sort", key_display="S"),
     ]
 
     def __init__(self, *columns: str, id: str | None = None, cursor: str = "row") -> None:
@@ -51,11 +67,69 @@ class LiveTable(DataTable[Text]):
         self._all: dict[str, Row] = {}
         self._shown: dict[str, Row] = {}
         self.words = ""
+        self._chosen = 0
+        self._sorted: tuple[int, bool] | None = None
         for title in columns:
             self.add_column(title, key=title)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint())
+        for title, width in self._memory.items():
+            if title in self._titles:
+                self._set_width(title, width)
+
+    @property
+    def _memory(self) -> dict[str, int]:
+        """Widths by column that the user chose for this table."""
+        memory = getattr(self.app, "memory", None)
+        return {} if memory is None or self.id is None else memory.widths.setdefault(self.id, {})
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """h and l move between cells; where whole rows are chosen they are the screen's."""
+        return self.cursor_type == "cell" if action == "aside" else True
+
+    def action_aside(self, step: int) -> None:
+        if step > 0:
+            self.action_cursor_right()
+        else:
+            self.action_cursor_left()
+
+    def action_column(self) -> None:
+        """Choose the next column, for < > and S."""
+        self._chosen = (self._chosen + 1) % len(self._titles)
+        self._entitle()
+
+    def action_widen(self, by: int) -> None:
+        title = self._titles[self._chosen]
+        column = self.columns[ColumnKey(title)]
+        width = max(4, (column.content_width if column.auto_width else column.width) + by)
+        self._memory[title] = width
+        self._set_width(title, width)
+        self._entitle()
+
+    def action_order(self) -> None:
+        """Sort by the chosen column: up, down, and as it came again."""
+        down = self._sorted[1] if self._sorted and self._sorted[0] == self._chosen else None
+        self._sorted = None if down else (self._chosen, down is not None)
+        self._entitle()
+        self._apply()
+
+    def _set_width(self, title: str, width: int) -> None:
+        column = self.columns[ColumnKey(title)]
+        column.auto_width, column.width = False, width
+        self._require_update_dimensions = True
+        self._clear_caches()
+        self.refresh(layout=True)
+
+    def _entitle(self) -> None:
+        """Marks in the header: the chosen column underlined, the sorted one with its direction."""
+        for place, title in enumerate(self._titles):
+            text = Text(title, style="underline" if place == self._chosen else "")
+            if self._sorted is not None and self._sorted[0] == place:
+                text.append(" ▾" if self._sorted[1] else " ▴")
+            self.columns[ColumnKey(title)].label = text
+        self._clear_caches()
+        self.refresh()
 
     @property
     def selected(self) -> Row | None:
@@ -87,6 +161,10 @@ class LiveTable(DataTable[Text]):
             for key, row in self._all.items()
             if not words or all(word in row.haystack for word in words)
         }
+        if self._sorted is not None:
+            place, down = self._sorted
+            ranked = sorted(wanted.items(), key=lambda item: _rank(item[1].cells[place]), reverse=down)
+            wanted = dict(ranked)
         stood = self.selected
         self._take_out([key for key in self._shown if key not in wanted])
         for key, row in wanted.items():

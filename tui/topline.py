@@ -22,8 +22,13 @@ SCREENS = {
     "logs": "Logs",
     "accounts": "Who",
     "doctor": "Doctor",
+    "chain": "Chain",
+    "cluster": "Kube",
 }
-"""By number key: 1 is the first."""
+"""In the order of their keys."""
+KEYS = "1234567890-"
+NAMES = {"0": "0", "-": "minus"}
+"""What Textual calls keys that are no letter."""
 
 
 class TopLine(Static):
@@ -62,8 +67,8 @@ class TopLine(Static):
         if app.read_only:
             line.append("  read-only", f"bold {app.current_theme.warning}")
         line.append("\n")
-        for number, (name, title) in enumerate(SCREENS.items(), start=1):
+        for key, (name, title) in zip(KEYS, SCREENS.items(), strict=True):
             style = f"bold reverse {app.current_theme.primary}" if name == self._current else ""
-            line.append(f"{number}{title}", style)
+            line.append(f"{key}{title}", style)
             line.append(" ")
         self.update(line)

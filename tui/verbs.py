@@ -6,7 +6,7 @@ least of all for web3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,19 @@ from tui.source import Ddo, Job
 if TYPE_CHECKING:
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
+    from sandbox.loop.running import Loop
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import Account
     from sandbox.verbs.assets import Offer
+    from sandbox.verbs.drafts import Draft
+    from sandbox.verbs.explorer import Block, Transaction
     from sandbox.verbs.images import ContainerImage
+    from sandbox.verbs.money import Holding
     from sandbox.verbs.permissions import Cell
     from sandbox.verbs.quotes import Price
     from sandbox.verbs.status import BoxStatus, ResourceReport
+    from sandbox.verbs.trusting import Simulation, Trust
+    from sandbox.verbs.workloads import Flow, Pod, Seen
 
 
 class Verbs:
@@ -122,6 +128,71 @@ class Verbs:
 
         return quote(self.box, who, dataset, algorithm, tuple(additional), environment)
 
+    def blocks(self) -> list[Block]:
+        from sandbox.verbs.explorer import blocks
+
+        return blocks(self.box)
+
+    def transactions(self) -> list[Transaction]:
+        from sandbox.verbs.explorer import transactions
+
+        return transactions(self.box)
+
+    def pods(self, job_id: str = "") -> list[Pod]:
+        from sandbox.verbs.workloads import pods
+
+        return pods(self.box, job_id)
+
+    def workflows(self) -> list[Flow]:
+        from sandbox.verbs.workloads import workflows
+
+        return workflows(self.box)
+
+    def described(self, kind: str, namespace: str, name: str) -> str:
+        from sandbox.verbs.workloads import described
+
+        return described(self.box, kind, namespace, name)
+
+    def happenings(self, job_id: str = "") -> list[Seen]:
+        from sandbox.verbs.workloads import happenings
+
+        return happenings(self.box, job_id)
+
+    def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]:
+        from sandbox.verbs.workloads import follow_container
+
+        return follow_container(self.box, namespace, pod, container)
+
+    def heads(self) -> Iterator[int]:
+        from sandbox.verbs.explorer import heads
+
+        return heads(self.box)
+
+    def changes(self) -> Iterator[str]:
+        from sandbox.verbs.workloads import changes
+
+        return changes(self.box)
+
+    def datatokens(self, who: str) -> list[Holding]:
+        from sandbox.verbs.money import datatokens
+
+        return datatokens(self.box, who)
+
+    def open_cid(self, cid: str) -> bytes:
+        from sandbox.verbs.contents import open_cid
+
+        return open_cid(self.box, cid)
+
+    def draft(self, who: str, kind: str, source: str, offer: Offer, image: str, entrypoint: str) -> Draft:
+        from sandbox.verbs.drafts import draft
+
+        return draft(self.box, who, kind, source, offer, image, entrypoint)
+
+    def simulate(self, who: str, dataset: str, algorithm: str) -> Simulation:
+        from sandbox.verbs.trusting import simulate
+
+        return simulate(self.box, who, dataset, algorithm)
+
     def up(self, confirm: Confirm) -> Progress[Any]:
         from sandbox.verbs.up import up
 
@@ -133,12 +204,31 @@ class Verbs:
         return down(self.box)
 
     def start(
-        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
+        self,
+        who: str,
+        dataset: str,
+        algorithm: str,
+        additional: Sequence[str],
+        environment: str | None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Progress[Any]:
         from sandbox.verbs.jobs import start
 
         more = tuple(additional)
-        return start(self.box, who, dataset, algorithm, additional=more, environment=environment)
+        return start(
+            self.box,
+            who,
+            dataset,
+            algorithm,
+            additional=more,
+            environment=environment,
+            parameters=parameters,
+        )
+
+    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]:
+        from sandbox.loop.running import run_script
+
+        return run_script(self.box, loop, confirm)
 
     def stop(self, who: str, job_id: str) -> Progress[Any]:
         from sandbox.verbs.jobs import stop
@@ -171,3 +261,23 @@ class Verbs:
         from sandbox.verbs.assets import revoke
 
         return revoke(self.box, who, dataset, algorithm)
+
+    def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[Any]:
+        from sandbox.verbs.trusting import trust
+
+        return trust(self.box, who, dataset, wanted)
+
+    def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[Any]:
+        from sandbox.verbs.trusting import edit
+
+        return edit(self.box, who, did, name, description)
+
+    def end(self, who: str, did: str) -> Progress[Any]:
+        from sandbox.verbs.trusting import end
+
+        return end(self.box, who, did)
+
+    def faucet(self, who: str, eth: float, ocean: float) -> Progress[Any]:
+        from sandbox.verbs.money import faucet
+
+        return faucet(self.box, who, eth, ocean)

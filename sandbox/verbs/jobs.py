@@ -39,12 +39,14 @@ def start(
     *,
     additional: tuple[str, ...] = (),
     environment: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
     spending: Spending = NO_LIMITS,
     output: Mapping[str, Any] | None = None,
 ) -> Progress[Job]:
     """Check, order, pay and start. What can be refused is refused before anything is paid.
 
-    ``output`` says what is to become of the results, as the SDK's ``start`` takes it.
+    ``parameters`` reach the algorithm as its custom data; ``output`` says what is to become of the results,
+    as the SDK's ``start`` takes it.
     """
     text = f"ordering and starting {short(algorithm)} on {short(dataset)}"
     with consuming(box, who) as party:
@@ -59,6 +61,7 @@ def start(
                 algorithm,
                 additional,
                 environment=environment,
+                algocustomdata=parameters,
                 limits=spending.on(party),
                 slippage=spending.slippage,
                 output=output,

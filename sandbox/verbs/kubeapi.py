@@ -89,11 +89,16 @@ class KubeApi:
 
     def lines(self, path: str, **query: str) -> Iterator[str]:
         """Follow a streamed text line by line."""
-        with self._client.stream("GET", path, params=query, timeout=None) as answer:
-            if not answer.is_success:
-                answer.read()
-                self._object(answer)
-            yield from answer.iter_lines()
+        try:
+            with self._client.stream("GET", path, params=query, timeout=None) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    self._object(answer)
+                yield from answer.iter_lines()
+        except httpx.TransportError as cause:
+            raise StateProblem(
+                "C2D-BOX-DOWN", "the box's Kubernetes went away", "c2d-box up (or c2d-box status)"
+            ) from cause
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:

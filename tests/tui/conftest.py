@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,22 @@ from textual.pilot import Pilot
 from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.finding import Finding
+from sandbox.loop.running import Loop
 from sandbox.progress import Event, Progress
 from sandbox.verbs.accounts import Account
 from sandbox.verbs.assets import Offer
+from sandbox.verbs.drafts import Draft
+from sandbox.verbs.explorer import Block, Happening, Transaction
 from sandbox.verbs.images import ContainerImage
+from sandbox.verbs.money import Holding
 from sandbox.verbs.permissions import Cell
 from sandbox.verbs.quotes import Price
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
+from sandbox.verbs.trusting import Simulation, Trust
+from sandbox.verbs.workloads import Flow, Pod, Seen
 from tui.app import BoxApp
 from tui.boxscreen import BoxScreen
+from tui.dialogs.form import FormDialog
 from tui.panes import Pane
 from tui.source import Ddo, Job
 
@@ -81,6 +89,36 @@ def _job(job_id: str, status: int, text: str, began: float, ended: float | None,
     }
 
 
+def _transaction(n: int) -> Transaction:
+    arguments = {"to": "consumer", "value": str(10**18)}
+    happening = Happening("OCEAN", "0x" + "0" * 40, "Transfer", {"from": "publisher", **arguments})
+    function = ("transfer", "startOrder")[n % 2]
+    return Transaction(
+        f"0x{n:064x}",
+        12 - n,
+        int(NOW) - 12 * n,
+        "publisher",
+        "OCEAN",
+        function,
+        arguments,
+        n != 1,
+        52_000,
+        (happening,),
+    )
+
+
+def _pod(
+    namespace: str,
+    name: str,
+    state: str,
+    restarts: int,
+    job: str = "",
+    containers: tuple[str, ...] = ("main",),
+) -> Pod:
+    part = name.rpartition("-")[2] if job else ""
+    return Pod(namespace, name, state, "1/1", restarts, NOW - 60, "10.0.0.9", containers, job, part)
+
+
 RESULTS = [
     {"filename": "metrics.json", "filesize": 48, "type": "output", "index": 0},
     {"filename": "table.csv", "filesize": 40, "type": "output", "index": 1},
@@ -116,6 +154,7 @@ class Recorded:
         self.state = "running"
         self.done: list[tuple[str, ...]] = []
         self.refusal: C2DError | None = None
+        self.over = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
         self.boot_fails = False
@@ -129,6 +168,13 @@ class Recorded:
             _ddo(PRIVATE, "dataset", "Salaries [red]not markup[/red]", 0),
             _ddo(ALGORITHM, "algorithm", "Train a classifier", 1),
         ]
+        self.transaction_list = [_transaction(n) for n in range(2)]
+        self.pod_list = [
+            _pod("c2d", "provider-0", "Running", 0),
+            _pod("c2d", "chain-0", "CrashLoopBackOff", 3),
+            _pod("c2d-jobs", f"{RUNNING}-algorithm", "Running", 0, RUNNING, ("warden", "algorithm")),
+            _pod("c2d-jobs", f"{RUNNING}-configuration", "Succeeded", 0, RUNNING, ("configuration",)),
+        ]
         self.log_lines = {
             "provider": [
                 "2026-01-01T00:00:00Z INFO provider started",
@@ -140,6 +186,23 @@ class Recorded:
     def empty(self) -> Recorded:
         """A box nobody has used."""
         self.job_list, self.asset_list, self.log_lines = [], [], {}
+        self.transaction_list, self.pod_list = [], []
+        return self
+
+    def many(self, count: int = 5000) -> Recorded:
+        """A box after a long workshop."""
+        states = ((70, "Job finished"), (75, "Algorithm failed"), (40, "Running algorithm "))
+        self.job_list = [
+            _job(f"{n:032x}", *states[n % 3], NOW - n, None if n % 3 == 2 else NOW - n + 9, results=RESULTS)
+            for n in range(count)
+        ]
+        self.asset_list = [
+            *self.asset_list,
+            *(_ddo(f"did:op:{n:064x}", "dataset", f"Table {n}", n % 7) for n in range(count)),
+        ]
+        self.transaction_list = [_transaction(n) for n in range(count)]
+        self.pod_list = [_pod("c2d-jobs", f"pod-{n}", "Running", n % 3) for n in range(count)]
+        self.log_lines = {"provider": [f"2026-01-01T00:00:00Z INFO line {n}" for n in range(count)]}
         return self
 
     def _answer(self) -> None:
@@ -251,6 +314,77 @@ class Recorded:
             Price(algorithm, "order", 1.0, "OCEAN", 0.0, "OCEAN"),
         ]
 
+    def blocks(self) -> list[Block]:
+        self._answer()
+        return [
+            Block(12 - n, f"0x{n:064x}", int(NOW) - 12 * n, 120_000, (tx.hash,))
+            for n, tx in enumerate(self.transaction_list)
+        ]
+
+    def transactions(self) -> list[Transaction]:
+        self._answer()
+        return list(self.transaction_list)
+
+    def pods(self, job_id: str = "") -> list[Pod]:
+        self._answer()
+        return [pod for pod in self.pod_list if not job_id or pod.job == job_id]
+
+    def workflows(self) -> list[Flow]:
+        self._answer()
+        return [
+            Flow(
+                str(job["jobId"]),
+                f"{job['status']} {job['statusText']}",
+                NOW - 42,
+                job["owner"],
+                "ocean-compute",
+            )
+            for job in self.job_list
+        ]
+
+    def described(self, kind: str, namespace: str, name: str) -> str:
+        self._answer()
+        return f"apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\n"
+
+    def happenings(self, job_id: str = "") -> list[Seen]:
+        self._answer()
+        seen = [
+            Seen(NOW - 30, "Normal", "Scheduled", f"{RUNNING}-algorithm", "assigned to the node"),
+            Seen(NOW - 20, "Warning", "BackOff", "provider-0", "restarting failed container"),
+        ]
+        return [each for each in seen if job_id in each.about] if self.pod_list else []
+
+    def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]:
+        self._answer()
+        yield f"{container} says hello"
+        yield "\x1b]0;pwned\x07and means no harm"
+
+    def datatokens(self, who: str) -> list[Holding]:
+        self._answer()
+        return [Holding(DATASET, "Patients", "0x" + "1" * 40, 2.0)] if who == "consumer" else []
+
+    def open_cid(self, cid: str) -> bytes:
+        self._answer()
+        return CONTENTS[0]
+
+    def draft(self, who: str, kind: str, source: str, offer: Offer, image: str, entrypoint: str) -> Draft:
+        document = {"version": "4.1.0", "metadata": {"type": kind, "name": offer.name, "author": who}}
+        return Draft(document, {} if Path(source).is_file() else {"services.0.files": "there is no file"})
+
+    def simulate(self, who: str, dataset: str, algorithm: str) -> Simulation:
+        try:
+            return Simulation(who, True, prices=tuple(self.quote(who, dataset, algorithm, (), None)))
+        except Refused as refusal:
+            return Simulation(who, False, refusal.code, refusal.message, refusal.next_step)
+
+    def heads(self) -> Iterator[int]:
+        yield 12
+        self.over.wait()
+
+    def changes(self) -> Iterator[str]:
+        yield ""
+        self.over.wait()
+
     def _do(self, *words: str) -> Progress[None]:
         yield Event(words[0], "started", " ".join(words), at=NOW)
         self.hold.wait(10)
@@ -280,9 +414,16 @@ class Recorded:
         self.state = "stopped"
 
     def start(
-        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
+        self,
+        who: str,
+        dataset: str,
+        algorithm: str,
+        additional: Sequence[str],
+        environment: str | None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Progress[Mapping[str, Any]]:
-        yield from self._do("start", who, dataset, algorithm, *additional, str(environment))
+        told = () if parameters is None else (json.dumps(dict(parameters)),)
+        yield from self._do("start", who, dataset, algorithm, *additional, str(environment), *told)
         return {"jobId": RUNNING}
 
     def stop(self, who: str, job_id: str) -> Progress[None]:
@@ -304,6 +445,21 @@ class Recorded:
 
     def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
         return self._do("revoke", who, dataset, algorithm)
+
+    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[None]:
+        return self._do("run", loop.who, str(loop.script), *loop.data)
+
+    def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[None]:
+        return self._do("trust", who, dataset, repr(wanted))
+
+    def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[None]:
+        return self._do("edit", who, did, str(name), str(description))
+
+    def end(self, who: str, did: str) -> Progress[None]:
+        return self._do("end", who, did)
+
+    def faucet(self, who: str, eth: float, ocean: float) -> Progress[None]:
+        return self._do("faucet", who, f"{eth:g}", f"{ocean:g}")
 
 
 @pytest.fixture
@@ -339,6 +495,8 @@ def _is_settled(app: App[None]) -> bool:
     assert isinstance(app, BoxApp)
     screen = app.screen
     if isinstance(screen, BoxScreen) and screen.waiting:
+        return False
+    if isinstance(screen, FormDialog) and screen.waiting:
         return False
     feeds = [(pane, feed) for pane in screen.query(Pane) for feed in pane.feeds]
     return app.feeds.status.answers > 0 and all(

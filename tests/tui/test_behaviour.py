@@ -20,7 +20,7 @@ from tui.dialogs.running import RunDialog
 from tui.screens.boot.screen import BootScreen
 from tui.screens.launch.widgets import CheckPane
 from tui.tables import LiveTable
-from tui.topline import SCREENS
+from tui.topline import KEYS, NAMES, SCREENS
 
 Open = Callable[..., BoxApp]
 Settle = Callable[[Pilot[None]], Awaitable[None]]
@@ -46,8 +46,8 @@ async def test_number_keys_show_every_screen(opened: Open, settle: Settle) -> No
     app = opened()
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        for number, name in enumerate(SCREENS, start=1):
-            await _press(pilot, settle, str(number))
+        for key, name in zip(KEYS, SCREENS, strict=True):
+            await _press(pilot, settle, NAMES.get(key, key))
             assert app.current_mode == name
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Button, Input, Label, Select, Static
+from textual.worker import Worker
 
 from c2d_box.errors import C2DError
 from tui.actions import Action
+from tui.dialogs.files import FilePicker
 from tui.text import plain
 
 Values = Mapping[str, str]
+REST = 0.15
+"""Seconds without a key after which the preview is made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,8 @@ class Field:
     label: str
     value: str = ""
     choices: tuple[str, ...] = ()
+    file: bool = False
+    """A path: ctrl+o picks one from a tree."""
     placeholder: str = ""
 
 
@@ -37,6 +46,7 @@ class FormDialog(ModalScreen[Action | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel"),
         Binding("ctrl+s", "go_on", "Go on"),
+        Binding("ctrl+o", "pick", "Pick a file"),
     ]
 
     def __init__(
@@ -49,6 +59,8 @@ class FormDialog(ModalScreen[Action | None]):
         super().__init__()
         self.heading, self.fields = title, fields
         self._preview, self._action = preview, action
+        self._soon: Timer | None = None
+        self._asking: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall -form"):
@@ -98,8 +110,43 @@ class FormDialog(ModalScreen[Action | None]):
         self.focus_next()
 
     def _redraw(self) -> None:
-        self.query_one("#preview", Static).update(plain(self._preview(self.values)))
+        """Once the fingers rest: a preview may ask the box."""
         self.query_one("#form-problem", Static).update("")
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(REST, self._ask)
+
+    def _ask(self) -> None:
+        self._soon = None
+        self._asking = self.run_worker(
+            partial(self._previewed, dict(self.values)), thread=True, exclusive=True, exit_on_error=False
+        )
+
+    def _previewed(self, values: Values) -> None:
+        try:
+            text = self._preview(values)
+        except C2DError as problem:
+            text = f"✗ {problem.message}"
+        self.app.call_from_thread(self.query_one("#preview", Static).update, plain(text))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the preview is about to change."""
+        return self._soon is not None or (self._asking is not None and not self._asking.is_finished)
+
+    def action_pick(self) -> None:
+        """A file for the field that wants one."""
+        field = next((field for field in self.fields if field.file), None)
+        if field is None:
+            return
+        line = self.query_one(f"#{field.name}", Input)
+
+        def picked(path: Path | None) -> None:
+            if path is not None:
+                line.value = str(path)
+            line.focus()
+
+        self.app.push_screen(FilePicker(Path(line.value or ".")), picked)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "proceed":

@@ -31,6 +31,7 @@ FINISHED = 70
 @click.option("--environment", help="Compute environment (default: the first free one).")
 @click.option("--publish", metavar="NAME", help="Make the results an asset of this name, owned by you.")
 @click.option("--free", is_flag=True, help="With --publish: whoever asks may have them.")
+@click.option("--param", "told", multiple=True, metavar="NAME=VALUE", help="For the algorithm (repeatable).")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit status 1 if it fails.")
 @spending_options
 def start(
@@ -40,6 +41,7 @@ def start(
     environment: str | None,
     publish: str | None,
     free: bool,
+    told: tuple[str, ...],
     wait: bool,
     spending: Spending,
 ) -> None:
@@ -48,6 +50,7 @@ def start(
     --json: the job object, as `job` prints it.
     """
     from sandbox.verbs import jobs as verbs
+    from sandbox.verbs.parameters import parameters
 
     box, who = the_box(), acting("consumer")
     output = {"publish": {"name": publish, "free": free}} if publish else None
@@ -58,6 +61,7 @@ def start(
         algorithm,
         additional=additional,
         environment=environment,
+        parameters=parameters(told) or None,
         spending=spending,
         output=output,
     )

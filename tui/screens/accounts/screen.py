@@ -1,20 +1,33 @@
-"""Accounts: roles and balances; enter acts as one."""
+"""Accounts: roles, balances, datatokens; enter acts as one, f gives it test money."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import DataTable
+from textual.timer import Timer
+from textual.widgets import DataTable, Static
 
+from c2d_box.errors import UsageError
+from tui.actions import Action
 from tui.boxscreen import BoxScreen
+from tui.dialogs.form import Field, FormDialog, Values
 from tui.panes import Pane
 from tui.tables import LiveTable, Row
+from tui.text import short
+
+if TYPE_CHECKING:
+    from sandbox.verbs.accounts import Account
+    from sandbox.verbs.money import Holding
 
 
 class AccountsPane(Pane):
-    """The accounts of the box's mnemonic."""
+    """The accounts of the box's mnemonic; ``known`` by address."""
+
+    def __init__(self, title: str, *feeds: Any, id: str) -> None:
+        super().__init__(title, *feeds, id=id)
+        self.known: dict[str, Account] = {}
 
     def body(self) -> ComposeResult:
         yield LiveTable("role", "index", "OCEAN", "ETH", "address", id="accounts-table")
@@ -22,7 +35,8 @@ class AccountsPane(Pane):
     def on_mount(self) -> None:
         self.query_one(LiveTable).focus()
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Account]) -> None:
+        self.known = {account.address: account for account in value}
         acting = {self.box_app.publisher, self.box_app.consumer}
         rows = []
         for account in value:
@@ -38,32 +52,124 @@ class AccountsPane(Pane):
             rows.append(Row(account.address, cells, "good" if mark == "▶" else ""))
         self.query_one(LiveTable).show(rows)
 
+    @property
+    def pointed(self) -> Account | None:
+        """The account under the cursor."""
+        row = self.query_one(LiveTable).selected
+        return self.known.get(row.key) if row else None
+
+
+class DatatokensPane(Pane):
+    """What the account under the cursor holds besides money."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("asset", "amount", "datatoken", id="datatokens-table")
+        yield Static("", classes="empty", markup=False)
+
+    def of(self, who: str, name: str) -> None:
+        """Show this account's from now on."""
+        self.pause()
+        source = self.box_app.source
+        self.border_title = f"Datatokens of {name}"
+        self.feeds = (self.box_app.feeds.one("datatokens", lambda: source.datatokens(who), 10.0),)
+        self.resume()
+
+    def show(self, value: list[Holding]) -> None:
+        self.query_one(LiveTable).show(
+            Row(held.datatoken, (held.name, f"{held.amount:g}", short(held.datatoken, 18)), search=held.did)
+            for held in value
+        )
+        empty = "" if value else "None: an order hands its datatoken on at once."
+        self.query_one(".empty", Static).update(empty)
+
 
 class AccountsScreen(BoxScreen):
     """Screen 8."""
 
     NAME = "accounts"
+    CSS_PATH = "accounts.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "act", "Act as", id="accounts.act"),
         Binding("R,shift+r", "roles", "Usual roles", id="accounts.roles", key_display="R"),
+        Binding("f", "faucet", "Faucet", id="accounts.faucet"),
         Binding("c", "as_command", "As command", id="accounts.command"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._soon: Timer | None = None
+        self._shown = ""
+
     def body(self) -> ComposeResult:
         yield AccountsPane("Accounts", self.box_app.feeds.accounts, id="accounts")
+        yield DatatokensPane("Datatokens", id="datatokens")
+
+    @property
+    def waiting(self) -> bool:
+        return self._soon is not None
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """A cursor that only passes by asks nothing."""
+        if event.data_table.id == "accounts-table":
+            if self._soon is not None:
+                self._soon.stop()
+            self._soon = self.set_timer(0.15, self._look)
+
+    def _look(self) -> None:
+        self._soon = None
+        account = self.query_one(AccountsPane).pointed
+        if account is not None and account.address != self._shown:
+            self._shown = account.address
+            name = account.role or f"account {account.index}"
+            self.query_one(DatatokensPane).of(account.role or str(account.index), name)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        address = str(event.row_key.value)
+        if event.data_table.id == "accounts-table":
+            self.action_act()
+
+    def action_act(self) -> None:
         pane = self.query_one(AccountsPane)
-        known = pane.feeds[0].reading.value or []
-        account = next(account for account in known if account.address == address)
-        self.box_app.act_as(account.role or address)
-        pane.again()
+        if pane.pointed is not None:
+            self.box_app.act_as(pane.pointed.role or pane.pointed.address)
+            pane.again()
 
     def action_roles(self) -> None:
         self.box_app.act_as(None)
-        pane = self.query_one(AccountsPane)
-        pane.again()
+        self.query_one(AccountsPane).again()
+
+    def action_faucet(self) -> None:
+        account = self.query_one(AccountsPane).pointed
+        if account is None:
+            return
+        who = account.role or str(account.index)
+        fields = (Field("ocean", "OCEAN to add", "100"), Field("eth", "ETH to add", "1"))
+
+        def preview(values: Values) -> str:
+            return (
+                f"{who} has {account.ocean:g} OCEAN and {account.eth:g} ETH\n"
+                f"      and gets {values['ocean'] or 0} OCEAN and {values['eth'] or 0} ETH\n\n"
+                "OCEAN is minted by its deployer, ETH comes from nothing:\nthis is a test chain."
+            )
+
+        def action(values: Values) -> Action:
+            ocean, eth = _amount(values["ocean"]), _amount(values["eth"])
+            source = self.box_app.source
+            return Action(
+                title=f"Give {who} {ocean:g} OCEAN and {eth:g} ETH?",
+                command=source.command(f"faucet {who} --eth {eth:g} --ocean {ocean:g}"),
+                verb=lambda _ask: source.faucet(who, eth, ocean),
+                proceed="Give",
+                pokes=("accounts",),
+            )
+
+        self.box_app.fill(FormDialog(f"Faucet for {who}", fields, preview, action))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("accounts")
+
+
+def _amount(text: str) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        raise UsageError("C2D-USAGE", f"{text} is no amount", "write a number") from None

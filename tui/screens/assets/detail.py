@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
 from tui.boxscreen import BoxScreen
+from tui.screens.assets.changing import edit, end
 from tui.screens.assets.widgets import DdoPane
 
 
@@ -20,6 +21,8 @@ class AssetScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll(1)", show=False),
         Binding("k", "scroll(-1)", show=False),
+        Binding("e", "edit", "Edit", id="asset.edit"),
+        Binding("x", "end", "End", id="asset.end"),
         Binding("c", "as_command", "As command", id="asset.command"),
     ]
 
@@ -38,3 +41,9 @@ class AssetScreen(BoxScreen):
 
     def action_as_command(self) -> None:
         self.box_app.copy_command(f"assets --json | jq '.[] | select(.id == \"{self.did}\")'")
+
+    def action_edit(self) -> None:
+        edit(self.box_app, self.did)
+
+    def action_end(self) -> None:
+        end(self.box_app, self.did)

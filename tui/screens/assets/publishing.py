@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.verbs.images import ContainerImage
     from tui.app import BoxApp
 
-SOURCE = Field("source", "File or URL", placeholder="./data.csv or https://…")
+SOURCE = Field("source", "File (ctrl+o picks) or URL", file=True, placeholder="./data.csv or https://…")
 IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
 
 
@@ -33,7 +34,9 @@ def _offer_fields(service: str) -> tuple[Field, ...]:
 def dataset_form(app: BoxApp) -> FormDialog:
     """For a dataset."""
     fields = (SOURCE, *_offer_fields("compute"))
-    return FormDialog("Publish a dataset", fields, lambda values: _preview("dataset", values), _dataset(app))
+    return FormDialog(
+        "Publish a dataset", fields, lambda values: _preview(app, "dataset", values), _dataset(app)
+    )
 
 
 def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> FormDialog:
@@ -46,34 +49,27 @@ def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> Form
         *_offer_fields("access"),
     )
     return FormDialog(
-        "Publish an algorithm", fields, lambda values: _preview("algorithm", values), _algorithm(app)
+        "Publish an algorithm", fields, lambda values: _preview(app, "algorithm", values), _algorithm(app)
     )
 
 
-def _preview(kind: str, values: Values) -> str:
-    """What the DDO will say, as far as it is known before signing."""
-    service = values["service"]
-    lines = [
-        "DDO 4.1.0 (before signing)",
-        "",
-        f"metadata.type         {kind}",
-        f"metadata.name         {_title(values)}",
-        f"metadata.description  {values['description'] or _title(values)}",
-        f"services[0].type      {service}",
-        f"services[0].files     {_files(values['source'])}",
-        f"price                 {values['price'] or 0} OCEAN",
-    ]
-    if kind == "algorithm":
-        lines += [f"container.image       {values['image']}", f"container.entrypoint  {values['entrypoint']}"]
-    elif service == "compute":
-        lines += [
-            "compute.publisherTrustedAlgorithms  []",
-            "",
-            "Nobody may compute on it until you permit an algorithm (screen 4).",
-        ]
-    else:
-        lines += ["", "Whoever orders it can download the file itself."]
-    return "\n".join(lines)
+def _preview(app: BoxApp, kind: str, values: Values) -> str:
+    """The DDO as it would be signed, and what is wrong with it."""
+    try:
+        offer = _offer(values, check=False)
+    except UsageError as problem:
+        return f"✗ {problem.message}"
+    drawn = app.source.draft(
+        app.publisher, kind, _source(values), offer, values.get("image", ""), values.get("entrypoint", "")
+    )
+    lines = [f"✗ {path}: {problem}" for path, problem in drawn.problems.items()]
+    lines += ["" if lines else "✓ it can be published", _files(values["source"])]
+    lines.append(f"an order costs {offer.price:g} OCEAN" if offer.price else "orders are free")
+    if kind == "dataset" and values["service"] == "compute":
+        lines.append("nobody may compute on it until you permit an algorithm (4)")
+    elif kind == "dataset":
+        lines.append("whoever orders it can download the file itself")
+    return "\n".join([*lines, "", "the DDO that you sign:", json.dumps(drawn.document, indent=2)])
 
 
 def _title(values: Values) -> str:
@@ -89,7 +85,7 @@ def _files(source: str) -> str:
     return f"1 file, {size(path.stat().st_size)}, put into the box's private S3"
 
 
-def _offer(values: Values) -> Offer:
+def _offer(values: Values, check: bool = True) -> Offer:
     from sandbox.verbs.assets import Offer
 
     try:
@@ -97,7 +93,7 @@ def _offer(values: Values) -> Offer:
     except ValueError:
         problem = f"{values['price']} is not a price"
         raise UsageError("C2D-USAGE", problem, "write a number, 0 is free") from None
-    if _files(values["source"]).startswith("no such"):
+    if check and _files(values["source"]).startswith("no such"):
         raise UsageError(
             "C2D-PUBLISH-NO-FILE", f"there is no file {values['source'] or '…'}", "give a path or a URL"
         )

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from tui.boxscreen import BoxScreen
+from tui.screens.assets.changing import edit, end
 from tui.screens.assets.detail import AssetScreen
 from tui.screens.assets.publishing import algorithm_form, dataset_form
 from tui.screens.assets.widgets import AssetsPane
@@ -22,6 +23,8 @@ class AssetsScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "publish_dataset", "New dataset", id="assets.dataset"),
         Binding("a", "publish_algorithm", "New algorithm", id="assets.algorithm"),
+        Binding("e", "edit", "Edit", id="assets.edit"),
+        Binding("x", "end", "End", id="assets.end"),
         Binding("c", "as_command", "As command", id="assets.command"),
     ]
 
@@ -41,3 +44,11 @@ class AssetsScreen(BoxScreen):
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("assets")
+
+    def action_edit(self) -> None:
+        if self.table is not None and self.table.selected is not None:
+            edit(self.box_app, self.table.selected.key)
+
+    def action_end(self) -> None:
+        if self.table is not None and self.table.selected is not None:
+            end(self.box_app, self.table.selected.key)

@@ -1,4 +1,4 @@
-"""One job: facts, stages with their seconds, results, logs."""
+"""One job: facts and timeline above; results, logs, pods, events and evidence below, a key each."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import DataTable
+from textual.widget import Widget
+from textual.widgets import DataTable, TabbedContent, TabPane
 
 from tui.boxscreen import BoxScreen
+from tui.logview import LogView
+from tui.screens.cluster.reading import YamlScreen
+from tui.screens.cluster.widgets import HappeningsPane, PodsPane
 from tui.screens.jobs.actions import again, saving, stopping
 from tui.screens.jobs.view import JobView
 from tui.screens.jobs.widgets import FactsPane, JobLogPane, ResultsPane
 from tui.screens.outputs.preview import PreviewScreen
 from tui.tables import LiveTable
+
+TABS = {"outputs": "o Outputs", "logs": "l Logs", "pods": "p Pods", "events": "e Events"}
 
 
 class JobScreen(BoxScreen):
@@ -23,36 +28,80 @@ class JobScreen(BoxScreen):
     NAME = "jobs"
     CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(name[0], f"look('{name}')", name.capitalize(), show=False, id=f"job.{name}")
+            for name in TABS
+        ),
         Binding("s", "save", "Save results", id="job.save"),
         Binding("x", "stop", "Stop", id="job.stop"),
         Binding("a", "again", "Run again", id="job.again"),
+        Binding("d", "yaml", "WorkFlow", id="job.yaml"),
         Binding("c", "as_command", "As command", id="job.command"),
     ]
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, tab: str = "outputs") -> None:
         super().__init__()
-        self.job_id = job_id
+        self.job_id, self._first = job_id, tab
 
     def body(self) -> ComposeResult:
         app, job_id = self.box_app, self.job_id
-        source = app.source
-        detail = app.feeds.one("job", lambda: source.job(app.consumer, job_id), 1.0)
-        logs = app.feeds.one("job logs", lambda: source.job_logs(app.consumer, job_id), 3.0)
-        with Vertical(id="job"):
-            yield FactsPane(f"Job {job_id}", detail, id="facts-pane")
-            with Horizontal(id="job-left"):
+        source, feeds = app.source, app.feeds
+        detail = feeds.one("job", lambda: source.job(app.consumer, job_id), 1.0)
+        logs = feeds.one("job logs", lambda: source.job_logs(app.consumer, job_id), 3.0)
+        pods = feeds.one("job pods", lambda: source.pods(job_id), 1.0)
+        events = feeds.one("job events", lambda: source.happenings(job_id), 2.0)
+        yield FactsPane(f"Job {job_id}", detail, id="facts-pane")
+        with TabbedContent(initial=self._first, id="job-tabs"):
+            with TabPane(TABS["outputs"], id="outputs"):
                 yield ResultsPane("Results", detail, id="results-pane")
-                yield JobLogPane("Logs", logs, id="log-pane")
+            with TabPane(TABS["logs"], id="logs"):
+                yield JobLogPane("Logs", logs, pods, id="log-pane")
+            with TabPane(TABS["pods"], id="pods"):
+                yield PodsPane("Pods", pods, id="pods-pane")
+            with TabPane(TABS["events"], id="events"):
+                yield HappeningsPane("Events", events, id="events-pane")
 
     def on_mount(self) -> None:
-        self.query_one(LiveTable).focus()
+        self.query_one("Tabs").can_focus = False
+        self.call_after_refresh(self.action_look, self._first)
+
+    @property
+    def shown(self) -> Widget:
+        """The pane of the chosen tab."""
+        tabs = self.query_one(TabbedContent)
+        return tabs.get_pane(tabs.active)
+
+    @property
+    def table(self) -> LiveTable | None:
+        return next(iter(self.shown.query(LiveTable)), None)
+
+    def action_look(self, tab: str) -> None:
+        self.query_one(TabbedContent).active = tab
+        target: Widget | None = next(iter(self.shown.query(LogView)), None) or self.table
+        if target is not None:
+            target.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        index = int(str(event.row_key.value))
-        entry = self.query_one(ResultsPane).listed[index]
-        self.app.push_screen(PreviewScreen(self.job_id, index, entry))
+        if event.data_table.id == "results-table":
+            index = int(str(event.row_key.value))
+            entry = self.query_one(ResultsPane).listed[index]
+            self.app.push_screen(PreviewScreen(self.job_id, index, entry))
+        elif event.data_table.id == "pods-table":
+            namespace, _, name = str(event.row_key.value).partition("/")
+            self.app.push_screen(YamlScreen("pod", namespace, name))
+
+    def find(self, words: str) -> None:
+        for view in self.shown.query(LogView):
+            view.filter(words)
+        if self.table is not None:
+            self.table.filter(words)
+
+    def leave_filter(self) -> None:
+        self.action_look(self.query_one(TabbedContent).active)
 
     def copied(self) -> str:
+        if isinstance(self.focused, LogView):
+            return self.focused.visible_text()
         return self.job_id
 
     def action_stop(self) -> None:
@@ -71,6 +120,9 @@ class JobScreen(BoxScreen):
 
     def action_save(self) -> None:
         self.box_app.perform(saving(self.box_app, self.job_id))
+
+    def action_yaml(self) -> None:
+        self.app.push_screen(YamlScreen("workflow", "c2d-jobs", self.job_id))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command(f"job {self.job_id}")

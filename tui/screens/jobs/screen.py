@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from tui.boxscreen import BoxScreen
-from tui.screens.jobs.actions import stopping
+from tui.screens.jobs.actions import again, stopping
 from tui.screens.jobs.detail import JobScreen
 from tui.screens.jobs.view import JobView
 from tui.screens.jobs.widgets import JobsPane
@@ -23,7 +23,8 @@ class JobsScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="jobs.open"),
         Binding("x", "stop", "Stop", id="jobs.stop"),
-        Binding("l", "open", "Logs", show=False, id="jobs.logs"),
+        Binding("l", "logs", "Logs", id="jobs.logs"),
+        Binding("a", "again", "Run again", show=False, id="jobs.again"),
         Binding("c", "as_command", "As command", id="jobs.command"),
     ]
 
@@ -37,13 +38,25 @@ class JobsScreen(BoxScreen):
         if self.table is not None and self.table.selected is not None:
             self.app.push_screen(JobScreen(self.table.selected.key))
 
-    def action_stop(self) -> None:
+    def action_logs(self) -> None:
+        if self.table is not None and self.table.selected is not None:
+            self.app.push_screen(JobScreen(self.table.selected.key, "logs"))
+
+    @property
+    def pointed(self) -> JobView | None:
+        """The job under the cursor."""
         row = self.table.selected if self.table is not None else None
-        found = next(
-            (j for j in self.box_app.feeds.jobs.reading.value or () if row and j["jobId"] == row.key), None
-        )
-        if found is not None:
-            stopping(self.box_app, JobView.of(found))
+        known = self.box_app.feeds.jobs.reading.value or ()
+        found = next((job for job in known if row and job["jobId"] == row.key), None)
+        return None if found is None else JobView.of(found)
+
+    def action_stop(self) -> None:
+        if self.pointed is not None:
+            stopping(self.box_app, self.pointed)
+
+    def action_again(self) -> None:
+        if self.pointed is not None:
+            again(self.box_app, self.pointed)
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("jobs")

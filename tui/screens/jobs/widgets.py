@@ -7,14 +7,16 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import RichLog, Static
+from textual.widgets import Static
 
 from sandbox.verbs.stages import overhead, stages
 from tui.feeds import Feed
+from tui.logview import LogView
 from tui.panes import Pane
+from tui.screens.cluster.reading import ContainerLogs
 from tui.screens.jobs.view import JobView, row
 from tui.tables import LiveTable, Row
-from tui.text import lasting, moment, plain, safe, short, size
+from tui.text import lasting, moment, safe, short, size
 
 BAR = 24
 
@@ -103,7 +105,7 @@ class ResultsPane(Pane):
         self.listed: list[dict[str, Any]] = []
 
     def body(self) -> ComposeResult:
-        yield LiveTable("#", "file", "type", "size", id="results")
+        yield LiveTable("#", "file", "type", "size", id="results-table")
 
     def show(self, value: Any) -> None:
         self.listed = listed = value.get("results") or []
@@ -114,17 +116,22 @@ class ResultsPane(Pane):
         self.border_title = f"Results: {len(listed)}" if listed else "Results: none yet"
 
 
-class JobLogPane(Pane):
-    """Logs of the job's stages, one under the other."""
+class JobLogPane(ContainerLogs):
+    """What the job's containers say, live while they run; from its results when it has ended before."""
 
-    def body(self) -> ComposeResult:
-        yield RichLog(id="job-log", wrap=True, markup=False, highlight=False, auto_scroll=False, min_width=0)
+    def __init__(self, title: str, logs: Feed[Any], pods: Feed[Any], id: str) -> None:
+        super().__init__(title, id=id)
+        self._logs, self._pods = logs, pods
+        self.feeds = (pods, logs)
 
-    def show(self, value: Any) -> None:
-        log = self.query_one(RichLog)
-        log.clear()
-        if not value:
-            log.write(plain("nothing said yet", "dim"))
-        for name, text in value.items():
-            log.write(plain(f"── {name}", "bold"))
-            log.write(plain(text.rstrip("\n")))
+    async def take(self, feed: Feed[Any]) -> None:
+        """Pods that come are followed; without any the stored logs are shown."""
+        if feed is self._pods:
+            self.retry()
+            for pod in feed.reading.value or ():
+                self.follow(pod)
+        elif feed.reading.value and not self.streaming:
+            view = self.query_one(LogView)
+            view.clear()
+            for name, text in feed.reading.value.items():
+                view.extend([f"── {name}", *text.rstrip("\n").splitlines()])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,6 +15,7 @@ from textual.widgets import DataTable
 
 from tui.actions import Action
 from tui.boxscreen import BoxScreen
+from tui.screens.launch.parameters import ParametersDialog
 from tui.screens.launch.widgets import Check, CheckPane, ChoicePane, EnvironmentPane
 from tui.tables import LiveTable
 
@@ -24,6 +28,7 @@ class LaunchScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start", id="launch.start"),
         Binding("space", "add", "Add dataset", id="launch.add"),
+        Binding("p", "parameters", "Parameters", id="launch.parameters"),
         Binding("tab", "app.focus_next", "Next", show=False),
         Binding("c", "as_command", "As command", id="launch.command"),
     ]
@@ -94,7 +99,22 @@ class LaunchScreen(BoxScreen):
             return "start --help"
         dataset, algorithm, more, environment = self.chosen
         words = ["start", dataset, algorithm, *(f"--with {did}" for did in more)]
-        return " ".join([*words, *([f"--environment {environment}"] if environment else [])])
+        words += [f"--environment {environment}"] if environment else []
+        words += [f"--param {shlex.quote(f'{k}={_word(v)}')}" for k, v in self.parameters.items()]
+        return " ".join(words)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self.query_one(CheckPane).parameters
+
+    def action_parameters(self) -> None:
+        self.app.push_screen(ParametersDialog(self.parameters), self._take)
+
+    def _take(self, parameters: Mapping[str, Any] | None) -> None:
+        if parameters is not None:
+            pane = self.query_one(CheckPane)
+            pane.parameters = parameters
+            pane.again()
 
     def action_as_command(self) -> None:
         self.box_app.copy_command(self._words())
@@ -104,22 +124,27 @@ class LaunchScreen(BoxScreen):
         if chosen is None or check is None:
             self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
             return
-        if check.refusal is not None:
-            text = f"this would be refused, nothing was paid: {check.refusal.message}"
-            self.notify(text, severity="error", markup=False)
+        if check.problems:
+            self.notify(f"nothing was paid: {check.problems[0]}", severity="error", markup=False)
             return
         self.box_app.perform(self._starting(check))
 
     def _starting(self, check: Check) -> Action:
         assert self.chosen is not None
         dataset, algorithm, more, environment = self.chosen
-        app, who = self.box_app, self.box_app.consumer
+        app, who, parameters = self.box_app, self.box_app.consumer, self.parameters
         return Action(
             title="Order and start this job?",
             command=app.command(self._words()),
-            verb=lambda _ask: app.source.start(who, dataset, algorithm, more, environment),
+            verb=lambda _ask: app.source.start(
+                who, dataset, algorithm, more, environment, parameters or None
+            ),
             effects=(f"account {who} signs the orders on the chain", *check.lines(app.names)),
             losses=check.losses,
             proceed="Order and start",
             pokes=("jobs", "accounts"),
         )
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,13 @@ from textual.widgets import Static
 from c2d_box.errors import C2DError, Refused
 from tui.feeds import Feed
 from tui.panes import Pane
+from tui.reasons import reason_tree
 from tui.screens.assets.view import AssetView
 from tui.tables import LiveTable, Row
-from tui.text import plain, safe, short
+from tui.text import safe, short
 
 if TYPE_CHECKING:
+    from sandbox.verbs.accounts import Account
     from sandbox.verbs.quotes import Price
 
 
@@ -28,6 +31,8 @@ class Check:
 
     prices: Sequence[Price] = ()
     refusal: C2DError | None = None
+    balance: float | None = None
+    """OCEAN that the consumer has; None where it is not known."""
 
     @property
     def totals(self) -> dict[str, float]:
@@ -36,6 +41,16 @@ class Check:
             due[price.token] = due.get(price.token, 0.0) + price.price
             due[price.fee_token] = due.get(price.fee_token, 0.0) + price.fee
         return {token: amount for token, amount in due.items() if amount}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What would keep the job from starting, before anything is paid."""
+        if self.refusal is not None:
+            return (f"{self.refusal.code}: {self.refusal.message}",)
+        due = self.totals.get("OCEAN", 0.0)
+        if self.balance is not None and due > self.balance:
+            return (f"{due:g} OCEAN are due and {self.balance:g} are there: 8, f gives test money",)
+        return ()
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -47,6 +62,13 @@ class Check:
     def lines(self, names: Mapping[str, str]) -> tuple[str, ...]:
         """A line per asset."""
         return tuple(_price(price, names) for price in self.prices)
+
+
+def _balance(accounts: Sequence[Account], who: str) -> float | None:
+    for account in accounts:
+        if who in (account.role, account.address, str(account.index)):
+            return account.ocean
+    return None
 
 
 def _price(price: Price, names: Mapping[str, str]) -> str:
@@ -122,6 +144,9 @@ class EnvironmentPane(Pane):
 class CheckPane(Pane):
     """Asks the Provider what it would say; pays nothing."""
 
+    parameters: Mapping[str, Any] = {}
+    """What the algorithm will be given besides its inputs."""
+
     def body(self) -> ComposeResult:
         with VerticalScroll():
             yield Static("Choose a dataset and an algorithm.", id="verdict", markup=False)
@@ -138,9 +163,10 @@ class CheckPane(Pane):
 
         def ask() -> Check:
             try:
-                return Check(app.source.quote(app.consumer, dataset, algorithm, more, environment))
+                prices = app.source.quote(app.consumer, dataset, algorithm, more, environment)
             except Refused as refusal:
                 return Check(refusal=refusal)
+            return Check(prices, balance=_balance(app.source.accounts(), app.consumer))
 
         self.query_one("#verdict", Static).update("asking the Provider …")
         self.feeds = (app.feeds.one("check", ask, 10.0),)
@@ -153,22 +179,19 @@ class CheckPane(Pane):
             drawn.append(f"{safe(check.refusal.code)}\n{safe(check.refusal.message)}\n")
             if check.refusal.next_step:
                 drawn.append(f"\nnext: {safe(check.refusal.next_step)}\n")
-            drawn.append_text(_reasons(check.refusal.details.get("reasons")))
+            drawn.append_text(reason_tree(check.refusal.details.get("reasons")))
         else:
             drawn.append("✓ the Provider would start it\n\n", "bold")
             for line in check.lines(self.box_app.names):
                 drawn.append(f"{safe(line)}\n")
             total = ", ".join(f"{amount:g} {token}" for token, amount in check.totals.items()) or "nothing"
-            drawn.append(f"\nto pay: {total}\n", "bold")
-            drawn.append("s orders and starts, after asking")
+            drawn.append(f"\nto pay:  {total}\n", "bold")
+            if check.balance is not None:
+                drawn.append(f"you have {check.balance:g} OCEAN ({self.box_app.consumer})\n")
+            for problem in check.problems:
+                drawn.append(f"✗ {safe(problem)}\n", "bold")
+            if self.parameters:
+                drawn.append(f"\nparameters: {safe(json.dumps(dict(self.parameters)))}\n")
+            if not check.problems:
+                drawn.append("\ns orders and starts, after asking")
         self.query_one("#verdict", Static).update(drawn)
-
-
-def _reasons(tree: Any, depth: int = 0) -> Text:
-    """The Provider's reason tree, a rule per line."""
-    if not isinstance(tree, dict):
-        return Text()
-    drawn = plain(f"\n{'  ' * depth}{'✓' if tree.get('allowed') else '✗'} {tree.get('text', '')}")
-    for inner in tree.get("because", []):
-        drawn.append_text(_reasons(inner, depth + 1))
-    return drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rich.console import Group, RenderableType
@@ -13,11 +14,14 @@ from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.boxscreen import BoxScreen
 from tui.panes import Pane
 from tui.screens.jobs.actions import saving
+from tui.screens.outputs.pictures import PICTURES, picture
+from tui.screens.outputs.trees import JsonTree
 from tui.text import one_line, plain, safe, size
 
 LARGEST = 2 << 20
@@ -26,6 +30,8 @@ ROWS, CHARACTERS = 300, 200_000
 
 def preview(name: str, content: bytes, *, dark: bool = True) -> RenderableType:
     """The beginning of ``content``, by what its name says it is."""
+    if name.lower().endswith(PICTURES):
+        return picture(content)
     if b"\0" in content[:4096]:
         return plain(f"binary, {size(len(content))}: s saves it")
     text = content.decode(errors="replace")
@@ -68,7 +74,7 @@ def _table(text: str, delimiter: str) -> RenderableType:
 
 
 class PreviewPane(Pane):
-    """One result's content; asked for once, as results do not change."""
+    """One result's content; asked for once, as results do not change. JSON is a tree."""
 
     def __init__(self, title: str, id: str | None = None) -> None:
         super().__init__(title, id=id)
@@ -77,25 +83,43 @@ class PreviewPane(Pane):
     def body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             yield Static(id="preview-body", markup=False)
+        yield JsonTree(id="preview-tree")
 
-    def look_at(self, job_id: str, entry: dict[str, Any], index: int) -> None:
-        """Show this result from now on."""
+    def on_mount(self) -> None:
+        self.query_one(JsonTree).display = False
+
+    def look_at(self, name: str, count: int | None, fetch: Callable[[], bytes]) -> None:
+        """Show the file ``name`` of ``count`` bytes from now on."""
         self.pause()
-        app = self.box_app
-        self._file = str(entry["filename"])
-        self.border_title = one_line(f"{self._file} · {size(entry.get('filesize'))}")
-        body = self.query_one("#preview-body", Static)
-        if int(entry.get("filesize") or 0) > LARGEST:
+        self._file = name
+        self.border_title = one_line(name if count is None else f"{name} · {size(count)}")
+        if count is not None and count > LARGEST:
             self.feeds = ()
-            body.update(f"larger than {size(LARGEST)}: s saves it")
+            self._draw(f"larger than {size(LARGEST)}: s saves it")
             return
-        body.update("…")
-        source, who = app.source, app.consumer
-        self.feeds = (app.feeds.one("result", lambda: source.read_result(who, job_id, index), 3600.0),)
+        self._draw("…")
+        self.feeds = (self.box_app.feeds.one("result", fetch, 3600.0),)
         self.resume()
 
+    @property
+    def reader(self) -> Widget:
+        """What scrolls."""
+        tree = self.query_one(JsonTree)
+        return tree if tree.display else self.query_one(VerticalScroll)
+
     def show(self, value: Any) -> None:
-        drawn = preview(self._file, value, dark=self.box_app.current_theme.dark)
+        tree = self.query_one(JsonTree)
+        if self._file.endswith(".json") and tree.grow(self._file, value):
+            focused = self.query_one(VerticalScroll).has_focus
+            tree.display, self.query_one(VerticalScroll).display = True, False
+            if focused:
+                tree.focus()
+            return
+        self._draw(preview(self._file, value, dark=self.box_app.current_theme.dark))
+
+    def _draw(self, drawn: RenderableType) -> None:
+        tree = self.query_one(JsonTree)
+        tree.display, self.query_one(VerticalScroll).display = False, True
         self.query_one("#preview-body", Static).update(drawn)
 
 
@@ -118,17 +142,56 @@ class PreviewScreen(BoxScreen):
         yield PreviewPane("Result")
 
     def on_mount(self) -> None:
-        self.query_one(PreviewPane).look_at(self.job_id, self.entry, self.index)
-        self.query_one(VerticalScroll).focus()
+        pane, app = self.query_one(PreviewPane), self.box_app
+        source, who = app.source, app.consumer
+        pane.look_at(
+            str(self.entry["filename"]),
+            int(self.entry.get("filesize") or 0),
+            lambda: source.read_result(who, self.job_id, self.index),
+        )
+        pane.reader.focus()
 
     def copied(self) -> str:
-        return self.box_app.command(f"results {self.job_id} {self.index} --to .")
+        return self.box_app.command(self._words)
+
+    @property
+    def _words(self) -> str:
+        return f"results {self.job_id} {self.index} --to ."
 
     def action_scroll(self, lines: int) -> None:
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        reader = self.query_one(PreviewPane).reader
+        if isinstance(reader, JsonTree):
+            reader.move(lines)
+        else:
+            reader.scroll_relative(y=lines, animate=False)
 
     def action_save(self) -> None:
         self.box_app.perform(saving(self.box_app, self.job_id, self.index))
 
     def action_as_command(self) -> None:
-        self.box_app.copy_command(f"results {self.job_id} {self.index} --to .")
+        self.box_app.copy_command(self._words)
+
+
+class CidScreen(BoxScreen):
+    """Content by its CID, from the box's IPFS node."""
+
+    NAME = "outputs"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="cid.command")]
+
+    def __init__(self, cid: str) -> None:
+        super().__init__()
+        self.cid = cid
+
+    def body(self) -> ComposeResult:
+        yield PreviewPane("IPFS")
+
+    def on_mount(self) -> None:
+        source, pane = self.box_app.source, self.query_one(PreviewPane)
+        pane.look_at(self.cid, None, lambda: source.open_cid(self.cid))
+        pane.reader.focus()
+
+    def copied(self) -> str:
+        return self.cid
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command(f"cid {self.cid}")

@@ -11,11 +11,12 @@ from textual.timer import Timer
 from textual.widgets import DataTable
 
 from tui.boxscreen import BoxScreen
+from tui.dialogs.line import AskLine
 from tui.feeds import Feed
 from tui.panes import Pane
 from tui.screens.jobs.actions import saving
 from tui.screens.jobs.view import JobView
-from tui.screens.outputs.preview import PreviewPane, PreviewScreen
+from tui.screens.outputs.preview import CidScreen, PreviewPane, PreviewScreen
 from tui.tables import LiveTable, Row
 from tui.text import short, size
 
@@ -66,6 +67,8 @@ class OutputsScreen(BoxScreen):
     CSS_PATH = "outputs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "save", "Save", id="outputs.save"),
+        Binding("o", "open_cid", "Open CID", id="outputs.cid"),
+        Binding("v", "read", "Read on", show=False, id="outputs.read"),
         Binding("c", "as_command", "As command", id="outputs.command"),
     ]
 
@@ -101,7 +104,14 @@ class OutputsScreen(BoxScreen):
         if entry is None or entry[1] is None or self._looked_at == f"{entry[0]} {entry[1]}":
             return
         self._looked_at = f"{entry[0]} {entry[1]}"
-        self.query_one(PreviewPane).look_at(entry[0], entry[2], entry[1])
+        job_id, position, listed = entry[0], entry[1], entry[2]
+        app = self.box_app
+        source, who = app.source, app.consumer
+        self.query_one(PreviewPane).look_at(
+            str(listed["filename"]),
+            int(listed.get("filesize") or 0),
+            lambda: source.read_result(who, job_id, position),
+        )
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
         entry = self.entry
@@ -115,3 +125,13 @@ class OutputsScreen(BoxScreen):
     def action_as_command(self) -> None:
         if self.entry is not None:
             self.box_app.copy_command(f"results {self.entry[0]}")
+
+    def action_read(self) -> None:
+        self.query_one(PreviewPane).reader.focus()
+
+    def action_open_cid(self) -> None:
+        self.app.push_screen(AskLine("CID", "Qm… or bafy…, with a path or not"), self._open)
+
+    def _open(self, cid: str | None) -> None:
+        if cid:
+            self.app.push_screen(CidScreen(cid))

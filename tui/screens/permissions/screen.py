@@ -9,6 +9,8 @@ from textual.binding import Binding, BindingType
 
 from tui.actions import Action
 from tui.boxscreen import BoxScreen
+from tui.screens.permissions.changing import permitting, trust_form
+from tui.screens.permissions.simulating import SimulationScreen
 from tui.screens.permissions.widgets import MatrixPane, ReasonPane
 
 
@@ -19,6 +21,8 @@ class PermissionsScreen(BoxScreen):
     CSS_PATH = "permissions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "change", "Permit / revoke", id="permissions.toggle"),
+        Binding("t", "trust", "Trust further", id="permissions.trust"),
+        Binding("i", "simulate", "Simulate", id="permissions.simulate"),
         Binding("c", "as_command", "As command", id="permissions.command"),
     ]
 
@@ -49,27 +53,21 @@ class PermissionsScreen(BoxScreen):
 
     def _change(self) -> Action | None:
         matrix = self.query_one(MatrixPane)
-        cell = matrix.pointed
-        if cell is None:
-            return None
-        app, names = self.box_app, matrix.names
-        who, source = app.publisher, app.source
-        dataset = names.get(cell.dataset, cell.dataset)
-        algorithm = names.get(cell.algorithm, cell.algorithm)
-        verb = "revoke" if cell.allowed else "permit"
-        sign = "-" if cell.allowed else "+"
-        change = source.revoke if cell.allowed else source.permit
-        return Action(
-            title=f"{'Revoke' if cell.allowed else 'Permit'} {algorithm} on {dataset}?",
-            command=app.command(f"{verb} {cell.dataset} {cell.algorithm}"),
-            verb=lambda _ask: change(who, cell.dataset, cell.algorithm),
-            effects=(
-                f"account {who} signs a new version of the dataset's DDO, on the chain:",
-                f"{sign} publisherTrustedAlgorithms: {algorithm}, with the checksums it has now",
-            ),
-            losses=("nobody can start this algorithm on this dataset; jobs under way go on",)
-            if cell.allowed
-            else (),
-            proceed=verb.capitalize(),
-            pokes=("permissions", "assets"),
-        )
+        return None if matrix.pointed is None else permitting(self.box_app, matrix.pointed, matrix.names)
+
+    def action_trust(self) -> None:
+        matrix = self.query_one(MatrixPane)
+        if matrix.pointed is None:
+            return
+        dataset = matrix.pointed.dataset
+        form = trust_form(self.box_app, dataset, matrix.names.get(dataset, dataset))
+        if form is not None:
+            self.box_app.fill(form)
+
+    def action_simulate(self) -> None:
+        matrix = self.query_one(MatrixPane)
+        if matrix.pointed is not None:
+            cell, names = matrix.pointed, matrix.names
+            dataset, algorithm = names.get(cell.dataset, "?"), names.get(cell.algorithm, "?")
+            title = f"{algorithm} on {dataset}: who would be let in?"
+            self.app.push_screen(SimulationScreen(cell.dataset, cell.algorithm, title))

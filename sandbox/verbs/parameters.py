@@ -1,0 +1,29 @@
+"""``--param name=value``: what an algorithm is told besides its inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from c2d_box.errors import UsageError
+
+
+def parameters(lines: Iterable[str]) -> dict[str, Any]:
+    """``name=value`` each; a value that is JSON is taken as JSON, any other as text. Empty lines are passed
+    over; the last of two with one name holds.
+    """
+    found: dict[str, Any] = {}
+    for line in lines:
+        if not line.strip():
+            continue
+        name, sign, value = line.partition("=")
+        if not sign or not name.strip():
+            raise UsageError(
+                "C2D-PARAMETER-INVALID", f"{line!r} is not name=value", "write for example depth=3"
+            )
+        try:
+            found[name.strip()] = json.loads(value)
+        except (ValueError, RecursionError):
+            found[name.strip()] = value
+    return found

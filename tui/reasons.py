@@ -1,0 +1,20 @@
+"""The Provider's reason tree, a rule per line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from tui.text import plain
+
+
+def reason_tree(tree: Any, depth: int = 0) -> Text:
+    """Empty for what is no tree."""
+    if not isinstance(tree, Mapping):
+        return Text()
+    drawn = plain(f"\n{'  ' * depth}{'✓' if tree.get('allowed') else '✗'} {tree.get('text', '')}")
+    for inner in tree.get("because", []):
+        drawn.append_text(reason_tree(inner, depth + 1))
+    return drawn

@@ -1,0 +1,72 @@
+"""Editing and ending what is published."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import UsageError
+from tui.actions import Action
+from tui.dialogs.form import Field, FormDialog, Values
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+    from tui.source import Ddo
+
+
+def find(app: BoxApp, did: str) -> Ddo | None:
+    """The asset's record, as far as it is known."""
+    return next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == did), None)
+
+
+def edit(app: BoxApp, did: str) -> None:
+    """A form with what the asset says now."""
+    ddo = find(app, did)
+    if ddo is None:
+        return
+    now = {key: str(ddo["metadata"].get(key) or "") for key in ("name", "description")}
+    fields = (Field("name", "Name", now["name"]), Field("description", "Description", now["description"]))
+
+    def changed(values: Values) -> dict[str, str]:
+        return {key: values[key] for key in now if values[key] and values[key] != now[key]}
+
+    def preview(values: Values) -> str:
+        lines = ["what changes in the DDO:", ""]
+        for key, value in changed(values).items():
+            lines += [f"- metadata.{key}: {now[key]}", f"+ metadata.{key}: {value}"]
+        return "\n".join([*lines, "", "DID, price, orders and permissions stay."])
+
+    def action(values: Values) -> Action:
+        new, who, source = changed(values), app.publisher, app.source
+        if not new:
+            raise UsageError("C2D-EDIT-NOTHING", "nothing is changed", "esc leaves it as it is")
+        words = " ".join(f"--{key} {shlex.quote(value)}" for key, value in new.items())
+        return Action(
+            title=f"Change {now['name']}?",
+            command=app.command(f"edit {did} {words}"),
+            verb=lambda _ask: source.edit(who, did, new.get("name"), new.get("description")),
+            effects=(f"account {who} signs a new version of the DDO, on the chain",),
+            proceed="Sign and change",
+            pokes=("assets", "permissions"),
+        )
+
+    app.fill(FormDialog(f"Edit {now['name']}", fields, preview, action))
+
+
+def end(app: BoxApp, did: str) -> None:
+    """Ask, then end."""
+    who, source, name = app.publisher, app.source, app.names.get(did, did)
+    app.perform(
+        Action(
+            title=f"End {name}?",
+            command=app.command(f"end {did}"),
+            verb=lambda _ask: source.end(who, did),
+            effects=(f"account {who} signs the asset's end of life, on the chain",),
+            losses=(
+                "nobody can order it any more, and no job can use it",
+                "its file stays where it is; running jobs go on",
+            ),
+            proceed="End it",
+            pokes=("assets", "permissions"),
+        )
+    )

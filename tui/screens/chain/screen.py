@@ -1,0 +1,91 @@
+"""Chain: what was signed, decoded: transactions or blocks, and the events of the one under the cursor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import DataTable
+
+from tui.boxscreen import BoxScreen
+from tui.screens.chain.widgets import BlocksPane, DecodedPane, TransactionsPane
+from tui.tables import LiveTable
+
+
+class ChainScreen(BoxScreen):
+    """Screen 0."""
+
+    NAME = "chain"
+    CSS_PATH = "chain.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("b", "blocks", "Blocks / transactions", id="chain.blocks"),
+        Binding("enter,d", "read", "Read on", show=False, id="chain.read"),
+        Binding("c", "as_command", "As command", id="chain.command"),
+    ]
+
+    def body(self) -> ComposeResult:
+        feeds = self.box_app.feeds
+        yield TransactionsPane("Transactions", feeds.transactions, id="transactions")
+        yield BlocksPane("Blocks", feeds.blocks, id="blocks")
+        yield DecodedPane("Decoded", id="decoded")
+
+    def on_mount(self) -> None:
+        self.query_one("#blocks").display = False
+        self.query_one("#transactions").query_one(LiveTable).focus()
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        if event.data_table.display:
+            self._point()
+
+    def on_transactions_pane_came(self) -> None:
+        self._point()
+
+    def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        self.action_read()
+
+    @property
+    def of_blocks(self) -> bool:
+        return bool(self.query_one("#blocks").display)
+
+    @property
+    def table(self) -> LiveTable | None:
+        return self.query_one("#blocks" if self.of_blocks else "#transactions").query_one(LiveTable)
+
+    def _point(self) -> None:
+        table = self.table
+        row = table.selected if table is not None else None
+        if row is None:
+            return
+        pane = self.query_one(DecodedPane)
+        known = self.query_one(TransactionsPane).known
+        if self.of_blocks:
+            block = self.query_one(BlocksPane).known.get(row.key)
+            pane.tell([known[tx] for tx in block.transactions if tx in known] if block else [], block)
+        elif row.key in known:
+            pane.tell([known[row.key]])
+
+    def find(self, words: str) -> None:
+        super().find(words)
+        self.query_one("#blocks").query_one(LiveTable).filter(words)
+
+    def action_blocks(self) -> None:
+        blocks, transactions = self.query_one("#blocks"), self.query_one("#transactions")
+        blocks.display, transactions.display = transactions.display, blocks.display
+        (blocks if self.of_blocks else transactions).query_one(LiveTable).focus()
+        self._point()
+
+    def action_read(self) -> None:
+        self.query_one(DecodedPane).query_one(VerticalScroll).focus()
+
+    def leave_filter(self) -> None:
+        if self.table is not None:
+            self.table.focus()
+
+    def action_as_command(self) -> None:
+        row = self.table.selected if self.table is not None else None
+        if self.of_blocks:
+            self.box_app.copy_command("chain --blocks")
+        else:
+            self.box_app.copy_command(f"chain {row.key}" if row else "chain")

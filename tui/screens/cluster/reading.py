@@ -1,0 +1,147 @@
+"""One object to read: its YAML, or what its containers say, live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tui.boxscreen import BoxScreen
+from tui.logview import LogView
+from tui.panes import Pane
+from tui.streams import LineStream, Said
+
+if TYPE_CHECKING:
+    from sandbox.verbs.workloads import Pod
+
+
+class TextPane(Pane):
+    """A text that can be searched and scrolled; lines stay where they are while it changes."""
+
+    def body(self) -> ComposeResult:
+        yield LogView(id="text")
+
+    def on_mount(self) -> None:
+        view = self.query_one(LogView)
+        view.following = False
+        view.focus()
+
+    def show(self, value: Any) -> None:
+        view = self.query_one(LogView)
+        place = view.scroll_offset.y
+        view.clear()
+        view.extend(str(value).splitlines())
+        view.following = False
+        view.scroll_to(y=place, animate=False)
+
+
+class YamlScreen(BoxScreen):
+    """An object as Kubernetes has it now."""
+
+    NAME = "cluster"
+    CSS_PATH = "cluster.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="yaml.command")]
+
+    def __init__(self, kind: str, namespace: str, name: str) -> None:
+        super().__init__()
+        self.kind, self.namespace, self.object = kind, namespace, name
+
+    def body(self) -> ComposeResult:
+        source, what = self.box_app.source, (self.kind, self.namespace, self.object)
+        feed = self.box_app.feeds.one("yaml", lambda: source.described(*what), 3.0)
+        yield TextPane(f"{self.kind} {self.object}", feed, id="yaml")
+
+    def find(self, words: str) -> None:
+        self.query_one(LogView).filter(words)
+
+    def leave_filter(self) -> None:
+        self.query_one(LogView).focus()
+
+    def copied(self) -> str:
+        return "\n".join(self.query_one(LogView).shown)
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command(f"kubectl get {self.kind} {self.object} -n {self.namespace} -o yaml")
+
+
+class ContainerLogs(Pane):
+    """The logs of several containers in one stream, each line named; whatever came stays when a pod goes."""
+
+    def __init__(self, title: str, id: str | None = None) -> None:
+        super().__init__(title, id=id)
+        self._streams: dict[tuple[str, str, str], LineStream] = {}
+        self._over: set[str] = set()
+
+    def body(self) -> ComposeResult:
+        yield LogView(id="container-log")
+
+    def follow(self, pod: Pod) -> None:
+        """Read the containers of ``pod`` from now on; those read already go on."""
+        for container in pod.containers:
+            key = (pod.namespace, pod.name, container)
+            if key not in self._streams:
+                self._streams[key] = self._stream(key).start()
+
+    def _stream(self, key: tuple[str, str, str]) -> LineStream:
+        source = self.box_app.source
+        return LineStream(
+            "/".join(key), lambda: source.follow_container(*key), self, prefix=f"{key[2]:<14.14} "
+        )
+
+    @property
+    def streaming(self) -> bool:
+        """Whether any container was ever followed."""
+        return bool(self._streams)
+
+    def retry(self) -> None:
+        """Take up streams that ended: a container may have started meanwhile."""
+        ended = [key for key in self._streams if "/".join(key) in self._over]
+        for key in ended:
+            del self._streams[key]
+
+    def on_said(self, event: Said) -> None:
+        if event.over:
+            self._over.add(event.name)
+        self.query_one(LogView).extend(event.lines)
+
+    def on_log_view_moved(self) -> None:
+        view = self.query_one(LogView)
+        how = "following" if view.following else f"paused, {view.unread} new · f follows"
+        self.border_subtitle = f"{len(view.shown)} lines · {how}"
+
+    def on_unmount(self) -> None:
+        for stream in self._streams.values():
+            stream.leave()
+
+
+class PodLogScreen(BoxScreen):
+    """What a pod's containers say."""
+
+    NAME = "cluster"
+    CSS_PATH = "cluster.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="podlog.command")]
+
+    def __init__(self, pod: Pod) -> None:
+        super().__init__()
+        self.pod = pod
+
+    def body(self) -> ComposeResult:
+        yield ContainerLogs(f"Logs of {self.pod.name}", id="pod-logs")
+
+    def on_mount(self) -> None:
+        self.query_one(ContainerLogs).follow(self.pod)
+        self.query_one(LogView).focus()
+
+    def find(self, words: str) -> None:
+        self.query_one(LogView).filter(words)
+
+    def leave_filter(self) -> None:
+        self.query_one(LogView).focus()
+
+    def copied(self) -> str:
+        return self.query_one(LogView).visible_text()
+
+    def action_as_command(self) -> None:
+        pod = self.pod
+        self.box_app.copy_command(f"kubectl logs {pod.name} -n {pod.namespace} --all-containers -f")

@@ -1,0 +1,81 @@
+"""Cluster: pods and WorkFlows as Kubernetes has them; y is YAML, l logs, as in k9s."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import DataTable
+
+from tui.boxscreen import BoxScreen
+from tui.screens.cluster.reading import PodLogScreen, YamlScreen
+from tui.screens.cluster.widgets import FlowsPane, HappeningsPane, PodsPane
+from tui.tables import LiveTable
+
+
+class ClusterScreen(BoxScreen):
+    """Screen minus."""
+
+    NAME = "cluster"
+    CSS_PATH = "cluster.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,y,d", "yaml", "YAML", id="cluster.yaml", key_display="y"),
+        Binding("l", "logs", "Logs", id="cluster.logs"),
+        Binding("e", "events", "Events", id="cluster.events"),
+        Binding("Y,shift+y", "copy", "Copy", show=False, id="cluster.copy", key_display="Y"),
+        Binding("c", "as_command", "As command", id="cluster.command"),
+    ]
+
+    def body(self) -> ComposeResult:
+        feeds = self.box_app.feeds
+        with Vertical():
+            yield PodsPane("Pods", feeds.pods, id="pods")
+            yield FlowsPane("WorkFlows", feeds.workflows, id="flows")
+            yield HappeningsPane("Events", feeds.happenings, id="happenings")
+
+    def on_mount(self) -> None:
+        self.query_one("#happenings").display = False
+        self.query_one("#pods").query_one(LiveTable).focus()
+
+    def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        self.action_yaml()
+
+    def find(self, words: str) -> None:
+        super().find(words)
+        for table in self.query(LiveTable):
+            table.filter(words)
+
+    @property
+    def pointed(self) -> tuple[str, str, str] | None:
+        """Kind, namespace and name of the object under the cursor."""
+        table = self.table
+        row = table.selected if table is not None else None
+        if row is None or table is None or table.id == "happenings-table":
+            return None
+        if table.id == "flows-table":
+            return "workflow", "c2d-jobs", row.key
+        namespace, _, name = row.key.partition("/")
+        return "pod", namespace, name
+
+    def action_yaml(self) -> None:
+        if self.pointed is not None:
+            self.app.push_screen(YamlScreen(*self.pointed))
+
+    def action_logs(self) -> None:
+        pod = None if self.pointed is None else self.query_one(PodsPane).known.get("/".join(self.pointed[1:]))
+        if pod is not None:
+            self.app.push_screen(PodLogScreen(pod))
+
+    def action_events(self) -> None:
+        pane = self.query_one("#happenings")
+        pane.display = not pane.display
+        (pane if pane.display else self.query_one("#pods")).query_one(LiveTable).focus()
+
+    def action_as_command(self) -> None:
+        if self.pointed is None:
+            self.box_app.copy_command("pods")
+            return
+        kind, namespace, name = self.pointed
+        self.box_app.copy_command(f"kubectl get {kind} {name} -n {namespace} -o yaml")

@@ -1,0 +1,55 @@
+"""What an algorithm is told besides its inputs: ``name=value``, a line each; numbers and JSON stay what they
+are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static, TextArea
+
+from c2d_box.errors import UsageError
+from sandbox.verbs.parameters import parameters
+from tui.text import plain
+
+
+class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
+    """Dismissed with the parameters, or None to leave them as they are."""
+
+    CSS_PATH = "../../dialogs/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Cancel"),
+        Binding("ctrl+s", "take", "Take"),
+    ]
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._known = known
+
+    def compose(self) -> ComposeResult:
+        lines = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self._known.items()]
+        with Vertical(classes="dialog -tall"):
+            yield Static("Parameters of the algorithm", classes="title", markup=False)
+            yield Static(
+                "name=value, a line each · ctrl+s takes them · esc leaves", classes="quiet", markup=False
+            )
+            yield TextArea("\n".join(lines), id="parameters")
+            yield Static(id="parameters-problem", classes="losses", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(TextArea).focus()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_take(self) -> None:
+        try:
+            self.dismiss(parameters(self.query_one(TextArea).text.splitlines()))
+        except UsageError as problem:
+            self.query_one("#parameters-problem", Static).update(plain(problem.message))

@@ -1,0 +1,146 @@
+"""What can be changed about a dataset's trust: single algorithms, and the switches that reach further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import UsageError
+from sandbox.verbs.trusting import WARNINGS, Rules, Trust, rules_of
+from tui.actions import Action
+from tui.dialogs.form import Field, FormDialog, Values
+
+if TYPE_CHECKING:
+    from sandbox.verbs.permissions import Cell
+    from tui.app import BoxApp
+
+ANSWERS = ("no", "yes")
+FLAGS = {
+    "raw": "Raw code, published by nobody",
+    "network": "Network access for algorithms",
+    "all_published": "Everything that anybody publishes",
+}
+LISTS = {"publishers": "Publishers (accounts)", "markets": "Marketplaces (addresses)"}
+
+
+def permitting(app: BoxApp, cell: Cell, names: dict[str, str]) -> Action:
+    """Permit what is denied, revoke what is allowed."""
+    who, source = app.publisher, app.source
+    dataset = names.get(cell.dataset, cell.dataset)
+    algorithm = names.get(cell.algorithm, cell.algorithm)
+    verb = "revoke" if cell.allowed else "permit"
+    sign = "-" if cell.allowed else "+"
+    change = source.revoke if cell.allowed else source.permit
+    return Action(
+        title=f"{verb.capitalize()} {algorithm} on {dataset}?",
+        command=app.command(f"{verb} {cell.dataset} {cell.algorithm}"),
+        verb=lambda _ask: change(who, cell.dataset, cell.algorithm),
+        effects=(
+            f"account {who} signs a new version of the dataset's DDO, on the chain:",
+            f"{sign} publisherTrustedAlgorithms: {algorithm}, with the checksums it has now",
+        ),
+        losses=("nobody can start this algorithm on this dataset; jobs under way go on",)
+        if cell.allowed
+        else (),
+        proceed=verb.capitalize(),
+        pokes=("permissions", "assets"),
+    )
+
+
+def trust_form(app: BoxApp, dataset: str, name: str) -> FormDialog | None:
+    """The switches of one dataset; None while its DDO is not known."""
+    ddo = next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == dataset), None)
+    if ddo is None:
+        return None
+    rules = rules_of(ddo)
+    fields = [
+        *(Field(key, label, ANSWERS[getattr(rules, key)], ANSWERS) for key, label in FLAGS.items()),
+        *(
+            Field(key, label, " ".join(getattr(rules, key)), placeholder="0x… 0x…, empty for none")
+            for key, label in LISTS.items()
+        ),
+    ]
+    return FormDialog(
+        f"Whom does {name} trust?",
+        tuple(fields),
+        lambda values: _meaning(rules, values),
+        _action(app, dataset, name, rules),
+    )
+
+
+def _wanted(rules: Rules, values: Values) -> Trust:
+    """Only what differs from now."""
+    flags = {key: values[key] == "yes" for key in FLAGS}
+    lists = {key: tuple(values[key].replace(",", " ").split()) for key in LISTS}
+    for key, addresses in lists.items():
+        for address in addresses:
+            if not (address.startswith("0x") and len(address) == 42):
+                raise UsageError("C2D-USAGE", f"{address} is no address ({LISTS[key]})", "0x and 40 digits")
+    changed = {key: value for key, value in {**flags, **lists}.items() if value != getattr(rules, key)}
+    return Trust(**changed)  # type: ignore[arg-type]
+
+
+def _meaning(rules: Rules, values: Values) -> str:
+    """The diff of the DDO and, in plain words, what it lets happen."""
+    try:
+        wanted = _wanted(rules, values)
+    except UsageError as problem:
+        return f"✗ {problem.message}"
+    lines = ["what changes in the DDO:", ""]
+    for key in (*FLAGS, *LISTS):
+        new = getattr(wanted, key)
+        if new is not None:
+            lines += [f"- {key}: {_text(getattr(rules, key))}", f"+ {key}: {_text(new)}"]
+    if wanted.empty:
+        lines.append("nothing")
+    warnings = [text for key, text in WARNINGS.items() if _open(rules, wanted, key)]
+    lines += ["", "what this dataset then allows:", ""]
+    lines += [f"! {text}" for text in warnings] or ["only the algorithms that were permitted one by one"]
+    if rules.algorithms and _open(rules, wanted, "all_published"):
+        lines += ["", "lists that are not empty restrict: as long as one is, this switch has no effect"]
+    return "\n".join(lines)
+
+
+def _open(rules: Rules, wanted: Trust, key: str) -> bool:
+    new = getattr(wanted, key)
+    return bool(getattr(rules, key) if new is None else new)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "[]"
+    return str(value).lower()
+
+
+def _action(app: BoxApp, dataset: str, name: str, rules: Rules) -> Callable[[Values], Action]:
+    def action(values: Values) -> Action:
+        wanted, who = _wanted(rules, values), app.publisher
+        if wanted.empty:
+            raise UsageError("C2D-TRUST-NOTHING", "nothing is changed", "esc leaves it as it is")
+        return Action(
+            title=f"Change whom {name} trusts?",
+            command=app.command(f"trust {dataset} {_words(wanted)}"),
+            verb=lambda _ask: app.source.trust(who, dataset, wanted),
+            effects=(f"account {who} signs a new version of the dataset's DDO, on the chain",),
+            losses=tuple(text for key, text in WARNINGS.items() if getattr(wanted, key)),
+            proceed="Sign and change",
+            pokes=("permissions", "assets"),
+        )
+
+    return action
+
+
+def _words(wanted: Trust) -> str:
+    words = []
+    for key, option in (("publishers", "--publisher"), ("markets", "--market")):
+        addresses = getattr(wanted, key)
+        if addresses is not None:
+            words += [f"{option} {address}" for address in addresses or ("none",)]
+    for key, (yes, no) in {
+        "all_published": ("--all-published", "--not-all-published"),
+        "raw": ("--raw", "--no-raw"),
+        "network": ("--network", "--no-network"),
+    }.items():
+        if getattr(wanted, key) is not None:
+            words.append(yes if getattr(wanted, key) else no)
+    return " ".join(words)

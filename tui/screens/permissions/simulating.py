@@ -1,0 +1,93 @@
+"""Simulate: what each account would meet who started this job now. Asked of the Provider, nothing is paid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import DataTable, Static
+
+from sandbox.verbs.accounts import ROLES
+from tui.boxscreen import BoxScreen
+from tui.panes import Pane
+from tui.reasons import reason_tree
+from tui.tables import LiveTable, Row
+from tui.text import plain
+
+if TYPE_CHECKING:
+    from sandbox.verbs.trusting import Simulation
+
+
+class SimulationsPane(Pane):
+    """A line per account; below, the whole answer to the one under the cursor."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("consumer", "verdict", "to pay", id="simulations-table")
+        with VerticalScroll(id="answer-scroll"):
+            yield Static(id="answer", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(LiveTable).focus()
+
+    def show(self, value: list[Simulation]) -> None:
+        self.query_one(LiveTable).show(map(_row, value))
+        self.tell()
+
+    def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        self.tell()
+
+    def tell(self) -> None:
+        """The answer to the account under the cursor."""
+        row = self.query_one(LiveTable).selected
+        known: list[Simulation] = self.feeds[0].reading.value or []
+        seen = next((each for each in known if row and each.consumer == row.key), None)
+        if seen is None:
+            return
+        text = "✓ the Provider would start it" if seen.allowed else f"✗ {seen.code}\n{seen.text}"
+        drawn = plain(f"{text}\n" + (f"next: {seen.next_step}\n" if seen.next_step else ""))
+        self.query_one("#answer", Static).update(drawn.append_text(reason_tree(seen.reasons)))
+
+
+def _row(seen: Simulation) -> Row:
+    due: dict[str, float] = {}
+    for price in seen.prices:
+        due[price.token] = due.get(price.token, 0.0) + price.price
+    cost = ", ".join(f"{amount:g} {token}" for token, amount in due.items() if amount) or "nothing"
+    verdict = "✓ would start" if seen.allowed else f"✗ {seen.code}"
+    return Row(
+        seen.consumer,
+        (seen.consumer, verdict, cost if seen.allowed else "-"),
+        "good" if seen.allowed else "bad",
+    )
+
+
+class SimulationScreen(BoxScreen):
+    """One dataset and one algorithm, every role."""
+
+    NAME = "permissions"
+    CSS_PATH = "permissions.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "as_command", "As command", id="simulate.command"),
+    ]
+
+    def __init__(self, dataset: str, algorithm: str, title: str) -> None:
+        super().__init__()
+        self.dataset, self.algorithm, self.heading = dataset, algorithm, title
+
+    def body(self) -> ComposeResult:
+        source, pair = self.box_app.source, (self.dataset, self.algorithm)
+        who = list(dict.fromkeys([self.box_app.consumer, *ROLES]))
+
+        def ask() -> list[Any]:
+            return [source.simulate(role, *pair) for role in who]
+
+        yield SimulationsPane(
+            self.heading, self.box_app.feeds.one("simulations", ask, 30.0), id="simulations"
+        )
+
+    def action_as_command(self) -> None:
+        row = self.table.selected if self.table is not None else None
+        words = f"simulate {self.dataset} {self.algorithm}"
+        self.box_app.copy_text(self.box_app.source.command(words, row.key if row else ""))

@@ -1,0 +1,67 @@
+"""A log as it is written: lines from a stream that blocks, read in a thread, handed over in batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from c2d_box.errors import C2DError
+
+BATCH_SECONDS, BATCH_LINES = 0.1, 2000
+
+
+class Said(Message, bubble=False):
+    """New lines of a stream; ``over`` when there will be no more, ``problem`` if that is why."""
+
+    def __init__(self, name: str, lines: list[str], over: bool = False, problem: str = "") -> None:
+        super().__init__()
+        self.name, self.lines, self.over, self.problem = name, lines, over, problem
+
+
+class LineStream:
+    """One stream for one listener. A reader that left is not waited for: the thread is a daemon."""
+
+    def __init__(
+        self, name: str, follow: Callable[[], Iterator[str]], listener: MessagePump, prefix: str = ""
+    ) -> None:
+        self.name, self._follow, self._listener, self._prefix = name, follow, listener, prefix
+        self._left = threading.Event()
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+
+    def start(self) -> LineStream:
+        threading.Thread(target=self._read, name=f"stream {self.name}", daemon=True).start()
+        return self
+
+    def leave(self) -> None:
+        self._left.set()
+
+    def _read(self) -> None:
+        pump = threading.Thread(target=self._hand_over, name=f"batches {self.name}", daemon=True)
+        pump.start()
+        problem = ""
+        try:
+            for line in self._follow():
+                if self._left.is_set():
+                    return
+                with self._lock:
+                    self._lines.append(f"{self._prefix}{line}")
+        except C2DError as failed:
+            problem = failed.message
+        finally:
+            self._left.set()
+            pump.join()
+        self._listener.post_message(Said(self.name, self._taken(), over=True, problem=problem))
+
+    def _hand_over(self) -> None:
+        while not self._left.wait(BATCH_SECONDS):
+            while lines := self._taken():
+                self._listener.post_message(Said(self.name, lines))
+
+    def _taken(self) -> list[str]:
+        with self._lock:
+            taken, self._lines = self._lines[:BATCH_LINES], self._lines[BATCH_LINES:]
+            return taken

@@ -1,0 +1,79 @@
+"""What makes the screens live: two watches, of jobs in Kubernetes and of blocks on the chain, poke feeds.
+
+While a watch holds, its feeds hardly ask by themselves; when it breaks they go back to asking often, and it
+is taken up again. Bursts are one poke.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import C2DError
+
+if TYPE_CHECKING:
+    from tui.questions import Questions
+    from tui.source import Source
+
+
+@dataclass(frozen=True)
+class Watch:
+    """``told`` are feeds whose every change the watch tells; ``moved`` are asked again along with them."""
+
+    follow: Callable[[], Iterator[object]]
+    told: tuple[str, ...]
+    moved: tuple[str, ...] = ()
+
+
+AGAIN, GATHER, SETTLE = 2.0, 0.15, 1.0
+
+
+class Watcher:
+    """Daemon threads: leaving the TUI never waits for them."""
+
+    def __init__(self, source: Source, feeds: Questions) -> None:
+        self._feeds = feeds
+        self._over = threading.Event()
+        self._watches = (
+            Watch(
+                source.changes,
+                ("jobs", "job", "workflows"),
+                ("pods", "job logs", "happenings", "job pods", "job events"),
+            ),
+            Watch(
+                source.heads,
+                ("assets", "permissions", "accounts", "transactions", "blocks", "datatokens"),
+            ),
+        )
+
+    def start(self) -> None:
+        """Begin once the first screen is painted."""
+        for watch in self._watches:
+            threading.Thread(target=self._hold, args=(watch,), name="watch", daemon=True).start()
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _hold(self, watch: Watch) -> None:
+        self._feeds.gate.wait()
+        while not self._over.is_set():
+            try:
+                for _change in watch.follow():
+                    self._feeds.tell_watched(watch.told, True)
+                    if self._over.wait(GATHER):
+                        return
+                    self._poke(watch)
+            except (C2DError, OSError):
+                pass  # the feeds ask by themselves meanwhile, and say what is wrong
+            self._feeds.tell_watched(watch.told, False)
+            self._over.wait(AGAIN)
+
+    def _poke(self, watch: Watch) -> None:
+        """Now, and once more when what stands behind the watched thing has followed: a row, an index."""
+        names = (*watch.told, *watch.moved)
+        self._feeds.poke(*names)
+        later = threading.Timer(SETTLE, self._feeds.poke, names)
+        later.daemon = True
+        later.start()
