@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run every cell of the sampled sweeps")
-    parser.addoption("--write-docs", action="store_true", help="write docs/clients.md from what clients did")
+    parser.addoption("--write-docs", action="store_true", help="write the pages of docs that tests make")
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ from tui.runs import Advanced, Asked, Run
 from tui.source import Source
 from tui.themes import DARK, THEMES
 from tui.topline import KEYS, NAMES, SCREENS, TopLine
+from tui.tour import LESSONS, TourBar
 from tui.watching import Watcher
 
 CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
@@ -58,6 +59,9 @@ class BoxApp(App[None]):
         ),
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("colon", "command_line", "Command", show=False, id="app.command", key_display=":"),
+        Binding("T,shift+t", "tour(0)", "Guided tour", show=False, id="app.tour", key_display="T"),
+        Binding("N,shift+n", "tour(1)", "Tour: next", show=False, id="tour.next", key_display="N"),
+        Binding("B,shift+b", "tour(-1)", "Tour: back", show=False, id="tour.back", key_display="B"),
         Binding("q", "quit", "Quit", show=False, id="app.quit"),
     ]
 
@@ -112,6 +116,21 @@ class BoxApp(App[None]):
 
     def action_go(self, name: str) -> None:
         self.go(name)
+
+    def action_tour(self, by: int) -> None:
+        """0 begins, leaves or takes up the tour; others move in it."""
+        step = self.memory.tour
+        if by:
+            self.tour_to(step + by if step >= 0 else step)
+        else:
+            self.tour_to(~step)
+
+    def tour_to(self, step: int) -> None:
+        """Show a lesson; below zero none, but where to go on is kept."""
+        self.memory.tour = min(step, len(LESSONS) - 1)
+        for screen in self.screen_stack:
+            for bar in screen.query(TourBar):
+                bar.redraw()
 
     def act_as(self, who: str | None) -> None:
         """Act as another account from now on; None is each role in its own part again."""
@@ -186,7 +205,8 @@ class BoxApp(App[None]):
             self.notify(f"✗ {run.problem.code}: {run.problem.message}", severity="error", markup=False)
 
     def on_asked(self, event: Asked) -> None:
-        self.push_screen(Question(event.question), lambda yes: event.answer.set_result(bool(yes)))
+        said = event.run.board.notes[-60:]
+        self.push_screen(Question(event.question, said), lambda yes: event.answer.set_result(bool(yes)))
 
     async def action_quit(self) -> None:
         self.leave()

@@ -12,6 +12,7 @@ from textual.widgets import Footer, Input, Static
 from tui.panes import Pane
 from tui.tables import LiveTable
 from tui.topline import TopLine
+from tui.tour import TourBar
 
 if TYPE_CHECKING:
     from tui.app import BoxApp
@@ -35,6 +36,7 @@ class BoxScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.NAME)
+        yield TourBar()
         yield from self.body()
         yield Input(placeholder="filter: every word must be found; esc clears", id="filter", compact=True)
         yield Footer()
@@ -66,6 +68,8 @@ class BoxScreen(Screen[None]):
             pane.pause()
 
     def on_screen_resume(self) -> None:
+        for bar in self.query(TourBar):
+            bar.redraw()
         for pane in self.query(Pane):
             pane.resume()
 

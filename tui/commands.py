@@ -68,7 +68,7 @@ class CommandLine(ModalScreen[None]):
     CommandLine { align: left bottom; background: $background 0%; }
     CommandLine Input { dock: bottom; width: 100%; border: tall $accent; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Close", id="command.close")]
 
     def compose(self) -> ComposeResult:
         words = [saying.words for saying in sayings(cast("BoxApp", self.app))]

@@ -22,7 +22,9 @@ class Memory:
     widths: dict[str, dict[str, int]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     tour: int = -1
-    """The step of the guided tour that was last seen; below 0 it is not shown."""
+    """The step of the guided tour; the complement of where to go on (-1: at its beginning) while it is not
+    shown.
+    """
 
     @classmethod
     def load(cls, file: Path | None) -> Memory:

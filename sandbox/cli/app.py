@@ -20,6 +20,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("status:status", "What runs where, and how healthy it is."),
         "reset": ("lifecycle:reset", "Stop and forget everything, after saying what."),
         "tui": ("tui:tui", "The terminal UI; also c2d-box without a command."),
+        "serve": ("tui:serve", "The terminal UI in a browser on this machine."),
         "doctor": ("doctor:doctor", "Check this machine; each finding with its fix."),
         "env": ("status:env", "Shell exports for ocean.js, ocean.py and curl."),
         "logs": ("logs:logs", "Logs of a component or service."),

@@ -2,61 +2,62 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from tests.conftest import sample
 from tui.app import BoxApp
 from tui.topline import SCREENS
 
 Settle = Callable[[Pilot[None]], Awaitable[None]]
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)
-STATES = ("normal", "empty", "gone")
+SIZES = {"80x24": SMALL, "120x40": USUAL, "240x70": LARGE}
+STATES = ("normal", "empty", "many", "gone", "error")
+MATRIX = [f"{screen}-{size}-{state}" for screen in SCREENS for size in SIZES for state in STATES]
+THEMES = [f"{screen}-{theme}" for screen in SCREENS for theme in ("light", "high-contrast", "no-colour")]
 
 
-def _set(recorded: Any, state: str, problem: Exception) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every cell with ``--full``; otherwise others from commit to commit."""
+    full, seed = bool(metafunc.config.getoption("--full")), os.environ.get("C2D_TEST_SEED", "0")
+    for name, cells, count in (("cell", MATRIX, 14), ("themed", THEMES, 4)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, sample(cells, count, seed, full))
+
+
+def _defect() -> None:
+    raise RuntimeError("a surprise")
+
+
+def _set(recorded: Any, state: str, gone: Exception) -> None:
     if state == "empty":
         recorded.empty()
-    if state == "gone":
-        recorded.problem = problem
+    elif state == "many":
+        recorded.many()
+    elif state == "gone":
+        recorded.problem = gone
+    elif state == "error":
+        recorded._answer = _defect
 
 
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("screen", SCREENS)
-def test_a_screen_at_80_by_24(
-    screen: str,
-    state: str,
-    snap_compare: Any,
-    recorded: Any,
-    opened: Callable[..., BoxApp],
-    settle: Settle,
-    gone: Any,
+def test_a_screen(
+    cell: str, snap_compare: Any, recorded: Any, opened: Callable[..., BoxApp], settle: Settle, gone: Any
 ) -> None:
+    """Each screen at three sizes: normal, empty, 5,000 rows, its source gone, a defect."""
+    screen, size, state = cell.split("-")
     _set(recorded, state, gone)
-    assert snap_compare(opened(screen), terminal_size=SMALL, run_before=settle)
+    assert snap_compare(opened(screen), terminal_size=SIZES[size], run_before=settle)
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_a_screen_at_120_by_40(
-    screen: str, snap_compare: Any, opened: Callable[..., BoxApp], settle: Settle
+def test_a_screen_in_another_theme(
+    themed: str, snap_compare: Any, opened: Callable[..., BoxApp], settle: Settle
 ) -> None:
-    assert snap_compare(opened(screen), terminal_size=USUAL, run_before=settle)
-
-
-@pytest.mark.parametrize("screen", ["dashboard", "jobs", "permissions"])
-def test_a_screen_at_240_by_70(
-    screen: str, snap_compare: Any, opened: Callable[..., BoxApp], settle: Settle
-) -> None:
-    assert snap_compare(opened(screen), terminal_size=LARGE, run_before=settle)
-
-
-@pytest.mark.parametrize("theme", ["c2d-light", "c2d-high-contrast", "c2d-no-colour"])
-def test_the_dashboard_in_other_themes(
-    theme: str, snap_compare: Any, opened: Callable[..., BoxApp], settle: Settle
-) -> None:
-    assert snap_compare(opened("dashboard", theme=theme), terminal_size=SMALL, run_before=settle)
+    screen, _, theme = themed.partition("-")
+    assert snap_compare(opened(screen, theme=f"c2d-{theme}"), terminal_size=SMALL, run_before=settle)
 
 
 def _after(settle: Settle, *keys: str) -> Settle:
@@ -80,6 +81,19 @@ def _after(settle: Settle, *keys: str) -> Settle:
         ("help", "jobs", ("question_mark",)),
         ("command_line", "jobs", ("colon",)),
         ("filtered", "assets", ("slash", "p", "a", "t")),
+        ("job_logs", "jobs", ("l",)),
+        ("job_pods", "jobs", ("enter", "p")),
+        ("json", "outputs", ("down",)),
+        ("trust", "permissions", ("t",)),
+        ("simulate", "permissions", ("i",)),
+        ("faucet", "accounts", ("f",)),
+        ("yaml", "cluster", ("y",)),
+        ("blocks", "chain", ("b",)),
+        ("edit", "assets", ("e",)),
+        ("end", "assets", ("x",)),
+        ("parameters", "launch", ("p",)),
+        ("script", "launch", ("n",)),
+        ("tour", "dashboard", ("T",)),
     ],
 )
 def test_what_a_key_opens(

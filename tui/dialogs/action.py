@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
@@ -20,10 +21,10 @@ class ActionDialog(ModalScreen[bool]):
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#cancel"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel"),
-        Binding("y", "copy", "Copy command"),
-        Binding("left,h", "app.focus_previous", show=False),
-        Binding("right,l", "app.focus_next", show=False),
+        Binding("escape", "leave", "Cancel", id="dialog.cancel"),
+        Binding("y", "copy", "Copy command", id="dialog.copy"),
+        Binding("left,h", "app.focus_previous", show=False, id="dialog.previous"),
+        Binding("right,l", "app.focus_next", show=False, id="dialog.next"),
     ]
 
     def __init__(self, action: Action, *, read_only: bool) -> None:
@@ -62,22 +63,25 @@ class ActionDialog(ModalScreen[bool]):
 
 
 class Question(ModalScreen[bool]):
-    """A verb under way asks; no is focused."""
+    """A verb under way asks; ``said`` is what it said about it. No is focused."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#cancel"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "No"),
-        Binding("left,h", "app.focus_previous", show=False),
-        Binding("right,l", "app.focus_next", show=False),
+        Binding("escape", "leave", "No", id="question.no"),
+        Binding("left,h", "app.focus_previous", show=False, id="dialog.previous"),
+        Binding("right,l", "app.focus_next", show=False, id="dialog.next"),
     ]
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, question: str, said: Sequence[str] = ()) -> None:
         super().__init__()
-        self.question = question
+        self.question, self.said = question, said
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
+            if self.said:
+                with VerticalScroll(classes="said"):
+                    yield Static(plain("\n".join(self.said)))
             yield Static(plain(self.question), classes="title")
             with Horizontal(classes="buttons"):
                 yield Button("No", id="cancel")

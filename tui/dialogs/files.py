@@ -18,10 +18,10 @@ class FilePicker(ModalScreen[Path | None]):
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "DirectoryTree"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Cancel"),
-        Binding("j", "move(1)", show=False),
-        Binding("k", "move(-1)", show=False),
-        Binding("backspace,h", "up", "Folder above"),
+        Binding("escape,q", "leave", "Cancel", id="files.cancel"),
+        Binding("j", "move(1)", show=False, id="files.down"),
+        Binding("k", "move(-1)", show=False, id="files.up"),
+        Binding("backspace,h", "up", "Folder above", id="files.above"),
     ]
 
     def __init__(self, path: Path) -> None:

@@ -44,9 +44,9 @@ class FormDialog(ModalScreen[Action | None]):
 
     CSS_PATH = ["dialogs.tcss", "form.tcss"]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel"),
-        Binding("ctrl+s", "go_on", "Go on"),
-        Binding("ctrl+o", "pick", "Pick a file"),
+        Binding("escape", "leave", "Cancel", id="form.cancel"),
+        Binding("ctrl+s", "go_on", "Go on", id="form.go"),
+        Binding("ctrl+o", "pick", "Pick a file", id="form.pick"),
     ]
 
     def __init__(

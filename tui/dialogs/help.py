@@ -18,9 +18,9 @@ class HelpDialog(ModalScreen[None]):
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = ".graph"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "app.pop_screen", "Close"),
-        Binding("j", "down", show=False),
-        Binding("k", "up", show=False),
+        Binding("escape,q,question_mark", "app.pop_screen", "Close", id="help.close"),
+        Binding("j", "down", show=False, id="help.down"),
+        Binding("k", "up", show=False, id="help.up"),
     ]
 
     def __init__(self, title: str, keys: Iterable[tuple[str, str]]) -> None:

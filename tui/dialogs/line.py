@@ -15,7 +15,7 @@ class AskLine(ModalScreen[str | None]):
     """Dismissed with the line, or None."""
 
     CSS_PATH = "dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel", id="line.cancel")]
 
     def __init__(self, title: str, placeholder: str = "") -> None:
         super().__init__()

@@ -35,8 +35,8 @@ class RunDialog(ModalScreen[None]):
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "leave", "Close"),
-        Binding("y", "copy", "Copy command"),
+        Binding("escape,q,enter", "leave", "Close", id="run.close"),
+        Binding("y", "copy", "Copy command", id="run.copy"),
     ]
 
     def __init__(self, run: Run) -> None:

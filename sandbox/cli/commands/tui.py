@@ -1,4 +1,4 @@
-"""tui: also what ``c2d-box`` without a command opens on a terminal.
+"""tui, serve. The first is also what ``c2d-box`` without a command opens on a terminal.
 
 The screens are found by entry point, not imported: they stand on the sandbox, never the other way round.
 """
@@ -6,6 +6,7 @@ The screens are found by entry point, not imported: they stand on the sandbox, n
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
 import click
@@ -15,7 +16,7 @@ from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
 from sandbox.cli.settings import current
 
-GROUP, NAME = "c2d_box.screens", "tui"
+GROUP = "c2d_box.screens"
 THEMES = click.Choice(["dark", "light", "high-contrast", "no-colour"])
 
 
@@ -28,10 +29,25 @@ def tui(read_only: bool, theme: str | None) -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("C2D-USAGE-TTY", "the terminal UI needs a terminal", "c2d-box --help")
-    screens = next(iter(entry_points(group=GROUP, name=NAME)), None)
+    settings = current()
+    _entry("tui")(the_box(), settings.act_as, read_only=read_only, theme=theme, no_color=settings.no_color)
+
+
+@command("c2d-box serve\nc2d-box serve --write --port 8765", name="serve")
+@click.option("--port", default=0, help="On 127.0.0.1; 0 takes a free one.")
+@click.option("--write", is_flag=True, help="The page may change things; without it, look only.")
+def serve(port: int, write: bool) -> None:
+    """The terminal UI in a browser on this machine. Prints an address whose token opens one browser once;
+    pages of other origins are refused. Ctrl-C ends it, the box goes on.
+    """
+    _entry("serve")(the_box(), current().act_as, port=port, write=write)
+
+
+def _entry(name: str) -> Callable[..., None]:
+    screens = next(iter(entry_points(group=GROUP, name=name)), None)
     if screens is None:
         raise EnvironmentProblem(
             "C2D-TUI-MISSING", "this installation has no terminal UI", "install c2d-box again"
         )
-    settings = current()
-    screens.load()(the_box(), settings.act_as, read_only=read_only, theme=theme, no_color=settings.no_color)
+    found: Callable[..., None] = screens.load()
+    return found

@@ -19,8 +19,8 @@ class AssetScreen(BoxScreen):
     NAME = "assets"
     CSS_PATH = "assets.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll(1)", show=False),
-        Binding("k", "scroll(-1)", show=False),
+        Binding("j", "scroll(1)", show=False, id="asset.down"),
+        Binding("k", "scroll(-1)", show=False, id="asset.up"),
         Binding("e", "edit", "Edit", id="asset.edit"),
         Binding("x", "end", "End", id="asset.end"),
         Binding("c", "as_command", "As command", id="asset.command"),

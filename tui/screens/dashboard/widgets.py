@@ -52,7 +52,11 @@ def _next(status: BoxStatus, read_only: bool) -> list[str]:
         down = "The box is down." if status.state == "stopped" else "There is no box here yet."
         return [down, "boot it from a shell" if read_only else "u  boots it"]
     if status.state == "running":
-        return ["The box is up.", "3  assets: publish data, an algorithm", "4  permit   5  launch   2  watch"]
+        return [
+            "The box is up.",
+            "T  guided tour, 8 steps on this live box",
+            "3  publish   4  permit   5  launch   2  watch",
+        ]
     troubled = [part.name for part in status.parts if part.state != "ready"]
     lines = [f"The box is {status.state}.", *([status.detail] if status.detail else [])]
     return [*lines, f"waiting for {', '.join(troubled[:3])}" if troubled else "", "7  logs   9  doctor"]

@@ -90,10 +90,10 @@ def _timeline(job: dict[str, Any]) -> Text:
     longest = max(spent.values(), default=0.0) or 1.0
     for name, seconds in spent.items():
         length = round(BAR * seconds / longest)
-        drawn.append(f"\n{name:<40} {lasting(seconds):>8} ").append("━" * length, "bold")
+        drawn.append(f"\n{name:<43} {lasting(seconds):>8} ").append("━" * length, "bold")
     cost = overhead(job)
     if cost is not None:
-        drawn.append(f"\n{'overhead (all but the algorithm)':<40} {lasting(cost):>8}", "dim")
+        drawn.append(f"\n{'overhead (all but the algorithm)':<43} {lasting(cost):>8}", "dim")
     return drawn
 
 

@@ -24,8 +24,8 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
 
     CSS_PATH = "../../dialogs/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel"),
-        Binding("ctrl+s", "take", "Take"),
+        Binding("escape", "leave", "Cancel", id="parameters.cancel"),
+        Binding("ctrl+s", "take", "Take", id="parameters.take"),
     ]
 
     def __init__(self, known: Mapping[str, Any]) -> None:

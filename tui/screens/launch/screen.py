@@ -16,6 +16,7 @@ from textual.widgets import DataTable
 from tui.actions import Action
 from tui.boxscreen import BoxScreen
 from tui.screens.launch.parameters import ParametersDialog
+from tui.screens.launch.scripts import script_form
 from tui.screens.launch.widgets import Check, CheckPane, ChoicePane, EnvironmentPane
 from tui.tables import LiveTable
 
@@ -28,8 +29,9 @@ class LaunchScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start", id="launch.start"),
         Binding("space", "add", "Add dataset", id="launch.add"),
+        Binding("n", "script", "Run a script", id="launch.script"),
         Binding("p", "parameters", "Parameters", id="launch.parameters"),
-        Binding("tab", "app.focus_next", "Next", show=False),
+        Binding("tab", "app.focus_next", "Next", show=False, id="launch.next"),
         Binding("c", "as_command", "As command", id="launch.command"),
     ]
 
@@ -109,6 +111,10 @@ class LaunchScreen(BoxScreen):
 
     def action_parameters(self) -> None:
         self.app.push_screen(ParametersDialog(self.parameters), self._take)
+
+    def action_script(self) -> None:
+        dids = self.query_one("#datasets", ChoicePane).chosen
+        self.box_app.fill(script_form(self.box_app, dids))
 
     def _take(self, parameters: Mapping[str, Any] | None) -> None:
         if parameters is not None:

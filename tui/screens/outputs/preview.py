@@ -129,8 +129,8 @@ class PreviewScreen(BoxScreen):
     NAME = "outputs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "save", "Save", id="preview.save"),
-        Binding("j", "scroll(1)", show=False),
-        Binding("k", "scroll(-1)", show=False),
+        Binding("j", "scroll(1)", show=False, id="preview.down"),
+        Binding("k", "scroll(-1)", show=False, id="preview.up"),
         Binding("c", "as_command", "As command", id="preview.command"),
     ]
 

@@ -1,0 +1,43 @@
+"""Every key of the screens, found by looking at the classes: what tests must press and docs must list."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+import tui
+
+
+@dataclass(frozen=True)
+class Key:
+    """A binding where it is declared; ``where`` is the class."""
+
+    where: str
+    id: str
+    key: str
+    text: str
+
+
+def keys() -> list[Key]:
+    """In the order of classes' names."""
+    for module in pkgutil.walk_packages(tui.__path__, "tui."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found = []
+    for node in sorted(set(_subclasses(DOMNode)), key=lambda each: each.__name__):
+        if node.__module__.startswith("tui."):
+            found += [_key(node.__name__, each) for each in node.__dict__.get("BINDINGS", ())]
+    return found
+
+
+def _subclasses(node: type[DOMNode]) -> list[type[DOMNode]]:
+    return [each for child in node.__subclasses__() for each in (child, *_subclasses(child))]
+
+
+def _key(where: str, binding: object) -> Key:
+    assert isinstance(binding, Binding), f"{where}: {binding!r} has no id"
+    return Key(where, binding.id or "", binding.key.split(",")[0], binding.description or binding.action)

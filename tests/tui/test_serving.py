@@ -1,0 +1,146 @@
+"""The screens in a browser, and everybody who should not reach them: by raw requests and WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sandbox.box import Box, Settings
+from sandbox.home import Home
+from tui.web.guard import Guard
+from tui.web.serving import GuardedServer, _free_port, served_command
+
+PATIENCE = 60
+REFUSED, UNKNOWN, OPENED = 403, 401, 303
+
+
+@asynccontextmanager
+async def serving(home: Path, write: bool = False) -> AsyncIterator[Guard]:
+    """The server as ``c2d-box serve`` makes it, on a free port."""
+    port = _free_port()
+    guard = Guard(port)
+    box = Box(Home(home), Settings(name="test"))
+    server = GuardedServer(served_command(box, None, write), port, guard, "test")
+    runner = web.AppRunner(await server._make_app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield guard
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def visiting() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        yield session
+
+
+def _at(guard: Guard, path: str = "/") -> str:
+    return f"http://{guard.hosts[0]}{path}"
+
+
+async def _status(session: aiohttp.ClientSession, url: str, **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with session.get(url, headers=named, allow_redirects=False) as answer:
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        return answer.status
+
+
+async def test_the_token_opens_one_browser_once(tmp_path: Path) -> None:
+    async with serving(tmp_path) as guard, visiting() as session, visiting() as other:
+        assert await _status(session, _at(guard)) == UNKNOWN
+        assert await _status(session, _at(guard, "/?token=wrong")) == UNKNOWN
+        assert await _status(session, guard.url) == OPENED
+        assert await _status(session, _at(guard)) == 200
+        assert await _status(other, guard.url) == UNKNOWN
+        assert await _status(other, _at(guard, "/static/js/textual.js")) == UNKNOWN
+        assert guard.token not in (await (await session.get(_at(guard))).text())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1"},
+        {"Host": "127.0.0.1.evil.example:80"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+async def test_a_page_of_another_origin_gets_nothing_even_with_the_cookie(
+    tmp_path: Path, header: dict[str, str]
+) -> None:
+    async with serving(tmp_path) as guard, visiting() as session:
+        assert await _status(session, guard.url) == OPENED
+        assert await _status(session, _at(guard), **header) == REFUSED
+
+
+async def test_a_foreign_page_cannot_use_up_the_token(tmp_path: Path) -> None:
+    async with serving(tmp_path) as guard, visiting() as session:
+        assert await _status(session, guard.url, Origin="https://evil.example") == REFUSED
+        assert await _status(session, guard.url, Sec_Fetch_Site="cross-site") == REFUSED
+        assert await _status(session, guard.url) == OPENED
+
+
+@pytest.mark.parametrize("origin", [None, "https://evil.example", "null", "http://127.0.0.1:9"])
+async def test_a_websocket_of_another_origin_is_refused(tmp_path: Path, origin: str | None) -> None:
+    async with serving(tmp_path) as guard, visiting() as session:
+        assert await _status(session, guard.url) == OPENED
+        headers = {} if origin is None else {"Origin": origin}
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(_at(guard, "/ws"), headers=headers)
+        assert refused.value.status == REFUSED
+
+
+async def test_a_websocket_without_the_session_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as guard, visiting() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(_at(guard, "/ws"), headers={"Origin": _at(guard, "")})
+        assert refused.value.status == UNKNOWN
+
+
+async def test_nothing_is_written_by_other_methods(tmp_path: Path) -> None:
+    async with serving(tmp_path) as guard, visiting() as session:
+        await _status(session, guard.url)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            async with session.request(method, _at(guard)) as answer:
+                assert answer.status == REFUSED
+
+
+async def test_its_own_page_shows_the_screens_and_they_are_read_only(tmp_path: Path) -> None:
+    async with serving(tmp_path) as guard, visiting() as session:
+        assert await _status(session, guard.url) == OPENED
+        address = _at(guard, "/ws?width=100&height=30")
+        async with session.ws_connect(address, headers={"Origin": _at(guard, "")}) as page:
+            seen = await _painted(page, b"read-only")
+            assert b"c2d-box" in seen and b"Dash" in seen
+            await page.send_json(["stdin", "D"])
+            assert b"nothing is changed from here" in await _painted(page, b"nothing is changed from here")
+
+
+async def _painted(page: aiohttp.ClientWebSocketResponse, words: bytes) -> bytes:
+    """Bytes of the terminal until ``words`` stand in them."""
+    seen = b""
+    async with asyncio.timeout(PATIENCE):
+        async for message in page:
+            seen += message.data if isinstance(message.data, bytes) else str(message.data).encode()
+            if words in seen:
+                return seen
+    raise AssertionError(f"closed without {words!r}: {seen[-500:]!r}")
+
+
+def test_only_write_makes_it_write(tmp_path: Path) -> None:
+    box = Box(Home(tmp_path), Settings(name="test"))
+    assert "--write" not in served_command(box, None, False)
+    assert "--write" in served_command(box, None, True)

@@ -1,0 +1,66 @@
+"""The one-command loop from the screens: a script on data, published, permitted, run, its results saved."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from c2d_box.errors import UsageError
+from sandbox.loop.running import ENTRYPOINT, IMAGE, Loop
+from tui.actions import Action
+from tui.dialogs.form import Field, FormDialog, Values
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+
+def script_form(app: BoxApp, data: str) -> FormDialog:
+    """``data`` is what is chosen now: a DID, or nothing."""
+    fields = (
+        Field("script", "Script (ctrl+o picks)", file=True, placeholder="./count.py"),
+        Field("data", "Data: DIDs or files", data, placeholder="did:op:… or ./data.csv"),
+        Field("image", "Image", IMAGE),
+        Field("entrypoint", "Entrypoint", ENTRYPOINT),
+    )
+
+    def action(values: Values) -> Action:
+        loop, source = _loop(app, values), app.source
+        return Action(
+            title=f"Run {loop.script.name}?",
+            command=app.command(_words(loop)),
+            verb=lambda ask: source.run_script(loop, ask),
+            effects=(
+                "publishes what is new, publishes again what changed",
+                "asks, with what it is about, before it permits anything",
+                f"orders and starts as {loop.who}, follows, saves into ./{loop.folder}",
+            ),
+            proceed="Run",
+            pokes=("jobs", "assets", "permissions", "accounts"),
+        )
+
+    return FormDialog("Run a script", fields, _preview, action)
+
+
+def _loop(app: BoxApp, values: Values) -> Loop:
+    script, data = Path(values["script"]).expanduser(), shlex.split(values["data"])
+    if not script.is_file():
+        raise UsageError("C2D-RUN-NO-FILE", f"{script} is not a file", "give the path of a script")
+    if not data:
+        raise UsageError("C2D-RUN-NO-DATA", "there is nothing to run on", "give a DID or a file")
+    return Loop(script, tuple(data), values["image"], values["entrypoint"], who=app.consumer)
+
+
+def _preview(values: Values) -> str:
+    script = Path(values["script"]).expanduser()
+    if not script.is_file():
+        return "no such script yet\n\nc2d-box new algorithm NAME makes one from a template"
+    lines = script.read_text(errors="replace").splitlines()
+    return "\n".join([f"{script.name}, {len(lines)} lines:", "", *lines[:60]])
+
+
+def _words(loop: Loop) -> str:
+    words = ["run", shlex.quote(str(loop.script)), *(f"--data {shlex.quote(each)}" for each in loop.data)]
+    words += [f"--image {shlex.quote(loop.image)}"] if loop.image != IMAGE else []
+    words += [f"--entrypoint {shlex.quote(loop.entrypoint)}"] if loop.entrypoint != ENTRYPOINT else []
+    return " ".join(words)

@@ -1,0 +1,165 @@
+"""The guided tour: publish, permit, run, look at results, on the live box, with the explanation beside it.
+
+It is an overlay on the usual screens: every key works, and a step is over when the thing was really done (or
+with N). It can be left with T and goes on where it was. Also a workshop's first lesson.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.text import Text
+from textual.widgets import Static
+
+from tui.feeds import Feed, Fresh
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+    from tui.questions import Questions
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """``count`` grows when the step is done; without it only N leads on."""
+
+    title: str
+    text: str
+    keys: str
+    count: Callable[[Questions], int] | None = None
+
+
+def _assets(kind: str) -> Callable[[Questions], int]:
+    return lambda feeds: sum(ddo["metadata"]["type"] == kind for ddo in feeds.assets.reading.value or ())
+
+
+def _allowed(feeds: Questions) -> int:
+    return sum(cell.allowed for cell in feeds.permissions.reading.value or ())
+
+
+def _started(feeds: Questions) -> int:
+    return len(feeds.jobs.reading.value or ())
+
+
+def _ended(feeds: Questions) -> int:
+    return sum(bool(job.get("dateFinished")) for job in feeds.jobs.reading.value or ())
+
+
+LESSONS = (
+    Lesson(
+        "What this is",
+        "Data often may not leave its owner. Here it does not: an algorithm travels to it, runs in a pod "
+        "without any network, and only its results come out. This box is all of it: Kubernetes, a chain with "
+        "Ocean's contracts, the Provider, the operator.",
+        "1 shows that everything is ready",
+    ),
+    Lesson(
+        "Publish data",
+        "You are the publisher. A file goes into a private store; on the chain stand an NFT, a datatoken and "
+        "a description (DDO) in which the file's place is encrypted. No file? ctrl+o picks one.",
+        "3 then n: fill in the form, ctrl+s",
+        _assets("dataset"),
+    ),
+    Lesson(
+        "Publish an algorithm",
+        "A script and the image it runs in. c2d-box new algorithm NAME makes one that works. Its checksums "
+        "will stand in every permission, so nobody can swap it later.",
+        "3 then a",
+        _assets("algorithm"),
+    ),
+    Lesson(
+        "See it refused",
+        "You are a consumer now. Choose the data and the algorithm: the Provider says no, and why, before "
+        "anything is paid. A dataset trusts nobody until its publisher says so.",
+        "5, tab between the lists, then N",
+    ),
+    Lesson(
+        "Permit it",
+        "The publisher reads the algorithm and permits exactly this version of it. You see the change of the "
+        "DDO before you sign. t shows the switches that reach further, and what they would mean.",
+        "4, choose the cell, enter",
+        _allowed,
+    ),
+    Lesson(
+        "Run it",
+        "Order both, pay on the chain, start. The order is a transaction: 0 shows it decoded.",
+        "5 then s",
+        _started,
+    ),
+    Lesson(
+        "Watch",
+        "configuration fetches data and algorithm; warden proves that no way leads out; the algorithm runs; "
+        "judge looks at what it wrote; upload stores it. Then data, algorithm and pods are deleted.",
+        "2, enter; l logs, p pods",
+        _ended,
+    ),
+    Lesson(
+        "Results",
+        "Only what the algorithm wrote is left, and only you may fetch it. s saves it. The one-command way "
+        "to all of this: c2d-box run SCRIPT --data FILE.",
+        "6, s saves; T ends the tour",
+    ),
+)
+
+
+class TourBar(Static):
+    """The lesson of now, on every screen while the tour is on."""
+
+    DEFAULT_CSS = """
+    TourBar { display: none; height: auto; max-height: 8; border: round $accent; padding: 0 1; }
+    TourBar.-on { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self._since: tuple[int, int] | None = None
+
+    @property
+    def _app(self) -> BoxApp:
+        return cast("BoxApp", self.app)
+
+    @property
+    def _listened(self) -> tuple[Feed[Any], ...]:
+        feeds = self._app.feeds
+        return feeds.assets, feeds.permissions, feeds.jobs
+
+    def on_mount(self) -> None:
+        self.redraw()
+
+    def on_unmount(self) -> None:
+        self._listen(False)
+
+    def _listen(self, on: bool) -> None:
+        for feed in self._listened:
+            if on:
+                feed.join(self)
+            else:
+                feed.leave(self)
+
+    def on_fresh(self, _event: Fresh) -> None:
+        """Somebody may have done what the lesson asks for."""
+        step = self._app.memory.tour
+        lesson = LESSONS[step] if 0 <= step < len(LESSONS) else None
+        if lesson is None or lesson.count is None or not all(feed.answers for feed in self._listened):
+            return
+        now = lesson.count(self._app.feeds)
+        if self._since is None or self._since[0] != step:
+            self._since = (step, now)
+        elif now > self._since[1]:
+            self._app.tour_to(step + 1)
+
+    def redraw(self) -> None:
+        """Show the lesson, or nothing."""
+        step = self._app.memory.tour
+        on = 0 <= step < len(LESSONS)
+        self.set_class(on, "-on")
+        self._listen(on)
+        if not on:
+            return
+        lesson, drawn = LESSONS[step], Text()
+        drawn.append(f"{step + 1}/{len(LESSONS)} {lesson.title}\n", "bold")
+        drawn.append(f"{lesson.text}\n")
+        drawn.append(f"▶ {lesson.keys}\n", "bold")
+        drawn.append("N next · B back · T leaves, and comes back here", "dim")
+        self.update(drawn)

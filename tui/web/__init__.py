@@ -1,0 +1,1 @@
+"""``c2d-box serve``: the same screens in a browser on this machine."""

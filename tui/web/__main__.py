@@ -1,0 +1,27 @@
+"""The process behind one page: the TUI whose terminal is a browser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sandbox.box import open_box
+from tui.app import BoxApp
+from tui.memory import default_file
+from tui.verbs import Verbs
+
+
+def main() -> None:
+    """Run until the page is closed; the box goes on."""
+    parser = argparse.ArgumentParser(prog="tui.web")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--as", dest="who")
+    parser.add_argument("--write", action="store_true")
+    chosen = parser.parse_args()
+    source = Verbs(open_box(chosen.home, chosen.name))
+    app = BoxApp(source, who=chosen.who, read_only=not chosen.write, memory_file=default_file())
+    app.run()
+
+
+main()

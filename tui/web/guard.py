@@ -1,0 +1,99 @@
+"""Who may speak to the served screens: one browser, that was handed a token, and no page of anybody else's.
+
+127.0.0.1 is not a trust boundary: every page a user visits may send requests there, and a name that resolves
+to it makes them look like its own. So four things must hold: the Host is ours literally, the Origin (which
+a browser cannot leave out of a WebSocket) is ours literally, the browser does not say that another site asks,
+and a session cookie proves that the token was shown. The token opens one session and is then worthless.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiohttp import web
+
+SESSION_SECONDS = 12 * 3600
+R = TypeVar("R", bound=web.StreamResponse)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Guard:
+    """A middleware for ``host:port``; ``token`` is what the first visit must bring."""
+
+    def __init__(self, port: int) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._session = secrets.token_urlsafe(32)
+        self._used = False
+        self._port = port
+        self.cookie = f"c2d-box-{port}"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return f"127.0.0.1:{self._port}", f"localhost:{self._port}"
+
+    @property
+    def url(self) -> str:
+        """What the user opens."""
+        return f"http://127.0.0.1:{self._port}/?token={self.token}"
+
+    @web.middleware
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = self._refusal(request)
+        if refusal:
+            return self._harden(web.Response(status=403, text=f"{refusal}\n"))
+        offered = request.query.get("token")
+        if offered is not None and request.path == "/":
+            return self._harden(self._opened(offered))
+        if not self._known(request):
+            text = "open the address that c2d-box serve printed; its token opens one browser once"
+            return self._harden(web.Response(status=401, text=f"{text}\n"))
+        return await handler(request)
+
+    async def on_prepare(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """Headers of every answer, also of streamed ones."""
+        self._harden(response)
+
+    def _refusal(self, request: web.Request) -> str:
+        if request.headers.get("Host", "") not in self.hosts:
+            return "this Host is not served here"
+        origin = request.headers.get("Origin")
+        if origin is None and request.path == "/ws":
+            return "a WebSocket needs an Origin"
+        if origin is not None and origin not in [f"http://{host}" for host in self.hosts]:
+            return "this Origin may not speak here"
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            return "another site may not speak here"
+        if request.method not in ("GET", "HEAD"):
+            return "this is only read"
+        return ""
+
+    def _opened(self, offered: str) -> web.Response:
+        if self._used or not secrets.compare_digest(offered.encode(), self.token.encode()):
+            return web.Response(status=401, text="this token is not valid, or was used before\n")
+        self._used = True
+        answer = web.Response(status=303, headers={"Location": "/"})
+        answer.set_cookie(
+            self.cookie, self._session, max_age=SESSION_SECONDS, httponly=True, samesite="Strict", path="/"
+        )
+        return answer
+
+    def _known(self, request: web.Request) -> bool:
+        shown = request.cookies.get(self.cookie, "")
+        return self._used and secrets.compare_digest(shown.encode(), self._session.encode())
+
+    def _harden(self, answer: R) -> R:
+        sockets = " ".join(f"ws://{host}" for host in self.hosts)
+        answer.headers["Content-Security-Policy"] = (
+            "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+            f"img-src 'self' data:; font-src 'self' data:; connect-src 'self' {sockets}; "
+            "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
+        answer.headers["X-Frame-Options"] = "DENY"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        answer.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        answer.headers["Cache-Control"] = "no-store"
+        return answer

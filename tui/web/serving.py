@@ -1,0 +1,84 @@
+"""The served screens: textual-serve behind the guard, a process of the TUI for each open page."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import sys
+
+from aiohttp import web
+from textual_serve.server import Server
+
+from c2d_box.errors import EnvironmentProblem
+from sandbox.box import Box
+from tui.web.guard import Guard
+
+HOST = "127.0.0.1"
+PAGES = 4
+"""Open pages at once: each is a process."""
+
+
+class GuardedServer(Server):
+    """Nothing is answered that the guard has not let through."""
+
+    def __init__(self, command: str, port: int, guard: Guard, title: str) -> None:
+        super().__init__(command, host=HOST, port=port, title=title, public_url=f"http://{HOST}:{port}")
+        self.guard = guard
+        self._open = 0
+
+    def initialize_logging(self) -> None:
+        """Quiet: what is worth saying the command says itself."""
+
+    async def on_startup(self, app: web.Application) -> None:
+        """No banner: it would print the command."""
+
+    async def _make_app(self) -> web.Application:
+        app = await super()._make_app()
+        app.middlewares.append(self.guard.__call__)
+        app.on_response_prepare.append(self.guard.on_prepare)
+        return app
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        if self._open >= PAGES:
+            raise web.HTTPTooManyRequests(text="too many pages are open; close one")
+        self._open += 1
+        try:
+            return await super().handle_websocket(request)
+        finally:
+            self._open -= 1
+
+
+def served_command(box: Box, who: str | None, write: bool) -> str:
+    """The process behind a page; it says by itself that it is read-only."""
+    words = [sys.executable, "-m", "tui.web", "--home", str(box.home.path), "--name", box.name]
+    words += ["--as", who] if who else []
+    words += ["--write"] if write else []
+    return shlex.join(words)
+
+
+def main(box: Box, who: str | None, *, port: int, write: bool) -> None:
+    """Serve until Ctrl-C. Prints the address with its token once."""
+    chosen = port or _free_port()
+    _demand_free(chosen)
+    guard = Guard(chosen)
+    how = "may change things" if write else "read-only"
+    print(f"the screens of {box.name}, {how}: {guard.url}", flush=True)
+    print("the token opens one browser, once; Ctrl-C ends it, the box goes on", file=sys.stderr, flush=True)
+    GuardedServer(served_command(box, who, write), chosen, guard, f"c2d-box {box.name}").serve()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _demand_free(port: int) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+    except OSError as cause:
+        raise EnvironmentProblem(
+            "C2D-PORT-TAKEN", f"port {port} is taken", "choose another with --port, or 0 for any"
+        ) from cause
