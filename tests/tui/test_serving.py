@@ -16,7 +16,7 @@ from sandbox.home import Home
 from tui.web.guard import Guard
 from tui.web.serving import GuardedServer, _free_port, served_command
 
-PATIENCE = 60
+PATIENCE = 150
 REFUSED, UNKNOWN, OPENED = 403, 401, 303
 
 
@@ -125,7 +125,7 @@ async def test_its_own_page_shows_the_screens_and_they_are_read_only(tmp_path: P
         async with session.ws_connect(address, headers={"Origin": _at(guard, "")}) as page:
             seen = await _painted(page, b"read-only")
             assert b"c2d-box" in seen and b"Dash" in seen
-            await page.send_json(["stdin", "D"])
+            await page.send_json(["stdin", "u"])
             assert b"nothing is changed from here" in await _painted(page, b"nothing is changed from here")
 
 
