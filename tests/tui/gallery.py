@@ -1,4 +1,4 @@
-"""The gallery of docs: which pictures, made by the same tests that compare them."""
+"""The gallery of docs: the pictures with which the tests compare the screens."""
 
 from __future__ import annotations
 
@@ -7,46 +7,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Picture:
-    """``keys`` lead from ``screen`` to what is shown."""
+    """``test`` is the name of the test (with its cell) that made it."""
 
-    name: str
-    screen: str
-    keys: tuple[str, ...]
+    test: str
     text: str
-    tour: int = -1
-    theme: str = "dark"
 
 
-PICTURES = (
-    Picture(
-        "dashboard", "dashboard", (), "How the box is, what it costs, what was last run, what to do next."
-    ),
-    Picture(
-        "assets", "assets", (), "Everything that is published; `n` and `a` publish, `e` edits, `x` ends."
-    ),
-    Picture("publish", "assets", ("n",), "Publishing: the DDO that will be signed stands beside the form."),
-    Picture("permissions", "permissions", (), "Who may compute on what, and the reason of each cell."),
-    Picture(
-        "permit", "permissions", ("j", "enter"), "Permitting: what goes on chain, and the command for it."
-    ),
-    Picture("trust", "permissions", ("t",), "Trusting further, and what it would mean, in plain words."),
-    Picture("simulate", "permissions", ("i",), "What each account would meet, asked of the Provider; free."),
-    Picture(
-        "launch", "launch", (), "What a job would cost, or why it would be refused, before anything is paid."
-    ),
-    Picture("jobs", "jobs", (), "Jobs, live; `S` sorts, `/` filters."),
-    Picture(
-        "job", "jobs", ("down", "enter"), "One job: where its seconds went, its outputs, logs, pods, events."
-    ),
-    Picture(
-        "logs-of-a-job", "jobs", ("l",), "Every container of a running job, live; escape sequences are shown."
-    ),
-    Picture("outputs", "outputs", ("down",), "Results with a preview: text, CSV, JSON as a tree, images."),
-    Picture("logs", "logs", (), "All components in one stream; searchable, and still under a reader."),
-    Picture("accounts", "accounts", (), "Roles, balances, datatokens; `f` is the faucet."),
-    Picture("chain", "chain", (), "Transactions and blocks with decoded events."),
-    Picture("cluster", "cluster", (), "Pods and WorkFlows; `y` YAML, `l` logs."),
-    Picture("doctor", "doctor", (), "What the machine lacks, with the fix."),
-    Picture("tour", "assets", (), "The guided tour beside the live screens.", tour=1),
-    Picture("light", "jobs", (), "Light; there are high contrast and no colour, too.", theme="light"),
-)
+PICTURES = {
+    "dashboard": Picture("test_a_screen[dashboard-120x40-normal]", "How the box is, and what to do next."),
+    "boot": Picture("test_a_box_that_boots[size1]", "The step graph of a box that boots."),
+    "tour": Picture("test_what_a_key_opens[tour]", "The guided tour on the live screens."),
+    "assets": Picture("test_a_screen[assets-120x40-normal]", "What is published; `n` and `a` publish."),
+    "permissions": Picture("test_a_screen[permissions-120x40-normal]", "Who may compute on what, and why."),
+    "permit": Picture("test_what_a_key_opens[permit]", "What goes on chain, before a yes."),
+    "trust": Picture("test_what_a_key_opens[trust]", "Trusting further, in plain words."),
+    "simulate": Picture("test_what_a_key_opens[simulate]", "What each account would meet."),
+    "launch": Picture("test_a_screen[launch-120x40-normal]", "What it costs, before anything is paid."),
+    "jobs": Picture("test_a_screen[jobs-120x40-normal]", "Jobs, live; `S` sorts, `/` filters."),
+    "logs of a job": Picture("test_what_a_key_opens[job_logs]", "Each container of a job, live."),
+    "outputs": Picture("test_a_screen[outputs-120x40-normal]", "Results with a preview."),
+    "logs": Picture("test_a_screen[logs-120x40-normal]", "All components in one searchable stream."),
+    "accounts": Picture("test_a_screen[accounts-120x40-normal]", "Roles, balances, datatokens, faucet."),
+    "chain": Picture("test_a_screen[chain-120x40-normal]", "Transactions with decoded events."),
+    "cluster": Picture("test_a_screen[cluster-120x40-normal]", "Pods and WorkFlows; `y` YAML, `l` logs."),
+    "doctor": Picture("test_a_screen[doctor-120x40-normal]", "What the machine lacks, with the fix."),
+}
