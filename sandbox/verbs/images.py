@@ -5,7 +5,6 @@ before anyone pays.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from c2d_box.assets import commandline
 from c2d_box.errors import Refused, UsageError
 from c2d_box.workflow import names
 from sandbox.box import Box
+from sandbox.home import replace_file
 from sandbox.progress import Progress, step
 
 _SHELLS = "shells.json"
@@ -115,9 +115,7 @@ def _shells(box: Box) -> dict[str, bool]:
 def _note_shell(box: Box, digest: str, shell: bool | None) -> None:
     if shell is None:
         return
-    scratch = box.home.path / f"{_SHELLS}.{os.getpid()}"
-    scratch.write_text(json.dumps({**_shells(box), digest: shell}, indent=1))
-    scratch.replace(box.home.path / _SHELLS)
+    replace_file(box.home.path / _SHELLS, json.dumps({**_shells(box), digest: shell}, indent=1))
 
 
 def unknown_image(reference: str, available: list[ContainerImage]) -> Refused:

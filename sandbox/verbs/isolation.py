@@ -8,13 +8,13 @@ was found is kept beside the box, so that ``status`` can say it without starting
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from c2d_box.workflow import names
+from sandbox.home import replace_file
 from sandbox.progress import Event, Progress
 from sandbox.verbs.canary import Canary, Dialled, Image, Place, canary
 from sandbox.verbs.kubeapi import KubeApi
@@ -114,9 +114,7 @@ def judged(said: Mapping[str, Dialled], canary_answers: set[str]) -> Holding:
 
 
 def remember(folder: Path, found: Holding) -> None:
-    scratch = folder / f"{RECORD}.{os.getpid()}"
-    scratch.write_text(json.dumps(asdict(found), indent=1))
-    scratch.replace(folder / RECORD)
+    replace_file(folder / RECORD, json.dumps(asdict(found), indent=1))
 
 
 def remembered(folder: Path) -> Holding | None:

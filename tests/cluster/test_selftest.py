@@ -82,6 +82,11 @@ class _BoxWithoutRules(Box):
     def cluster(self) -> Cluster:
         return NativeCluster(self.home, Bundle.open(), self.name, Options(isolation_off=True))
 
+    def remember(self, settings: Settings) -> Box:
+        """``up`` goes on with what this answers."""
+        made = super().remember(settings)
+        return type(self)(made.home, made.settings)
+
 
 @pytest.fixture
 def open_box(pytestconfig: pytest.Config) -> Iterator[Box]:
