@@ -28,17 +28,19 @@ def listen(kind):
 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
     threading.Thread(target=listen, args=(kind,), daemon=True).start()
 longest, pulses = 0.0, 0
-def end(*_):
-    with open("/data/outputs/pulse.json", "w") as file:
+def note():
+    with open("/data/outputs/pulse.new", "w") as file:
         json.dump({"heard": heard, "longest": longest, "pulses": pulses}, file)
-    os._exit(0)
-signal.signal(signal.SIGTERM, end)
+    os.replace("/data/outputs/pulse.new", "/data/outputs/pulse.json")
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("listening", flush=True)
 last = time.monotonic()
 while True:
     time.sleep(0.1)
     now = time.monotonic()
     longest, last, pulses = max(longest, now - last), now, pulses + 1
+    if pulses % 5 == 1:
+        note()
 """
 
 INNOCENT = """
@@ -65,7 +67,10 @@ def victim_problem(status: Mapping[str, Any], read: Callable[[Mapping[str, Any]]
     found = [result for result in status.get("results") or [] if result["filename"] == "pulse.json"]
     if not found:
         return "its output is missing"
-    pulse = json.loads(read(found[0]))
+    try:
+        pulse = json.loads(read(found[0]))
+    except ValueError:
+        return "its output is broken"
     if pulse["heard"]:
         return f"somebody spoke to it: {pulse['heard'][:3]}"
     if pulse["longest"] > LONGEST_PAUSE:

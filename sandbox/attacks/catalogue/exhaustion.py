@@ -75,7 +75,7 @@ sys.exit(0)
 """,
         _OTHERS,
         code=State.OUTPUTS_REFUSED,
-        reason="too many",
+        reason="of the outputs refused",
         checks=(no_outputs,),
         slow=True,
     ),
