@@ -21,6 +21,8 @@ OWN_MEMORY = 256 << 20
 """Limit of each container of ours, in bytes."""
 OWN_REQUEST = {"cpu": "20m", "memory": "48Mi"}
 TMP_BYTES = 512 << 20
+PARAMETER_BYTES = 64 << 10
+"""Of one variable: the kernel takes twice that; longer parameters are in the file alone."""
 MANAGED_BY = "c2d-operator-engine"
 
 _STAGING_FOLDERS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS, names.CONTROL, names.ADMIN_LOGS)
@@ -270,10 +272,21 @@ def ocean_variables(workflow: WorkFlow, secret: str) -> dict[str, str]:
         "OUTPUTS": f"{names.DATA}/{names.OUTPUTS}",
         "LOGS": f"{names.DATA}/{names.LOGS}",
         "secret": secret,
+        **_parameters(workflow),
         "HOME": "/tmp",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def _parameters(workflow: WorkFlow) -> dict[str, str]:
+    """The consumer's parameters as JSON, beside the file; one variable each, whatever the parameters are
+    called, since a name of the consumer's choice could be one that a loader or an interpreter obeys.
+    """
+    algorithm = workflow.stage.algorithm
+    given = {"ALGO_CUSTOM_DATA": algorithm.algocustomdata, "ALGO_USER_DATA": algorithm.userdata}
+    texts = {name: json.dumps(value) for name, value in given.items() if value is not None}
+    return {name: text for name, text in texts.items() if len(text) <= PARAMETER_BYTES}
 
 
 def gate_map(binary: bytes, name: str) -> Object:
