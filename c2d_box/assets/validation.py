@@ -128,10 +128,27 @@ def validate(document: dict[str, Any]) -> dict[str, str]:
     if version not in VERSIONS:
         return {"version": f"Version {version} is not supported; use one of {', '.join(VERSIONS)}."}
     errors = dict(_identity(document))
-    for rule in RULES:
-        for path, message in _check(rule, document, str(version)):
-            errors.setdefault(path, message)
+    for path, message in breaches(document, str(version)):
+        errors.setdefault(path, message)
     return errors
+
+
+def breaches(document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
+    """(path, message) of every rule of the table that does not hold."""
+    for rule in RULES:
+        yield from _check(rule, document, version)
+
+
+def is_required(rule: Rule, version: str) -> bool:
+    """4.5.0 does without services."""
+    return rule.required and not (rule.path == "services" and version == "4.5.0")
+
+
+def bounds(rule: Rule, version: str) -> tuple[int, int | None]:
+    """Shortest and longest in ``version``: characters of a text, items of a list."""
+    if version not in _LIMITED:
+        return 0, None
+    return max(rule.shortest, rule.shortest_45 if version == "4.5.0" else 0), rule.longest
 
 
 def _identity(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -155,7 +172,7 @@ def _identity(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _check(rule: Rule, document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
-    required = rule.required and not (rule.path == "services" and version == "4.5.0")
+    required = is_required(rule, version)
     for path, value in _values(document, rule.path):
         if value is None:
             if required:
@@ -171,15 +188,15 @@ def _out_of_bounds(rule: Rule, value: Any, required: bool, version: str) -> str:
         return f"has to start with {rule.pattern}"
     if required and rule.kind in ("objects", "texts") and not value:
         return "needs at least one item"
-    if version not in _LIMITED or rule.kind not in ("text", "objects", "texts"):
+    if rule.kind not in ("text", "objects", "texts"):
         return ""
     unit = "characters" if rule.kind == "text" else "items"
-    shortest = max(rule.shortest, rule.shortest_45 if version == "4.5.0" else 0)
+    shortest, longest = bounds(rule, version)
     length = 1 if rule.kind == "texts" and isinstance(value, str) else len(value)
     if length < shortest:
         return f"is too short: {length} {unit}, at least {shortest}"
-    if rule.longest is not None and length > rule.longest:
-        return f"is too long: {length} {unit}, at most {rule.longest}"
+    if longest is not None and length > longest:
+        return f"is too long: {length} {unit}, at most {longest}"
     return ""
 
 

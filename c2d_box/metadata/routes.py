@@ -13,8 +13,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from c2d_box.assets import signatures
-from c2d_box.assets.validation import validate
+from c2d_box.assets.schema import schema
+from c2d_box.assets.validation import VERSIONS, validate
 from c2d_box.errors import C2DError
+from c2d_box.metadata.description import document
 from c2d_box.metadata.documents import CacheKey
 from c2d_box.metadata.indexer import Indexer
 from c2d_box.metadata.search import Unsupported, search
@@ -51,6 +53,8 @@ def routes() -> list[Route]:
         Route("/api/aquarius/chains/status/{chain}", _chain_status),
         Route("/api/aquarius/state/ddo", _state),
         Route("/api/aquarius/state/retryQueue", _retry_queue),
+        Route("/api/aquarius/validation/schema", _schema),
+        Route("/spec", _spec),
     ]
 
 
@@ -60,15 +64,18 @@ def _cache(request: Request) -> Cache:
 
 
 async def _root(request: Request) -> Response:
+    """What this is; clients ask before anything else."""
     return JSONResponse(_ROOT)
 
 
 async def _health(request: Request) -> Response:
+    """In the words of the original."""
     ready = _ready(_cache(request))
     return PlainTextResponse("Elasticsearch connected" if ready else "Not connected", 200 if ready else 400)
 
 
 async def _healthz(request: Request) -> Response:
+    """Whether the chain is read up to its head, and which block that is."""
     cache = _cache(request)
     ready = _ready(cache)
     block = cache.indexer.last_block if cache.indexer else None
@@ -80,6 +87,7 @@ def _ready(cache: Cache) -> bool:
 
 
 async def _ddo(request: Request) -> Response:
+    """The decorated DDO."""
     did = request.path_params["did"]
     text = _cache(request).store.texts.get(did)
     if text is None:
@@ -96,6 +104,7 @@ def _tagged(request: Request, text: str) -> Response:
 
 
 async def _metadata(request: Request) -> Response:
+    """A DDO's ``metadata``."""
     did = request.path_params["did"]
     record = _cache(request).store.records.get(did)
     if record is None or not isinstance(record.get("metadata"), dict):
@@ -105,6 +114,7 @@ async def _metadata(request: Request) -> Response:
 
 
 async def _names(request: Request) -> Response:
+    """Names by DID, empty for an unknown one."""
     body = await _json(request)
     if not isinstance(body, dict) or "didList" not in body:
         return JSONResponse({"error": "`didList` is required in the request payload."}, 400)
@@ -122,6 +132,7 @@ async def _names(request: Request) -> Response:
 
 
 async def _query(request: Request) -> Response:
+    """A search in the language of Elasticsearch."""
     body = await _json(request)
     if not isinstance(body, dict):
         return JSONResponse(
@@ -136,17 +147,18 @@ async def _query(request: Request) -> Response:
 
 
 async def _validate(request: Request) -> Response:
+    """Whether a document may be published: its hash and a signature over it, or what is wrong."""
     if request.headers.get("content-type") != "application/octet-stream":
         text = "Invalid request content type: should be application/octet-stream"
         return JSONResponse({"error": text}, 400)
     raw = await _body(request)
-    document = _parsed(raw)
-    if not isinstance(document, dict):
+    ddo = _parsed(raw)
+    if not isinstance(ddo, dict):
         text = "Invalid payload. The request could not be converted into a dict."
         return JSONResponse({"error": text}, 400)
-    if not document.get("version"):
+    if not ddo.get("version"):
         return JSONResponse([{"message": "no version provided for DDO."}], 400)
-    if problems := validate(document):
+    if problems := validate(ddo):
         return JSONResponse({"errors": problems}, 400)
     return JSONResponse(proof(_cache(request).key, raw or b""))
 
@@ -167,6 +179,7 @@ def proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
 
 
 async def _trigger(request: Request) -> Response:
+    """Read a transaction's metadata events again."""
     cache, body = _cache(request), await _json(request)
     tx = body.get("transactionId") if isinstance(body, dict) else None
     chain_id = (body.get("chainId") or body.get("chain_id")) if isinstance(body, dict) else None
@@ -182,10 +195,12 @@ async def _trigger(request: Request) -> Response:
 
 
 async def _chains(request: Request) -> Response:
+    """The chains that are indexed."""
     return JSONResponse({str(_cache(request).settings.chain.id): True})
 
 
 async def _chain_status(request: Request) -> Response:
+    """How far a chain is indexed."""
     cache = _cache(request)
     if request.path_params["chain"] != str(cache.settings.chain.id):
         return JSONResponse({"error": "Chain is not indexed."}, 404)
@@ -194,6 +209,7 @@ async def _chain_status(request: Request) -> Response:
 
 
 async def _state(request: Request) -> Response:
+    """What became of the last metadata event of an asset, and why."""
     given = {name: request.query_params.get(name) for name in ("nft", "did", "txId")}
     if not any(given.values()):
         return JSONResponse({"error": "You need to specify one of: nft, txId, did"}, 400)
@@ -211,6 +227,7 @@ async def _state(request: Request) -> Response:
 
 
 async def _retry_queue(request: Request) -> Response:
+    """Documents that could not be read yet."""
     rows = _cache(request).store.rows(
         "SELECT tx, position, nft, block, attempts, next, error FROM retries ORDER BY next LIMIT 1000"
     )
@@ -218,6 +235,20 @@ async def _retry_queue(request: Request) -> Response:
     entries = [dict(zip(names, row, strict=True)) for row in rows]
     hits = [{"_id": f"{entry['tx_id']}-{entry['log_index']}", "_source": entry} for entry in entries]
     return JSONResponse({"hits": {"total": {"value": len(hits), "relation": "eq"}, "hits": hits}})
+
+
+async def _schema(request: Request) -> Response:
+    """The rules for a DDO of a version as JSON Schema."""
+    version = request.query_params.get("version") or VERSIONS[-1]
+    if version not in VERSIONS:
+        text = f"Can't find schema {version[:32]}; there are {', '.join(VERSIONS)}."
+        return JSONResponse({"error": text}, 404)
+    return JSONResponse(schema(version))
+
+
+async def _spec(request: Request) -> Response:
+    """This description."""
+    return JSONResponse(document(routes(), VERSION))
 
 
 async def _json(request: Request) -> Any:

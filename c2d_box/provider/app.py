@@ -84,7 +84,7 @@ def assemble(
     nonces = Nonces(database)
     tokens = Tokens(secret.derive("tokens"), database)
     chain, patience = settings.chain, Patience(settings.limits.unknown_orders)
-    ledger = Ledger(chain.rpc_url, chain.address_file, chain.id, patience)
+    ledger = Ledger(client, chain.rpc_url, chain.address_file, chain.id, patience)
     fetch = settings.fetch
     fetcher = Fetcher(
         AddressRules(fetch.allow),

@@ -1,6 +1,6 @@
-"""The chain as the Provider asks it: the synchronous chain package, called on threads, each question of
-one request once.
+"""The chain as the Provider asks it: the synchronous chain package, called on threads.
 
+Every request asks where the head is, and nothing else that was asked under that head already.
 The contracts may be deployed after the Provider has started, so the chain is opened at the first question
 that can be answered.
 """
@@ -11,14 +11,19 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
+
+import httpx
 
 from c2d_box.assets.addresses import checksum
 from c2d_box.assets.files import SmartContractFile
 from c2d_box.chain import Chain, addresses, contracts, events, nfts, orders
+from c2d_box.chain.atblock import AtBlock
 from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid, ProviderFee
 from c2d_box.errors import C2DError
 from c2d_box.provider.patience import Patience
+from c2d_box.provider.sharing import Shared
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,13 +49,23 @@ class Ledger:
     """Raises LedgerUnavailable when the node fails; an unknown contract reads as None where None is
     possible."""
 
-    def __init__(self, rpc_url: str, address_file: str, chain_id: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        rpc_url: str,
+        address_file: str,
+        chain_id: int,
+        patience: Patience,
+    ) -> None:
+        self._client = client
         self._rpc_url = rpc_url
         self._address_file = address_file
         self.chain_id = chain_id
         self._patience = patience
         self._chain: Chain | None = None
         self._opening = asyncio.Lock()
+        self._head = Shared(self._asked_head)
+        self._at_head: tuple[str, AtBlock] | None = None
         self._threads = ThreadPoolExecutor(_THREADS, "ledger")
 
     @property
@@ -62,16 +77,13 @@ class Ledger:
 
     async def ready(self) -> bool:
         try:
-            await self.latest_block()
+            await self._current()
         except LedgerUnavailable:
             return False
         return True
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def latest_block(self) -> int:
-        return await self._ask(lambda chain: chain.latest_block())
 
     async def state(self, nft: str) -> int | None:
         """The NFT's state, None for what is no data NFT."""
@@ -116,8 +128,9 @@ class Ledger:
         valid_until: int = 0,
         token: str | None = None,
     ) -> ProviderFee:
-        return await self._ask(
-            lambda chain: orders.quote(
+        chain = await self._open()
+        return await self._run(
+            lambda: orders.quote(
                 chain,
                 key,
                 datatoken=datatoken,
@@ -131,13 +144,14 @@ class Ledger:
 
     async def fee_token(self, configured: str | None) -> str:
         """The token fees are paid in: the configured one, else Ocean."""
-        return checksum(configured) if configured else await self._ask(lambda chain: chain.addresses.ocean)
+        return checksum(configured) if configured else (await self._open()).addresses.ocean
 
     async def price(self, seconds: float, per_minute: float, token: str) -> int:
         """Base units of ``token`` for so many seconds."""
         if per_minute <= 0:
             return 0
-        return await self._ask(lambda chain: orders.fee_amount(seconds, per_minute, chain.decimals(token)))
+        chain = await self._open()
+        return await self._run(lambda: orders.fee_amount(seconds, per_minute, chain.decimals(token)))
 
     async def block_time(self, number: int) -> int:
         return await self._ask(lambda chain: int(chain.block(number)["timestamp"]))
@@ -159,13 +173,32 @@ class Ledger:
             return None
 
     async def _ask(self, question: Callable[[Chain], T]) -> T:
-        chain = await self._open()
+        chain = await self._current()
+        return await self._run(partial(question, chain))
+
+    async def _run(self, question: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, question, chain)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, question)
         except C2DError as error:
             if error.code in ("C2D-CHAIN-UNREACHABLE", "C2D-CHAIN-MISMATCH"):
                 raise LedgerUnavailable(error.code) from error
             raise _Refused(error.code) from error
+
+    async def _current(self) -> AtBlock:
+        """The chain as of its head now."""
+        chain = await self._open()
+        head = await self._head()
+        if self._at_head is None or self._at_head[0] != head:
+            self._at_head = head, AtBlock(chain)
+        return self._at_head[1]
+
+    async def _asked_head(self) -> str:
+        question = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", False]}
+        try:
+            answer = await self._client.post(self._rpc_url, json=question)
+            return str(answer.json()["result"]["hash"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            raise LedgerUnavailable("the head is not known") from None
 
     async def _open(self) -> Chain:
         if self._chain is None:
@@ -175,7 +208,9 @@ class Ledger:
                         found = await asyncio.to_thread(addresses.load, self._address_file, self.chain_id)
                     except C2DError as error:
                         raise LedgerUnavailable(error.code) from error
-                    self._chain = Chain(self._rpc_url, found)
+                    chain = Chain(self._rpc_url, found)
+                    await self._run(lambda: chain.web3)  # proves that it is the right chain
+                    self._chain = chain
         return self._chain
 
 

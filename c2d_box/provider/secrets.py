@@ -17,6 +17,7 @@ class ProviderKey:
     def __init__(self, private_key: str) -> None:
         self.private_key = private_key
         self.address = signatures.address_of(private_key)
+        self._public = signatures.private_key(private_key).public_key.format(compressed=False)
 
     def __repr__(self) -> str:
         return f"ProviderKey({self.address})"
@@ -25,7 +26,7 @@ class ProviderKey:
         return signatures.sign(self.private_key, text)
 
     def encrypt(self, data: bytes) -> bytes:
-        return ecies.encrypt(self.private_key, data)
+        return ecies.encrypt(self._public, data)
 
     def decrypt(self, data: bytes) -> bytes:
         return ecies.decrypt(self.private_key, data)

@@ -21,6 +21,7 @@ import httpx
 from tests.bench.ordered import Buyer, buyers
 from tests.bench.source import source_of
 from tests.worlds.local import World, world_in
+from tests.worlds.processes import memory, resident
 
 AT_ONCE = 8
 
@@ -43,7 +44,7 @@ def measured(world: World, url: str, size: int, rounds: int) -> dict[str, object
     asset = world.publish(files=[{"type": "url", "url": url, "method": "GET"}], service="access", price=0)
     downloading = buyers(world, asset, AT_ONCE)
     provider = world.processes[-1].pid
-    rss = _memory(provider, "VmRSS")
+    before = resident(provider)
     Path(f"/proc/{provider}/clear_refs").write_text("5")  # peak starts anew
     straight, through = [], []
     for _ in range(rounds):
@@ -68,7 +69,7 @@ def measured(world: World, url: str, size: int, rounds: int) -> dict[str, object
             "mb_per_second_in_all": round(AT_ONCE * size / together / 1e6),
             "slowest_to_fastest": round(max(each) / min(each), 2),
         },
-        "peak_memory_growth_mib": round((_memory(provider, "VmHWM") - rss) / 1024, 1),
+        "peak_memory_growth_mib": round(memory(provider, "VmHWM") - before, 1),
     }
 
 
@@ -103,12 +104,6 @@ def _answers_while(world: World, over: object) -> dict[str, float]:
         "p99_ms": round(took[int(len(took) * 0.99)], 1),
         "worst_ms": round(took[-1], 1),
     }
-
-
-def _memory(pid: int, name: str) -> int:
-    """KiB"""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1])
 
 
 if __name__ == "__main__":

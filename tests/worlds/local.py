@@ -273,6 +273,19 @@ def start_services(world: World, sources: tuple[str, ...] = ()) -> None:
         spawn(world, package, settings)
 
 
+@contextmanager
+def spawned(world: World, package: str, changes: dict[str, Any]) -> Iterator[str]:
+    """Another process of ``package`` with changed settings, at the URL that is given."""
+    settings = {**world.settings[package], **changes, "listen": {"host": "127.0.0.1", "port": free_port()}}
+    process = spawn(world, package, settings)
+    world.processes.remove(process)
+    try:
+        yield f"http://127.0.0.1:{settings['listen']['port']}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 def spawn(world: World, package: str, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
     config = world.folder / f"{package}-{settings['listen']['port']}.json"
     config.write_text(json.dumps(settings))

@@ -96,6 +96,30 @@ def _ranged(content: bytes, asked: str | None) -> Response:
     return Response(part, 206, headers)
 
 
+class StaticCache:
+    """A metadata cache that serves the documents it is given, as they are."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Any] = {}
+        route = Route("/api/aquarius/assets/ddo/{did}", self._ddo)
+        self._server = Background(Starlette(routes=[route]))
+        self.url = self._server.url
+
+    def __enter__(self) -> StaticCache:
+        self._server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.__exit__()
+
+    async def _ddo(self, request: Request) -> Response:
+        did = request.path_params["did"]
+        if did not in self.documents:
+            return Response(status_code=404)
+        text = json.dumps(self.documents[did]).encode("utf-8", "surrogatepass")
+        return Response(text, media_type="application/json")
+
+
 class FakeOperator:
     """operator-service as the Provider sees it: jobs in memory, one unfinished job per agreement."""
 

@@ -17,7 +17,7 @@ from c2d_box.provider.compute.quoting import quotes
 from c2d_box.provider.compute.starting import start as start_job
 from c2d_box.provider.environments import Environments
 from c2d_box.provider.errors import Invalid, Refusal, Upstream
-from c2d_box.provider.incoming import json_body, parameters
+from c2d_box.provider.incoming import in_query, json_body, parameters
 from c2d_box.provider.operator import Answer, Operator, OperatorUnavailable
 from c2d_box.provider.services import Services, services
 from c2d_box.provider.streaming import FileResponse
@@ -48,8 +48,7 @@ async def start(request: Request) -> Response:
     """Validated by the rule for parameters, but what is run is in the JSON body."""
     provider = services(request)
     required_operator(provider)
-    body = await json_body(request, provider.settings.limits)
-    data = body or await parameters(request, provider.settings.limits)
+    data = await json_body(request, provider.settings.limits) or in_query(request)
     claim = Claim(
         owner_in(data),
         joined(data, "consumerAddress", "jobId", "dataset.documentId"),

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from c2d_box.metadata.app import application
 from c2d_box.metadata.documents import CacheKey
-from c2d_box.metadata.routes import proof
+from c2d_box.metadata.routes import proof, routes
 from c2d_box.metadata.settings import Settings
 
 KEY = "0x5d75837394b078ce97bc289fa8d75e21000573520bfa7784a9d28ccaae602bf8"
@@ -181,3 +181,22 @@ def test_any_origin_may_read(client: Client) -> None:
 
 def test_a_body_without_end_is_cut_off(client: Client) -> None:
     assert validate(client, b" " * (5 << 20)).status_code == 400
+
+
+def test_the_schema_of_each_version(client: Client) -> None:
+    latest = client.get("/api/aquarius/validation/schema").json()
+    assert latest["title"] == "DDO 4.5.0"
+    older = client.get("/api/aquarius/validation/schema?version=4.1.0").json()
+    assert "maxLength" not in older["properties"]["id"] and latest["properties"]["id"]["maxLength"] == 71
+    unknown = client.get("/api/aquarius/validation/schema?version=9")
+    assert unknown.status_code == 404 and "4.1.0" in unknown.json()["error"]
+
+
+def test_every_route_is_described(client: Client) -> None:
+    spec = client.get("/spec").json()
+    assert set(spec["paths"]) == {route.path for route in routes()}
+    for entry in spec["paths"].values():
+        for operation in entry.values():
+            assert operation["summary"], operation
+    parts = {"/" + part for path in spec["paths"] for part in path.split("/") if part.startswith("{")}
+    assert parts == {"/{did}", "/{chain}"}

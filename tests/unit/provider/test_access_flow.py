@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c2d_box.assets import signatures
+from tests.worlds.processes import memory
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_equal_downloads_at_once_succeed_once(world: Any, asset: Any, order: str
 def test_a_large_file_passes_with_bounded_memory(world: Any, asset: Any, order: str) -> None:
     """128 MiB through the Provider's process, whose peak may grow by a fraction of that."""
     provider = world.processes[1].pid
-    before = peak(provider)
+    before = memory(provider, "VmHWM")
     digest = hashlib.sha256()
     with world.stream(
         "GET", "/api/services/download", params=query(world, asset, order, fileIndex="2")
@@ -110,13 +110,7 @@ def test_a_large_file_passes_with_bounded_memory(world: Any, asset: Any, order: 
         for chunk in answer.iter_raw():
             digest.update(chunk)
     assert digest.hexdigest() == hashlib.sha256(b"x" * 134_217_728).hexdigest()
-    assert peak(provider) - before < 48 << 10
-
-
-def peak(pid: int) -> int:
-    """KiB"""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    assert memory(provider, "VmHWM") - before < 48
 
 
 def test_looking_at_files(world: Any, asset: Any) -> None:

@@ -1,0 +1,91 @@
+"""The validation rules as JSON Schema, for tools that check a DDO before they publish it.
+
+Made from the same table as :mod:`c2d_box.assets.validation`, which adds what no schema can say: the id is
+derived from NFT and chain, dates are dates, the context is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from c2d_box.assets.validation import RULES, Rule, bounds, is_required
+
+Schema = dict[str, Any]
+
+_TYPES = {"text": "string", "integer": "integer", "bool": "boolean", "object": "object"}
+
+
+@dataclass
+class _Node:
+    """What is known of one key: its rule, the rule of its items, and the keys inside it (or its items)."""
+
+    rule: Rule | None = None
+    item: Rule | None = None
+    inside: dict[str, _Node] = field(default_factory=dict)
+
+
+def schema(version: str) -> Schema:
+    """JSON Schema (2020-12) of a DDO of this ``version``."""
+    root = _Node()
+    for rule in RULES:
+        node = root
+        for part in rule.path.split("."):
+            node = node.inside.setdefault(part.removesuffix("[]"), _Node())
+        if rule.path.endswith("[]"):
+            node.item = rule
+        else:
+            node.rule = rule
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"DDO {version}",
+        **_object(root, version),
+    }
+
+
+def _object(node: _Node, version: str) -> Schema:
+    required = [name for name, entry in node.inside.items() if _required(entry, version)]
+    properties = {name: _value(entry, version) for name, entry in node.inside.items()}
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _value(node: _Node, version: str) -> Schema:
+    """One text or object stands for the list that holds only it; null for what is absent."""
+    rule = node.rule
+    assert rule is not None, "every key has a rule of its own"
+    least, most = bounds(rule, version)
+    match rule.kind:
+        case "text":
+            found: Schema = {"type": "string", **_limits("Length", least, most)}
+            if rule.pattern:
+                found["pattern"] = f"^{rule.pattern}"
+        case "object":
+            found = _object(node, version)
+        case "objects" | "texts":
+            found = _several(node, version, max(least, int(_required(node, version))), most)
+        case kind:
+            found = {"type": _TYPES[kind]}
+    return found if _required(node, version) else {"anyOf": [found, {"type": "null"}]}
+
+
+def _several(node: _Node, version: str, least: int, most: int | None) -> Schema:
+    assert node.rule is not None
+    if node.rule.kind == "objects":
+        item = _object(node, version)
+        single = {**item, "minProperties": 1} if least else item
+    else:
+        shortest, longest = bounds(node.item, version) if node.item else (0, None)
+        item = {"type": "string", **_limits("Length", shortest, longest)}
+        single = {"type": "string", **_limits("Length", min(least, 1), None)}
+    return {"anyOf": [single, {"type": "array", "items": item, **_limits("Items", least, most)}]}
+
+
+def _limits(what: str, least: int, most: int | None) -> Schema:
+    return {
+        **({f"min{what}": least} if least else {}),
+        **({f"max{what}": most} if most is not None else {}),
+    }
+
+
+def _required(node: _Node, version: str) -> bool:
+    return node.rule is not None and is_required(node.rule, version)

@@ -1,0 +1,51 @@
+"""A chain whose head does not change while one asks: every question has one answer, so it is asked once.
+
+Services ask the same few things again and again (an NFT's state, an order's receipt) and the chain's answers
+only change with its head. Whoever holds the head's hash may keep what was asked under it; another hash, be it
+a new block or another branch, starts anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+from web3.types import TxReceipt
+
+from c2d_box.chain.node import Chain
+
+T = TypeVar("T")
+
+_KEPT = 4096
+
+
+class AtBlock(Chain):
+    """``chain`` with a memory. Only answers are kept: what is not there, or failed, is asked for again."""
+
+    def __init__(self, chain: Chain) -> None:
+        vars(self).update(vars(chain))  # the same connection, contracts and checks
+        self._answers: dict[Hashable, Any] = {}
+
+    def read(self, name: str, address: str, function: str, *arguments: Any) -> Any:
+        key = ("read", name, address, function, arguments)
+        return self._once(key, lambda: super(AtBlock, self).read(name, address, function, *arguments))
+
+    def receipt(self, tx: str) -> TxReceipt | None:
+        return self._once(("receipt", tx), lambda: super(AtBlock, self).receipt(tx))
+
+    def block(self, number: int | str) -> Mapping[str, Any]:
+        return self._once(("block", number), lambda: super(AtBlock, self).block(number))
+
+    def _once(self, key: Hashable, ask: Callable[[], T]) -> T:
+        try:
+            if key in self._answers:
+                found: T = self._answers[key]
+                return found
+        except TypeError:  # an argument that cannot be a key
+            return ask()
+        answer = ask()
+        if answer is not None:
+            if len(self._answers) >= _KEPT:
+                self._answers.clear()
+            self._answers[key] = answer
+        return answer

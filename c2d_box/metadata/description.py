@@ -1,0 +1,56 @@
+"""The cache's routes as an OpenAPI document, made from the routes themselves and their docstrings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.routing import Route
+
+QUERIES = {
+    "/api/aquarius/state/ddo": ("did", "nft", "txId"),
+    "/api/aquarius/validation/schema": ("version",),
+}
+"""Parameters in the query; all are optional texts."""
+BODIES = {
+    "/api/aquarius/assets/ddo/validate": "application/octet-stream",
+    "/api/aquarius/assets/names": "application/json",
+    "/api/aquarius/assets/query": "application/json",
+    "/api/aquarius/assets/triggerCaching": "application/json",
+}
+
+
+def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            paths.setdefault(route.path, {})[method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Metadata cache", "version": version},
+        "paths": paths,
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    text = " ".join((inspect.getdoc(route.endpoint) or "").split())
+    described: dict[str, Any] = {
+        "operationId": route.endpoint.__name__.lstrip("_"),
+        "summary": text,
+        "parameters": [
+            *(_parameter(name, "path") for name in route.param_convertors),
+            *(_parameter(name, "query") for name in QUERIES.get(route.path, ())),
+        ],
+        "responses": {
+            "200": {"description": "what was asked for"},
+            "4XX": {"description": "why not"},
+        },
+    }
+    if kind := BODIES.get(route.path):
+        described["requestBody"] = {"required": True, "content": {kind: {}}}
+    return described
+
+
+def _parameter(name: str, place: str) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}

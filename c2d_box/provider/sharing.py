@@ -1,0 +1,39 @@
+"""One question for everybody who asks it at the same time.
+
+Unlike a cache's, the answer is never older than the request it serves: who comes while the question is under
+way waits for the next one, together with all others who came meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._running: asyncio.Future[T] | None = None
+        self._next: asyncio.Future[T] | None = None
+
+    async def __call__(self) -> T:
+        """What ``ask`` returns, or raises, when called from now on."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._asked(self._running))
+            self._next.add_done_callback(_read)
+        return await asyncio.shield(self._next)
+
+    async def _asked(self, before: asyncio.Future[T] | None) -> T:
+        if before is not None and not before.done():
+            await asyncio.wait({before})
+        self._running, self._next = self._next, None
+        return await self._ask()
+
+
+def _read(done: asyncio.Future[T]) -> None:
+    """Its failure is told to those who wait; where they all have gone, to nobody."""
+    if not done.cancelled():
+        done.exception()

@@ -1,0 +1,15 @@
+"""What the kernel says about a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def memory(pid: int, name: str) -> float:
+    """MiB of ``VmRSS`` or ``VmHWM`` (the peak)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
+
+
+def resident(pid: int) -> float:
+    return memory(pid, "VmRSS")
