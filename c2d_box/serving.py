@@ -45,10 +45,14 @@ def serve(app: Any, host: str, port: int) -> None:
     """Runs the ASGI ``app`` until SIGTERM or SIGINT; open answers get two seconds to end."""
     import uvicorn
 
+    from c2d_box.connections import BoundedProtocol
+
     uvicorn.run(
         app,
         host=host,
         port=port,
+        http=BoundedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

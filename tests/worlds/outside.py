@@ -56,12 +56,14 @@ class Files:
 
     content: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     url: str = ""
 
     def app(self) -> Starlette:
         async def serve(request: Request) -> Response:
             name = request.path_params["name"]
             self.requests.append((request.method, name, dict(request.headers)))
+            self.bodies.append(await request.body())
             if name == "elsewhere":
                 return Response(status_code=302, headers={"location": request.query_params["to"]})
             if name.startswith("big-"):
@@ -70,7 +72,7 @@ class Files:
                 return Response(status_code=404)
             return _ranged(self.content[name], request.headers.get("range"))
 
-        return Starlette(routes=[Route("/{name}", serve, methods=["GET", "HEAD", "POST"])])
+        return Starlette(routes=[Route("/{name:path}", serve, methods=["GET", "HEAD", "POST"])])
 
 
 def _big(size: int) -> Response:

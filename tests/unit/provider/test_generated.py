@@ -44,7 +44,9 @@ CHECKS = [
 SPEC = document(ENDPOINTS, version=VERSION, chain_id=8996, url="http://127.0.0.1:8030")
 SCHEMA = schemathesis.openapi.from_dict(SPEC)
 GROWTH_MIB = 24
-Judge = Callable[..., None]
+Judge = Callable[[Any], None]
+Decorator = Callable[[Judge], None]
+Many = Callable[[int, Any], Decorator]
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +57,11 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def many(request: pytest.FixtureRequest, seed: str) -> Callable[[int, Any], Judge]:
+def many(request: pytest.FixtureRequest, seed: str) -> Many:
     """Runs a judgement on so many generated values; a twentieth of them without ``--full``."""
     full = request.config.getoption("--full")
 
-    def run(count: int, strategy: Any) -> Judge:
+    def run(count: int, strategy: Any) -> Decorator:
         def decorate(judge: Judge) -> None:
             limits = hypothesis_settings(
                 max_examples=count if full else max(count // 20, 5),
@@ -67,7 +69,8 @@ def many(request: pytest.FixtureRequest, seed: str) -> Callable[[int, Any], Judg
                 database=None,
                 suppress_health_check=list(HealthCheck),
             )
-            seeded(seed)(limits(given(strategy)(judge)))()
+            run_it: Any = seeded(seed)(limits(given(strategy)(judge)))  # type: ignore[no-untyped-call]
+            run_it()
 
         return decorate
 
@@ -75,7 +78,7 @@ def many(request: pytest.FixtureRequest, seed: str) -> Callable[[int, Any], Judg
 
 
 def test_whatever_is_asked_is_answered_as_described(
-    world: World, session: Any, many: Any, request: pytest.FixtureRequest, seed: str
+    world: World, session: Any, many: Many, request: pytest.FixtureRequest, seed: str
 ) -> None:
     full = request.config.getoption("--full")
     cells = [
@@ -140,7 +143,7 @@ JSON = st.recursive(
 )
 
 
-def test_no_signature_that_the_owner_did_not_make_is_taken(world: World, many: Any) -> None:
+def test_no_signature_that_the_owner_did_not_make_is_taken(world: World, many: Many) -> None:
     """Every field of a signed request replaced by something else, and signatures bent at any place."""
     signer = world.account(7)
     stranger = world.account(5)
@@ -227,7 +230,7 @@ FILES = st.fixed_dictionaries(
 )
 
 
-def test_any_file_object_is_looked_at_or_refused(world: World, many: Any) -> None:
+def test_any_file_object_is_looked_at_or_refused(world: World, many: Many) -> None:
     @many(400, FILES)
     def judge(file: Any) -> None:
         answer = world.call(
@@ -256,7 +259,7 @@ def beside(world: World, odd_cache: StaticCache) -> Iterator[str]:
 
 
 def test_any_published_document_is_served_or_refused(
-    world: World, odd_cache: StaticCache, beside: str, many: Any
+    world: World, odd_cache: StaticCache, beside: str, many: Many
 ) -> None:
     """A DDO is its publisher's text, and validation by a cache is no promise to the Provider."""
     asset = world.publish(price=0)
