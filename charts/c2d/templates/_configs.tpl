@@ -79,6 +79,7 @@
   "endpointAliases" (include "c2d.config.endpointAliases" (dict "root" . "extra" .Values.provider.endpointAliases) | fromJson)
   "trust" .Values.provider.trust
   "compat" .Values.provider.compat
+  "limits" .Values.provider.limits
   "database" "/var/lib/c2d/provider.sqlite"
   "secretsDir" "/etc/c2d/secrets"
   | toPrettyJson -}}
