@@ -32,6 +32,8 @@ check: $(STAMP)  ## lint, types, import contracts
 bench: $(STAMP)  ## figures on this machine, of a box that is up
 	@$(BIN)/python -m tests.bench.bench_chain
 	@$(BIN)/python -m tests.bench.bench_jobs
+	@$(BIN)/python -m tests.bench.bench_provider
+	@$(BIN)/python -m tests.bench.bench_download
 
 clean:
 	rm -rf $(VENV) dist build
