@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.actions import (
@@ -315,7 +315,7 @@ class Controller:
         return workflow is not None and self._tokens.valid(workflow.spec.environment, job, stage, token)
 
     async def report(self, job: str, stage: Stage, body: dict[str, Any]) -> Answer:
-        model, apply = _REPORTS[stage]
+        model, apply = reports.BY_STAGE[stage]
         try:
             report = model.model_validate(body)
         except ValidationError as problem:
@@ -396,11 +396,3 @@ class Controller:
             (entry.id, entry.announced(current_jobs=held.get(entry.id, 0), last_seen=now))
             for entry in self._settings.environments
         ]
-
-
-_REPORTS: dict[Stage, tuple[type[BaseModel], Callable[..., Answer]]] = {
-    "configuration": (reports.ConfigurationReport, reports.configuration),
-    "judge": (reports.JudgeReport, reports.judge),
-    "upload": (reports.UploadReport, reports.upload),
-    "register": (reports.RegisterReport, reports.register),
-}

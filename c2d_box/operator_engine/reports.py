@@ -7,12 +7,14 @@ anything. An answer is a status code for the pod: 200 recorded, 409 not your tur
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from c2d_box.operator_engine import changes
+from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
 
@@ -202,3 +204,11 @@ def intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -> Ans
     if known != replaces:
         return Answer(409, "another transaction is on record")
     return Answer(200, changes={"asset": {"transactions": {step: raw}}})
+
+
+BY_STAGE: dict[Stage, tuple[type[BaseModel], Callable[..., Answer]]] = {
+    "configuration": (ConfigurationReport, configuration),
+    "judge": (JudgeReport, judge),
+    "upload": (UploadReport, upload),
+    "register": (RegisterReport, register),
+}

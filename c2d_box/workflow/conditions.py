@@ -18,6 +18,7 @@ _REACHED: Final = {
     "Isolated": ("started", "NetworkClosed", "The warden has proven the network closed and let it start."),
     "AlgorithmEnded": ("ended", "ConfirmedByKubernetes", "The algorithm's container does not run any more."),
     "Published": ("uploaded", "ResultsStored", "Results and logs are in the result store."),
+    "Registered": ("registered", "AssetOnTheChain", "The results are an asset of their owner's."),
     "Cleaned": ("cleaned", "NothingLeft", "Pods, volume and secrets of the job are gone."),
 }
 MESSAGE_LENGTH: Final = 1000

@@ -125,7 +125,7 @@ def _environment(keys: BoxKeys) -> dict[str, Any]:
         "gpuNumber": 0,
         "gpuType": "",
         "ramGB": 1,
-        "diskGB": 1,
+        "diskGB": 2,
         "priceMin": 0,
         "maxJobs": 10,
         "maxJobDuration": 3600,

@@ -132,9 +132,16 @@ class Model:
         for moment in changes.get("times", {}):
             assert moment not in status.get("times", {}) or moment == "judged", f"{moment} written twice"
         if "ended" in changes.get("times", {}):
-            running = [pod for pod in self.pods.values() if pod.container("algorithm").running]
-            assert not running, "said to have ended while it runs"
+            assert not self.running(), "said to have ended while it runs"
         _merge(status, changes)
+
+    def running(self) -> bool:
+        """Is the algorithm's container there? The gate of a pod that is not on record waits for ever."""
+        recorded = self.workflow.status.algorithm.uid
+        return any(
+            pod.container("algorithm").running and (recorded in (None, pod.uid) or pod.uid in self.ahead)
+            for pod in self.pods.values()
+        )
 
     def create(self, component: Component, attempt: int) -> None:
         name = names.pod(JOB, component, attempt)
@@ -241,8 +248,7 @@ class Model:
             or reports.go_ahead(self.workflow) is None
         ):
             return
-        running = [entry for entry in self.pods.values() if entry.container("algorithm").running]
-        assert not running, "judged while it runs"
+        assert not self.running(), "judged while it runs"
         refusals = (reports.Refusal(path="x", reason="link"),) if refused else ()
         judged = reports.judge(self.workflow, reports.JudgeReport(refused=refusals), self.now)
         if judged.changes:

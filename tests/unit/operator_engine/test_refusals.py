@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from c2d_box.operator_engine import desks
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS
 from c2d_box.workflow.environments import Environment, Images
@@ -95,14 +97,16 @@ def test_the_wire_shows_our_keys_only_where_they_say_something() -> None:
 
 
 async def test_a_job_is_planned_for_a_bounded_number_of_times(stack: Any) -> None:
-    """Whatever news there is of it."""
+    """Whatever news there is of it: a burst, and then one plan in so many seconds."""
+    began = time.monotonic()
     await stack.submit(JOB)
     await stack.node.bind(JOB)
     await stack.node.until(lambda: names.pod(JOB, "algorithm") in stack.cluster.names(PODS))
-    for number in range(1000):
+    for number in range(600):
         await stack.cluster.patch(WORKFLOWS, JOB, {"metadata": {"annotations": {"noise": str(number)}}})
         await stack.controller.idle()
-    assert stack.controller.figures.most <= 210
+    seconds = time.monotonic() - began
+    assert stack.controller.figures.most <= desks.BURST + seconds / desks.REFILL_SECONDS + 1
 
 
 async def test_conditions_tell_the_stages(stack: Any) -> None:

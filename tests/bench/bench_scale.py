@@ -1,0 +1,249 @@
+"""Thousands of workflows: ``python -m tests.bench.bench_scale [--home HOME] [--workflows N]``.
+
+In a namespace of its own on a running box: half of the workflows have finished and been cleaned up after,
+half wait in the queue of an environment without a place. A second engine process, on this machine, is
+started on them; then queued ones are stopped, deleted and added. Prints one JSON object: the engine's
+memory (PSS), seconds from its start to its first list, the time of its reconciles (look, plan, act, with the
+API server's answers) and of the plan alone, and how long a list of all of them takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from c2d_box.workflow import instants
+from c2d_box.workflow.cluster import WORKFLOWS, Gone
+from c2d_box.workflow.connection import from_kubeconfig
+from c2d_box.workflow.kubernetes import Kubernetes
+from sandbox.box import Box, open_box
+from sandbox.doctor.ports import is_free
+from tests.bench import handwritten
+
+NAMESPACE = "c2d-bench"
+DIGEST = "sha256:" + "0" * 64
+SECTION = {"entrypoint": "python3 $ALGO", "image": "none", "tag": "t", "checksum": DIGEST}
+MOVED = 200
+"""Queued workflows that are stopped while the engine is measured; as many are added, half as many deleted."""
+
+
+def main() -> None:
+    options = _options()
+    box = open_box(options.home)
+    with box.kube() as kube:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        kube.apply(f"/api/v1/namespaces/{NAMESPACE}", body)
+    try:
+        print(json.dumps(asyncio.run(measure(box, options.workflows)), indent=2))
+    finally:
+        with box.kube() as kube:
+            kube.delete(f"/api/v1/namespaces/{NAMESPACE}")
+
+
+async def measure(box: Box, count: int) -> dict[str, Any]:
+    cluster = Kubernetes(from_kubeconfig(box.home.kubeconfig), NAMESPACE)
+    await _empty(cluster)  # what a run that was broken off has left
+    began = time.monotonic()
+    try:
+        await _together(lambda number: _add(cluster, number), range(count))
+        await _together(lambda number: _finish(cluster, number), range(1, count, 2))
+        filling = time.monotonic() - began
+        with tempfile.TemporaryDirectory(prefix="c2d-bench-") as folder:
+            figures = await _engine(box, cluster, Path(folder), count)
+        return {**figures, "filling_seconds": round(filling, 1), "load": os.getloadavg()[0]}
+    finally:
+        await _empty(cluster)
+        await cluster.close()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
+    parser.add_argument("--workflows", type=int, default=2000)
+    return parser.parse_args()
+
+
+async def _together(work: Callable[[int], Awaitable[object]], numbers: Iterable[int]) -> None:
+    """Eight at a time."""
+    turn = asyncio.Semaphore(8)
+
+    async def one(number: int) -> None:
+        async with turn:
+            await work(number)
+
+    await asyncio.gather(*(one(number) for number in numbers))
+
+
+def _name(number: int) -> str:
+    return f"scale-{number:05d}"
+
+
+async def _add(cluster: Kubernetes, number: int) -> None:
+    owner, code = f"0xowner{number % 20}", "print('x')\n" * 20
+    await cluster.create(WORKFLOWS, handwritten.body(_name(number), owner, code, SECTION, NAMESPACE))
+
+
+async def _finish(cluster: Kubernetes, number: int) -> None:
+    now = time.time()
+    moments = ("admitted", "bound", "created", "staged", "started", "ended", "judged", "uploaded", "finished")
+    times = {name: instants.to_text(now - 60 + place) for place, name in enumerate((*moments, "cleaned"))}
+    stored = {"filename": "f", "filesize": 1, "type": "output", "url": "ipfs://b/f", "sha256": "0" * 64}
+    status = {
+        "code": 70,
+        "text": "Job finished",
+        "phase": "Finished",
+        "times": times,
+        "results": [stored] * 5,
+    }
+    await cluster.patch(WORKFLOWS, _name(number), {"status": status}, status=True)
+
+
+async def _empty(cluster: Kubernetes) -> None:
+    left, _ = await cluster.list(WORKFLOWS)
+
+    async def drop(number: int) -> None:
+        name = left[number]["metadata"]["name"]
+        with contextlib.suppress(Gone):
+            await cluster.patch(WORKFLOWS, name, {"metadata": {"finalizers": None}})
+        await cluster.delete(WORKFLOWS, name)
+
+    await _together(drop, range(len(left)))
+
+
+async def _engine(box: Box, cluster: Kubernetes, folder: Path, count: int) -> dict[str, Any]:
+    port = next(port for port in range(20_000, 30_000) if is_free(port))
+    command = [sys.executable, "-m", "c2d_box.operator_engine", "--config", str(_config(folder, port))]
+    command += ["--kubeconfig", str(box.home.kubeconfig)]
+    with (folder / "engine.log").open("wb") as log:
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
+        try:
+            await _until(lambda: _get(port, "healthz").get("leading"), 120)
+            leading = time.monotonic() - began
+            await _until(lambda: _quiet(port, count), 300)
+            first = _get(port, "figures")
+            await _move(cluster, count)
+            while not await _settled(cluster, count):  # noqa: ASYNC110
+                await asyncio.sleep(1)
+            last = _get(port, "figures")
+            return {
+                "workflows": count,
+                "engine_pss_mib": round(_pss(process.pid), 1),
+                "start_to_leading_seconds": round(leading, 2),
+                "first_pass_ms": first["reconcileMs"],
+                "reconcile_ms": last["reconcileMs"],
+                "plan_ms": last["planMs"],
+                "reconciles": last["reconciles"],
+                "most_reconciles_of_one_job": last["mostOfOneJob"],
+                "list_all_seconds": await _listing(cluster),
+            }
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+async def _listing(cluster: Kubernetes) -> float:
+    """All of them, by pages of 500; median of five."""
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        await cluster.list(WORKFLOWS)
+        seconds.append(time.monotonic() - began)
+    return round(statistics.median(seconds), 3)
+
+
+def _config(folder: Path, port: int) -> Path:
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    (secrets / "environment-key-ocean-compute").write_text("0x" + "1" * 64)
+    (folder / "gate").write_bytes(b"not used")
+    config = folder / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "listen": {"host": "127.0.0.1", "port": port},
+                "namespace": NAMESPACE,
+                "postgres": {"host": "127.0.0.1", "port": 1},
+                "environments": [{"id": "ocean-compute", "maxJobs": 0}],
+                "images": {"runtime": f"none@{DIGEST}"},
+                "engineUrl": f"http://127.0.0.1:{port}",
+                "resultStore": {"kind": "ipfs", "api": "http://127.0.0.1:1", "gateway": "http://127.0.0.1:1"},
+                "gatePath": str(folder / "gate"),
+                "secretsDir": str(secrets),
+            }
+        )
+    )
+    return config
+
+
+async def _move(cluster: Kubernetes, count: int) -> None:
+    """Even numbers are queued: some are stopped, some deleted, and new ones come."""
+
+    async def move(number: int) -> None:
+        await cluster.patch(WORKFLOWS, _name(2 * number), {"spec": {"stop": True}})
+        await _add(cluster, count + number)
+        if number % 2:
+            await cluster.delete(WORKFLOWS, _name(2 * (_moved(count) + number)))
+
+    await _together(move, range(_moved(count)))
+
+
+def _moved(count: int) -> int:
+    return min(MOVED, count // 8)
+
+
+async def _settled(cluster: Kubernetes, count: int) -> bool:
+    moved = _moved(count)
+    bodies, _ = await cluster.list(WORKFLOWS)
+    cleaned = {
+        body["metadata"]["name"]
+        for body in bodies
+        if "cleaned" in (body.get("status") or {}).get("times", {})
+    }
+    stopped = {_name(2 * number) for number in range(moved)}
+    return stopped <= cleaned and len(bodies) == count + moved - moved // 2
+
+
+def _quiet(port: int, count: int) -> bool:
+    """Every workflow has been looked at, and no more is being done."""
+    before = _get(port, "figures")["reconciles"]
+    time.sleep(1.0)
+    return bool(before >= count and _get(port, "figures")["reconciles"] == before)
+
+
+def _pss(pid: int) -> float:
+    """MiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def _get(port: int, path: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+    except OSError:
+        return {"reconciles": -1}
+
+
+async def _until(condition: Callable[[], Any], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the engine did not get there in time"
+        await asyncio.sleep(0.3)
+
+
+if __name__ == "__main__":
+    main()

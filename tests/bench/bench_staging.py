@@ -1,0 +1,116 @@
+"""How fast inputs are staged: ``python -m tests.bench.bench_staging [--home HOME] [--rounds N] [--mib N]``.
+
+On a running box, in one run and taking turns: ``curl -o`` of the object straight from S3 to the box's disk,
+and the configuration pod of a job that fetches the same object through the Provider (grant, fetch from S3,
+stream to the pod, SHA-256, write to the job's volume on the same disk). Prints one JSON object; the ratio
+is the promise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
+from sandbox.box import Box, open_box
+from sandbox.progress import run
+from sandbox.verbs import assets, jobs
+from tests.bench.bench_jobs import IMAGE, PROGRAM, _silent
+
+LINE = re.compile(r"(\d+) bytes in ([0-9.]+) s, sha256")
+MIB = 1 << 20
+
+
+def main() -> None:
+    options = _options()
+    box = open_box(options.home)
+    size = options.mib * MIB
+    with tempfile.TemporaryDirectory(prefix="c2d-bench-", dir=box.home.path) as folder:
+        data = Path(folder) / "data.bin"
+        _write(data, size)
+        file = assets.store_file(box, data)
+        pair = _publish(box, data, Path(folder) / "noop.py")
+        straight, staged = [], []
+        for _ in range(options.rounds):
+            straight.append(size / _curl(box, file["s3Access"], data))
+            staged.append(size / _staging(box, pair, size))
+    ratios = [ours / theirs for ours, theirs in zip(staged, straight, strict=True)]
+    print(
+        json.dumps(
+            {
+                "rounds": options.rounds,
+                "mib": options.mib,
+                "curl_median_mib_per_second": round(statistics.median(straight) / MIB, 1),
+                "staging_median_mib_per_second": round(statistics.median(staged) / MIB, 1),
+                "ratio_of_medians": round(statistics.median(staged) / statistics.median(straight), 3),
+                "ratio_worst_round": round(min(ratios), 3),
+                "load": os.getloadavg()[0],
+            },
+            indent=2,
+        )
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mib", type=int, default=1024)
+    return parser.parse_args()
+
+
+def _write(path: Path, size: int) -> None:
+    block = os.urandom(MIB)
+    with path.open("wb") as file:
+        for _ in range(size // MIB):
+            file.write(block)
+
+
+def _publish(box: Box, data: Path, program: Path) -> tuple[str, str]:
+    program.write_text(PROGRAM)
+    dataset = run(assets.publish_dataset(box, "publisher", str(data), assets.Offer("large data")), _silent)
+    offer = assets.Offer("bench no-op", services=("access",))
+    algorithm = run(
+        assets.publish_algorithm(box, "publisher", str(program), IMAGE, "python3 $ALGO", offer), _silent
+    )
+    run(assets.permit(box, "publisher", dataset.did, algorithm.did), _silent)
+    return dataset.did, algorithm.did
+
+
+def _curl(box: Box, access: dict[str, Any], beside: Path) -> float:
+    """Seconds; signed headers go through stdin, since arguments are for all to see."""
+    target = beside.with_name("straight.bin")
+    url = box.urls["s3"] + object_path(access["bucket"], access["objectKey"])
+    keys = Credentials(access["accessKeyId"], access["secretAccessKey"], access["region"])
+    headers = [f'header = "{name}: {value}"' for name, value in signed_headers("GET", url, keys).items()]
+    config = "\n".join([f'url = "{url}"', f'output = "{target}"', "silent", "show-error", "fail", *headers])
+    began = time.monotonic()
+    subprocess.run(["curl", "--noproxy", "*", "--config", "-"], input=config, text=True, check=True)
+    seconds = time.monotonic() - began
+    assert target.stat().st_size == beside.stat().st_size
+    target.unlink()
+    return seconds
+
+
+def _staging(box: Box, pair: tuple[str, str], size: int) -> float:
+    """Seconds that the configuration pod says the object took, hash and all."""
+    started = run(jobs.start(box, "consumer", *pair), _silent)
+    job = run(jobs.follow(box, "consumer", started["jobId"], timeout=600), _silent)
+    assert job["status"] == 70, job
+    texts = jobs.log_texts(box, "consumer", started["jobId"], "configuration")
+    for count, seconds in LINE.findall("\n".join(texts.values())):
+        if int(count) == size:
+            return float(seconds)
+    raise AssertionError(f"no such file in {texts}")
+
+
+if __name__ == "__main__":
+    main()

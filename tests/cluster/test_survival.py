@@ -1,0 +1,189 @@
+"""Every part of the box killed in every phase of a job: the job ends as it should, its algorithm ran once,
+its results are there once, nothing is left of it.
+
+All cells with ``--full``, some by the commit otherwise; ``--write-docs`` adds what was seen to
+docs/survival.md, cell by cell, so that the table can be filled in several runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from c2d_box.errors import C2DError
+from sandbox.box import Box
+from sandbox.verbs import jobs
+from sandbox.verbs.kubeapi import KubeApi
+from tests.cluster.conftest import Pair, perform
+from tests.cluster.survival_table import PHASES, Cell, add
+from tests.conftest import sample
+from tests.worlds import blows
+
+WORKFLOWS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"
+LEFT = (
+    "/api/v1/namespaces/c2d-jobs/pods",
+    "/api/v1/namespaces/c2d-jobs/persistentvolumeclaims",
+    "/api/v1/namespaces/c2d-jobs/secrets",
+    "/apis/coordination.k8s.io/v1/namespaces/c2d-jobs/leases",
+)
+PROGRAM = """
+import time
+with open("/data/outputs/runs", "a") as file:
+    file.write("one\\n")
+print("running")
+time.sleep(4)
+print("done")
+"""
+SECONDS = 240.0
+CELLS = [(part, phase) for phase in PHASES for part in blows.PARTS]
+
+
+def expected(part: str, phase: str) -> set[int]:
+    """The numbers of design.md's "Final states"."""
+    if part == "gate":
+        return {"running": {75}, "staging": {70, 81}}.get(phase, {70})
+    if part == "containerd" and phase in ("preparing", "staging", "running"):
+        return {70, 81}
+    return {70}
+
+
+def chosen(config: pytest.Config) -> list[tuple[str, str]]:
+    return sample(CELLS, 2, os.environ.get("C2D_TEST_SEED", "0"), bool(config.getoption("--full")))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if {"part", "phase"} <= set(metafunc.fixturenames):
+        metafunc.parametrize(("part", "phase"), chosen(metafunc.config))
+
+
+@pytest.fixture(scope="module")
+def pair(publish_pair: Callable[[str, str], Pair]) -> Pair:
+    return publish_pair("a,b\n" + "1,2\n" * 500_000, PROGRAM)
+
+
+class Assassin(threading.Thread):
+    """Follows the job that is about to come, and strikes when its phase begins."""
+
+    def __init__(self, box: Box, part: str, phase: str) -> None:
+        super().__init__(daemon=True)
+        self._box, self._part, self._phase = box, part, phase
+        self._kube = box.kube()
+        listed = self._kube.get(WORKFLOWS) or {}
+        self._version = listed["metadata"]["resourceVersion"]
+        self.job = ""
+        self.struck = 0
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with self._kube:
+                self._follow()
+        except BaseException as failure:
+            self.failure = failure
+
+    def _follow(self) -> None:
+        query = {"watch": "true", "resourceVersion": self._version}
+        news = self._kube.lines(WORKFLOWS, **query)
+        with closing(cast("Generator[str]", news)):
+            for line in news:
+                body = json.loads(line)["object"]
+                self.job = body["metadata"]["name"]
+                times = (body.get("status") or {}).get("times") or {}
+                if PHASES[self._phase] is None or PHASES[self._phase] in times:
+                    break
+        if self._phase == "running":
+            time.sleep(1.0)  # between the inputs' arrival and the algorithm's first line
+        self._strike()
+
+    def _strike(self) -> None:
+        """A part of the job may be about to start: then the blow waits for it, but not for long."""
+        deadline = time.monotonic() + (3.0 if self._part in blows.STAGES else 0.0)
+        while not self.struck:
+            self.struck = blows.strike(self._box, self._kube, self._part, self.job)
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def healthy(box: Box, kube: KubeApi, part: str) -> Iterator[None]:
+    blows.wait_healthy(box, kube)
+    yield
+    blows.wait_healthy(box, kube)
+    blows.renew(kube, part)
+    blows.wait_healthy(box, kube)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_job_survives(
+    box: Box, kube: KubeApi, pair: Pair, part: str, phase: str, request: pytest.FixtureRequest
+) -> None:
+    assassin = Assassin(box, part, phase)
+    assassin.start()
+    lost = ""
+    try:
+        perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm))
+    except C2DError as error:  # the answer was lost, not the job
+        lost = error.code
+    began = time.monotonic()
+    assassin.join(SECONDS)
+    assert assassin.failure is None, assassin.failure
+    body = _cleaned(kube, assassin.job)
+    seconds = time.monotonic() - began
+    status = body["status"]
+    cell = Cell(part, phase, status["code"], assassin.struck, status.get("reason") or "", round(seconds, 1))
+    if request.config.getoption("--write-docs"):
+        add(cell)
+    assert status["code"] in expected(part, phase), (cell, lost)
+    assert assassin.struck or part in blows.STAGES, f"{part} was not there to be killed"
+    names = [result["filename"] for result in status.get("results") or ()]
+    assert len(names) == len(set(names)), names
+    blows.wait_healthy(box, kube)
+    if "runs" in names:
+        assert _runs(box, assassin.job, names.index("runs")) == 1
+    assert "runs" in names or status["code"] != 70
+    assert _left(kube, assassin.job) == []
+
+
+def _cleaned(kube: KubeApi, job: str) -> dict[str, Any]:
+    deadline, last = time.monotonic() + SECONDS, ""
+    while time.monotonic() < deadline:
+        try:
+            body = kube.get(f"{WORKFLOWS}/{job}") or {}
+        except C2DError as error:
+            last = error.message
+        else:
+            last = json.dumps(body.get("status"))
+            if "cleaned" in ((body.get("status") or {}).get("times") or {}):
+                return body
+        time.sleep(0.3)
+    pytest.fail(f"{job} got no further than {last}")
+
+
+def _runs(box: Box, job: str, index: int) -> int:
+    """How often the algorithm says it ran; read as the consumer reads it."""
+    folder = Path(f"/tmp/c2d-runs-{job}")
+    fetched = perform(jobs.fetch(box, "consumer", job, folder, index))
+    try:
+        return len(fetched[0].path.read_text().splitlines())
+    finally:
+        fetched[0].path.unlink()
+        folder.rmdir()
+
+
+def _left(kube: KubeApi, job: str) -> list[str]:
+    selector = {"labelSelector": f"c2d.oceanprotocol.com/job={job}"}
+    found = [f"{path} {body['metadata']['name']}" for path in LEFT for body in kube.items(path, **selector)]
+    volumes = kube.items("/api/v1/persistentvolumes")
+    claims = {
+        (body["spec"].get("claimRef") or {}).get("name", ""): body["metadata"]["name"] for body in volumes
+    }
+    return found + [name for claim, name in claims.items() if claim.startswith(job)]

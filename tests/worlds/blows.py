@@ -1,0 +1,94 @@
+"""Killing one part of a running box, as a crash would: SIGKILL to its processes, unannounced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from sandbox.box import Box
+from sandbox.verbs.kubeapi import KubeApi
+
+SERVICES = ("operator-service", "operator-engine", "provider", "postgres", "ipfs", "s3", "chain")
+"""Deployments of the services' namespace."""
+NODE = {"api-server": "kube-apiserver", "etcd": "etcd", "containerd": "containerd", "kubelet": "kubelet"}
+"""The cluster's own processes, by the name the driver gives them."""
+STAGES = {
+    "configuration": ("configuration", None),
+    "gate": ("algorithm", "algorithm"),
+    "publishing": ("publishing", None),
+}
+"""Parts of the job: pod, and container where not all of them are meant."""
+PARTS = (*SERVICES, *STAGES, *NODE)
+
+
+def strike(box: Box, kube: KubeApi, part: str, job: str) -> int:
+    """Kills what there is of ``part`` at this moment; returns how many processes that were."""
+    if part in NODE:
+        pids = [
+            entry.pid
+            for entry in box.cluster.status().components
+            if entry.name in (part, NODE[part]) and entry.pid
+        ]
+    elif part in SERVICES:
+        pids = _of_pods(kube, "c2d", {"labelSelector": f"app.kubernetes.io/name={part}"}, None)
+    else:
+        component, container = STAGES[part]
+        selector = f"c2d.oceanprotocol.com/job={job},app.kubernetes.io/component={component}"
+        pids = _of_pods(kube, "c2d-jobs", {"labelSelector": selector}, container)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(pids)
+
+
+def renew(kube: KubeApi, part: str) -> None:
+    """A killed service gets a fresh pod, or the kubelet would let it wait longer after each blow."""
+    if part in SERVICES:
+        for pod in _pods(kube, "c2d", {"labelSelector": f"app.kubernetes.io/name={part}"}):
+            kube.delete(f"/api/v1/namespaces/c2d/pods/{pod['metadata']['name']}?gracePeriodSeconds=0")
+
+
+def wait_healthy(box: Box, kube: KubeApi, seconds: float = 180.0) -> None:
+    """Until every service and every component is there again."""
+    deadline = time.monotonic() + seconds
+    while not _healthy(box, kube):
+        assert time.monotonic() < deadline, f"the box did not recover: {box.cluster.status()}"
+        time.sleep(0.5)
+
+
+def _healthy(box: Box, kube: KubeApi) -> bool:
+    if box.cluster.status().state != "running" or not kube.ok("/readyz"):
+        return False
+    deployments = kube.items("/apis/apps/v1/namespaces/c2d/deployments")
+    return bool(deployments) and all(
+        (body.get("status") or {}).get("readyReplicas", 0) >= body["spec"].get("replicas", 1)
+        for body in deployments
+    )
+
+
+def _pods(kube: KubeApi, namespace: str, query: dict[str, str]) -> list[dict[str, Any]]:
+    return kube.items(f"/api/v1/namespaces/{namespace}/pods", **query)
+
+
+def _of_pods(kube: KubeApi, namespace: str, query: dict[str, str], container: str | None) -> list[int]:
+    """Processes of these pods' containers, but not of their sandboxes."""
+    wanted = [
+        entry["containerID"].partition("://")[2]
+        for pod in _pods(kube, namespace, query)
+        for entry in (pod.get("status") or {}).get("containerStatuses") or ()
+        if entry.get("containerID") and container in (None, entry["name"])
+    ]
+    return [pid for pid, groups in _control_groups() if any(name in groups for name in wanted)]
+
+
+def _control_groups() -> list[tuple[int, str]]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                found.append((int(folder.name), (folder / "cgroup").read_text()))
+    return found
