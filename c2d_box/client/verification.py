@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.assets.addresses import same
+from c2d_box.assets.ddo import DDO
 from c2d_box.assets.did import did_for
 from c2d_box.assets.documents import compact, published
 from c2d_box.client.connection import Connection
@@ -107,10 +108,11 @@ def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner:
 
     did, chain = str(asset["did"]), connection.chain
     try:
-        ddo = connection.cache.ddo(did)
+        cached = connection.cache.record(did)
     except C2DError as problem:
         yield Check(f"description of {did}", False, problem.message)
         return
+    ddo = DDO.parse(cached)
     service = ddo.service(str(asset["serviceId"]))
     receipt = chain.receipt(str(asset["txId"])) if asset.get("txId") else None
     token = service.datatoken_address if service else ""
@@ -131,8 +133,8 @@ def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner:
     tx = asset.get("metadataTx")
     event = events.metadata_of(chain, str(tx), ddo.nft_address) if tx else None
     genuine = event is not None and did_for(ddo.nft_address, connection.chain_id) == did
-    if event is not None and same((ddo.raw.get("event") or {}).get("tx"), str(tx)):
-        text = "0x" + hashlib.sha256(compact(published(ddo.raw))).hexdigest()
+    if event is not None and same((cached.get("event") or {}).get("tx"), str(tx)):
+        text = "0x" + hashlib.sha256(compact(published(cached))).hexdigest()
         genuine = genuine and text == str(event["metaDataHash"]).lower()
     yield Check(f"description of {did}", genuine, f"published by {tx}")
 
