@@ -19,8 +19,10 @@ from urllib.parse import urlsplit
 
 CHUNK = 1 << 20
 CONNECT_SECONDS, IDLE_SECONDS = 10.0, 60.0
-ATTEMPTS = 6
-"""Without progress; a transfer that gets on may break off as often as it likes."""
+ATTEMPTS = 10
+"""Without progress, over 50 seconds: a store that is killed and started again on a busy machine needs half of
+that. A transfer that gets on may break off as often as it likes.
+"""
 _FIRST_PAUSE = 0.2
 _FINAL = frozenset({400, 401, 403, 404, 410, 413, 422, 451})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
@@ -61,7 +63,7 @@ class _Part:
 def fetch(provider: str, token: str, target: Path, deadline: float, pause: float = _FIRST_PAUSE) -> Fetched:
     """Gets the file behind ``token`` into ``target``; raises FetchFailed. ``deadline``: monotonic seconds."""
     part = _Part(target.with_name(target.name + ".part"))
-    failures, wait = 0, pause
+    failures, wait, longest = 0, pause, pause * 50
     while True:
         before = part.size
         try:
@@ -69,7 +71,7 @@ def fetch(provider: str, token: str, target: Path, deadline: float, pause: float
             break
         except _Interrupted as interruption:
             failures = 0 if part.size > before else failures + 1
-            wait = pause if part.size > before else min(wait * 2, 10.0)
+            wait = pause if part.size > before else min(wait * 2, longest)
             if failures >= ATTEMPTS or time.monotonic() + wait >= deadline:
                 raise FetchFailed(str(interruption)) from None
             time.sleep(wait)
