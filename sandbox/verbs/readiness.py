@@ -21,6 +21,8 @@ DEADLINE_SECONDS = 180.0
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError"}
 PATIENCE_SECONDS = 20.0
 """How long a hopeless reason may stand before it is believed: images and Secrets may come a little later."""
+PASSING = ("unable to freeze",)
+"""Said by runc on control groups of version 1 under load; the kubelet starts the container again."""
 RESTARTS_TOLERATED = 4
 
 Probe = Callable[[], bool]
@@ -111,7 +113,8 @@ def _reason(pod: Object, elapsed: float) -> str | None:
     for container in [*states.get("initContainerStatuses", []), *states.get("containerStatuses", [])]:
         waiting = (container.get("state") or {}).get("waiting") or {}
         why = f"{waiting.get('reason')}: {waiting.get('message', '')}".strip(": ")
-        if waiting.get("reason") in HOPELESS and elapsed > PATIENCE_SECONDS:
+        passing = any(words in why for words in PASSING)
+        if waiting.get("reason") in HOPELESS and elapsed > PATIENCE_SECONDS and not passing:
             return why
         if (
             waiting.get("reason") == "CrashLoopBackOff"
