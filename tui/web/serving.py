@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import socket
 import sys
+from contextlib import suppress
 
 from aiohttp import web
+from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from c2d_box.errors import EnvironmentProblem
@@ -14,8 +17,31 @@ from sandbox.box import Box
 from tui.web.guard import Guard
 
 HOST = "127.0.0.1"
+USUAL, LARGEST = {"width": 80, "height": 24}, 1000
+GRACE = 5.0
 PAGES = 4
 """Open pages at once: each is a process."""
+
+
+class Page(AppService):
+    """The process of one page. The library leaves it behind when the page goes while it writes."""
+
+    async def stop(self) -> None:
+        """Ask it to end, then end it."""
+        with suppress(Exception):
+            await asyncio.wait_for(super().stop(), GRACE)
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        await process.communicate()
+
+
+def _size(request: web.Request, name: str) -> int:
+    text = request.query.get(name, "")
+    return min(int(text), LARGEST) if text.isdecimal() and int(text) > 0 else USUAL[name]
 
 
 class GuardedServer(Server):
@@ -39,13 +65,26 @@ class GuardedServer(Server):
         return app
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """A page: its process begins with it and ends with it, whatever was being written."""
         if self._open >= PAGES:
             raise web.HTTPTooManyRequests(text="too many pages are open; close one")
         self._open += 1
+        channel = web.WebSocketResponse(heartbeat=15)
+        await channel.prepare(request)
+        page = Page(
+            self.command,
+            write_bytes=channel.send_bytes,
+            write_str=channel.send_str,
+            close=channel.close,
+            download_manager=self.download_manager,
+        )
         try:
-            return await super().handle_websocket(request)
+            await page.start(*(_size(request, name) for name in ("width", "height")))
+            await self._process_messages(channel, page)
         finally:
             self._open -= 1
+            await page.stop()
+        return channel
 
 
 def served_command(box: Box, who: str | None, write: bool) -> str:
@@ -53,7 +92,7 @@ def served_command(box: Box, who: str | None, write: bool) -> str:
     words = [sys.executable, "-m", "tui.web", "--home", str(box.home.path), "--name", box.name]
     words += ["--as", who] if who else []
     words += ["--write"] if write else []
-    return shlex.join(words)
+    return f"exec {shlex.join(words)}"
 
 
 def main(box: Box, who: str | None, *, port: int, write: bool) -> None:
