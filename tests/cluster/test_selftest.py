@@ -28,7 +28,7 @@ from sandbox.verbs.up import up
 from tests.cluster.conftest import free_ports, perform
 from tests.conftest import sample
 
-SAMPLED = 6
+SAMPLED = 4
 
 
 def test_the_battery_is_contained(box: Box, seed: str, pytestconfig: pytest.Config) -> None:
