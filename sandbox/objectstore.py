@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +37,14 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
+class ReadingKey:
+    """Credentials for the objects of one bucket, to be read only."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ObjectStore:
     """One S3 endpoint seen with one pair of credentials."""
 
@@ -47,9 +56,27 @@ class ObjectStore:
 
     def ensure_bucket(self, bucket: str) -> None:
         """Create ``bucket`` unless it is there already."""
-        answer = self._send("PUT", f"/{bucket}", hashlib.sha256(b"").hexdigest(), b"")
+        answer = self._sent("PUT", f"/{bucket}")
         if answer.status_code not in (200, 409):
             raise _refused(f"create bucket {bucket}", answer)
+
+    def reader_of(self, bucket: str) -> ReadingKey:
+        """The key that may read the objects of ``bucket`` and do nothing else; made where it is missing.
+
+        Derived from the store's own secret, which cannot be found from it: nothing more has to be kept, and
+        every call for the same bucket gives the same key.
+        """
+        seed = hmac.new(self.secret_key.encode(), f"reader of {bucket}".encode(), hashlib.sha512).hexdigest()
+        key = ReadingKey(f"READ{seed[:20].upper()}", seed[20:84])
+        account = {"Access": key.access_key, "Secret": key.secret_key, "Role": "user"}
+        fields = "".join(f"<{name}>{value}</{name}>" for name, value in account.items())
+        answer = self._sent("PATCH", "/create-user", f"<Account>{fields}</Account>".encode())
+        if answer.status_code not in (201, 409):
+            raise _refused(f"make the reading key of {bucket}", answer)
+        answer = self._sent("PUT", f"/{bucket}", _policy(bucket, key.access_key), {"policy": ""})
+        if answer.status_code not in (200, 204):
+            raise _refused(f"let the reading key read {bucket}", answer)
+        return key
 
     def put_file(self, bucket: str, key: str, path: Path) -> StoredObject:
         """Stream the file at ``path`` to ``bucket/key``; the store checks the SHA-256 on arrival."""
@@ -61,8 +88,12 @@ class ObjectStore:
 
     def exists(self, bucket: str, key: str) -> bool:
         """Whether ``bucket/key`` is there."""
-        answer = self._send("HEAD", f"/{bucket}/{key}", hashlib.sha256(b"").hexdigest(), b"")
-        return answer.status_code == 200
+        return self._sent("HEAD", f"/{bucket}/{key}").status_code == 200
+
+    def _sent(
+        self, method: str, path: str, body: bytes = b"", query: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        return self._send(method, path, hashlib.sha256(body).hexdigest(), body, query=query)
 
     def buckets(self) -> list[str]:
         """The buckets this key may see."""
@@ -146,6 +177,16 @@ def _texts(document: str, tag: str) -> list[str]:
     """The texts of every ``tag`` of an S3 answer, whatever its namespace."""
     root = ElementTree.fromstring(document)
     return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == tag]
+
+
+def _policy(bucket: str, access_key: str) -> bytes:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [access_key]},
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{bucket}/*"],
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}).encode()
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

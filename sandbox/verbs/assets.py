@@ -17,6 +17,7 @@ from sandbox.box import Box
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Progress, step
+from sandbox.verbs.accounts import signer
 from sandbox.verbs.images import ContainerImage, demand_entrypoint, find_image
 from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to, consuming, publishing
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from c2d_box.assets.permissions import EmptyLists, Verdict
     from c2d_box.client import Pooled
 
-BUCKET = "published"
 IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
 """The store as the Provider sees it, whatever port it has on this machine."""
 
@@ -63,7 +63,7 @@ class Published:
 
 def publish_dataset(box: Box, who: str, source: str, offer: Offer) -> Progress[Published]:
     """Publish a file or URL as a dataset. Nobody may compute on it until ``permit``."""
-    file = yield from _source(box, source)
+    file = yield from _source(box, who, source)
     with publishing(box, who) as party:
         asset = yield from step(
             "publish.dataset",
@@ -86,7 +86,7 @@ def publish_algorithm(
 ) -> Progress[Published]:
     """Publish a script or binary as an algorithm that runs in ``image``, which must be on the node."""
     container = find_image(box, image)
-    file = yield from _source(box, source)
+    file = yield from _source(box, who, source)
     with publishing(box, who) as party:
         asset = yield from step(
             "publish.algorithm",
@@ -178,20 +178,29 @@ def container_section(image: ContainerImage, entrypoint: str) -> dict[str, str]:
     return {"entrypoint": entrypoint, "image": image.image, "tag": image.tag, "checksum": image.checksum}
 
 
-def store_file(box: Box, path: Path) -> Mapping[str, Any]:
-    """Put a local file into the box's S3; returns the file object that belongs in a DDO."""
-    keys = open_keys(box.home.keys)
+def bucket_of(who: str) -> str:
+    """Each publishing account has a bucket of its own, so that its sealed key opens nobody else's files."""
+    return f"published-{signer(who).address[2:].lower()}"
+
+
+def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
+    """Put a local file into the box's S3; returns the file object that belongs in a DDO.
+
+    The key in it reads the account's bucket and does nothing else.
+    """
+    keys, bucket = open_keys(box.home.keys), bucket_of(who)
     store = ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
-    store.ensure_bucket(BUCKET)
+    store.ensure_bucket(bucket)
+    reader = store.reader_of(bucket)
     name = f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}/{path.name}"
-    store.put_file(BUCKET, name, path)
+    store.put_file(bucket, name, path)
     access = {
         "endpoint": IN_CLUSTER_S3,
         "region": store.region,
-        "bucket": BUCKET,
+        "bucket": bucket,
         "objectKey": name,
-        "accessKeyId": keys["s3-access-key"],
-        "secretAccessKey": keys["s3-secret-key"],
+        "accessKeyId": reader.access_key,
+        "secretAccessKey": reader.secret_key,
     }
     return {"type": "s3", "s3Access": access}
 
@@ -201,7 +210,7 @@ def short(did: str) -> str:
     return f"{did[:14]}…{did[-4:]}" if len(did) > 24 else did
 
 
-def _source(box: Box, source: str) -> Progress[Mapping[str, Any]]:
+def _source(box: Box, who: str, source: str) -> Progress[Mapping[str, Any]]:
     if source.startswith(("http://", "https://")):
         return {"type": "url", "url": source, "method": "GET"}
     if source.startswith("ipfs://"):
@@ -213,7 +222,7 @@ def _source(box: Box, source: str) -> Progress[Mapping[str, Any]]:
         )
     return (
         yield from step(
-            "publish.store", f"putting {path.name} into the box's S3", lambda: store_file(box, path)
+            "publish.store", f"putting {path.name} into the box's S3", lambda: store_file(box, who, path)
         )
     )
 

@@ -16,6 +16,7 @@ import pytest
 
 from sandbox.box import Box
 from sandbox.verbs import jobs
+from sandbox.verbs.assets import bucket_of
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.logs import logs
 from sandbox.verbs.release import SERVICES
@@ -51,7 +52,8 @@ def test_the_dataset_cannot_be_read_without_credentials(
     box: Box, publish_pair: Callable[[str, str], Pair]
 ) -> None:
     publish_pair("id\nsecret\n", COUNT)
-    assert httpx.get(f"{box.urls['s3']}/published", timeout=5).status_code == 403
+    bucket = bucket_of("publisher")
+    assert httpx.get(f"{box.urls['s3']}/{bucket}", timeout=5).status_code == 403
     assert httpx.get(f"{box.urls['s3']}/", timeout=5).status_code == 403
 
 

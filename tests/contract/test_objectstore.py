@@ -1,0 +1,138 @@
+"""The publishing verb's object store against the real versitygw, run as the chart runs it: above all, what
+the key that is sealed into a published file object can do, and what it cannot.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+
+from c2d_box.errors import C2DError
+from sandbox.bundle import Bundle
+from sandbox.objectstore import ObjectStore, ReadingKey
+from tests.worlds.outside import free_port
+
+MINE, ANOTHERS, RESULTS = "published-" + "a" * 40, "published-" + "b" * 40, "results"
+CONTENT = b"name,age\nAda,36\n"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    try:
+        binary = Bundle.open(["versitygw"]).binary("versitygw")
+    except C2DError as error:
+        pytest.skip(f"no versitygw in the bundle: {error}")
+    folder, port = tmp_path_factory.mktemp("s3"), free_port()
+    for name in ("buckets", "iam"):
+        (folder / name).mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "VGW_PORT": f"127.0.0.1:{port}",
+        "VGW_REGION": "us-east-1",
+        "VGW_HEALTH": "/healthz",
+        "VGW_QUIET": "true",
+        "VGW_IAM_DIR": str(folder / "iam"),
+        "ROOT_ACCESS_KEY": "ROOT",
+        "ROOT_SECRET_KEY": "the root's secret of this test",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, "posix", folder / "buckets"], env=environment, stdout=log, stderr=log
+        )
+    made = ObjectStore(f"http://127.0.0.1:{port}", "ROOT", environment["ROOT_SECRET_KEY"])
+    try:
+        _wait(process, f"{made.endpoint}/healthz", folder / "log")
+        file = folder / "people.csv"
+        file.write_bytes(CONTENT)
+        for bucket in (MINE, ANOTHERS, RESULTS):
+            made.ensure_bucket(bucket)
+            made.put_file(bucket, "x/people.csv", file)
+        yield made
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    began = time.monotonic()
+    while True:
+        try:
+            if httpx.get(url, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        assert process.poll() is None and time.monotonic() - began < 30, log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def key(store: ObjectStore) -> ReadingKey:
+    store.reader_of(ANOTHERS)
+    return store.reader_of(MINE)
+
+
+@pytest.fixture
+def sealed(store: ObjectStore, key: ReadingKey) -> ObjectStore:
+    """The store as whoever holds the sealed key sees it."""
+    return ObjectStore(store.endpoint, key.access_key, key.secret_key)
+
+
+def test_it_reads_what_was_published(sealed: ObjectStore) -> None:
+    assert sealed.exists(MINE, "x/people.csv")
+    answer = sealed._sent("GET", f"/{MINE}/x/people.csv")
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("GET", f"/{ANOTHERS}/x/people.csv", ""),
+        ("HEAD", f"/{ANOTHERS}/x/people.csv", ""),
+        ("GET", f"/{RESULTS}/x/people.csv", ""),
+        ("GET", f"/{MINE}", "list-type=2"),
+        ("GET", f"/{ANOTHERS}", "list-type=2"),
+        ("PUT", f"/{MINE}/x/people.csv", ""),
+        ("PUT", f"/{MINE}/new", ""),
+        ("PUT", f"/{RESULTS}/new", ""),
+        ("DELETE", f"/{MINE}/x/people.csv", ""),
+        ("DELETE", f"/{MINE}", ""),
+        ("PUT", "/anotherbucket", ""),
+        ("GET", f"/{MINE}", "policy="),
+        ("PUT", f"/{MINE}", "policy="),
+        ("PUT", f"/{MINE}", "acl="),
+        ("POST", f"/{MINE}/new", "uploads="),
+        ("PATCH", "/create-user", ""),
+        ("PATCH", "/list-users", ""),
+        ("PATCH", "/list-buckets", ""),
+    ],
+)
+def test_it_does_nothing_else(
+    sealed: ObjectStore, store: ObjectStore, method: str, path: str, query: str
+) -> None:
+    answer = sealed._sent(
+        method,
+        path,
+        b"" if method in ("GET", "HEAD", "DELETE") else b"<x/>",
+        dict(parse_qsl(query, keep_blank_values=True)),
+    )
+    assert answer.status_code == 403, answer.text
+    kept = store._sent("GET", f"/{MINE}/x/people.csv")
+    assert kept.content == CONTENT
+
+
+def test_it_sees_no_bucket(sealed: ObjectStore) -> None:
+    answer = sealed._sent("GET", "/")
+    assert answer.status_code == 403 or MINE not in answer.text
+
+
+def test_the_same_bucket_has_the_same_key(store: ObjectStore, key: ReadingKey) -> None:
+    again, others = store.reader_of(MINE), store.reader_of(ANOTHERS)
+    assert again == key and others.access_key != key.access_key and others.secret_key != key.secret_key
+    assert key.secret_key not in repr(key) and store.secret_key not in f"{key}{key.secret_key}"
