@@ -294,4 +294,6 @@ def _service(ddo: DDO, preferred: str | None) -> Service:
 
 
 def _busy(jobs: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {str(job.get("agreementId")) for job in jobs if not is_finished(job)}
+    """The orders of jobs that still run, by key, and by transaction where a Provider tells only that."""
+    running = [job for job in jobs if not is_finished(job)]
+    return {str(key) for job in running for key in [*(job.get("orders") or []), job.get("agreementId")]}

@@ -162,7 +162,11 @@ def earlier_order(chain: Chain, account: str, service: Service, index: int, busy
                 mine[event.tx] = event.tx
         elif event["orderTxId"] in mine and same(event["caller"], account):
             mine[event["orderTxId"]] = event.tx
-    free = [latest for start, latest in mine.items() if not {start, latest} & busy]
+    free = [
+        latest
+        for start, latest in mine.items()
+        if not {start, latest, f"{start}:{token}:{index}".lower()} & busy
+    ]
     return free[-1] if free else None
 
 

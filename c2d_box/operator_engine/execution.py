@@ -155,8 +155,8 @@ class Executor:
     async def _sweep(self, workflow: WorkFlow) -> None:
         for name in (names.stage_secret(workflow.job), names.grants_secret(workflow.job)):
             await self._cluster.delete(SECRETS, name)
-        if workflow.spec.agreement_id:
-            lease = await self._cluster.get(LEASES, leases.order(workflow.spec.agreement_id))
+        for key in leases.keys(workflow.spec):
+            lease = await self._cluster.get(LEASES, leases.order(key))
             if lease is not None and leases.holder(lease) == workflow.job:
                 await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
 

@@ -35,6 +35,7 @@ _STAGE = ("algorithm", "compute", "input", "output")
 _JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
 _REMOTE = ("txId", "serviceId", "metadataTx")
 _SPEC_BYTES = 900_000
+_MOST_ORDERS, _ORDER_LENGTH = 256, 255
 IN_USE = "`agreementId` already in use for other job."
 
 Authenticate = Callable[[], Awaitable[str]]
@@ -61,8 +62,7 @@ class Registrar:
         spec = _spec(arguments, workflow, job, provider)
         existing = await self._existing(job)
         if existing is None:
-            await self._lock(agreement, job)
-            existing = await self._create(agreement, job, spec)
+            existing = await self._locked(resource.Spec.model_validate(spec), job, spec)
         if existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
             raise Refusal(400, "`jobId` already in use for other job.")
         if not existing.finished:
@@ -83,18 +83,37 @@ class Registrar:
         body = await self._cluster.get(WORKFLOWS, job)
         return None if body is None else self._jobs.put(body)
 
-    async def _lock(self, agreement: str, job: str) -> None:
-        """One order, one job at a time. A lock whose job is over, or never came to be, is taken over."""
+    async def _locked(self, read: resource.Spec, job: str, spec: Object) -> WorkFlow:
+        """The job's WorkFlow, once all its orders are locked; no lock of ours is left where it comes to none.
+
+        Always in the same order, so that of two jobs that share several orders one gets them all.
+        """
+        taken: list[str] = []
+        try:
+            for key in sorted(leases.keys(read)):
+                if await self._lock(key, job):
+                    taken.append(key)
+            return await self._create(job, spec)
+        except Refusal:
+            for key in taken:
+                await self._cluster.delete(LEASES, leases.order(key))
+            raise
+
+    async def _lock(self, key: str, job: str) -> bool:
+        """One order, one job at a time. A lock whose job is over, or never came to be, is taken over.
+
+        False where an earlier call for the same job has taken it.
+        """
         for _ in range(3):
             try:
-                await self._cluster.create(LEASES, leases.body(agreement, job, time.time()))
-                return
+                await self._cluster.create(LEASES, leases.body(key, job, time.time()))
+                return True
             except Exists:
-                lease = await self._cluster.get(LEASES, leases.order(agreement))
+                lease = await self._cluster.get(LEASES, leases.order(key))
             if lease is None:
                 continue
             if leases.holder(lease) == job:
-                return
+                return False
             if not await self._left_behind(lease):
                 raise Refusal(400, IN_USE)
             await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
@@ -107,7 +126,7 @@ class Registrar:
             return resource.parse(body).finished
         return time.time() > leases.taken_at(lease) + leases.STALE_SECONDS
 
-    async def _create(self, agreement: str, job: str, spec: Object) -> WorkFlow:
+    async def _create(self, job: str, spec: Object) -> WorkFlow:
         body = resource.build(job, spec, time.time())
         try:
             return self._jobs.put(await self._cluster.create(WORKFLOWS, body))
@@ -118,7 +137,6 @@ class Registrar:
             return self._jobs.put(found)
         except ClusterError as error:
             if error.status in (400, 413, 422):
-                await self._cluster.delete(LEASES, leases.order(agreement))
                 raise Refusal(400, f"The workflow is not valid: {error.message[:500]}") from error
             raise
 
@@ -165,6 +183,7 @@ def _spec(arguments: Arguments, workflow: Object, job: str, provider: str) -> Ob
         "jobId": job,
         "owner": str(arguments["owner"]),
         "agreementId": str(arguments["agreementId"]),
+        "orders": _orders(arguments.get("orders")),
         "environment": arguments["environment"],
         "chainId": _number(arguments, "chainId"),
         "providerAddress": provider,
@@ -184,6 +203,16 @@ def _spec(arguments: Arguments, workflow: Object, job: str, provider: str) -> Ob
     if len(json.dumps(spec)) > _SPEC_BYTES:
         raise Refusal(400, "The workflow is too big.")
     return spec
+
+
+def _orders(given: Any) -> list[str] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or not given or len(given) > _MOST_ORDERS:
+        raise Refusal(400, '"orders" must be a list')
+    if not all(isinstance(key, str) and 0 < len(key) <= _ORDER_LENGTH for key in given):
+        raise Refusal(400, '"orders" must hold texts')
+    return sorted({key.lower() for key in given})
 
 
 def _inputs(entries: Any, grants: Any) -> list[Object]:

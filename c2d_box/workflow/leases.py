@@ -1,5 +1,9 @@
 """The lock on an order: one job at a time. Taken by operator-service before it creates the WorkFlow,
-released by the engine at the job's end."""
+released by the engine at the job's end.
+
+A job stands on one order per asset, and all of them are locked: else a paid order of a dataset could carry
+many jobs at once, each with another order of a free algorithm.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,30 @@ from typing import Any
 
 from c2d_box.workflow import instants, names
 from c2d_box.workflow.cluster import Object
+from c2d_box.workflow.resource import Spec
 
 STALE_SECONDS = 60
 """A lock older than this whose holder has no WorkFlow was left by a service that died in between."""
 
 
-def order(agreement_id: str) -> str:
-    """The Lease's name: an order's hash may be longer than a name, and contain what a name may not."""
-    return f"order-{hashlib.sha256(agreement_id.encode()).hexdigest()[:40]}"
+def order(key: str) -> str:
+    """The Lease's name: an order's key may be longer than a name, and contain what a name may not.
+
+    The case of a key means nothing: hexadecimal digits can be written in two ways.
+    """
+    return f"order-{hashlib.sha256(key.lower().encode()).hexdigest()[:40]}"
 
 
-def body(agreement_id: str, job: str, now: float) -> Object:
+def keys(spec: Spec) -> tuple[str, ...]:
+    """The locks of a job. A Provider that names no orders means its agreement."""
+    return spec.orders or ((spec.agreement_id,) if spec.agreement_id else ())
+
+
+def body(key: str, job: str, now: float) -> Object:
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": order(agreement_id), "labels": {names.LABEL_JOB: job}},
+        "metadata": {"name": order(key), "labels": {names.LABEL_JOB: job}},
         "spec": {
             "holderIdentity": job,
             "acquireTime": instants.to_text(now),

@@ -86,6 +86,8 @@ class Spec(_Part):
     job_id: str = ""
     owner: str = ""
     agreement_id: str = ""
+    orders: tuple[str, ...] = ()
+    """Keys of the orders that the job stands on, each for one job at a time."""
     environment: str
     chain_id: int | None = None
     provider_address: str | None = None

@@ -24,7 +24,7 @@ def results(workflow: WorkFlow) -> list[dict[str, Any]] | str:
 
 
 def status(workflow: WorkFlow) -> dict[str, Any]:
-    """``reason``, ``exitCode``, ``asset`` and ``times`` are ours; clients ignore keys they do not know."""
+    """``orders``, ``reason``, ``exitCode``, ``asset`` and ``times`` are ours; clients ignore other keys."""
     spec, state = workflow.spec, workflow.status
     algorithm = workflow.stage.algorithm
     return {
@@ -40,6 +40,7 @@ def status(workflow: WorkFlow) -> dict[str, Any]:
         "removed": int(workflow.deleted is not None),
         "algoDID": "raw" if algorithm.id is None else algorithm.id,
         "inputDID": [entry.id for entry in workflow.stage.input],
+        "orders": list(spec.orders),
         "environment": spec.environment,
         "reason": state.reason,
         "exitCode": state.algorithm.exit_code,

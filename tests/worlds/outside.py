@@ -183,10 +183,8 @@ class FakeOperator:
             return Response(status_code=503)
         with self._lock:
             self.payloads.append(data)
-            job, agreement = data["jobId"], data["agreementId"]
-            running = [
-                j for j in self.jobs.values() if j["agreementId"] == agreement and not j["dateFinished"]
-            ]
+            job, orders = data["jobId"], set(data["orders"])
+            running = [j for j in self.jobs.values() if orders & {*j["orders"]} and not j["dateFinished"]]
             if running and running[0]["jobId"] != job:
                 return JSONResponse({"error": "`agreementId` already in use for other job."}, 400)
             if data["environment"] not in [entry["id"] for entry in self.environments]:
@@ -270,6 +268,7 @@ def _job(data: dict[str, Any]) -> dict[str, Any]:
     stage = data["workflow"]["stages"][0]
     return {
         "agreementId": data["agreementId"],
+        "orders": data["orders"],
         "jobId": data["jobId"],
         "owner": data["owner"],
         "status": 1,

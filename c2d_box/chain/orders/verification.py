@@ -78,6 +78,14 @@ class Order:
     fee_valid_until: int
     quoted: float
     fee: Event = field(repr=False, compare=False)
+    datatoken: str = ""
+
+    @property
+    def key(self) -> str:
+        """Names the order itself, however it was handed in: the transaction's hash in any case, or that of
+        any of its reuses. One transaction may start several orders.
+        """
+        return f"{self.start_tx}:{self.datatoken}:{self.service_index}".lower()
 
     @property
     def since(self) -> int:
@@ -190,6 +198,7 @@ def _order(started: Event, reused: Event | None, fee: Event) -> Order:
         fee_valid_until=int(fee["validUntil"]),
         quoted=_quoted(fee),
         fee=fee,
+        datatoken=started.address,
     )
 
 

@@ -28,6 +28,8 @@ class Paid:
     agreement: str
     valid_until: int
     seconds: int
+    orders: tuple[str, ...]
+    """Keys of all the job's orders, each of which carries one job at a time."""
 
 
 async def paid_until(
@@ -43,8 +45,9 @@ async def paid_until(
     ]
     if not payers:
         raise refuse("order", "fees_not_paid")
+    keys = tuple(sorted({order.key for _, order in orders}))
     longest = int(environment.get("maxJobDuration") or 0) or 3600
-    return Paid(payers[-1], valid_until, max(1, min(_left(valid_until, now), longest)))
+    return Paid(payers[-1], valid_until, max(1, min(_left(valid_until, now), longest)), keys)
 
 
 def _left(valid_until: int, now: float) -> int:

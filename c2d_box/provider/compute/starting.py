@@ -127,6 +127,7 @@ def _payload(services: Services, request: Accepted, owner: str, job: str) -> dic
     return {
         "workflow": {"stages": [stage]},
         "agreementId": request.paid.agreement,
+        "orders": list(request.paid.orders),
         "owner": owner,
         "environment": environment,
         "validUntil": request.paid.valid_until,
