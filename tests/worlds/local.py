@@ -89,10 +89,11 @@ class World:
         service: str = "compute",
         compute: dict[str, Any] | None = None,
         price: int = 10**18,
+        template: int = 1,
         **ddo: Any,
     ) -> Asset:
-        publisher = self.account(3)
-        made = create_asset(self.chain, publisher, kind, kind[:4].upper(), Fixed(price) if price else Free())
+        publisher, terms = self.account(3), Fixed(price) if price else Free()
+        made = create_asset(self.chain, publisher, kind, kind[:4].upper(), terms, template=template)
         files = files or [{"type": "url", "url": f"{self.files.url}/data.csv", "method": "GET"}]
         plain = {"datatokenAddress": made.datatoken, "nftAddress": made.nft, "files": files}
         document = {
@@ -303,5 +304,5 @@ def spawn(world: World, package: str, settings: dict[str, Any]) -> subprocess.Po
         except httpx.TransportError:
             pass
         log_text = (world.folder / f"{config.stem}.log").read_text()
-        assert process.poll() is None and time.monotonic() - began < 60, log_text
+        assert process.poll() is None and time.monotonic() - began < 180, log_text
         time.sleep(0.05)

@@ -26,7 +26,7 @@ async def test_every_order_of_a_job_is_locked_and_stands_in_its_status(front: An
 
 
 async def test_a_paid_order_carries_no_second_job_beside_another_free_one(front: Any) -> None:
-    """The agreement differs, since the algorithm was ordered twice for nothing; the dataset's order is one."""
+    """The agreement differs, as a free algorithm can be ordered twice; the dataset's order is one."""
     await front.start(agreementId="0xa", orders=[DATASET, ALGORITHM])
     answer = await front.start(jobId=OTHER, agreementId="0xb", orders=[DATASET, ANOTHER])
     assert (answer.status_code, answer.json()) == (400, TAKEN)
