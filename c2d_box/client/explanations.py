@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from c2d_box.assets import checksums
 from c2d_box.assets.ddo import COMPUTE
-from c2d_box.assets.permissions import EmptyLists, PermissionRequest, PublishedAlgorithm, Verdict, decide
+from c2d_box.assets.permissions import (
+    EmptyLists,
+    PermissionRequest,
+    PublishedAlgorithm,
+    RawAlgorithm,
+    Verdict,
+    decide,
+)
 from c2d_box.client.connection import Connection
 from c2d_box.errors import Refused
+
+RAW = "raw"
+"""Stands for code that nobody has published, where an algorithm's DID is asked for."""
 
 
 def explain(
     connection: Connection, dataset: str, algorithm: str, empty_lists: EmptyLists = "none"
 ) -> Verdict:
-    """The verdict on ``algorithm`` as it is now, with the reason of every rule."""
+    """The verdict on ``algorithm`` as it is now (or on :data:`RAW`), with the reason of every rule."""
     ddo = connection.cache.ddo(dataset)
     service = ddo.first(COMPUTE) or next(iter(ddo.services), None)
     if service is None:
         raise Refused("C2D-ASSET-NO-SERVICE", f"{dataset} offers no service", "ask its publisher")
-    facts = algorithm_facts(connection, algorithm)
+    facts = RawAlgorithm() if algorithm == RAW else algorithm_facts(connection, algorithm)
     main = service.type == COMPUTE
     return decide(PermissionRequest(dataset, service, facts, empty_lists=empty_lists, main=main))
 

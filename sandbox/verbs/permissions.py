@@ -1,5 +1,5 @@
-"""``permissions``: who may compute on what, for every dataset and algorithm at once, judged by the
-Provider's own rule.
+"""``permissions`` and ``permit --explain``: who may compute on what, for every dataset and algorithm at
+once or for one pair, judged by the Provider's own rule.
 
 The facts about an algorithm (owner, market, checksums) are read once, not once per dataset: they cost
 requests to the Provider and the chain.
@@ -48,6 +48,16 @@ def permissions(box: Box) -> list[Cell]:
                 continue
             cells += _column(datasets, facts, cast("EmptyLists", box.settings.trust_empty_lists))
     return cells
+
+
+def explain(box: Box, dataset: str, algorithm: str) -> Cell:
+    """One pair, or ``raw`` code on ``dataset``: the answer the Provider would give, with every reason."""
+    from c2d_box.client import explain as judged
+
+    with connection_to(box) as connection:
+        setting = cast("EmptyLists", box.settings.trust_empty_lists)
+        verdict = judged(connection, dataset, algorithm, setting)
+    return Cell(dataset, algorithm, verdict.allowed, verdict.code, tuple(verdict.reasons.lines()))
 
 
 def _column(

@@ -221,6 +221,8 @@ def test_raw_code_is_refused_where_it_is_not_allowed(consumer: Consumer, assets:
     with pytest.raises(Refused) as refused:
         consumer.start(assets[0], {"rawcode": "print('hello world')", "container": CONTAINER})
     assert refused.value.code == "C2D-NO-RAW-ALGO-ALLOWED"
+    explained = explain(consumer.connection, assets[0], "raw")
+    assert explained.code == "no_raw_algo_allowed" and explained.deciding.text in refused.value.message
 
 
 def test_an_ordered_file_is_downloaded_and_ordered_once(

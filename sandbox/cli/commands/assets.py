@@ -19,6 +19,7 @@ from sandbox.cli.output import document, pairs, say, table
 if TYPE_CHECKING:
     from sandbox.verbs.assets import Offer
 
+REFUSED = 5
 KINDS = click.Choice(["compute", "access"])
 DRAFT = click.option("--draft", is_flag=True, help="Only print the DDO that would be signed.")
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -127,11 +128,23 @@ def assets() -> None:
         table(["did", "type", "name", "price"], rows)
 
 
-@command("c2d-box permit did:op:DATASET did:op:ALGORITHM", name="permit")
+@command(
+    "c2d-box permit did:op:DATASET did:op:ALGORITHM\n"
+    "c2d-box permit --explain did:op:DATASET did:op:ALGORITHM\nc2d-box permit --explain did:op:DATASET raw",
+    name="permit",
+)
 @click.argument("dataset")
 @click.argument("algorithm")
-def permit(dataset: str, algorithm: str) -> None:
-    """Let one algorithm, exactly as it is now, compute on a dataset of yours."""
+@click.option("--explain", is_flag=True, help="Change nothing: may it, and why? Exit status 5 for a no.")
+def permit(dataset: str, algorithm: str, explain: bool) -> None:
+    """Let one algorithm, exactly as it is now, compute on a dataset of yours.
+
+    --explain prints every rule with its answer instead; ALGORITHM may then be `raw`, for code that nobody
+    has published. --explain --json: {dataset, algorithm, allowed, code, reasons}.
+    """
+    if explain:
+        _explain(dataset, algorithm)
+        return
     from sandbox.verbs.assets import permit as verb
 
     perform(verb(the_box(), acting("publisher"), dataset, algorithm))
@@ -163,6 +176,17 @@ def download(did: str, folder: Path, spending: Spending) -> None:
     if not document(paths):
         for path in paths:
             say(str(path))
+
+
+def _explain(dataset: str, algorithm: str) -> None:
+    from sandbox.verbs.permissions import explain as verb
+
+    answer = verb(the_box(), dataset, algorithm)
+    if not document(answer):
+        for line in answer.reasons:
+            say(line)
+    if not answer.allowed:
+        raise click.exceptions.Exit(REFUSED)
 
 
 def _show_draft(kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = "") -> None:

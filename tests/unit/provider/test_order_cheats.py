@@ -21,7 +21,7 @@ from c2d_box.chain.orders import ConsumeMarketFee
 from c2d_box.chain.publishing import set_state
 from c2d_box.chain.transactions import send
 from c2d_box.errors import Refused
-from tests.worlds.local import Asset, World, rules
+from tests.worlds.local import EVERY, Asset, World, rules
 from tests.worlds.outside import PROVIDER_KEY
 
 DOCS = Path(__file__).parents[3] / "docs" / "orders.md"
@@ -98,7 +98,7 @@ class Deal:
 
 @pytest.fixture(scope="module")
 def deal(world: World) -> Deal:
-    everyone = rules(publisherTrustedAlgorithms=["*"])
+    everyone = rules(publisherTrustedAlgorithms=EVERY)
     dataset = world.publish(compute=everyone, price=0)
     first = dataset.document["services"][0]
     first["timeout"] = 900
@@ -338,7 +338,7 @@ def _cheat_27(deal: Deal) -> httpx.Response:
 
 def _brief(deal: Deal) -> Asset:
     """A dataset whose orders last one second."""
-    asset = deal.world.publish(compute=rules(publisherTrustedAlgorithms=["*"]), price=0)
+    asset = deal.world.publish(compute=rules(publisherTrustedAlgorithms=EVERY), price=0)
     asset.document["services"][0]["timeout"] = 1
     deal.world.update(asset)
     return asset
@@ -390,11 +390,11 @@ def test_a_second_job_at_a_time_is_refused(deal: Deal, name: str) -> None:
 def test_orders_of_one_transaction_are_several(deal: Deal) -> None:
     """Two jobs side by side, each with an order of its own for everything, are nobody's cheating."""
     assert deal.start().status_code == 200
-    mine = {"tx": deal.order(deal.dataset), "algorithm_tx": deal.order(deal.algorithm)}
+    mine: Fields = {"tx": deal.order(deal.dataset), "algorithm_tx": deal.order(deal.algorithm)}
     assert deal.start(**mine).status_code == 200
 
 
-ALTERED = {
+ALTERED: dict[str, Fields] = {
     "an amount": {"providerFeeAmount": "0"},
     "an end": {"validUntil": 2**40},
     "data": {"providerData": "0x7b7d"},
@@ -488,7 +488,7 @@ def test_the_consumers_credentials_decide(deal: Deal, lists: dict[str, list[str]
 def test_a_paid_environment_is_paid_on_the_chain(deal: Deal, template: int) -> None:
     """The Provider's own quote, paid with both templates, its market's fee on top, and used."""
     world, consumer = deal.world, deal.world.account(7)
-    dataset = world.publish(compute=rules(publisherTrustedAlgorithms=["*"]), price=10**18, template=template)
+    dataset = world.publish(compute=rules(publisherTrustedAlgorithms=EVERY), price=10**18, template=template)
     until = int(time.time()) + 600
     quote = world.services(
         "initializeCompute",
