@@ -120,7 +120,7 @@ def replace(
     box: Box, who: str, did: str, source: str, container: Mapping[str, str] | None = None
 ) -> Progress[None]:
     """Publish changed content under its DID. Who permitted the algorithm as it was has to permit it anew."""
-    file = yield from _source(box, source)
+    file = yield from _source(box, who, source)
     with publishing(box, who) as party:
         yield from step(
             "publish.update",

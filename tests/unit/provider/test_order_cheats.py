@@ -182,12 +182,10 @@ def _cheat_7(deal: Deal) -> httpx.Response:
 
 @cheat("a transaction that failed", ORDER, "Transaction {tx} has failed.")
 def _cheat_8(deal: Deal) -> httpx.Response:
-    call = {
-        "from": deal.world.account(7).address,
-        "to": deal.dataset.datatoken,
-        "data": "0xdeadbeef",
-        "gas": hex(100_000),
-    }
+    """A consumer who mints without being a minter, with gas enough that no estimate stops it."""
+    consumer = deal.world.account(7).address
+    mint = "0x40c10f19" + consumer[2:].lower().rjust(64, "0") + f"{10**18:064x}"
+    call = {"from": consumer, "to": deal.dataset.datatoken, "data": mint, "gas": hex(200_000)}
     tx = deal.rpc("eth_sendTransaction", call)
     assert deal.rpc("eth_getTransactionReceipt", tx)["status"] == "0x0"
     return deal.start(tx=tx)
