@@ -104,7 +104,7 @@ def verify(chain: Chain, claim: OrderClaim) -> Order:
     _check_fee(chain, fee, claim, now)
     reused = next((e for e in reversed(logs) if e.name == "OrderReused"), None)
     if reused:
-        logs = _own_logs(_receipt(chain, reused["orderTxId"], 0), claim.datatoken)
+        logs = _own_logs(_earlier(chain, reused["orderTxId"]), claim.datatoken)
     started = _started(logs, claim)
     _check_age(started, reused, claim, now)
     return _order(started, reused, fee)
@@ -119,6 +119,14 @@ def _receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
     if receipt["status"] != 1:
         raise OrderInvalid(f"Transaction {tx} has failed.")
     return receipt
+
+
+def _earlier(chain: Chain, tx: str) -> TxReceipt:
+    """Of the order that was reused. It was mined before its reuse or never will be: not worth waiting for."""
+    try:
+        return _receipt(chain, tx, 0)
+    except OrderNotMined as missing:
+        raise OrderInvalid(str(missing)) from None
 
 
 def _own_logs(receipt: TxReceipt, datatoken: str) -> list[Event]:

@@ -208,3 +208,11 @@ def _raw(value: str) -> bytes:
 def _topics(name: str, *addresses: str) -> bytes:
     words = [bytes.fromhex(a[2:]).rjust(32, b"\0") for a in addresses]
     return bytes.fromhex(events.topic(name)[2:]) + b"".join(words)
+
+
+def test_a_reuse_of_a_transaction_nobody_sent_is_not_waited_for(chain: Chain, scene: Scene) -> None:
+    """Whoever waits for a transaction to be mined must not wait for one that its reuse says came before."""
+    tx = orders.reuse(chain, scene.consumer, scene.made.datatoken, "0x" + "2e" * 32, scene.fee())
+    with pytest.raises(OrderInvalid, match="was not found on the chain") as refused:
+        orders.verify(chain, scene.claim(tx=tx))
+    assert type(refused.value) is OrderInvalid
