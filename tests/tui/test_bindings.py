@@ -143,7 +143,7 @@ CASES = {
     "BoxApp tour.back": Case("jobs", (), lambda app: app.memory.tour == 2, memory=_touring),
     "BoxApp app.quit": Case("jobs", (), lambda app: not app.is_running),
     "BoxScreen screen.filter": Case("jobs", (), focused("filter")),
-    "BoxScreen screen.refresh": Case("jobs", (), lambda app: app.feeds.jobs.answers > 1),
+    "BoxScreen screen.refresh": Case("doctor", (), lambda app: app.feeds.findings.answers > 1),
     "BoxScreen screen.copy": Case("jobs", (), copied("1" * 32)),
     "BoxScreen screen.back": Case("assets", (), lambda app: _table(app).counts == (3, 3), memory=_filtered),
     "ChainScreen chain.blocks": Case("chain", (), shows("#blocks")),
