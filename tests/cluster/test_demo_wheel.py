@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(CHECKOUT))
     _run(sys.executable, "-m", "venv", str(environment))
     (wheel,) = folder.glob("*.whl")
-    _run(str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel))
+    _run(str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel), "pytest")
     return environment / "bin" / "c2d-box"
 
 
@@ -61,6 +62,26 @@ def test_the_wheel_runs_the_demo_with_the_same_numbers(clean_box: CleanBox, outc
     done = clean_box("demo", "--yes", "--json", "--to", "results")
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)["metrics"] == dict(outcome.metrics)
+
+
+def test_a_projects_suite_of_ten_jobs_passes_with_the_wheel_alone(
+    installed: Path, clean_box: CleanBox, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """All ten with ``--full``; two of them otherwise."""
+    project = tmp_path / "project"
+    shutil.copytree(CHECKOUT / "docs" / "examples" / "testing", project)
+    home = json.loads(clean_box("status", "--json").stdout)["home"]
+    some = () if request.config.getoption("--full") else ("-k", "zero or words")
+    python = str(installed.with_name("python"))
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "--c2d-home", home, *some],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def _run(*command: str) -> None:

@@ -1,0 +1,172 @@
+"""What tests say to a box: publish this text, run that on it, what came out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sandbox.box import Box
+from sandbox.progress import Event, Progress, run
+from sandbox.verbs import assets, jobs
+from sandbox.verbs.accounts import signer
+from sandbox.verbs.money import faucet
+
+IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
+FINISHED = 70
+
+
+def funded(box: Box, index: int) -> str:
+    """The account of that index, with money for a few hundred orders."""
+    _do(faucet(box, str(index), eth=100, ocean=10_000))
+    return str(index)
+
+
+class TestPublisher:
+    """Publishes and permits as ``account``."""
+
+    __test__ = False  # its name is no invitation to pytest
+
+    def __init__(self, box: Box, account: str) -> None:
+        self.box, self.account = box, account
+
+    @property
+    def address(self) -> str:
+        return signer(self.account).address
+
+    def dataset(
+        self,
+        content: str | Path,
+        name: str = "test data",
+        *,
+        price: float = 0.0,
+        services: tuple[str, ...] = ("compute",),
+    ) -> str:
+        """Publish a text, or the file at a path; its DID. Nobody may compute on it yet."""
+        offer = assets.Offer(name, price=price, services=services)
+        with _as_file(content, "data.csv") as path:
+            return str(_do(assets.publish_dataset(self.box, self.account, str(path), offer)).did)
+
+    def algorithm(
+        self,
+        script: str | Path,
+        name: str = "test algorithm",
+        *,
+        image: str = IMAGE,
+        entrypoint: str = ENTRYPOINT,
+        price: float = 0.0,
+        services: tuple[str, ...] = ("access",),
+    ) -> str:
+        """Publish a text, or the file at a path, that runs in ``image``; its DID."""
+        offer = assets.Offer(name, price=price, services=services)
+        with _as_file(script, "algorithm.py") as path:
+            made = _do(assets.publish_algorithm(self.box, self.account, str(path), image, entrypoint, offer))
+        return str(made.did)
+
+    def permit(self, dataset: str, algorithm: str) -> None:
+        """Let ``algorithm``, as it is now, run on ``dataset``; nothing is signed where it may already."""
+        if not assets.verdict(self.box, dataset, algorithm).allowed:
+            _do(assets.permit(self.box, self.account, dataset, algorithm))
+
+    def revoke(self, dataset: str, algorithm: str) -> None:
+        """Take that back."""
+        _do(assets.revoke(self.box, self.account, dataset, algorithm))
+
+
+class TestConsumer:
+    """Orders, starts and reads as ``account``."""
+
+    __test__ = False
+
+    def __init__(self, box: Box, account: str) -> None:
+        self.box, self.account = box, account
+
+    @property
+    def address(self) -> str:
+        return signer(self.account).address
+
+    def run(self, dataset: str, algorithm: str, *additional: str, timeout: float = 300) -> Finished:
+        """Order, start, wait; raises ``Refused`` where the Provider refuses."""
+        started = _do(jobs.start(self.box, self.account, dataset, algorithm, additional=additional))
+        job_id = str(started["jobId"])
+        last = _do(jobs.follow(self.box, self.account, job_id, timeout))
+        return Finished(self.box, self.account, job_id, last)
+
+
+@dataclass
+class Finished:
+    """A job at its end. ``results`` and ``logs`` are fetched when they are looked at."""
+
+    box: Box = field(repr=False)
+    account: str
+    id: str
+    details: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def status(self) -> int:
+        """The job's number: 70 is finished, 75 an algorithm that failed."""
+        return int(self.details["status"])
+
+    @property
+    def text(self) -> str:
+        return str(self.details["statusText"]).strip()
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == FINISHED
+
+    @cached_property
+    def results(self) -> dict[str, bytes]:
+        """The algorithm's outputs by file name."""
+        return self._fetched("output")
+
+    @cached_property
+    def logs(self) -> dict[str, str]:
+        """What the stages said, by file name."""
+        return jobs.log_texts(self.box, self.account, self.id, "all")
+
+    def report(self) -> str:
+        """For the report of a test that failed."""
+        lines = [f"status {self.status} {self.text}"]
+        for key in ("reason", "exitCode", "times"):
+            if self.details.get(key) not in (None, "", {}):
+                lines.append(f"{key} {self.details[key]}")
+        for name, text in self.logs.items():
+            lines += [f"--- {name}", text.rstrip()]
+        return "\n".join([*lines, f"more: {self.box.command(f'job {self.id}')}"])
+
+    def _fetched(self, kind: str) -> dict[str, bytes]:
+        with tempfile.TemporaryDirectory(prefix="c2d-results-") as folder:
+            files = [item for item in jobs.results(self.box, self.account, self.id) if item["type"] == kind]
+            found = {}
+            for item in files:
+                (fetched,) = _do(
+                    jobs.fetch(self.box, self.account, self.id, Path(folder), int(item["index"]))
+                )
+                found[str(item["filename"])] = fetched.path.read_bytes()
+            return found
+
+
+@contextmanager
+def _as_file(content: str | Path, name: str) -> Iterator[Path]:
+    """A text as a file of its own for a while; a path as it is."""
+    if isinstance(content, Path):
+        yield content
+        return
+    with tempfile.TemporaryDirectory(prefix="c2d-asset-") as folder:
+        path = Path(folder) / name
+        path.write_text(content)
+        yield path
+
+
+def _do(verb: Progress[Any]) -> Any:
+    return run(verb, _told)
+
+
+def _told(event: Event) -> None:
+    if event.state in ("done", "failed", "note"):
+        print(f"{event.state:<8} {event.step} {event.text}")

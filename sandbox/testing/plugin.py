@@ -1,0 +1,110 @@
+"""Fixtures for projects that test against a box: ``box``, ``publisher``, ``consumer``, ``dataset``,
+``algorithm``, ``run_job``.
+
+pytest finds this by the wheel's entry point; it costs nothing until a fixture is used. A box that is up is
+used and left up; otherwise the session boots one and stops it at its end. Under xdist the workers share that
+box, each with accounts of its own, as two processes that send from one account would meet at its nonce. A
+failed test's report carries what its jobs said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from sandbox.box import Box
+    from sandbox.testing.parties import Finished, TestConsumer, TestPublisher
+
+JOBS: pytest.StashKey[list[Finished]] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("c2d-box")
+    group.addoption("--c2d-home", type=Path, help="home of the box to test against (default: c2d-box's own)")
+    group.addoption("--c2d-keep", action="store_true", help="leave the box up that this session has booted")
+
+
+@pytest.fixture(scope="session")
+def box(request: pytest.FixtureRequest) -> Iterator[Box]:
+    """The box: the one that is up, or one that is up until the session ends."""
+    from sandbox.box import open_box
+    from sandbox.testing.sharing import shared
+
+    keep = bool(request.config.getoption("--c2d-keep"))
+    with shared(open_box(request.config.getoption("--c2d-home")), keep=keep) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def publisher(box: Box) -> TestPublisher:
+    """Publishes and permits."""
+    from sandbox.testing.parties import TestPublisher
+
+    return TestPublisher(box, _account(box, 0))
+
+
+@pytest.fixture(scope="session")
+def consumer(box: Box) -> TestConsumer:
+    """Orders, starts and reads results."""
+    from sandbox.testing.parties import TestConsumer
+
+    return TestConsumer(box, _account(box, 1))
+
+
+@pytest.fixture(scope="session")
+def dataset(publisher: TestPublisher) -> Callable[..., str]:
+    """``dataset(content, name=…, price=…)`` publishes a text or a file; its DID."""
+    return publisher.dataset
+
+
+@pytest.fixture(scope="session")
+def algorithm(publisher: TestPublisher) -> Callable[..., str]:
+    """``algorithm(script, image=…, entrypoint=…)`` publishes a text or a file; its DID."""
+    return publisher.algorithm
+
+
+@pytest.fixture
+def run_job(
+    request: pytest.FixtureRequest, publisher: TestPublisher, consumer: TestConsumer
+) -> Callable[..., Finished]:
+    """``run_job(dataset, algorithm)`` permits, orders, starts, waits; the job at its end.
+
+    ``permit=False`` leaves the permission to the test: a refusal is raised as ``c2d_box.errors.Refused``.
+    """
+    done = request.node.stash.setdefault(JOBS, [])
+
+    def run(
+        dataset: str, algorithm: str, *additional: str, permit: bool = True, timeout: float = 300
+    ) -> Finished:
+        for did in (dataset, *additional) if permit else ():
+            publisher.permit(did, algorithm)
+        finished = consumer.run(dataset, algorithm, *additional, timeout=timeout)
+        done.append(finished)
+        return finished
+
+    return run
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A failed test says what its jobs said."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        for job in item.stash.get(JOBS, []):
+            report.sections.append((f"c2d-box job {job.id}", job.report()))
+
+
+def _account(box: Box, role: int) -> str:
+    """An account for this process and role, with test money."""
+    from sandbox.testing.parties import funded
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        return ("publisher", "consumer")[role]
+    return funded(box, 8 + 2 * int(worker.removeprefix("gw")) + role)

@@ -1,0 +1,51 @@
+"""One box for all processes of a test session.
+
+Each process holds a shared lock on the box while it tests. Whoever boots it says so in a file; the last one
+to let go, seen by getting the lock alone, stops what was booted for the tests.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sandbox.box import Box
+from sandbox.progress import Event, run
+from sandbox.verbs.down import down
+from sandbox.verbs.up import up
+
+
+@contextmanager
+def shared(box: Box, *, keep: bool) -> Iterator[Box]:
+    """The box, up. It is stopped after the last user if none found it up and ``keep`` is not asked for."""
+    box.home.path.mkdir(parents=True, exist_ok=True)
+    booted = box.home.path / "booted-for-tests"
+    with (box.home.path / "tests.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if box.cluster.status().state != "running":
+            run(up(box, yes=True), _told)
+            booted.touch()
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            yield box
+        finally:
+            _leave(box, lock.fileno(), keep)
+
+
+def _leave(box: Box, lock: int, keep: bool) -> None:
+    booted = box.home.path / "booted-for-tests"
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return  # others still test
+    if booted.exists():
+        booted.unlink()
+        if not keep:
+            run(down(box), _told)
+
+
+def _told(event: Event) -> None:
+    """Into pytest's captured output, so that a boot that fails shows how far it got."""
+    if event.state != "progress":
+        print(f"{event.state:<8} {event.step} {event.text}")
