@@ -219,7 +219,7 @@ CASES = {
         "jobs", (), lambda app: "underline" in str(_table(app).ordered_columns[1].label.style)
     ),
     "LiveTable table.narrow": Case("jobs", (), lambda app: "job" in app.memory.widths["jobs-table"]),
-    "LiveTable table.widen": Case("jobs", (), lambda app: app.memory.widths["jobs-table"]["job"] > 11),
+    "LiveTable table.widen": Case("jobs", (), lambda app: app.memory.widths["jobs-table"].get("job", 0) > 11),
     "LiveTable table.sort": Case(
         "jobs", ("S",), lambda app: str(_table(app).get_row_at(0)[0]).endswith("11111111…") is False
     ),

@@ -81,6 +81,11 @@ OPENED = {
     "simulate": ("permissions", ("i",)),
     "blocks": ("chain", ("b",)),
     "tour": ("dashboard", ("T",)),
+    "yaml": ("cluster", ("y",)),
+    "edit": ("assets", ("e",)),
+    "parameters": ("launch", ("p",)),
+    "script": ("launch", ("n",)),
+    "help": ("jobs", ("question_mark",)),
 }
 
 
