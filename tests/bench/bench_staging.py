@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="c2d-bench-", dir=box.home.path) as folder:
         data = Path(folder) / "data.bin"
         _write(data, size)
-        file = assets.store_file(box, data)
+        file = assets.store_file(box, "publisher", data)
         pair = _publish(box, data, Path(folder) / "noop.py")
         straight, staged = [], []
         for _ in range(options.rounds):

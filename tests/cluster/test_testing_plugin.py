@@ -30,7 +30,12 @@ def pytest_of(box: Box, *arguments: str) -> subprocess.CompletedProcess[str]:
         str(box.home.path),
     ]
     return subprocess.run(
-        [*command, "-p", "no:cacheprovider", *arguments], cwd=EXAMPLE, capture_output=True, text=True, timeout=600, check=False
+        [*command, "-p", "no:cacheprovider", *arguments],
+        cwd=EXAMPLE,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
 
 

@@ -71,11 +71,15 @@ class GuardedServer(Server):
         self._open += 1
         channel = web.WebSocketResponse(heartbeat=15)
         await channel.prepare(request)
+
+        async def close() -> None:
+            await channel.close()
+
         page = Page(
             self.command,
             write_bytes=channel.send_bytes,
             write_str=channel.send_str,
-            close=channel.close,
+            close=close,
             download_manager=self.download_manager,
         )
         try:
