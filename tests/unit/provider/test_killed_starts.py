@@ -180,7 +180,7 @@ def test_killed_between_any_two_steps_it_makes_one_job_and_loses_no_order(
     finish_all(world)
 
     points: list[tuple[int | str, bool]] = [(at, after) for at in range(1, steps) for after in (False, True)]
-    chosen = sample(points, 2, seed, bool(pytestconfig.getoption("--full")))
+    chosen = sample(points, 1, seed, bool(pytestconfig.getoption("--full")))
     for at, after in [*chosen, (MAKES_THE_JOB, False), (MAKES_THE_JOB, True)]:
         mortal.boot()
         request, before = start_body(signing, *pair), len(world.operator.jobs)

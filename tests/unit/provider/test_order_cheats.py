@@ -21,6 +21,7 @@ from c2d_box.chain.orders import ConsumeMarketFee
 from c2d_box.chain.publishing import set_state
 from c2d_box.chain.transactions import send
 from c2d_box.errors import Refused
+from tests.conftest import sample
 from tests.worlds.local import EVERY, Asset, World, rules
 from tests.worlds.outside import PROVIDER_KEY
 
@@ -343,7 +344,11 @@ def _brief(deal: Deal) -> Asset:
 
 
 @pytest.mark.parametrize("name", CHEATS)
-def test_it_is_refused_and_no_job_is_made(deal: Deal, name: str) -> None:
+def test_it_is_refused_and_no_job_is_made(
+    deal: Deal, name: str, seed: str, pytestconfig: pytest.Config
+) -> None:
+    if name not in sample(list(CHEATS), 9, seed, bool(pytestconfig.getoption("--full"))):
+        pytest.skip("left out of this sample: --full runs it")
     how, (resource, code), reason = CHEATS[name]
     answer = how(deal)
     before = len(deal.world.operator.payloads)
@@ -414,7 +419,12 @@ NOT_CONSUMABLE = "Asset is not consumable."
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: STATES[state].replace(" ", "-"))
 @pytest.mark.parametrize("which", ["dataset", "algorithm"])
-def test_an_asset_that_is_not_active_is_neither_quoted_nor_used(deal: Deal, which: str, state: int) -> None:
+def test_an_asset_that_is_not_active_is_neither_quoted_nor_used(
+    deal: Deal, which: str, state: int, seed: str, pytestconfig: pytest.Config
+) -> None:
+    cells = [(name, number) for name in ("dataset", "algorithm") for number in STATES]
+    if (which, state) not in sample(cells, 3, seed, bool(pytestconfig.getoption("--full"))):
+        pytest.skip("left out of this sample: --full runs it")
     asset, publisher = getattr(deal, which), deal.world.account(3)
     set_state(deal.world.chain, publisher, asset.nft, state)
     try:
