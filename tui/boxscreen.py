@@ -58,6 +58,7 @@ class BoxScreen(Screen[None]):
         return next(iter(self.query(LiveTable)), None)
 
     def on_mount(self) -> None:
+        self.query_one("#filter", Input).cursor_blink = False
         words = self.box_app.memory.filters.get(self.NAME, "")
         if words:
             self.query_one("#filter", Input).value = words

@@ -17,10 +17,8 @@ Settle = Callable[[Pilot[None]], Awaitable[None]]
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)
 SIZES = {"80x24": SMALL, "120x40": USUAL, "240x70": LARGE}
 STATES = ("normal", "empty", "many", "gone", "error")
-SEEN = {"80x24": ("normal", "gone"), "120x40": ("normal",)}
-"""Whose pictures are kept; the other cells of sizes and states wait for theirs."""
-MATRIX = [f"{screen}-{size}-{state}" for screen in SCREENS for size in SEEN for state in SEEN[size]]
-THEMES = [f"dashboard-{theme}" for theme in ("light", "high-contrast", "no-colour")]
+MATRIX = [f"{screen}-{size}-{state}" for screen in SCREENS for size in SIZES for state in STATES]
+THEMES = [f"{screen}-{theme}" for screen in SCREENS for theme in ("light", "high-contrast", "no-colour")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -81,6 +79,14 @@ OPENED = {
     "simulate": ("permissions", ("i",)),
     "blocks": ("chain", ("b",)),
     "tour": ("dashboard", ("T",)),
+    "job": ("jobs", ("down", "enter")),
+    "job_pods": ("jobs", ("enter", "p")),
+    "asset": ("assets", ("enter",)),
+    "publish": ("assets", ("n",)),
+    "end": ("assets", ("x",)),
+    "command_line": ("jobs", ("colon",)),
+    "json": ("outputs", ("down",)),
+    "faucet": ("accounts", ("f",)),
     "yaml": ("cluster", ("y",)),
     "edit": ("assets", ("e",)),
     "parameters": ("launch", ("p",)),

@@ -71,7 +71,8 @@ class ContainerLogs(Pane):
     def __init__(self, title: str, id: str | None = None) -> None:
         super().__init__(title, id=id)
         self._streams: dict[tuple[str, str, str], LineStream] = {}
-        self._over: set[str] = set()
+        self._ended: set[str] = set()
+        self._failed: set[str] = set()
 
     def body(self) -> ComposeResult:
         yield LogView(id="container-log")
@@ -81,6 +82,7 @@ class ContainerLogs(Pane):
         for container in pod.containers:
             key = (pod.namespace, pod.name, container)
             if key not in self._streams:
+                self._ended.discard("/".join(key))
                 self._streams[key] = self._stream(key).start()
 
     def _stream(self, key: tuple[str, str, str]) -> LineStream:
@@ -95,14 +97,24 @@ class ContainerLogs(Pane):
         return bool(self._streams)
 
     def retry(self) -> None:
-        """Take up streams that ended: a container may have started meanwhile."""
-        ended = [key for key in self._streams if "/".join(key) in self._over]
-        for key in ended:
+        """Take up streams that failed: their containers may have started meanwhile. Those that were read to
+        their end are not read twice.
+        """
+        failed = [key for key in self._streams if "/".join(key) in self._failed]
+        self._failed.clear()
+        for key in failed:
             del self._streams[key]
+
+    @property
+    def reading(self) -> bool:
+        """Whether a stream may still say something."""
+        return any("/".join(key) not in self._ended for key in self._streams)
 
     def on_said(self, event: Said) -> None:
         if event.over:
-            self._over.add(event.name)
+            self._ended.add(event.name)
+        if event.problem:
+            self._failed.add(event.name)
         self.query_one(LogView).extend(event.lines)
 
     def on_log_view_moved(self) -> None:

@@ -43,7 +43,9 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
             yield Static(id="parameters-problem", classes="losses", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(TextArea).focus()
+        area = self.query_one(TextArea)
+        area.cursor_blink = False
+        area.focus()
 
     def action_leave(self) -> None:
         self.dismiss(None)
