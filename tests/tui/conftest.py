@@ -357,6 +357,8 @@ class Recorded:
 
     def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]:
         self._answer()
+        if container in ("warden", "configuration"):
+            return  # one voice: what several say at once comes in any order
         yield f"{container} says hello"
         yield "\x1b]0;pwned\x07and means no harm"
 
