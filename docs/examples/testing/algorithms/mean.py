@@ -17,7 +17,7 @@ def columns(path):
 
 
 with (OUTPUTS / "means.csv").open("w") as out:
-    for path in sorted(path for path in INPUTS.glob("did*/*") if path.is_file()):
+    for path in sorted(path for path in INPUTS.glob("*/*") if path.is_file()):
         for name, value in columns(path).items():
             print(f"{name},{value:g}", file=out)
             print(f"mean of {name}: {value:g}")
