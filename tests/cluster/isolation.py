@@ -91,7 +91,8 @@ class Canary:
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
         subprocess.run([*self._ground.beside, "kill", f"-{signal.SIGTERM.value}", self._own], check=False)
-        self._process.wait()
+        with self._process:  # waits for its end and closes what it was read from
+            pass
 
     @property
     def heard(self) -> int:
