@@ -19,6 +19,7 @@ from tui.dialogs.action import ActionDialog, Question
 from tui.dialogs.form import FormDialog
 from tui.dialogs.help import HelpDialog
 from tui.dialogs.running import RunDialog
+from tui.ending import leave_when_asked
 from tui.feeds import Clock
 from tui.memory import Memory
 from tui.questions import Questions
@@ -101,6 +102,7 @@ class BoxApp(App[None]):
         return self.chosen_account or "consumer"
 
     def on_mount(self) -> None:
+        leave_when_asked(self)
         self.switch_mode(self.memory.screen if self.memory.screen in SCREENS else "dashboard")
 
     def on_ready(self) -> None:

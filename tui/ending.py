@@ -1,0 +1,66 @@
+"""The terminal is left as it was found, however the TUI ends.
+
+Asked to end (SIGTERM, SIGHUP) the application leaves as if ``q`` had been pressed. Killed outright it can do
+nothing, so its parent, a process that only waits, gives the terminal back in its place; and should that one
+be killed the application is asked to end. The box is other processes: nothing of this concerns it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import termios
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+ASKED = (signal.SIGTERM, signal.SIGHUP)
+RESET = (
+    "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[0m\r\n"
+)
+"""Out of the alternate screen, cursor on; mouse, focus, paste and key reports off."""
+PR_SET_PDEATHSIG = 1
+
+
+def leave_when_asked(app: App[None]) -> None:
+    """To be called while the application's loop runs."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    for number in ASKED:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, lambda number=number: app.exit(return_code=128 + number))  # type: ignore[misc]
+
+
+def guarded(show: Callable[[], int]) -> int:
+    """Run ``show`` in a child of its own and give the terminal back after it; returns its exit status."""
+    before = termios.tcgetattr(sys.stdin)
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        os._exit(_status(show))
+    for number in ASKED:
+        signal.signal(number, lambda asked, _frame: os.kill(child, asked))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _pid, ended = os.waitpid(child, 0)
+    status = os.waitstatus_to_exitcode(ended)
+    if status < 0:
+        with suppress(OSError, termios.error):
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+            os.write(sys.stdout.fileno(), RESET.encode())
+    return 128 - status if status < 0 else status
+
+
+def _status(show: Callable[[], int]) -> int:
+    try:
+        return show()
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
