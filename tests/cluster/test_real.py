@@ -66,7 +66,7 @@ def test_the_official_client_sees_the_workflow_as_it_is_stored(box: Box, outcome
         custom: Any = client.CustomObjectsApi(api)
         listed = custom.list_namespaced_custom_object("oceanprotocol.com", "v1alpha", "c2d-jobs", "workflows")
         (workflow,) = [item for item in listed["items"] if item["metadata"]["name"] == outcome.job_id]
-        assert workflow["status"]["status"] == 70
+        assert workflow["status"]["code"] == 70
         services: Any = client.CoreV1Api(api).list_namespaced_service("c2d")
         assert "provider" in {service.metadata.name for service in services.items}
     finally:
