@@ -32,7 +32,7 @@ STEPS = (
     *(f"image.{name}" for name in IMAGES),
     *("chart.secrets", "chart.install"),
     *(f"service.{name}" for name in SERVICES),
-    "isolation",
+    *("isolation", "cluster.choice", "baseline"),
     "box.addresses",
 )
 """Every step at which a boot can be met."""

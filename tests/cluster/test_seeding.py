@@ -14,12 +14,12 @@ import yaml
 from sandbox.box import Box
 from sandbox.seeding import Sown, read, seed
 from sandbox.verbs import assets, jobs
+from sandbox.verbs.accounts import accounts
 
 from .conftest import SHELL_IMAGE, perform
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 LIST: dict[str, Any] = {
-    "accounts": {"9": {"eth": 5, "ocean": 5000}},
     "assets": {
         "people": {"type": "dataset", "file": "people.csv", "price": 2, "permit": ["count"]},
         "count": {"type": "algorithm", "file": "count.py", "image": SHELL_IMAGE},
@@ -32,6 +32,7 @@ class Bed:
 
     def __init__(self, box: Box, folder: Path) -> None:
         self.box, self.folder, self.document = box, folder, json.loads(json.dumps(LIST))
+        self.document["accounts"] = {"9": {"eth": 5, "ocean": accounts(box)[9].ocean + 7}}
         (folder / "people.csv").write_text("name\nada\n")
         (folder / "count.py").write_text(
             "import os\nopen('/data/outputs/n', 'w').write(str(len(os.listdir('/data/inputs'))))\n"
