@@ -202,6 +202,15 @@ async def test_a_denied_pair_is_permitted_and_an_allowed_one_revoked(
         assert [words[0] for words in recorded.done] == ["revoke", "permit"]
 
 
+async def test_a_form_is_filled_from_its_first_field_on(opened: Open, settle: Settle, recorded: Any) -> None:
+    app = opened("assets")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await _press(pilot, settle, "n", "a", "tab", "b")
+        assert isinstance(app.screen, FormDialog)
+        assert (app.screen.values["source"], app.screen.values["title"]) == ("a", "b")
+
+
 async def test_the_matrix_has_names_whichever_feed_answers_first(
     opened: Open, settle: Settle, recorded: Any
 ) -> None:

@@ -43,6 +43,7 @@ class FormDialog(ModalScreen[Action | None]):
     """``preview`` words the values; ``action`` makes the action of them or raises why it cannot be."""
 
     CSS_PATH = ["dialogs.tcss", "form.tcss"]  # noqa: RUF012
+    AUTO_FOCUS = "#form-fields Input, #form-fields Select"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="form.cancel"),
         Binding("ctrl+s", "go_on", "Go on", id="form.go"),
@@ -66,7 +67,7 @@ class FormDialog(ModalScreen[Action | None]):
         with Vertical(classes="dialog -tall -form"):
             yield Static(plain(self.heading), classes="title")
             with Horizontal():
-                with VerticalScroll(id="form-fields"):
+                with VerticalScroll(id="form-fields", can_focus=False):
                     for field in self.fields:
                         yield Label(field.label)
                         yield self._widget(field)
@@ -83,7 +84,9 @@ class FormDialog(ModalScreen[Action | None]):
             return Select(
                 options, value=field.value or field.choices[0], id=field.name, allow_blank=False, compact=True
             )
-        return Input(field.value, placeholder=field.placeholder, id=field.name, compact=True)
+        line = Input(field.value, placeholder=field.placeholder, id=field.name, compact=True)
+        line.cursor_blink = False
+        return line
 
     @property
     def values(self) -> Values:
