@@ -155,7 +155,7 @@ class World:
         answer = httpx.get(f"{self.cache_url}/api/aquarius/assets/ddo/{did}", trust_env=False)
         return dict(answer.json()) if answer.status_code == 200 else {}
 
-    def wait_for(self, did: str, tx: str, seconds: float = 10) -> float:
+    def wait_for(self, did: str, tx: str, seconds: float = 60) -> float:
         """Seconds until the cache shows the record of this transaction."""
         began = time.monotonic()
         while self.record(did).get("event", {}).get("tx") != tx:
