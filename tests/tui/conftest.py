@@ -487,15 +487,23 @@ ROUNDS = 4
 """One message leads to another: a row that is pointed at to a timer, a timer to a feed. Each round every
 widget works off what it has; so many quiet ones in a row and nothing is on its way.
 """
+STILL = 3
+"""So many equal pictures in a row after that."""
 
 
 async def settled(pilot: Pilot[None]) -> None:
-    """Until every pane of the screen shows what its feeds know, and nothing more is about to be asked."""
-    quiet = 0
-    for _ in range(2000):
+    """Until every pane of the screen shows what its feeds know, nothing more is about to be asked, and the
+    picture stands still: on a busy machine a dialog may only be on its way when all else is quiet.
+    """
+    quiet, still, picture = 0, 0, ""
+    for _ in range(4000):
         await pilot.pause(0.01)
         quiet = quiet + 1 if _is_settled(pilot.app) else 0
-        if quiet >= ROUNDS:
+        if quiet < ROUNDS:
+            continue
+        seen = pilot.app.export_screenshot()
+        still, picture, quiet = (still + 1 if seen == picture else 0), seen, 0
+        if still >= STILL:
             return
     raise AssertionError("a feed was never answered")
 
