@@ -27,7 +27,7 @@ class Watch:
     moved: tuple[str, ...] = ()
 
 
-AGAIN, GATHER, SETTLE = 2.0, 0.15, 1.0
+AGAIN, SELDOM, GATHER, SETTLE = 2.0, 16.0, 0.15, 1.0
 
 
 class Watcher:
@@ -58,9 +58,11 @@ class Watcher:
 
     def _hold(self, watch: Watch) -> None:
         self._feeds.gate.wait()
+        pause = AGAIN
         while not self._over.is_set():
             try:
                 for _change in watch.follow():
+                    pause = AGAIN
                     self._feeds.tell_watched(watch.told, True)
                     if self._over.wait(GATHER):
                         return
@@ -68,7 +70,8 @@ class Watcher:
             except (C2DError, OSError):
                 pass  # the feeds ask by themselves meanwhile, and say what is wrong
             self._feeds.tell_watched(watch.told, False)
-            self._over.wait(AGAIN)
+            self._over.wait(pause)
+            pause = min(pause * 2, SELDOM)
 
     def _poke(self, watch: Watch) -> None:
         """Now, and once more when what stands behind the watched thing has followed: a row, an index."""
