@@ -66,9 +66,27 @@ class Home:
         return self.path / "baseline.json"
 
 
-def replace_file(path: Path, content: str | bytes) -> None:
-    """Write a file as a whole or not at all: an interrupted run leaves the old content."""
+def replace_file(
+    path: Path,
+    content: str | bytes,
+    *,
+    mode: int = 0o666,
+    owner: tuple[int, int] | None = None,
+    durable: bool = False,
+) -> None:
+    """Write a file as a whole or not at all: a reader, or an interrupted run, has the old content or the new.
+
+    ``mode`` is cut by the umask; ``owner`` (uid, gid) is given where the process is root; ``durable``: a
+    reboot changes nothing of it either.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(content.encode() if isinstance(content, str) else content)
-    scratch.replace(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+        stream.flush()
+        if durable:
+            os.fsync(stream.fileno())
+    if owner is not None and os.geteuid() == 0:
+        os.chown(draft, *owner)
+    draft.replace(path)

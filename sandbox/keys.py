@@ -8,11 +8,12 @@ with them.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.home import replace_file
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -83,21 +84,11 @@ def open_keys(folder: Path, *, barge: bool = False) -> BoxKeys:
     for name, make in RECIPES.items():
         path = folder / name
         if barge and name in BARGE_KEYS:
-            _write(path, BARGE_KEYS[name])
+            replace_file(path, BARGE_KEYS[name], mode=0o600, durable=True)
         elif not path.exists():
-            _write(path, make())
+            replace_file(path, make(), mode=0o600, durable=True)
         values[name] = path.read_text().strip()
     return BoxKeys(folder, values)
-
-
-def _write(path: Path, value: str) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(value)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
 
 
 def address_of(key: str) -> str:

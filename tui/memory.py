@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from sandbox.home import replace_file
+
 
 @dataclass
 class Memory:
@@ -42,11 +44,8 @@ class Memory:
     def save(self, file: Path | None) -> None:
         if file is None:
             return
-        scratch = file.with_suffix(f".{os.getpid()}")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_text(json.dumps(asdict(self), indent=2) + "\n")
-            scratch.replace(file)
+            replace_file(file, json.dumps(asdict(self), indent=2) + "\n")
         except OSError:
             return
 

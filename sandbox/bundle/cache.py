@@ -1,9 +1,9 @@
-"""The content-addressed store of finished parts: an entry is either whole or not there.
+"""The content-addressed store of finished parts: an entry is either whole or not there. Below its root:
 
-    <root>/parts/<part>/<key>/       files of the part and ``manifest.json``, renamed into place when complete
-    <root>/work/<part>@<key>.<pid>/  a build in progress; what a killed build left is removed by the next one
-    <root>/locks/<part>.lock         held while a part is built, so that two builds do not make it twice
-    <root>/logs/<part>.log           what the compilers of the last build said
+    parts/<part>/<key>/       files of the part and ``manifest.json``, renamed into place when complete
+    work/<part>@<key>.<pid>/  a build in progress; what a killed build left is removed by the next one
+    locks/<part>.lock         held while a part is built, so that two builds do not make it twice
+    logs/<part>.log           what the compilers of the last build said
 
 The key is a hash over everything the part is made from, so a changed recipe never finds an old part. Inode
 times are recorded to tell cheaply whether a file was touched since; :meth:`Entry.damage` with ``thorough``

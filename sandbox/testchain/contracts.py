@@ -65,10 +65,24 @@ class Plan:
         return {s.name: (at, s.artifact) for at, s in enumerate(self.steps) if isinstance(s, Create)}
 
 
+_MARKET: tuple[Step, ...] = (
+    Create("ERC20Template", "ERC20Template"),
+    Create("ERC20TemplateEnterprise", "ERC20TemplateEnterprise"),
+    Create("ERC721Template", "ERC721Template"),
+    Create("Dispenser", "Dispenser", (Ref("Router"),)),
+    Create("ERC721Factory", "ERC721Factory", (Ref("ERC721Template"), Ref("ERC20Template"), Ref("Router"))),
+    Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20TemplateEnterprise"),)),
+    Invoke("Router", "addFactory", (Ref("ERC721Factory"),)),
+    Invoke("Router", "addFixedRateContract", (Ref("FixedPrice"),)),
+    Invoke("Router", "addDispenserContract", (Ref("Dispenser"),)),
+)
+"""Templates, dispenser and factory: the same steps in the same order in every release."""
+
+
 def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
     """The current set. Appending moves the pools' addresses; any other change moves every later address."""
     owner = accounts[0].address
-    ocean, router, factory = Ref("Ocean"), Ref("Router"), Ref("ERC721Factory")
+    ocean, router = Ref("Ocean"), Ref("Router")
     return (
         Create("Ocean", "OceanToken", (owner,)),
         Invoke("Ocean", "mint", (owner, 1_000_000 * ETHER)),
@@ -78,15 +92,7 @@ def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
         Create("OPFCommunityFeeCollector", "OPFCommunityFeeCollector", (owner, owner)),
         Create("Router", "FactoryRouter", (owner, ocean, _BURN, Ref("OPFCommunityFeeCollector"), ())),
         Create("FixedPrice", "FixedRateExchange", (router,)),
-        Create("ERC20Template", "ERC20Template"),
-        Create("ERC20TemplateEnterprise", "ERC20TemplateEnterprise"),
-        Create("ERC721Template", "ERC721Template"),
-        Create("Dispenser", "Dispenser", (router,)),
-        Create("ERC721Factory", "ERC721Factory", (Ref("ERC721Template"), Ref("ERC20Template"), router)),
-        Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20TemplateEnterprise"),)),
-        Invoke("Router", "addFactory", (factory,)),
-        Invoke("Router", "addFixedRateContract", (Ref("FixedPrice"),)),
-        Invoke("Router", "addDispenserContract", (Ref("Dispenser"),)),
+        *_MARKET,
         Create("ERC20Template3", "ERC20Template3"),
         Create("ERC20Template4", "ERC20Template4"),
         Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20Template3"),)),
@@ -98,7 +104,7 @@ def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
 
 def pool_plan(artifacts: Traversable) -> Plan:
     """The set of release 1.1.14: its own router, factory and templates, and what a pool is made of."""
-    router, factory, ocean = Ref("Router"), Ref("ERC721Factory"), Ref("Ocean")
+    router, ocean = Ref("Router"), Ref("Ocean")
     collector, template = Ref("OPFCommunityFeeCollector"), Ref("poolTemplate")
     steps: tuple[Step, ...] = (
         Create("OPFCommunityFeeCollector", "OPFCommunityFeeCollector", (Ref("owner"), Ref("owner"))),
@@ -106,15 +112,7 @@ def pool_plan(artifacts: Traversable) -> Plan:
         Create("Router", "FactoryRouter", (Ref("owner"), ocean, template, collector, ())),
         Create("FixedPrice", "FixedRateExchange", (router,)),
         Create("Staking", "SideStaking", (router,)),
-        Create("ERC20Template", "ERC20Template"),
-        Create("ERC20TemplateEnterprise", "ERC20TemplateEnterprise"),
-        Create("ERC721Template", "ERC721Template"),
-        Create("Dispenser", "Dispenser", (router,)),
-        Create("ERC721Factory", "ERC721Factory", (Ref("ERC721Template"), Ref("ERC20Template"), router)),
-        Invoke("ERC721Factory", "addTokenTemplate", (Ref("ERC20TemplateEnterprise"),)),
-        Invoke("Router", "addFactory", (factory,)),
-        Invoke("Router", "addFixedRateContract", (Ref("FixedPrice"),)),
-        Invoke("Router", "addDispenserContract", (Ref("Dispenser"),)),
+        *_MARKET,
         Invoke("Router", "addSSContract", (Ref("Staking"),)),
     )
     return Plan(steps, artifacts)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.box import Box
-from sandbox.progress import Event, Progress, run
+from sandbox.progress import Progress, run
+from sandbox.testing.telling import told
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.money import faucet
@@ -164,9 +165,4 @@ def _as_file(content: str | Path, name: str) -> Iterator[Path]:
 
 
 def _do(verb: Progress[Any]) -> Any:
-    return run(verb, _told)
-
-
-def _told(event: Event) -> None:
-    if event.state in ("done", "failed", "note"):
-        print(f"{event.state:<8} {event.step} {event.text}")
+    return run(verb, told)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sandbox.box import Box
-from sandbox.progress import Event, run
+from sandbox.progress import run
+from sandbox.testing.telling import told
 from sandbox.verbs.down import down
 from sandbox.verbs.up import up
 
@@ -24,7 +25,7 @@ def shared(box: Box, *, keep: bool) -> Iterator[Box]:
     with (box.home.path / "tests.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if box.cluster.status().state != "running":
-            run(up(box, yes=True), _told)
+            run(up(box, yes=True), told)
             booted.touch()
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
@@ -42,10 +43,4 @@ def _leave(box: Box, lock: int, keep: bool) -> None:
     if booted.exists():
         booted.unlink()
         if not keep:
-            run(down(box), _told)
-
-
-def _told(event: Event) -> None:
-    """Into pytest's captured output, so that a boot that fails shows how far it got."""
-    if event.state != "progress":
-        print(f"{event.state:<8} {event.step} {event.text}")
+            run(down(box), told)

@@ -156,14 +156,18 @@ def reset(everything: bool, assets_only: bool) -> None:
     for line in cost.forgotten:
         print(f"  - {line}", file=sys.stderr)
     print(f"and keeps: {', '.join(cost.kept)}", file=sys.stderr)
-    if not agreed("Forget all that?"):
-        raise UsageError(
-            "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
-        )
+    _demand_agreement()
     report = perform(verb(box, everything=everything))
     if not document(report):
         say(f"{box.name} is forgotten")
     return None
+
+
+def _demand_agreement() -> None:
+    if not agreed("Forget all that?"):
+        raise UsageError(
+            "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
+        )
 
 
 def _back(box: Box, everything: bool) -> None:
@@ -172,10 +176,7 @@ def _back(box: Box, everything: bool) -> None:
     if everything:
         raise UsageError("C2D-USAGE", "--all and --assets exclude each other", "give one of them")
     print("forgets assets, orders, jobs and results since the last seed (or first up)", file=sys.stderr)
-    if not agreed("Forget all that?"):
-        raise UsageError(
-            "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
-        )
+    _demand_agreement()
     perform(return_to_baseline(box))
     if not document({"name": box.name, "home": box.home.path, "kept": True}):
         say("the box is as it was after its last seed (or first up)")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from c2d_box.errors import StateProblem
 from sandbox.clusters.native.record import Options, write_atomically
 from sandbox.clusters.port import Isolation
+from sandbox.clusters.records import restored, runtime_classes, stored
 
-FORMAT = 1
 Phase = Literal["creating", "created"]
 
 
@@ -34,39 +32,15 @@ class Record:
 
     @property
     def runtime_classes(self) -> dict[str, str]:
-        return {
-            "algorithm": f"{self.name}-unrouted",
-            "configuration": f"{self.name}-staging",
-            "publishing": f"{self.name}-publishing",
-        }
+        return runtime_classes(self.name)
 
     def changed(self, **values: Any) -> Record:
         return replace(self, **values)
 
     def save(self, path: Path) -> None:
-        value = asdict(self) | {
-            "format": FORMAT,
-            "isolation": self.isolation.as_dict(),
-            "ports": {str(host): node for host, node in self.ports.items()},
-        }
-        write_atomically(path, json.dumps(value, indent=1))
+        write_atomically(path, stored(self))
 
     @classmethod
     def load(cls, path: Path) -> Record | None:
         """The record at ``path``; None where there is none."""
-        try:
-            value = json.loads(path.read_text())
-            if value.pop("format") != FORMAT:
-                raise ValueError("another format")
-            value["isolation"] = Isolation.from_dict(value["isolation"])
-            value["options"] = Options(**value["options"])
-            value["ports"] = {int(host): int(node) for host, node in value["ports"].items()}
-            return cls(**value)
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as cause:
-            raise StateProblem(
-                "C2D-CLUSTER-RECORD",
-                f"The cluster's record {path} cannot be read.",
-                "It was written by another version or damaged: forget the box with `c2d-box reset`.",
-            ) from cause
+        return restored(path, lambda value: cls(**value | {"options": Options(**value["options"])}))

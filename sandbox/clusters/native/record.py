@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from c2d_box.errors import StateProblem
 from sandbox.clusters.native.ranges import Ranges
 from sandbox.clusters.port import Isolation
-
-FORMAT = 1
+from sandbox.clusters.records import restored, runtime_classes, stored
+from sandbox.home import replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +42,27 @@ class Record:
 
     @property
     def runtime_classes(self) -> dict[str, str]:
-        return {
-            "algorithm": f"{self.name}-unrouted",
-            "configuration": f"{self.name}-staging",
-            "publishing": f"{self.name}-publishing",
-        }
+        return runtime_classes(self.name)
 
     def changed(self, **values: Any) -> Record:
         return replace(self, **values)
 
     def save(self, path: Path) -> None:
-        value = asdict(self) | {
-            "format": FORMAT,
-            "isolation": self.isolation.as_dict(),
-            "ports": {str(host): node for host, node in self.ports.items()},
-        }
-        write_atomically(path, json.dumps(value, indent=1), self.owner)
+        write_atomically(path, stored(self), self.owner)
 
     @classmethod
     def load(cls, path: Path) -> Record | None:
         """The record at ``path``; None where there is none."""
-        try:
-            value = json.loads(path.read_text())
-            if value.pop("format") != FORMAT:
-                raise ValueError("another format")
-            value["isolation"] = Isolation.from_dict(value["isolation"])
-            value["options"] = Options(**value["options"])
-            value["owner"] = (int(value["owner"][0]), int(value["owner"][1]))
-            value["ports"] = {int(host): int(node) for host, node in value["ports"].items()}
-            return cls(**value)
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as cause:
-            raise StateProblem(
-                "C2D-CLUSTER-RECORD",
-                f"The cluster's record {path} cannot be read.",
-                "It was written by another version or damaged: forget the box with `c2d-box reset`.",
-            ) from cause
+        return restored(
+            path,
+            lambda value: cls(
+                **value
+                | {
+                    "options": Options(**value["options"]),
+                    "owner": (int(value["owner"][0]), int(value["owner"][1])),
+                }
+            ),
+        )
 
 
 def write_atomically(
@@ -89,14 +70,4 @@ def write_atomically(
 ) -> None:
     """Replace ``path`` (0600) so that a reader sees either the old text or the new; ``durable``: so does a
     reboot."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        if durable:
-            os.fsync(stream.fileno())
-    if owner is not None and os.geteuid() == 0:
-        os.chown(draft, *owner)
-    draft.replace(path)
+    replace_file(path, text, mode=0o600, owner=owner, durable=durable)

@@ -1,0 +1,65 @@
+"""What the records of all drivers have in common: how they are written down, and the names they lead to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from c2d_box.errors import StateProblem
+from sandbox.clusters.port import Isolation
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+class Recorded(Protocol):
+    """A driver's record: a dataclass with at least these."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    @property
+    def ports(self) -> dict[int, int]: ...
+
+
+def runtime_classes(name: str) -> dict[str, str]:
+    """The RuntimeClasses of a box by the stage of a job that they are for."""
+    return {
+        "algorithm": f"{name}-unrouted",
+        "configuration": f"{name}-staging",
+        "publishing": f"{name}-publishing",
+    }
+
+
+def stored(record: Recorded) -> str:
+    """The record as text."""
+    value = asdict(record) | {
+        "format": FORMAT,
+        "isolation": record.isolation.as_dict(),
+        "ports": {str(host): node for host, node in record.ports.items()},
+    }
+    return json.dumps(value, indent=1)
+
+
+def restored(path: Path, make: Callable[[dict[str, Any]], T]) -> T | None:
+    """What ``make`` builds of the record at ``path``; None where there is none."""
+    try:
+        value = json.loads(path.read_text())
+        if value.pop("format") != FORMAT:
+            raise ValueError("another format")
+        value["isolation"] = Isolation.from_dict(value["isolation"])
+        value["ports"] = {int(host): int(node) for host, node in value["ports"].items()}
+        return make(value)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as cause:
+        raise StateProblem(
+            "C2D-CLUSTER-RECORD",
+            f"The cluster's record {path} cannot be read.",
+            "It was written by another version or damaged: forget the box with `c2d-box reset`.",
+        ) from cause
