@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# One worker waits for clusters most of the time; the other runs what needs none.
+WORKERS ?= -n 2 --dist loadgroup
 
 .PHONY: demo test verify check bench clean
 
@@ -17,11 +19,11 @@ demo: $(STAMP)  ## boot a box and run a real Compute-to-Data job in it
 
 test: $(STAMP)  ## every kind of test; the big sweeps sampled
 	@$(BIN)/c2d-box --yes bundle build
-	@$(BIN)/python -m pytest --durations=25 --durations-min=3
+	@$(BIN)/python -m pytest $(WORKERS) --durations=25 --durations-min=3
 
 verify: $(STAMP)  ## every test in full
 	@$(BIN)/c2d-box --yes bundle build
-	@$(BIN)/python -m pytest --full --durations=40 --durations-min=3
+	@$(BIN)/python -m pytest $(WORKERS) --full --durations=40 --durations-min=3
 
 check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/ruff check .

@@ -18,6 +18,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-docs", action="store_true", help="write the pages of docs that tests make")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two workers: one has all that needs a cluster, in its order and on one box; the other has the rest,
+    file by file, so that a file's fixtures are made once.
+    """
+    for item in items:
+        folder, file = item.path.parent.name, str(item.path)
+        item.add_marker(pytest.mark.xdist_group("cluster" if folder in ("cluster", "contract") else file))
+
+
 @pytest.fixture(autouse=True)
 def usual_recursion_limit() -> Iterator[None]:
     """Python's own limit, which importing py-evm lifts to 100,000 for the whole process: above it hostile

@@ -39,7 +39,8 @@ class Terminal:
         self._socket = folder / "tmux"
         self._tmux(
             "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-c", str(folder),
-            f"{command}; echo ENDED-$?; stty -a | head -3; exec cat",
+            # On a line of its own: a killed program leaves the cursor anywhere, and words would be broken.
+            f"{command}; printf '\\r\\n\\r\\nENDED-%s\\r\\n' $?; stty -a | head -3; exec cat",
         )  # fmt: skip
 
     def press(self, *keys: str) -> None:
@@ -135,6 +136,9 @@ def test_the_whole_mission_by_keyboard_alone(terminal: Terminal, tmp_path: Path)
     terminal.press("Right", "Enter")
     terminal.until("✓ done")
     terminal.press("Escape", "2")
+    terminal.press("/")
+    terminal.type("mission-count")
+    terminal.press("Enter")
     terminal.until("Job finished")
     terminal.press("Enter")
     terminal.until("count.json")

@@ -1,36 +1,28 @@
-"""The contract of the Cluster port. In memory here; against a real API server where
-``C2D_TEST_HOME`` names a box.
-"""
+"""The contract of the store of workflows: an adapter's tests import it and have a fixture ``cluster``."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from c2d_box.workflow import resource
 from c2d_box.workflow.cluster import SECRETS, WORKFLOWS, Changed, Cluster, Exists, Gone, Object
-from c2d_box.workflow.connection import from_kubeconfig
 from c2d_box.workflow.informer import Informer
-from c2d_box.workflow.kubernetes import Kubernetes
-from c2d_box.workflow.memory import Memory
 
-
-@pytest.fixture(params=["memory", "real"])
-async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
-    if request.param == "memory":
-        yield Memory()
-        return
-    home = os.environ.get("C2D_TEST_HOME")
-    if home is None:
-        pytest.skip("C2D_TEST_HOME names no box")
-    real = Kubernetes(from_kubeconfig(Path(home) / "kubeconfig"), "default")
-    yield real
-    await real.close()
+__all__ = [
+    "test_a_finalizer_holds_what_is_deleted",
+    "test_a_patch_of_another_version_is_refused",
+    "test_an_informer_follows",
+    "test_another_object_of_that_name_is_left_alone",
+    "test_creating_twice_is_told_apart_from_failing",
+    "test_lists_are_selected_by_label",
+    "test_the_status_is_written_apart_from_the_rest",
+    "test_what_is_created_can_be_read",
+    "workflow",
+]
 
 
 @pytest.fixture
