@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from c2d_box.client.jobs import is_finished
+from c2d_box.workflow.states import State
 
 _STEPS: Mapping[int, tuple[str, str]] = {
     31: (
@@ -53,7 +54,7 @@ def explain(details: Mapping[str, Any]) -> str:
     if not is_finished(details):
         state = str(details.get("statusText", "")).strip() or "unknown"
         return f"The job has not ended: {state}. Follow it with: c2d-box job {job}."
-    if code == 70:
+    if code == State.FINISHED:
         stopped = {1: "It was stopped by its owner.", 2: "It reached its time limit."}
         first = stopped.get(int(details.get("stopreq") or 0), "The job finished.")
         return f"{first} Fetch what it left: c2d-box results {job} --to ."

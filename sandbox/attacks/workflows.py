@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from c2d_box.workflow import names
+from sandbox.defaults import ENTRYPOINT
 from sandbox.verbs.images import ContainerImage
 from sandbox.verbs.kubeapi import KubeApi, Object
 
@@ -32,7 +33,7 @@ class Workflows:
     def start(self, script: str, custom: Mapping[str, Any], maxtime: int | None = None) -> str:
         job = secrets.token_hex(16)
         container = {
-            "entrypoint": "python3 $ALGO",
+            "entrypoint": ENTRYPOINT,
             "image": self.image.image,
             "tag": self.image.tag,
             "checksum": self.image.checksum,

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed, Refused
+from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
+from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.progress import Event, Progress
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
@@ -25,8 +27,6 @@ from sandbox.verbs.up import UpReport, up
 
 PUBLISHER, CONSUMER = "publisher", "consumer"
 DATASET_PRICE, ALGORITHM_PRICE = 3.0, 1.0
-IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
-FINISHED = 70
 HERE = Path(__file__).parent
 TABLE = HERE / "data" / "breast_cancer.csv"
 SCRIPT = HERE / "train.py"
@@ -71,7 +71,7 @@ def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None =
     job = yield from jobs.start(box, CONSUMER, dataset.did, algorithm.did)
     cost = before - _balance(box)
     job = yield from jobs.follow(box, CONSUMER, str(job["jobId"]))
-    if job["status"] != FINISHED:
+    if job["status"] != State.FINISHED:
         raise _unfinished(box, job)
 
     yield from _say(

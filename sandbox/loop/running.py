@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
+from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
+from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.loop.memory import Known, Memory, digest
 from sandbox.progress import Event, Progress
 from sandbox.verbs import assets, jobs
@@ -24,8 +26,6 @@ from sandbox.verbs.parties import connection_to
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import Verdict
 
-IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
-FINISHED = 70
 FOLDER = Path("c2d-results")
 
 
@@ -59,7 +59,7 @@ class Ran:
 
     @property
     def succeeded(self) -> bool:
-        return int(self.job["status"]) == FINISHED
+        return int(self.job["status"]) == State.FINISHED
 
 
 def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:

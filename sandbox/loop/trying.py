@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import Failed, UsageError
+from sandbox.defaults import ENTRYPOINT
 from sandbox.progress import Event, Progress, step
 
 SECONDS = 300
@@ -35,7 +36,7 @@ class Tried:
 
 
 def dry_run(
-    script: Path, data: Sequence[Path], folder: Path, entrypoint: str = "python3 $ALGO"
+    script: Path, data: Sequence[Path], folder: Path, entrypoint: str = ENTRYPOINT
 ) -> Progress[Tried]:
     """Run ``script`` on local files; its outputs land in ``folder``.
 

@@ -25,6 +25,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from c2d_box.errors import UsageError
+from sandbox.defaults import ENTRYPOINT
 
 EXAMPLE = "see: c2d-box seed --help"
 
@@ -65,7 +66,7 @@ class AssetSeed(_Strict):
     services: tuple[Literal["compute", "access"], ...] = ()
     timeout: int = Field(0, ge=0)
     image: str = ""
-    entrypoint: str = "python3 $ALGO"
+    entrypoint: str = ENTRYPOINT
     permit: tuple[str, ...] = ()
     trust: TrustSeed = TrustSeed()
 

@@ -10,15 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from c2d_box.workflow.states import State
 from sandbox.box import Box
+from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.progress import Progress, run
 from sandbox.testing.telling import told
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.money import faucet
-
-IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
-FINISHED = 70
 
 
 def funded(box: Box, index: int) -> str:
@@ -118,7 +117,7 @@ class Finished:
 
     @property
     def succeeded(self) -> bool:
-        return self.status == FINISHED
+        return self.status == State.FINISHED
 
     @cached_property
     def results(self) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from sandbox.cli.limits import Spending, spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, the_box
 from sandbox.cli.output import document, pairs, say, table
+from sandbox.defaults import ENTRYPOINT, IMAGE
 
 if TYPE_CHECKING:
     from sandbox.verbs.assets import Offer
@@ -87,8 +88,8 @@ def dataset(
     name="algorithm",
 )
 @click.argument("source")
-@click.option("--image", default="c2d.local/algo-python", show_default=True, help="See: c2d-box images list.")
-@click.option("--entrypoint", default="python3 $ALGO", show_default=True, help="Command line in the image.")
+@click.option("--image", default=IMAGE, show_default=True, help="See: c2d-box images list.")
+@click.option("--entrypoint", default=ENTRYPOINT, show_default=True, help="Command line in the image.")
 @click.option("--type", "kind", type=KINDS, default="access", show_default=True, help="What may be bought.")
 @offer_options
 @DRAFT

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from c2d_box.workflow.states import State
 from sandbox.cli.declare import command, group
 from sandbox.cli.limits import Spending, spending_options
 from sandbox.cli.narration import perform
@@ -17,7 +18,6 @@ from sandbox.cli.output import document, pairs, say, table
 
 FAILED = 1
 KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
-FINISHED = 70
 
 
 @command(
@@ -72,7 +72,7 @@ def start(
         _show(job)
         if not wait:
             print(f"\nnext: {box.command('job ' + str(job['jobId']))}", file=sys.stderr)
-    if wait and job["status"] != FINISHED:
+    if wait and job["status"] != State.FINISHED:
         raise click.exceptions.Exit(FAILED)
 
 

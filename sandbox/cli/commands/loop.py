@@ -11,6 +11,7 @@ from sandbox.cli.declare import command, group
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, agreed, the_box
 from sandbox.cli.output import document, pairs, say
+from sandbox.defaults import ENTRYPOINT, IMAGE
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -24,8 +25,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.argument("script", type=FILE)
 @click.option("--data", multiple=True, required=True, metavar="DID|FILE", help="What to run on (repeatable).")
-@click.option("--image", default="c2d.local/algo-python", show_default=True, help="See: c2d-box images list.")
-@click.option("--entrypoint", default="python3 $ALGO", show_default=True, help="Command line in the image.")
+@click.option("--image", default=IMAGE, show_default=True, help="See: c2d-box images list.")
+@click.option("--entrypoint", default=ENTRYPOINT, show_default=True, help="Command line in the image.")
 @click.option("--environment", help="Compute environment (default: the first free one).")
 @click.option("--to", "folder", type=FOLDER, default=Path("c2d-results"), show_default=True, help="Results.")
 @click.option("--dry", is_flag=True, help="On this desk, without a box: --data are files.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
+from sandbox.defaults import ENTRYPOINT, IMAGE
 from tui.actions import Action
 from tui.dialogs.form import Field, FormDialog, Values
 from tui.text import size
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tui.app import BoxApp
 
 SOURCE = Field("source", "File (ctrl+o picks) or URL", file=True, placeholder="./data.csv or https://…")
-IMAGE, ENTRYPOINT = "c2d.local/algo-python", "python3 $ALGO"
 
 
 def _offer_fields(service: str) -> tuple[Field, ...]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from c2d_box.workflow.states import State
 from tui.tables import Row
 from tui.text import lasting, moment, one_line, short
-
-FINISHED = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +48,13 @@ class JobView:
     def tone(self) -> str:
         if self.running:
             return "warn"
-        return "good" if self.status == FINISHED else "bad"
+        return "good" if self.status == State.FINISHED else "bad"
 
     @property
     def mark(self) -> str:
         if self.running:
             return "▶"
-        return "✓" if self.status == FINISHED else "✗"
+        return "✓" if self.status == State.FINISHED else "✗"
 
     @property
     def state(self) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
-from sandbox.loop.running import ENTRYPOINT, IMAGE, Loop
+from sandbox.defaults import ENTRYPOINT, IMAGE
+from sandbox.loop.running import Loop
 from tui.actions import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
