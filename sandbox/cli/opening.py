@@ -14,7 +14,7 @@ from sandbox.cli.settings import current
 def the_box() -> Box:
     """The box this invocation is about."""
     settings = current()
-    return open_box(settings.home, settings.name or os.environ.get("C2D_BOX_NAME"))
+    return open_box(settings.home, settings.box_name or os.environ.get("C2D_BOX_NAME"))
 
 
 def agreed(question: str) -> bool:

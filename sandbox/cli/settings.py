@@ -17,7 +17,7 @@ class Settings:
     """What the global options of one invocation said."""
 
     home: Path | None = None
-    name: str | None = None
+    box_name: str | None = None
     json: bool = False
     act_as: str | None = None
     yes: bool = False
@@ -60,7 +60,10 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "The box's folder (also C2D_BOX_HOME).",
         },
     ),
-    (("--name",), {"help": "Name of the box (default c2d); another name is another box."}),
+    (
+        ("--name", "box_name"),
+        {"metavar": "NAME", "help": "Name of the box (default c2d); another name is another box."},
+    ),
     (
         ("--json",),
         {"is_flag": True, "help": "Machine-readable result on stdout, events as JSON lines on stderr."},
