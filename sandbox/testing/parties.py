@@ -121,7 +121,7 @@ class Finished:
 
     @cached_property
     def results(self) -> dict[str, bytes]:
-        """The algorithm's outputs by file name."""
+        """The algorithm's outputs by their path."""
         return self._fetched("output")
 
     @cached_property
@@ -147,7 +147,7 @@ class Finished:
                 (fetched,) = _do(
                     jobs.fetch(self.box, self.account, self.id, Path(folder), int(item["index"]))
                 )
-                found[str(item["filename"])] = fetched.path.read_bytes()
+                found[str(fetched.path.relative_to(folder))] = fetched.path.read_bytes()
             return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from c2d_box.client.placing import places
 from c2d_box.errors import Failed, StateProblem, UsageError
 from sandbox.box import Box
 from sandbox.progress import Event, Progress, step
@@ -115,20 +116,21 @@ def results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
 def fetch(box: Box, who: str, job_id: str, folder: Path, index: int | None = None) -> Progress[list[Fetched]]:
     """Bring results to ``folder`` through the Provider, which lets only the job's owner have them."""
     with consuming(box, who) as party:
-        chosen = [item for item in party.results(job_id) if index is None or item["index"] == index]
+        listed = party.results(job_id)
+        chosen = [item for item in listed if index is None or item["index"] == index]
         if not chosen:
             raise UsageError(
                 "C2D-RESULT-NONE", f"job {job_id} has no such result", f"c2d-box results {job_id}"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        place = places(listed)
         fetched = []
         for item in chosen:
-            fetched.append((yield from _fetch(party, job_id, item, folder)))
+            fetched.append((yield from _fetch(party, job_id, item, folder / place[item["index"]])))
         return fetched
 
 
-def _fetch(party: Consumer, job_id: str, item: Mapping[str, Any], folder: Path) -> Progress[Fetched]:
-    path = folder / Path(str(item["filename"])).name
+def _fetch(party: Consumer, job_id: str, item: Mapping[str, Any], path: Path) -> Progress[Fetched]:
+    path.parent.mkdir(parents=True, exist_ok=True)
     yield from step(
         f"result.{item['index']}",
         f"fetching {item['filename']}",

@@ -1,0 +1,53 @@
+"""Where a job's results go in a folder: each at its own path, none in another's place, none outside.
+
+A result's name is the path the algorithm wrote it at, and files beside the algorithm's log are results too,
+so two may have one name, or one be named like another's folder. Whoever lists them may also be a Provider
+that nobody knows: a name is taken as a wish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import PurePosixPath
+from typing import Any
+
+_NAME_BYTES = 240
+"""A part of it is written under a longer name first."""
+
+
+def places(listed: Iterable[Mapping[str, Any]]) -> dict[int, PurePosixPath]:
+    """By index, the relative path of every result; the same for the same list, whichever is fetched."""
+    taken: set[PurePosixPath] = set()
+    folders: set[PurePosixPath] = set()
+    found = {}
+    for item in listed:
+        index = int(item["index"])
+        path = _free(_inside(str(item["filename"]), index), index, taken, folders)
+        taken.add(path)
+        folders.update(path.parents)
+        found[index] = path
+    return found
+
+
+def _free(
+    wish: PurePosixPath, index: int, taken: set[PurePosixPath], folders: set[PurePosixPath]
+) -> PurePosixPath:
+    """The wish itself, or below a folder named after the index where that place is not free."""
+    path = wish
+    for number in count(1):
+        if path not in taken and path not in folders and taken.isdisjoint(path.parents):
+            break
+        path = PurePosixPath(f"{'_' * number}{index}") / wish
+    return path
+
+
+def _inside(name: str, index: int) -> PurePosixPath:
+    parts = [_harmless(part) for part in name.split("/") if part not in ("", ".", "..")]
+    return PurePosixPath(*parts) if parts else PurePosixPath(f"result-{index}")
+
+
+def _harmless(part: str) -> str:
+    """What is not to be printed becomes ``_``; what is too long for a file's name is cut."""
+    plain = "".join(char if char.isprintable() else "_" for char in part)
+    return plain.encode("utf-8", "replace")[:_NAME_BYTES].decode("utf-8", "ignore")
