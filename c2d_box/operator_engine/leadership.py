@@ -15,11 +15,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from c2d_box.workflow import instants
+from c2d_box.workflow import instants, leases
 from c2d_box.workflow.cluster import LEASES, Changed, Cluster, ClusterError, Exists, Gone, Object
 
 log = logging.getLogger(__name__)
-NAME = "operator-engine"
 DURATION = 8.0
 """Seconds after which a lease that has not moved is free."""
 RENEW = 2.0
@@ -88,10 +87,10 @@ class Leadership:
         self._lead(False)
         with contextlib.suppress(ClusterError):
             patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
-            await self._cluster.patch(LEASES, NAME, patch)
+            await self._cluster.patch(LEASES, leases.ENGINE, patch)
 
     async def _hold(self) -> bool:
-        lease = await self._cluster.get(LEASES, NAME)
+        lease = await self._cluster.get(LEASES, leases.ENGINE)
         if lease is None:
             return await self._write(lambda: self._cluster.create(LEASES, self._body()))
         holder, version = lease["spec"].get("holderIdentity") or "", lease["metadata"]["resourceVersion"]
@@ -101,7 +100,7 @@ class Leadership:
         if holder not in ("", self._identity) and idle < self._duration:
             return False
         patch = {"metadata": {"resourceVersion": version}, "spec": self._spec()}
-        return await self._write(lambda: self._cluster.patch(LEASES, NAME, patch))
+        return await self._write(lambda: self._cluster.patch(LEASES, leases.ENGINE, patch))
 
     async def _write(self, write: Callable[[], object]) -> bool:
         try:
@@ -123,6 +122,6 @@ class Leadership:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": NAME},
+            "metadata": {"name": leases.ENGINE},
             "spec": self._spec(),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -16,6 +15,7 @@ from c2d_box.operator_service.admin import Admin, AdminRefusal
 from c2d_box.operator_service.arguments import Arguments, Refusal, require, text
 from c2d_box.operator_service.callers import Callers
 from c2d_box.operator_service.database import Database
+from c2d_box.operator_service.heartbeat import Heartbeat
 from c2d_box.operator_service.jobs import Jobs, Page
 from c2d_box.operator_service.live_logs import Logs, followed
 from c2d_box.operator_service.registering import Registrar
@@ -46,6 +46,7 @@ class Service:
         self._database = database
         self._callers = callers
         self._results = results
+        self._heartbeat = Heartbeat(cluster)
         self._registrar = Registrar(settings, cluster, jobs)
         self._logs = Logs(cluster, results, jobs, settings.log_bytes)
         self._admin = Admin(settings.secrets_dir, jobs, database, self._logs)
@@ -101,10 +102,10 @@ class Service:
         chain = arguments.get("chainId")
         if chain is not None and str(chain) != str(self._settings.chain_id):
             return JSONResponse([])
-        now = time.time()
+        seen = await self._heartbeat.last_seen()
         return JSONResponse(
             [
-                entry.announced(current_jobs=self._jobs.running(entry.id), last_seen=now)
+                entry.announced(current_jobs=self._jobs.running(entry.id), last_seen=seen)
                 for entry in self._settings.environments
                 if entry.takes_chain(self._settings.chain_id)
             ]

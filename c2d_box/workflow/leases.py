@@ -1,5 +1,5 @@
-"""The lock on an order: one job at a time. Taken by operator-service before it creates the WorkFlow,
-released by the engine at the job's end.
+"""Leases: which engine leads, and the lock on an order, which is for one job at a time. Operator-service
+takes the lock before it creates the WorkFlow, the engine releases it at the job's end.
 
 A job stands on one order per asset, and all of them are locked: else a paid order of a dataset could carry
 many jobs at once, each with another order of a free algorithm.
@@ -14,6 +14,8 @@ from c2d_box.workflow import instants, names
 from c2d_box.workflow.cluster import Object
 from c2d_box.workflow.resource import Spec
 
+ENGINE = "operator-engine"
+"""The Lease of whichever engine leads."""
 STALE_SECONDS = 60
 """A lock older than this whose holder has no WorkFlow was left by a service that died in between."""
 

@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from c2d_box.operator_service import events
-from c2d_box.workflow import names
-from c2d_box.workflow.cluster import PODS, WORKFLOWS
+from c2d_box.operator_service.heartbeat import Heartbeat
+from c2d_box.workflow import leases, names
+from c2d_box.workflow.cluster import LEASES, PODS, WORKFLOWS, ClusterError
+from c2d_box.workflow.memory import Memory
 
 JOB = "0123456789abcdef0123456789abcdef"
 OWNER = "0xE2DD09d719Da89e5a3D0F2549c7E24566e947260"
@@ -193,6 +195,34 @@ async def test_environments_are_numbers(front: Any) -> None:
     assert environment["currentJobs"] == 0
     assert (await front.client.get("/api/v1/operator/environments?chainId=1")).json() == []
     assert (await front.client.get("/api/v1/operator/environments")).status_code == 400
+
+
+async def test_an_environment_was_last_seen_when_its_engine_was(front: Any) -> None:
+    """A dead engine is not announced as one that lives; without any there is no such moment."""
+    path = "/api/v1/operator/environments?chainId=8996"
+    assert (await front.client.get(path)).json()[0]["lastSeen"] == "0.000000"
+    body = {
+        "metadata": {"name": leases.ENGINE},
+        "spec": {"holderIdentity": "engine", "renewTime": "2026-01-01T00:00:01.500000Z"},
+    }
+    await front.cluster.create(LEASES, body)
+    assert await Heartbeat(front.cluster).last_seen() == 1767225601.5
+
+
+async def test_while_kubernetes_is_away_the_last_moment_stands() -> None:
+    class Away(Memory):
+        async def get(self, resource: Any, name: str) -> Any:
+            if self.gone:
+                raise ClusterError("away")
+            return {"spec": {"renewTime": "2026-01-01T00:00:01.500000Z"}}
+
+        gone = False
+
+    cluster, now = Away(), 0.0
+    heartbeat = Heartbeat(cluster, lambda: now)
+    assert await heartbeat.last_seen() == 1767225601.5
+    cluster.gone, now = True, 100.0
+    assert await heartbeat.last_seen() == 1767225601.5
 
 
 async def test_the_operators_routes_want_the_password(front: Any) -> None:
