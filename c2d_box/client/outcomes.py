@@ -23,7 +23,7 @@ _STEPS: Mapping[int, tuple[str, str]] = {
     ),
     76: (
         "The algorithm used more than it may",
-        "Make it use less, or choose an environment with more memory, disk or time (c2d-box job {job}).",
+        "Make it use less of what the reason names, or choose a bigger environment (c2d-box job {job}).",
     ),
     77: (
         "The algorithm ran, and what it wrote may not leave",

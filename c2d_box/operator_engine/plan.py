@@ -47,6 +47,10 @@ _PROOF_SECONDS = 3.0
 """For so long after the end, the algorithm's pod is kept for the sake of the warden's log."""
 _WARDEN_OPEN = 10
 """The warden's exit code for "something answered"."""
+_GATE_LIMITS = {
+    names.GATE_PIDS_LIMIT: "The algorithm used up the processes and threads it may have.",
+    names.GATE_LOG_LIMIT: "The algorithm wrote more than its log may hold.",
+}
 
 
 def plan(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
@@ -256,6 +260,8 @@ def _verdict(seen: Seen, pod: Pod) -> changes.Changes:
         return changes.outcome(State.FINISHED, "")
     if end.reason == "OOMKilled":
         return changes.outcome(State.LIMIT_EXCEEDED, "The algorithm used more memory than it may.")
+    if end.exit_code in _GATE_LIMITS:
+        return changes.outcome(State.LIMIT_EXCEEDED, _GATE_LIMITS[end.exit_code])
     if end.signal is not None:
         return changes.outcome(State.ALGORITHM_FAILED, f"The algorithm was ended by signal {end.signal}.")
     return changes.outcome(State.ALGORITHM_FAILED, f"The algorithm ended with exit code {end.exit_code}.")

@@ -62,6 +62,9 @@ STAGED_MARKER: Final = f"{DATA}/{CONTROL}/staged"
 
 GATE_FOLDER: Final = "/c2d"
 GATE: Final = f"{GATE_FOLDER}/gate"
+GATE_PIDS_LIMIT: Final = 122
+GATE_LOG_LIMIT: Final = 123
+"""The gate's exit codes for an algorithm that forks or writes without measure: gate.c has the same."""
 GO_FOLDER: Final = "/c2d-go"
 GO_AHEAD: Final = f"{GO_FOLDER}/ahead"
 """Written by the warden into a folder that the algorithm's container mounts read-only: the gate's cue."""

@@ -343,6 +343,7 @@ MOVES: dict[str, Callable[[Model, random.Random], object]] = {
     "warden finds a hole": lambda model, _: model.warden(10),
     "algorithm succeeds": lambda model, _: model.algorithm_ends(0, "Completed"),
     "algorithm fails": lambda model, _: model.algorithm_ends(3),
+    "algorithm floods its log": lambda model, _: model.algorithm_ends(names.GATE_LOG_LIMIT),
     "algorithm out of memory": lambda model, _: model.algorithm_ends(137, "OOMKilled"),
     "image cannot be had": lambda model, _: model.pull_fails(),
     "node dies": lambda model, _: model.node_dies(),

@@ -1,13 +1,14 @@
 /* The gate: starts the algorithm in the algorithm's own image, and is the only thing of ours in there.
  *
  * It waits for the warden's go-ahead, runs the publisher's command line, tees its output into the log, hands
- * signals on, reaps what is orphaned and ends as the algorithm ended. Static, because the image may have no libc;
+ * signals on, reaps what is orphaned, ends what writes or forks without measure, and ends as the algorithm ended. Static, because the image may have no libc;
  * not dumpable, so that the algorithm (same user) can neither trace it nor open its files through /proc. Nothing
  * it does is evidence: the algorithm's end is believed from Kubernetes alone.
  *
  *   gate --go=FILE --patience=SECONDS --log=FILE --cap=BYTES [--outputs=FOLDER] -- COMMAND-LINE
  *
- * Ends with the algorithm's exit code, 128+n if signal n ended it, 124 without a go-ahead, 126 for a line that
+ * Ends with the algorithm's exit code, 128+n if signal n ended it; 122 where it used up its processes and threads,
+ * 123 where it wrote more than its log may hold (c2d_box/workflow/names.py knows both); 124 without a go-ahead, 126 for a line that
  * needs a shell where there is none, 127 for a program that is not there, 125 for a fault of its own.
  */
 #define _GNU_SOURCE
@@ -27,8 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NO_GO_AHEAD = 124, OWN_FAULT = 125, NEEDS_SHELL = 126, NOT_FOUND = 127 };
+enum { PIDS_LIMIT = 122, LOG_LIMIT = 123, NO_GO_AHEAD = 124, OWN_FAULT = 125, NEEDS_SHELL = 126, NOT_FOUND = 127 };
 enum { POLL_MS = 5, DRAIN_MS = 500, WORDS = 1024 };
+enum { PROBE_MS = 500, PROBES = 4 }; /* for so long without room for one process more, and it is over */
 enum { SHARED = 5000, DEPTH = 40 }; /* more than the judge lets pass */
 
 extern char **environ;
@@ -73,7 +75,7 @@ static void write_all(int fd, const char *data, size_t size)
 
 static void pour(struct sink *sink, const char *data, size_t size)
 {
-    static const char notice[] = "\n[gate: log limit reached, the rest is dropped]\n";
+    static const char notice[] = "\n[gate: log limit reached, the algorithm is ended]\n";
     if (sink->fd < 0 || sink->cut) return;
     if (size > sink->left) {
         write_all(sink->fd, data, (size_t)sink->left);
@@ -201,6 +203,14 @@ static int ends_as(int status)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* One process of ours, gone as soon as it is there: where there is no room for it, there is none for anybody. */
+static int no_room(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    return pid < 0 && errno == EAGAIN;
+}
+
 /* Reaps everybody; 1 when `child` was among them. */
 static int reap(pid_t child, int *status)
 {
@@ -221,12 +231,24 @@ static void end_the_rest(pid_t group)
 static int attend(pid_t child, int signals, int output, struct sink *log, struct sink *out)
 {
     struct pollfd watched[2] = {{signals, POLLIN, 0}, {output, POLLIN, 0}};
-    int status = 0, ended = 0;
-    long long until = 0;
+    static const char crowded[] = "\n[gate: no room for another process, the algorithm is ended]\n";
+    int status = 0, ended = 0, refused = 0, limit = 0;
+    long long until = now_ms() + PROBE_MS; /* the next probe; once it has ended, the last moment to listen */
     for (;;) {
-        int left = ended ? (int)(until - now_ms()) : -1;
+        long long left = until - now_ms();
         if (ended && left <= 0) break;
-        if (poll(watched, 2, left) < 0 && errno != EINTR) break;
+        if (!ended && left <= 0) {
+            refused = no_room() ? refused + 1 : 0;
+            if (refused && !limit) limit = PIDS_LIMIT;
+            if (refused == PROBES) {
+                pour(log, crowded, sizeof crowded - 1);
+                pour(out, crowded, sizeof crowded - 1);
+                end_the_rest(child);
+            }
+            left = PROBE_MS;
+            until = now_ms() + left;
+        }
+        if (poll(watched, 2, (int)left) < 0 && errno != EINTR) break;
         if (watched[0].revents & POLLIN) {
             struct signalfd_siginfo info;
             if (read(signals, &info, sizeof info) == sizeof info) {
@@ -242,8 +264,13 @@ static int attend(pid_t child, int signals, int output, struct sink *log, struct
             watched[1].fd = -1; /* closed by all; its end may still be to come */
             if (ended) break;
         }
+        if ((log->cut || out->cut) && limit != LOG_LIMIT) {
+            limit = LOG_LIMIT;
+            if (!ended) end_the_rest(child);
+        }
     }
-    return ends_as(status);
+    int code = ends_as(status);
+    return limit == LOG_LIMIT || (limit && code) ? limit : code;
 }
 
 /* -- the end */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from c2d_box.workflow import names
 from c2d_box.workflow.states import State
 from sandbox.attacks.attack import Attack
 from sandbox.attacks.checks import log_is_bounded, no_outputs, within
@@ -92,10 +93,11 @@ while True:
         time.sleep(0.01)
 """,
         _OTHERS,
-        stop=2,
-        maxtime=6,
-        exit_code=None,
-        checks=(within(90),),
+        code=State.LIMIT_EXCEEDED,
+        reason="processes",
+        exit_code=names.GATE_PIDS_LIMIT,
+        maxtime=120,
+        checks=(within(150),),
         slow=True,
     ),
     Attack(
@@ -120,10 +122,14 @@ except RuntimeError as problem:
 if threading.active_count() > 2000:
     breach(f"{threading.active_count()} threads at once")
 end = time.monotonic() + 3
-time.sleep(4)
+time.sleep(100)
 settle()
 """,
         _OTHERS,
+        code=State.LIMIT_EXCEEDED,
+        reason="processes",
+        exit_code=names.GATE_PIDS_LIMIT,
+        maxtime=120,
         slow=True,
     ),
     Attack(
@@ -132,6 +138,9 @@ settle()
         "flood the log",
         'line = b"x" * 65535 + b"\\n"\nfor _ in range(1500):\n    os.write(1, line)\nsys.exit(0)\n',
         "the stored log is cut at its limit and says so",
+        code=State.LIMIT_EXCEEDED,
+        reason="log",
+        exit_code=names.GATE_LOG_LIMIT,
         checks=(log_is_bounded,),
     ),
     Attack(

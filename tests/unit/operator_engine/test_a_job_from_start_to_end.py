@@ -102,7 +102,14 @@ async def test_the_times_of_all_stages_are_kept_in_order(stack: Any) -> None:
 
 @pytest.mark.parametrize(
     ("code", "reason", "expected"),
-    [(3, "Error", 75), (137, "OOMKilled", 76), (139, "Error", 75), (255, "Unknown", 81)],
+    [
+        (3, "Error", 75),
+        (137, "OOMKilled", 76),
+        (122, "Error", 76),
+        (123, "Error", 76),
+        (139, "Error", 75),
+        (255, "Unknown", 81),
+    ],
 )
 async def test_how_the_algorithm_ended_is_the_jobs_end(
     stack: Any, code: int, reason: str, expected: int

@@ -6,12 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
+
+from c2d_box.workflow import names
 
 SOURCE = Path(__file__).parents[3] / "c2d_box" / "pods" / "gate" / "gate.c"
 
@@ -156,15 +160,65 @@ def test_the_environment_is_passed_on(gate: Gate) -> None:
     assert gate.run("printenv secret DIDS", secret="s", DIDS='["aa"]')[1] == b's\n["aa"]\n'
 
 
-def test_a_flood_is_cut_and_the_algorithm_goes_on(gate: Gate) -> None:
-    code, output = gate.run(
-        "head -c 500000 /dev/zero | tr '\\0' x; touch " + str(gate.folder / "end"), cap=1000
-    )
-    assert code == 0
-    assert (gate.folder / "end").exists()
+@pytest.mark.parametrize("then", ["sleep 60; touch {end}", "exit 0"])
+def test_a_flood_is_cut_and_the_algorithm_ended(gate: Gate, then: str) -> None:
+    end = gate.folder / "end"
+    code, output = gate.run("head -c 500000 /dev/zero | tr '\\0' x; " + then.format(end=end), cap=1000)
+    assert code == names.GATE_LOG_LIMIT
+    assert not end.exists()
     assert gate.log.stat().st_size < 1200
     assert len(output) < 1200
     assert b"log limit" in output
+
+
+USERS = count(1_900_000_000 + 10 * os.getpid())
+"""Each test another: processes of an earlier one may still be on their way out."""
+
+
+def crowded(gate: Gate, line: str) -> tuple[int, str]:
+    """As another user, with room for twelve processes; how it ended, and its log."""
+    if os.geteuid() != 0:
+        pytest.skip("another user takes root")
+    user, few = str(next(USERS)), ["prlimit", "--nproc=12:12"]
+    shared = Path(tempfile.mkdtemp(prefix="c2d-gate-"))
+    os.chown(shared, int(user), int(user))
+    shutil.copy(gate.binary, shared / "gate")
+    (shared / "ahead").touch()
+    options = [f"--go={shared / 'ahead'}", f"--log={shared / 'log'}", "--patience=5", "--cap=100000"]
+    command = [shared / "gate", *options, "--", line]
+    try:
+        who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        code = subprocess.run([*who, *few, *command], timeout=60, check=False, capture_output=True).returncode
+        return code, (shared / "log").read_text()
+    finally:
+        shutil.rmtree(shared)
+
+
+FILL = """/usr/bin/python3 -c '
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+first = os.getpid()
+def full():
+    try:
+        os.fork()
+    except OSError:
+        return True
+while not full() or {forever}:
+    time.sleep(0.01)
+time.sleep(1.5 if os.getpid() == first else 60)
+sys.exit(3)
+'"""
+
+
+def test_who_leaves_no_room_for_a_process_is_ended(gate: Gate) -> None:
+    code, log = crowded(gate, FILL.format(forever=True))
+    assert code == names.GATE_PIDS_LIMIT
+    assert "no room for another process" in log
+
+
+def test_what_fails_for_want_of_processes_says_so(gate: Gate) -> None:
+    """It ends by itself, before it is ended."""
+    assert crowded(gate, FILL.format(forever=False))[0] == names.GATE_PIDS_LIMIT
 
 
 def test_signals_are_handed_on(gate: Gate) -> None:
