@@ -185,7 +185,7 @@ def crowded(gate: Gate, line: str) -> tuple[int, str]:
     shutil.copy(gate.binary, shared / "gate")
     (shared / "ahead").touch()
     options = [f"--go={shared / 'ahead'}", f"--log={shared / 'log'}", "--patience=5", "--cap=100000"]
-    command = [shared / "gate", *options, "--", line]
+    command = [str(shared / "gate"), *options, "--", line]
     try:
         who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         code = subprocess.run([*who, *few, *command], timeout=60, check=False, capture_output=True).returncode
