@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
-
 from c2d_box.assets import signatures
 
 PATH = "m/44'/60'/0'/0"
@@ -27,4 +25,6 @@ def from_key(key: bytes | str) -> Signer:
 
 def from_mnemonic(mnemonic: str, index: int) -> Signer:
     """Account ``index`` of a mnemonic, on the path every Ethereum tool uses."""
+    from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+
     return from_key(key_from_seed(seed_from_mnemonic(mnemonic, ""), f"{PATH}/{index}"))

@@ -8,11 +8,12 @@ a new block or another branch, starts anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
-
-from web3.types import TxReceipt
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from c2d_box.chain.node import Chain
+
+if TYPE_CHECKING:
+    from web3.types import TxReceipt
 
 T = TypeVar("T")
 

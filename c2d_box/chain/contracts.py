@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from web3.exceptions import Web3Exception
-
 from c2d_box.assets.addresses import checksum
 from c2d_box.chain.failures import reverted, wrapped
 from c2d_box.chain.node import Chain
@@ -17,6 +15,8 @@ def call(chain: Chain, address: str, function: Mapping[str, Any], arguments: Seq
 
     Raises Refused (C2D-CHAIN-REVERTED) also where no such contract or function is, and Failed (C2D-CHAIN-…).
     """
+    from web3.exceptions import Web3Exception
+
     name = str(function["name"])
     web3 = chain.web3
     with wrapped(f"calling {name}"):

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
 from c2d_box.assets.addresses import checksum, keccak256, same
 from c2d_box.chain import abis
+from c2d_box.chain.coding import decode
 from c2d_box.chain.node import Chain
 
 METADATA = ("MetadataCreated", "MetadataUpdated", "MetadataState", "MetadataValidated", "TokenURIUpdate")
@@ -108,7 +106,7 @@ def _decode(name: str, topics: list[str], log: Mapping[str, Any]) -> Event | Non
         for entry, word in zip(indexed, topics[1:], strict=True):
             (value,) = decode([_type(entry)], bytes.fromhex(word[2:]))
             arguments[entry["name"]] = _value(entry["type"], value)
-    except (DecodingError, ValueError, OverflowError):
+    except ValueError:
         return None
     return Event(
         name,

@@ -6,15 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import requests
-from web3.exceptions import (
-    ContractLogicError,
-    TimeExhausted,
-    TransactionNotFound,
-    Web3Exception,
-    Web3RPCError,
-)
-
 from c2d_box.errors import C2DError, Failed, Refused
 
 REVERTED = "C2D-CHAIN-REVERTED"
@@ -35,22 +26,34 @@ def wrapped(doing: str) -> Iterator[None]:
         yield
     except C2DError:
         raise
-    except ContractLogicError as error:
-        raise reverted(doing, _reason(error)) from error
-    except (requests.RequestException, ConnectionError) as error:
-        raise Failed(
-            UNREACHABLE,
-            f"the chain's node did not answer while {doing}",
-            "see whether the chain is running and its address is right",
-        ) from error
-    except TimeExhausted as error:
-        raise Failed(
-            NOT_MINED, f"no block took the transaction in time while {doing}", "try again"
-        ) from error
-    except (Web3RPCError, TransactionNotFound) as error:
-        raise _node(doing, error) from error
-    except (Web3Exception, ValueError, TypeError) as error:
-        raise Failed(REFUSED_BY_NODE, f"{_text(error)} (while {doing})", "see the node's log") from error
+    except Exception as error:
+        coded = _coded(doing, error)
+        if coded is None:
+            raise
+        raise coded from error
+
+
+def _coded(doing: str, error: Exception) -> C2DError | None:
+    """None for what neither a node nor web3 raises."""
+    import requests
+    from web3 import exceptions
+
+    match error:
+        case exceptions.ContractLogicError():
+            return reverted(doing, _reason(error))
+        case requests.RequestException() | ConnectionError():
+            return Failed(
+                UNREACHABLE,
+                f"the chain's node did not answer while {doing}",
+                "see whether the chain is running and its address is right",
+            )
+        case exceptions.TimeExhausted():
+            return Failed(NOT_MINED, f"no block took the transaction in time while {doing}", "try again")
+        case exceptions.Web3RPCError() | exceptions.TransactionNotFound():
+            return _node(doing, error)
+        case exceptions.Web3Exception() | ValueError() | TypeError():
+            return Failed(REFUSED_BY_NODE, f"{_text(error)} (while {doing})", "see the node's log")
+    return None
 
 
 def reverted(doing: str, reason: str) -> Refused:

@@ -5,15 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
-
-from eth_typing import ChecksumAddress
-from web3 import HTTPProvider, Web3
-from web3.contract import Contract
-from web3.exceptions import TransactionNotFound, Web3RPCError
-from web3.middleware import ExtraDataToPOAMiddleware
-from web3.providers import BaseProvider
-from web3.types import TxReceipt
+from typing import TYPE_CHECKING, Any, cast
 
 from c2d_box.assets.addresses import ZERO, checksum
 from c2d_box.chain import abis
@@ -21,6 +13,12 @@ from c2d_box.chain.addresses import Addresses
 from c2d_box.chain.failures import wrapped
 from c2d_box.chain.views import View, answers
 from c2d_box.errors import StateProblem
+
+if TYPE_CHECKING:
+    from web3 import Web3
+    from web3.contract import Contract
+    from web3.providers import BaseProvider
+    from web3.types import TxReceipt
 
 
 class Chain:
@@ -37,11 +35,11 @@ class Chain:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """``headers`` go with every request to a node that asks who is calling."""
-        options = {"timeout": timeout, **({"headers": dict(headers)} if headers else {})}
-        provider = HTTPProvider(rpc_url, request_kwargs=options) if isinstance(rpc_url, str) else rpc_url
+        from c2d_box.chain import client
+
         self.addresses = addresses
-        self._web3 = Web3(provider)
-        self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self._client = client
+        self._web3 = client.connected(rpc_url, timeout, headers or {})
         self._contracts: dict[tuple[str, str], Contract] = {}
         self._decimals: dict[str, int] = {}
         self._checked = False
@@ -78,39 +76,21 @@ class Chain:
             if key not in self._contracts:
                 if len(self._contracts) > 2048:
                     self._contracts.clear()
-                self._contracts[key] = self._web3.eth.contract(
-                    address=cast(ChecksumAddress, key[1]), abi=abis.abi(name)
-                )
+                self._contracts[key] = self._web3.eth.contract(address=cast(Any, key[1]), abi=abis.abi(name))
             return self._contracts[key]
 
     def read(self, name: str, address: str, function: str, *arguments: Any) -> Any:
         """What a view function returns now."""
         view = View(name, address, function, arguments)
         with wrapped(f"reading {function}"):
-            response = self._asked([view])[0]
-            if "error" in response:
-                raise Web3RPCError(str(response["error"]), rpc_response=cast(Any, response))
-            return view.value(str(response.get("result", "0x")))
+            answer = self._client.called(self.web3, [view.parameters()])[0]
+            return view.value(self._client.result(answer))
 
     def read_many(self, views: Sequence[View]) -> list[Any]:
         """What each view function returns, asked in one request; None where there is no such contract."""
         with wrapped("reading contracts"):
-            return answers(views, self._asked(views))
-
-    def _asked(self, views: Sequence[View]) -> Sequence[Mapping[str, Any]]:
-        """The node's bare answers; a provider inside this process goes through web3's formatting."""
-        provider = self.web3.provider
-        requests = [(cast(Any, "eth_call"), view.parameters()) for view in views]
-        if not isinstance(provider, HTTPProvider):
-            return [
-                {"result": self.web3.eth.call(cast(Any, params[0])).to_0x_hex()} for _, params in requests
-            ]
-        if len(requests) == 1:
-            return [cast(Mapping[str, Any], provider.make_request(*requests[0]))]
-        found: Any = provider.make_batch_request(requests) if requests else []
-        if not isinstance(found, list):
-            raise Web3RPCError(str(found), rpc_response=found)
-        return found
+            asked = [view.parameters() for view in views]
+            return answers(views, self._client.called(self.web3, asked))
 
     def latest_block(self) -> int:
         with wrapped("asking for the latest block"):
@@ -124,10 +104,7 @@ class Chain:
     def receipt(self, tx: str) -> TxReceipt | None:
         """The receipt of a mined transaction, or None."""
         with wrapped("reading a receipt"):
-            try:
-                return self.web3.eth.get_transaction_receipt(cast(Any, tx))
-            except TransactionNotFound:
-                return None
+            return self._client.receipt(self.web3, tx)
 
     def wait(self, tx: str, timeout: float = 120, unknown: float = 5) -> TxReceipt | None:
         """The receipt of ``tx``, waiting up to ``timeout`` seconds for its block; None when it does not come.
@@ -178,7 +155,4 @@ class Chain:
     def knows(self, tx: str) -> bool:
         """Whether the node has heard of a transaction, mined or not."""
         with wrapped("looking a transaction up"):
-            try:
-                return bool(self.web3.eth.get_transaction(cast(Any, tx)))
-            except TransactionNotFound:
-                return False
+            return self._client.knows(self.web3, tx)

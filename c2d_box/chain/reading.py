@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
 from c2d_box.assets.addresses import keccak256
 from c2d_box.chain import abis
+from c2d_box.chain.coding import decode
 
 OCEAN = "OceanToken"
 CONTRACTS = (abis.FACTORY, abis.NFT, abis.DATATOKEN, abis.EXCHANGE, abis.DISPENSER, abis.ROUTER, OCEAN)
@@ -67,7 +65,7 @@ def _word(entry: Entry, topic: str) -> Any:
 def _decoded(types: Sequence[str], data: bytes) -> Sequence[Any] | None:
     try:
         return decode(types, data)
-    except (DecodingError, ValueError, OverflowError):
+    except ValueError:
         return None
 
 

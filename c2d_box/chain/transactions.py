@@ -10,9 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
-
-from web3.types import TxReceipt
+from typing import TYPE_CHECKING, Any, cast
 
 from c2d_box.assets.addresses import checksum, keccak256
 from c2d_box.chain import abis, failures
@@ -20,6 +18,9 @@ from c2d_box.chain.accounts import Signer
 from c2d_box.chain.failures import wrapped
 from c2d_box.chain.node import Chain
 from c2d_box.errors import C2DError, Failed
+
+if TYPE_CHECKING:
+    from web3.types import TxReceipt
 
 _ATTEMPTS = 8
 _GAS_MARGIN = 1.25

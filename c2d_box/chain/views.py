@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError, EncodingError
-
 from c2d_box.assets.addresses import checksum, keccak256
 from c2d_box.chain import abis
+from c2d_box.chain.coding import decode, encode
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class View:
         entry = _entry(self.name, self.function, len(self.arguments))
         try:
             encoded = encode([_type(item) for item in entry["inputs"]], self.arguments)
-        except EncodingError as error:
+        except ValueError as error:
             raise ValueError(f"the arguments of {self.function} do not fit") from error
         data = _selector(self.name, self.function, len(self.arguments)) + encoded
         return [{"to": checksum(self.address), "data": "0x" + data.hex()}, "latest"]
@@ -44,7 +42,7 @@ class View:
         raw = bytes.fromhex(result.removeprefix("0x"))
         try:
             values = decode([_type(item) for item in outputs], raw)
-        except (DecodingError, OverflowError) as error:
+        except ValueError as error:
             raise ValueError(f"{self.address} is no {self.name}") from error
         plain = [_plain(item, value) for item, value in zip(outputs, values, strict=True)]
         return plain[0] if len(plain) == 1 else plain

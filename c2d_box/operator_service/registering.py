@@ -255,7 +255,10 @@ def _algorithm(given: Any) -> Object:
 
 def _verdict(compute: Any) -> Object:
     """The Provider's reasons, for the evidence; all else of the section the environment decides."""
-    found = compute.get("permissions") if isinstance(compute, dict) else None
+    section = compute if isinstance(compute, dict) else {}
+    if section.get("networkAccess"):  # to run it without would break what was agreed
+        raise Refusal(400, "Network access is not offered by this environment")
+    found = section.get("permissions")
     return {"permissions": found} if isinstance(found, dict) else {}
 
 

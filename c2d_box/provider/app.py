@@ -50,14 +50,17 @@ def application(settings: Settings) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        listener = asyncio.create_task(listen(services)) if services.operator else None
+        # The chain is opened while the first requests, which need none, are answered.
+        running: list[asyncio.Task[Any]] = [asyncio.create_task(services.ledger.ready())]
+        if services.operator:
+            running.append(asyncio.create_task(listen(services)))
         try:
             yield
         finally:
-            if listener is not None:
-                listener.cancel()
+            for task in running:
+                task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await listener
+                    await task
             await clients.aclose()
             services.ledger.close()
             services.database.close()

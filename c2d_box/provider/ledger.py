@@ -204,14 +204,17 @@ class Ledger:
         if self._chain is None:
             async with self._opening:
                 if self._chain is None:
-                    try:
-                        found = await asyncio.to_thread(addresses.load, self._address_file, self.chain_id)
-                    except C2DError as error:
-                        raise LedgerUnavailable(error.code) from error
-                    chain = Chain(self._rpc_url, found)
-                    await self._run(lambda: chain.web3)  # proves that it is the right chain
-                    self._chain = chain
+                    self._chain = await self._run(self._opened)
         return self._chain
+
+    def _opened(self) -> Chain:
+        try:
+            found = addresses.load(self._address_file, self.chain_id)
+        except C2DError as error:
+            raise LedgerUnavailable(error.code) from error
+        chain = Chain(self._rpc_url, found)
+        _ = chain.web3  # proves that it is the right chain
+        return chain
 
 
 class _Refused(LedgerUnavailable):

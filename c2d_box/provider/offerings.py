@@ -3,10 +3,11 @@ of a refusal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from c2d_box.assets import credentials, files
+from c2d_box.assets import credentials, files, parameters
 from c2d_box.assets.ddo import DDO, Service
 from c2d_box.assets.files import FileObject, FileObjectError
 from c2d_box.provider.catalog import CatalogUnavailable
@@ -48,6 +49,13 @@ async def consumable(services: Services, ddo: DDO, consumer: str) -> str | None:
     state = await services.ledger.state(ddo.nft_address)
     environments = await services.environments.consumers() if services.environments else set()
     return credentials.refusal(ddo, consumer, state, environments)
+
+
+def unfit(services: Services, described: Any, userdata: Mapping[str, Any] | None) -> list[str]:
+    """What in the user data does not fit the consumer parameters ``described``, where this Provider looks."""
+    if services.settings.user_data.accept == "any":
+        return []
+    return parameters.problems(described, userdata)
 
 
 def readable_files(services: Services, offered: Offering) -> list[FileObject] | None:

@@ -41,6 +41,12 @@ class TrustSection(_Section):
     empty_lists: Literal["none", "all"] = "none"
 
 
+class UserDataSection(_Section):
+    """Whether user data must be what publishers describe as consumer parameters; the original never looks."""
+
+    accept: Literal["any", "described"] = "any"
+
+
 class CompatSection(_Section):
     """``client_quirks``: serve the signature slips of published ocean.js versions (stop without nonce, …)."""
 
@@ -75,6 +81,7 @@ class Settings(_Section):
     fetch: FetchSection = FetchSection()
     endpoint_aliases: dict[str, str] = Field(default_factory=dict)
     trust: TrustSection = TrustSection()
+    user_data: UserDataSection = UserDataSection()
     compat: CompatSection = CompatSection()
     limits: LimitsSection = LimitsSection()
     authorized_decrypters: tuple[str, ...] = ()

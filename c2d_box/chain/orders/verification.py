@@ -11,14 +11,16 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from web3.types import TxReceipt
+from typing import TYPE_CHECKING
 
 from c2d_box.assets.addresses import same
 from c2d_box.chain import nfts
 from c2d_box.chain.events import Event, decoded
 from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import read_data, signer_of
+
+if TYPE_CHECKING:
+    from web3.types import TxReceipt
 
 WEI = 10**18
 CONFIRMATION_GRACE = 90

@@ -16,7 +16,7 @@ from c2d_box.assets.permissions import PublishedAlgorithm, RawAlgorithm
 from c2d_box.provider.catalog import CatalogUnavailable
 from c2d_box.provider.errors import Refusal
 from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import Offering, offering, readable_files
+from c2d_box.provider.offerings import Offering, offering, readable_files, unfit
 from c2d_box.provider.services import Services
 from c2d_box.storage import StorageError
 
@@ -78,6 +78,7 @@ async def _published(services: Services, item: Mapping[str, Any], not_algorithm:
     readable = readable_files(services, offered)
     if readable is None and offered.service.type != COMPUTE:
         raise refuse("algorithm", "file_unavailable")
+    _require_fitting(services, item, offered)
     digests = await _digests(services, readable or [], user_data(item.get("userdata")))
     container = _container(ddo.container.raw if ddo.container else {})
     facts = PublishedAlgorithm(
@@ -90,6 +91,18 @@ async def _published(services: Services, item: Mapping[str, Any], not_algorithm:
         files_readable=readable is not None,
     )
     return Algorithm(facts, container, item, offered, readable or [], digests)
+
+
+def _require_fitting(services: Services, item: Mapping[str, Any], offered: Offering) -> None:
+    """User data is for the service's source; custom data is what the algorithm itself takes."""
+    section = offered.ddo.metadata.algorithm
+    described = {
+        "userdata": offered.service.consumer_parameters,
+        "algocustomdata": section.consumer_parameters if section else None,
+    }
+    for key, parameters in described.items():
+        if misfits := unfit(services, parameters, user_data(item.get(key))):
+            raise refuse(f"algorithm.{key}", "invalid", misfits)
 
 
 async def _digests(

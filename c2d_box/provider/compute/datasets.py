@@ -19,7 +19,7 @@ from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid
 from c2d_box.provider.catalog import CatalogUnavailable
 from c2d_box.provider.compute.algorithms import Algorithm, refuse
 from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import Offering, consumable, offering, readable_files
+from c2d_box.provider.offerings import Offering, consumable, offering, readable_files, unfit
 from c2d_box.provider.services import Services
 
 
@@ -45,12 +45,41 @@ class Dataset:
         return user_data(self.item.get("userdata"))
 
 
+@dataclass(frozen=True)
+class Network:
+    """Two of the three yeses to network access: the job's and the environment's operator's."""
+
+    wanted: bool = False
+    granted: bool = False
+
+
+NO_NETWORK = Network()
+
+
+async def network_of(services: Services, asked: Any, environment: Any) -> Network:
+    """``asked``: what the request says under ``networkAccess``. Raises Refusal for anything but a yes or
+    no."""
+    if asked is None or asked is False:
+        return NO_NETWORK
+    if asked is not True:
+        raise refuse("networkAccess", "invalid")
+    found = await services.environments.find(environment) if services.environments else None
+    return Network(wanted=True, granted=found is not None and found.get("allowNetworkAccess") is True)
+
+
 def resource(index: int) -> str:
     return "dataset" if index == 0 else f"datasets[{index}]"
 
 
 async def accepted(
-    services: Services, index: int, item: Any, algorithm: Algorithm, consumer: str, *, ordered: bool
+    services: Services,
+    index: int,
+    item: Any,
+    algorithm: Algorithm,
+    consumer: str,
+    *,
+    ordered: bool,
+    network: Network = NO_NETWORK,
 ) -> Dataset:
     """Raises Refusal. ``ordered``: the item must name its order (whose check is :func:`paid`)."""
     name = resource(index)
@@ -67,6 +96,8 @@ async def accepted(
             empty_lists=services.settings.trust.empty_lists,
             main=index == 0,
             files_readable=files is not None,
+            network_wanted=network.wanted,
+            network_operator=network.granted,
         )
     )
     if not verdict.allowed:
@@ -75,6 +106,8 @@ async def accepted(
     if files is None:
         # An access service of another Provider: inputs reach a job through this one only.
         raise refuse(f"{name}.serviceId", "compute_services_not_in_same_provider")
+    if misfits := unfit(services, offered.service.consumer_parameters, user_data(fields.get("userdata"))):
+        raise refuse(f"{name}.userdata", "invalid", misfits)
     return Dataset(index, fields, offered, files, _rules(name, offered), tuple(verdict.reasons.lines()))
 
 

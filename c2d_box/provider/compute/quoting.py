@@ -13,7 +13,7 @@ from typing import Any
 from c2d_box.assets.addresses import same
 from c2d_box.chain.orders import Order, OrderInvalid
 from c2d_box.provider.compute.algorithms import algorithm_of
-from c2d_box.provider.compute.datasets import accepted, claim
+from c2d_box.provider.compute.datasets import accepted, claim, network_of
 from c2d_box.provider.errors import Refusal
 from c2d_box.provider.offerings import Offering
 from c2d_box.provider.services import Services
@@ -62,12 +62,13 @@ async def quotes(services: Services, data: Mapping[str, Any]) -> dict[str, Any]:
     algorithm = await algorithm_of(
         services, data["algorithm"], not_algorithm=Refusal("DID is not a valid algorithm")
     )
+    network = await network_of(services, compute.get("networkAccess"), compute["env"])
     items: list[_Item] = []
     datasets = data["datasets"] if isinstance(data["datasets"], list) else []
     if not datasets:
         raise Refusal({"dataset.documentId": "missing"})
     for index, item in enumerate(datasets):
-        dataset = await accepted(services, index, item, algorithm, consumer, ordered=False)
+        dataset = await accepted(services, index, item, algorithm, consumer, ordered=False, network=network)
         order = await _order(services, dataset.offered, item, consumer, environment["id"])
         items.append(_Item(dataset.offered, order))
     if algorithm.offered is not None:

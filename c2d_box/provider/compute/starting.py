@@ -23,7 +23,7 @@ from c2d_box.provider.compute.algorithms import (
     refuse,
     require_container,
 )
-from c2d_box.provider.compute.datasets import Dataset, accepted, claim, paid
+from c2d_box.provider.compute.datasets import Dataset, Network, accepted, claim, network_of, paid
 from c2d_box.provider.compute.fees import Paid, paid_until
 from c2d_box.provider.compute.inputs import grants_for
 from c2d_box.provider.incoming import user_data
@@ -42,6 +42,7 @@ class Accepted:
     environment: Mapping[str, Any]
     paid: Paid
     output: Mapping[str, Any]
+    network: Network
 
 
 async def start(services: Services, data: Mapping[str, Any], caller: Caller) -> Answer:
@@ -79,10 +80,11 @@ async def _accepted(services: Services, data: Mapping[str, Any], caller: Caller)
     ):
         raise refuse("algorithm.credentials", text)
     name = str(data.get("environment") or "")
+    network = await network_of(services, data.get("networkAccess"), name)
     datasets: list[Dataset] = []
     orders: list[tuple[str, Order]] = []
     for index, item in enumerate([data.get("dataset"), *additional]):
-        dataset = await accepted(services, index, item, algorithm, consumer, ordered=True)
+        dataset = await accepted(services, index, item, algorithm, consumer, ordered=True, network=network)
         orders.append((dataset.tx, await paid(services, dataset, consumer, name)))
         datasets.append(dataset)
     if algorithm.offered is not None:
@@ -94,7 +96,7 @@ async def _accepted(services: Services, data: Mapping[str, Any], caller: Caller)
         raise refuse("dataset.serviceId", "order_invalid", "Compute environment does not exist")
     enough = await paid_until(services, orders, environment)
     output = outputs.section(data.get("output"), datasets)
-    return Accepted(datasets, algorithm, environment, enough, output)
+    return Accepted(datasets, algorithm, environment, enough, output, network)
 
 
 async def _algorithm_order(services: Services, algorithm: Algorithm, consumer: str) -> tuple[str, Order]:
@@ -120,6 +122,8 @@ def _payload(services: Services, request: Accepted, owner: str, job: str) -> dic
             "namespace": environment,
             "maxtime": request.paid.seconds,
             "permissions": _permissions(services, request),
+            # A yes of all three: anything else has been refused by now.
+            **({"networkAccess": True} if request.network.wanted else {}),
         },
         "algorithm": _algorithm(request.algorithm),
         "output": dict(request.output),

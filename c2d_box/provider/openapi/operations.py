@@ -224,7 +224,7 @@ INITIALIZE_COMPUTE = Operation(
         ("datasets", "algorithm", "compute", "consumerAddress"),
         datasets=array(ref("Dataset"), 1),
         algorithm=ref("Algorithm"),
-        compute=obj(("env", "validUntil"), env=s.STRING, validUntil=s.INTEGER),
+        compute=obj(("env", "validUntil"), env=s.STRING, validUntil=s.INTEGER, networkAccess=s.NETWORK),
         consumerAddress=s.ADDRESS,
     ),
     answers={
@@ -247,6 +247,7 @@ START = Operation(
         nonce=s.NONCE,
         signature=s.SIGNATURE,
         environment=s.STRING,
+        networkAccess=s.NETWORK,
         dataset=ref("Dataset"),
         algorithm=ref("Algorithm"),
         additionalDatasets=array(ref("Dataset")),

@@ -24,6 +24,10 @@ def array(items: Schema, least: int = 0) -> Schema:
 STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
 BOOLEAN: Schema = {"type": "boolean"}
+NETWORK: Schema = {
+    "type": "boolean",
+    "description": "network for the algorithm; needs a yes of every publisher and of the operator too",
+}
 ANYTHING: Schema = {}
 ADDRESS: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
 TX: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"}

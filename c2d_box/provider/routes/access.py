@@ -23,6 +23,7 @@ from c2d_box.provider.offerings import (
     network_text,
     offering,
     resolved,
+    unfit,
 )
 from c2d_box.provider.services import Services, services
 from c2d_box.provider.streaming import file_response
@@ -62,6 +63,7 @@ async def initialize(request: Request) -> Response:
         raise Refusal(
             network_text(provider, "Use the initializeCompute endpoint to initialize compute jobs.")
         )
+    _require_fitting(provider, offered, data)
     if data.get("fileIndex") not in (None, ""):
         await _require_available(provider, offered, int(data["fileIndex"]), data)
     if data.get("transferTxId"):
@@ -98,6 +100,7 @@ async def download(request: Request) -> Response:
     if offered.service.type != ACCESS and not await _is_environment(provider, caller.address):
         text = f"Service with index={str(data['serviceId'])[:64]} is not an access service."
         raise Refusal(network_text(provider, text))
+    _require_fitting(provider, offered, data)
     await _require_order(provider, offered, str(data["transferTxId"]), caller.address)
     file = _numbered(provider, offered, int(data["fileIndex"]))
     try:
@@ -162,6 +165,13 @@ def _offered(provider: Services, ddo: DDO, service_id: Any) -> Offering:
     if offered is None:
         raise Refusal(network_text(provider, "Invalid serviceId."))
     return offered
+
+
+def _require_fitting(provider: Services, offered: Offering, data: Mapping[str, Any]) -> None:
+    described = offered.service.consumer_parameters
+    if misfits := unfit(provider, described, user_data(data.get("userdata"))):
+        text = f"The user data does not fit the consumer parameters: {'; '.join(misfits)}."
+        raise Refusal(network_text(provider, text))
 
 
 async def _is_environment(provider: Services, address: str) -> bool:

@@ -38,9 +38,9 @@ async def delete_token(request: Request) -> Response:
     provider = services(request)
     data = await parameters(request, provider.settings.limits)
     caller = provider.callers.verified(data, fields.DELETE_TOKEN, _claim(data))
-    caller.use_nonce(provider.nonces)
     if problem := provider.tokens.problem(str(data["token"]), caller.address):
         raise Refusal(problem)
+    caller.use_nonce(provider.nonces)
     provider.tokens.delete(str(data["token"]))
     return JSONResponse({"success": "Token has been deactivated."})
 

@@ -12,6 +12,7 @@ import pytest
 
 from c2d_box.workflow import leases, names
 from c2d_box.workflow.cluster import LEASES, SECRETS, WORKFLOWS, ClusterError
+from tests.unit.operator_service.conftest import payload
 
 JOB = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
@@ -67,6 +68,17 @@ async def test_what_is_wrong_is_said_in_the_originals_words(
 ) -> None:
     answer = await front.start(**changes)
     assert (answer.status_code, answer.json()) == (400, {"error": text})
+    assert front.cluster.names(WORKFLOWS) == ()
+
+
+async def test_network_is_refused_where_it_cannot_be_given(front: Any) -> None:
+    workflow = payload()["workflow"]
+    workflow["stages"][0]["compute"]["networkAccess"] = True
+    answer = await front.start(workflow=workflow)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "Network access is not offered by this environment"},
+    )
     assert front.cluster.names(WORKFLOWS) == ()
 
 

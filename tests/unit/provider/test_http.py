@@ -152,8 +152,10 @@ def test_tokens_are_made_used_and_deleted(client: Client) -> None:
     deleted = client.services("DELETE", "deleteAuthToken", params=query)
     assert deleted.json() == {"success": "Token has been deactivated."}
     again = {**query, "nonce": "6", "signature": signatures.sign(USER_KEY, USER + "6")}
-    assert client.services("DELETE", "deleteAuthToken", json=again).json() == {"error": "Token is deleted."}
-    refused = client.services("PUT", "compute", json={**stop, "nonce": "7"}, headers={"AuthToken": token})
+    for _ in range(2):  # a refused request uses no nonce up
+        answer = client.services("DELETE", "deleteAuthToken", json=again)
+        assert answer.json() == {"error": "Token is deleted."}
+    refused = client.services("PUT", "compute", json={**stop, "nonce": "6"}, headers={"AuthToken": token})
     assert refused.json()["errors"]["signature"] == ["Token is deleted."]
 
 

@@ -1,0 +1,76 @@
+"""Consumer parameters: what a publisher says a consumer has to, or may, send along as user data.
+
+The original never compares the two, so values of any shape reach sources and algorithms. Where an operator
+wants them compared, this is the rule; it says everything that does not fit at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_SHOWN = 64
+
+
+def problems(described: Any, given: Mapping[str, Any] | None) -> list[str]:
+    """What in ``given`` does not fit the ``consumerParameters`` of a service or an algorithm; no list, no
+    rule."""
+    if not isinstance(described, list):
+        return []
+    named = {str(each["name"]): each for each in described if isinstance(each, dict) and each.get("name")}
+    values = given or {}
+    return [*_unknown(named, values), *_unfit(named, values)]
+
+
+def _unknown(named: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+    for name in values:
+        if name not in named:
+            yield f"{name[:_SHOWN]} is not described"
+
+
+def _unfit(named: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> Iterator[str]:
+    for name, parameter in named.items():
+        value = values.get(name)
+        if value is None or value == "":
+            if parameter.get("required") is True:
+                yield f"{name[:_SHOWN]} is required"
+        elif (wanted := _wanted(parameter, value)) is not None:
+            yield f"{name[:_SHOWN]} has to be {wanted}"
+
+
+def _wanted(parameter: Mapping[str, Any], value: Any) -> str | None:
+    """None where the value is of the parameter's type."""
+    match parameter.get("type"):
+        case "text":
+            return None if isinstance(value, str) else "a text"
+        case "number":
+            return None if _is_number(value) else "a number"
+        case "boolean":
+            return None if isinstance(value, bool) or value in ("true", "false") else "true or false"
+        case "select":
+            options = _options(parameter.get("options"))
+            fits = isinstance(value, str) and (not options or value in options)
+            return None if fits else f"one of {', '.join(options) or 'its options'}"[:256]
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return False
+    try:
+        return float(value) - float(value) == 0  # neither infinite nor no number
+    except (ValueError, OverflowError):
+        return False
+
+
+def _options(given: Any) -> list[str]:
+    """The values of a select: ``[{"value": "label"}]`` as documented, texts, or either as JSON text (the only
+    form that the schema takes)."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            return [given]
+    entries = given if isinstance(given, list) else []
+    return [str(name) for entry in entries for name in (entry if isinstance(entry, dict) else [entry])]
