@@ -32,6 +32,7 @@ from c2d_box.operator_engine.registration import Relay
 from c2d_box.operator_engine.server import application
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.slots import Slots
+from c2d_box.operator_engine.storytelling import Storyteller
 from c2d_box.operator_engine.tokens import Tokens
 from c2d_box.operator_engine.witness import Witness
 from c2d_box.workflow import connection, logs
@@ -67,7 +68,10 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
     tokens = Tokens({environment: key.encode() for environment, key in keys.items()})
     gate = await _patiently(lambda: install_gate(cluster, binary))
     recorder = Recorder(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
-    controller = Controller(cluster, settings, tokens, recorder, gate, leads=lambda: leadership.leading)
+    teller = Storyteller(cluster, settings.namespace)
+    controller = Controller(
+        cluster, settings, tokens, recorder, gate, leads=lambda: leadership.leading, tell=teller.note
+    )
     leadership = Leadership(cluster, socket.gethostname(), controller.lead)
     await _patiently(controller.resync)
     relay = None
@@ -91,6 +95,7 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
         for name, work in (
             ("http", server.serve()),
             ("rows", recorder.run()),
+            ("events", teller.run()),
             ("watches", watch(access, settings.namespace, controller.observe, stop)),
             ("lease", leadership.run()),
             ("upkeep", _upkeep(controller, cluster, binary)),

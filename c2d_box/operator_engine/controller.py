@@ -85,14 +85,16 @@ class Controller:
         gate: str,
         clock: Callable[[], float] = time.time,
         leads: Callable[[], bool] = lambda: True,
+        tell: Callable[[WorkFlow], None] = lambda _: None,
     ) -> None:
-        """``leads`` is asked before every act: of several engines one acts, all answer pods."""
+        """``leads``: of several engines one acts, all answer pods. ``tell`` hears of each change of a job."""
         self._cluster = cluster
         self._settings = settings
         self._tokens = tokens
         self._recorder = recorder
         self._clock = clock
         self._leads = leads
+        self._tell = tell
         self._desks: dict[str, Desk] = {}
         self.world = World(self._news)
         self.figures = Figures()
@@ -141,6 +143,7 @@ class Controller:
         if workflow is not None and workflow.version != desk.noted:
             desk.noted = workflow.version
             self._recorder.note(workflow)
+            self._tell(workflow)
         self.poke(job)
         self._fill()
 

@@ -19,6 +19,7 @@ import pytest
 from sandbox.box import Box
 from sandbox.bundle import Bundle
 from sandbox.verbs.kubeapi import KubeApi
+from tests.cluster.conftest import until
 
 JOBS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"
 PODS = "/api/v1/namespaces/c2d-jobs/pods"
@@ -125,6 +126,18 @@ print(open("/data/inputs/algoCustomData.json").read())
     url = status["results"][0]["url"].replace("ipfs://", box.urls["ipfs-gateway"].rstrip("/") + "/ipfs/")
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert json.loads(answer.read())["DIDS"] == "[]"
+
+
+def test_describing_a_job_tells_its_story(bench: Bench, kubectl: Callable[..., str]) -> None:
+    job = bench.start("story", "raise SystemExit(4)\n")
+    bench.cleaned(job)
+    words = ("PlaceGiven", "InputsInPlace", "NetworkClosed", "AlgorithmFailed", "exit code 4", "NothingLeft")
+
+    def told() -> bool:
+        text = kubectl("describe", "workflow", job, "-n", "c2d-jobs")
+        return all(word in text.partition("Events:")[2] for word in words)
+
+    assert until(told, what="its story")
 
 
 def test_its_stages_have_their_times(bench: Bench) -> None:

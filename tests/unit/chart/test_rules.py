@@ -17,6 +17,7 @@ ENGINE_MAY = {
     ("", "persistentvolumeclaims"): {"get", "list", "watch", "create", "delete"},
     ("", "configmaps"): {"get", "list", "create", "delete"},
     ("", "secrets"): {"get", "create", "delete"},
+    ("", "events"): {"create"},
     ("coordination.k8s.io", "leases"): {"get", "create", "update", "patch", "delete"},
 }
 SERVICE_MAY = {

@@ -1,0 +1,101 @@
+"""Kubernetes events of each job, so that ``kubectl describe workflow`` tells its story.
+
+An event is a condition when it comes true, under a name made of job and condition: told again, by this engine
+or by the next one, it is the same event. It is told beside the job's way, never on it, and one that cannot be
+told is let go: what counts stands in the status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from c2d_box.workflow import conditions, instants, names
+from c2d_box.workflow.cluster import EVENTS, Cluster, ClusterError, Exists, Object
+from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.states import State
+
+log = logging.getLogger(__name__)
+RECENT = 600.0
+"""Seconds: what is older was told by an engine before this one, and may have been forgotten on purpose."""
+COMPONENT = "operator-engine"
+
+
+class Storyteller:
+    def __init__(self, cluster: Cluster, namespace: str, clock: Callable[[], float] = time.time) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._clock = clock
+        self._untold: dict[str, WorkFlow] = {}
+        self._told: dict[str, set[str]] = {}
+        self._news = asyncio.Event()
+
+    def note(self, workflow: WorkFlow) -> None:
+        """Something may have come true for this job."""
+        self._untold[workflow.job] = workflow
+        self._news.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._untold:
+                job, workflow = next(iter(self._untold.items()))
+                del self._untold[job]
+                await self._tell(workflow)
+
+    async def _tell(self, workflow: WorkFlow) -> None:
+        told = self._told.setdefault(workflow.job, set())
+        for condition in _story(workflow):
+            if condition["type"] in told:
+                continue
+            told.add(condition["type"])
+            if instants.from_text(condition["lastTransitionTime"]) > self._clock() - RECENT:
+                await self._create(self._event(workflow, condition))
+        if workflow.at("cleaned") is not None:
+            del self._told[workflow.job]
+
+    async def _create(self, body: Object) -> None:
+        try:
+            await self._cluster.create(EVENTS, body)
+        except Exists:
+            return
+        except ClusterError as error:
+            log.info("an event was not told: %s", error.message)
+
+    def _event(self, workflow: WorkFlow, condition: dict[str, Any]) -> Object:
+        failed = condition["type"] == "Finished" and workflow.status.code != State.FINISHED
+        moment = f"{condition['lastTransitionTime'].partition('.')[0].removesuffix('Z')}Z"
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{workflow.job}.{condition['type'].lower()}.{workflow.uid[:8]}",
+                "labels": {names.LABEL_JOB: workflow.job},
+            },
+            "involvedObject": {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "namespace": self._namespace,
+                "name": workflow.name,
+                "uid": workflow.uid,
+            },
+            "type": "Warning" if failed else "Normal",
+            "reason": condition["reason"],
+            "message": condition["message"] or "The job ended well.",
+            "source": {"component": COMPONENT},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
+
+
+def _story(workflow: WorkFlow) -> list[dict[str, Any]]:
+    """``Succeeded`` would say the same as ``Finished`` does."""
+    status = workflow.status
+    found = conditions.derive(status.times, status.code, status.reason)
+    return [condition for condition in found if condition["type"] != "Succeeded"]
