@@ -210,7 +210,7 @@ class Controller:
         for _ in range(ROUNDS):
             workflow = self.world.workflow(job)
             if workflow is None:
-                self._forget(job, desk)
+                desk.hush()
                 return
             if pause := desk.pace.take(self._clock()):
                 self._wake_at(job, desk, self._clock() + pause)
@@ -284,11 +284,6 @@ class Controller:
                         "times": [*changes.get("times", ())],
                     },
                 )
-
-    def _forget(self, job: str, desk: Desk) -> None:
-        if desk.timer is not None:
-            desk.timer.cancel()
-            desk.timer = None
 
     async def _reread(self, workflow: WorkFlow) -> None:
         body = await self._cluster.get(WORKFLOWS, workflow.name)

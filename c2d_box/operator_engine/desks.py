@@ -56,11 +56,15 @@ class Desk:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def drop(self) -> asyncio.Task[None] | None:
-        """Stops the work, keeps the long polls; returns the task that was cancelled."""
+    def hush(self) -> None:
+        """No deadline wakes it any more."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def drop(self) -> asyncio.Task[None] | None:
+        """Stops the work, keeps the long polls; returns the task that was cancelled."""
+        self.hush()
         task, self.task = self.task, None
         if task is not None:
             task.cancel()

@@ -33,6 +33,7 @@ from c2d_box.workflow.resource import WorkFlow
 JOB = "f" * 32
 LIMITS = Limits(queue=500, binding=100, staging=1000, image=200, kill=50, publishing=900, retention=100_000)
 MAXTIME = 300.0
+OUTPUT = reports.Stored(filename="x", filesize=1, type="output", url="ipfs://x", sha256="0")
 CONTAINERS: dict[Component, tuple[str, ...]] = {
     "configuration": ("configuration",),
     "algorithm": ("warden", "algorithm"),
@@ -41,12 +42,11 @@ CONTAINERS: dict[Component, tuple[str, ...]] = {
 
 
 class Model:
-    def __init__(self) -> None:
+    def __init__(self, asset: bool = False) -> None:
+        """``asset``: its results are to become one."""
         self.now = 1_000_000.0
-        spec = {
-            "environment": "e",
-            "stages": [{"algorithm": {"container": {"entrypoint": "x", "image": "i"}}, "input": []}],
-        }
+        stage: dict[str, Any] = {"algorithm": {"container": {"entrypoint": "x", "image": "i"}}, "input": []}
+        spec = {"environment": "e", "stages": [{**stage, "output": {"publish": {}} if asset else {}}]}
         self.body: dict[str, Any] | None = resource.build(JOB, spec, self.now)
         assert self.body is not None
         self.body["metadata"]["creationTimestamp"] = instants.to_text(self.now)
@@ -63,6 +63,8 @@ class Model:
         self.ahead: set[str] = set()
         """Uids of pods whose warden has given the go-ahead."""
         self.started: list[str] = []
+        self.sent: set[str] = set()
+        """Transactions of the register."""
         self.serial = 0
 
     # -- what the engine does
@@ -253,9 +255,37 @@ class Model:
         judged = reports.judge(self.workflow, reports.JudgeReport(refused=refusals), self.now)
         if judged.changes:
             self.record(judged.changes)
-        stored = reports.upload(self.workflow, reports.UploadReport(failed=failed), self.now)
+        results = () if failed else (OUTPUT,)
+        stored = reports.upload(self.workflow, reports.UploadReport(results=results, failed=failed), self.now)
         if stored.changes:
             self.record(stored.changes)
+        if self.workflow.finished:
+            self.end(pod, 0)
+
+    def register(self) -> Pod | None:
+        """The publishing pod, where it is its register's turn."""
+        pod = self.of("publishing")
+        turn = pod is not None and pod.phase == "Running" and self.body is not None
+        return pod if turn and self.workflow.at("uploaded") and not self.workflow.finished else None
+
+    def asset_sent(self) -> None:
+        """What is on record; else its own, once it is on record."""
+        if (pod := self.register()) is None:
+            return
+        known = ((self.workflow.status.asset or {}).get("transactions") or {}).get("create")
+        answer = reports.intent(self.workflow, "create", known or f"0:{pod.uid}", known)
+        if answer.changes:
+            self.record(answer.changes)
+        if answer.status == 200:
+            self.sent.add(known or f"0:{pod.uid}")
+
+    def asset_done(self, failed: str | None = None) -> None:
+        if (pod := self.register()) is None or not (self.sent or failed):
+            return
+        report = reports.RegisterReport(failed=failed, did="" if failed else "did:op:1")
+        answer = reports.register(self.workflow, report, self.now)
+        if answer.changes:
+            self.record(answer.changes)
         self.end(pod, 0)
 
     def publishing_dies(self) -> None:
@@ -353,6 +383,9 @@ MOVES: dict[str, Callable[[Model, random.Random], object]] = {
     "publishing succeeds": lambda model, _: model.publish(),
     "outputs refused": lambda model, _: model.publish(refused=True),
     "store fails": lambda model, _: model.publish(failed="IPFS answered 500."),
+    "the asset's transaction is sent": lambda model, _: model.asset_sent(),
+    "the asset is there": lambda model, _: model.asset_done(),
+    "the asset cannot be made": lambda model, _: model.asset_done("no coins"),
     "publishing dies": lambda model, _: model.publishing_dies(),
     "a second algorithm pod": lambda model, _: model.impostor(),
     "the environment goes": lambda model, _: model.environment_goes(),
@@ -383,6 +416,8 @@ def everybody_does_their_duty(model: Model) -> None:
         model.algorithm_ends(0, "Completed")
         engine_until_quiet(model)
         model.publish()
+        model.asset_sent()
+        model.asset_done()
         model.collect()
         model.time(61)
     raise AssertionError(f"no way out of {model.body}")
@@ -397,6 +432,7 @@ def engine_until_quiet(model: Model) -> None:
 
 def check(model: Model) -> None:
     assert len(model.started) <= 1, "the algorithm was started twice"
+    assert len(model.sent) <= 1, "the results became two assets"
     if model.body is not None:
         workflow = model.workflow
         assert workflow.status.code in states.FINAL

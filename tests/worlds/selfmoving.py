@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.reports import Answer, GoAhead
 from c2d_box.workflow import instants, names
 from c2d_box.workflow.cluster import CLAIMS, PODS, Object, Resource
 from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WorkFlow
 
 T = TypeVar("T")
 TICK = 0.001
@@ -91,6 +93,8 @@ class Machine:
     endless: bool = False
     runs: list[str] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    """Transactions of registers, each as often as it was sent."""
     marker: str = ""
     programs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -156,14 +160,33 @@ class Machine:
         await self._ended(name, warden=0, algorithm=self.exit_code)
 
     async def _publishing(self, name: str, uid: str, job: str) -> None:
-        await self._running(name, "judge", "upload")
+        pod = await self.cluster.get(PODS, name)
+        containers = [entry["name"] for entry in pod["spec"]["containers"]] if pod else []
+        await self._running(name, *containers)
         mandate = await self._asked(lambda engine: engine.go_ahead(job, 1.0))
         if isinstance(mandate, GoAhead):
             await self._asked(lambda engine: engine.report(job, "judge", {"refused": []}))
             self.uploads.append(uid)
             stored = {"filename": "x", "filesize": 1, "type": "output", "url": "ipfs://x", "sha256": "0"}
             await self._asked(lambda engine: engine.report(job, "upload", {"results": [stored]}))
-        await self._ended(name, judge=0, upload=0)
+            if "register" in containers:
+                await self._register(uid, job)
+        await self._ended(name, **dict.fromkeys(containers, 0))
+
+    async def _register(self, uid: str, job: str) -> None:
+        """What is on record is sent; what is not is put on record first."""
+        order = await self._asked(lambda engine: engine.stored(job, 1.0))
+        if not isinstance(order, WorkFlow):
+            return
+        known = ((order.status.asset or {}).get("transactions") or {}).get("create")
+        raw = known or f"0:{uid}"
+        answer = await self._asked(
+            lambda engine: engine.amend(job, lambda seen: reports.intent(seen, "create", raw, known))
+        )
+        if answer.status == 200:
+            self.sent.append(raw)
+            asset = {"did": f"did:op:{raw}", "nft": "0x1", "datatoken": "0x2"}
+            await self._asked(lambda engine: engine.report(job, "register", asset))
 
     async def _asked(self, ask: Callable[[Controller], Awaitable[Any]]) -> Any:
         """Until the engine has said something final; as the pods' own client does it."""

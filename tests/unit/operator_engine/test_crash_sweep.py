@@ -38,6 +38,7 @@ class Life:
     code: int
     runs: int = 1
     uploads: int = 1
+    assets: int = 0
     machine: tuple[tuple[str, Any], ...] = ()
     once_running: str = ""
 
@@ -49,6 +50,7 @@ LIVES = {
     "succeeds": Life(70),
     "fails": Life(75, machine=(("exit_code", 3),)),
     "has no inputs": Life(31, runs=0, machine=(("staging", 31),)),
+    "becomes an asset": Life(70, assets=1),
     "is stopped": Life(70, machine=(("endless", True),), once_running="stop"),
     "is deleted": Life(0, uploads=0, machine=(("endless", True),), once_running="delete"),
 }
@@ -63,6 +65,7 @@ class Survivor:
         self.settings = settings().model_copy(update={"secrets_dir": secrets})
         self.machine = Machine(self.cluster, lambda: (self.controller, self.mortal.died), **life.knobs())
         self.rows = Rows()
+        (secrets / "register-key").write_text("0x" + "3" * 64)
         self._watches: list[asyncio.Task[None]] = []
 
     async def boot(self, fatal: int | None = None, when: When = "before") -> None:
@@ -87,7 +90,10 @@ class Survivor:
         grants = {"metadata": {"name": names.grants_secret(JOB)}, "stringData": {"grants.json": "{}"}}
         await self.cluster.create(LEASES, leases.body(f"0xorder{JOB}", JOB, time.time()))
         await self.cluster.create(SECRETS, grants)
-        await self.cluster.create(WORKFLOWS, workflow_body(JOB))
+        body = workflow_body(JOB)
+        if self.life.assets:
+            body["spec"]["stages"][0]["output"] = {"publish": {"name": "mine"}}
+        await self.cluster.create(WORKFLOWS, body)
 
     async def workflow(self) -> WorkFlow | None:
         body = await self.cluster.get(WORKFLOWS, JOB)
@@ -156,6 +162,7 @@ async def judged(survivor: Survivor, workflow: WorkFlow | None) -> None:
         assert workflow.finished
     assert len(machine.runs) == life.runs, "how often the algorithm ran"
     assert len(machine.uploads) == life.uploads, "how often results were stored"
+    assert len(set(machine.sent)) == life.assets, "how many assets the results became"
     left = [survivor.cluster.names(kind) for kind in (PODS, CLAIMS, SECRETS, LEASES)]
     assert not any(left), left
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,8 @@ STRAIGHT = (
     "warden proves",
     "algorithm succeeds",
     "publishing succeeds",
+    "the asset's transaction is sent",
+    "the asset is there",
     "collect",
 )
 MISHAPS = sorted(set(MOVES) - {"a second"})
@@ -55,7 +58,8 @@ def lives(draw: st.DrawFn) -> list[str]:
 
 
 def live(moves: list[str], dice: random.Random) -> Model:
-    model = Model()
+    """Every other one asks for its results to become an asset."""
+    model = Model(asset=dice.random() < 0.5)
     for move in moves:
         if model.body is not None:
             MOVES[move](model, dice)
@@ -107,8 +111,10 @@ def test_nothing_is_waited_for_without_a_deadline(moves: list[str], dice: random
         assert actions, "nothing to do and nothing to wait for"
 
 
-def test_the_straight_way_ends_well() -> None:
-    model = Model()
+@pytest.mark.parametrize("asset", [False, True])
+def test_the_straight_way_ends_well(asset: bool) -> None:
+    model = Model(asset)
     everybody_does_their_duty(model)
     assert model.workflow.status.code == states.State.FINISHED
-    assert len(model.started) == 1
+    assert (len(model.started), len(model.sent)) == (1, int(asset))
+    assert (model.workflow.at("registered") is not None) == asset

@@ -46,12 +46,25 @@ def key(model: Model) -> str:
     )
     flags = (model.claim, model.claim_deleted, model.grants, model.room, bool(model.marker), model.refusal)
     spec = (model.body["spec"].get("stop"), "deletionTimestamp" in model.metadata)
-    return repr((status, times, pods, flags, spec, sorted(model.done), len(model.started)))
+    return repr(
+        (status, times, pods, flags, spec, sorted(model.done), len(model.started), sorted(model.sent))
+    )
 
 
-def reachable(limit: int) -> list[Model]:
+def stored() -> Model:
+    """The way to the results' being stored, where they are to become an asset, and not a step further."""
+    model = Model(asset=True)
+    steps = ("admit", "grant", "bind", "start configuration", "start algorithm", "start publishing", "staged")
+    for move in (*steps, "warden proves", "algorithm succeeds", "publishing succeeds"):
+        engine_until_quiet(model)
+        MOVES[move](model, random.Random(0))
+    assert model.workflow.at("uploaded") is not None
+    return model
+
+
+def reachable(limit: int, first: Model | None = None) -> list[Model]:
     """The first ``limit`` different states, nearest first."""
-    first = Model()
+    first = first or Model()
     seen, found, waiting = {key(first)}, [first], deque([first])
     while waiting and len(found) < limit:
         model = waiting.popleft()
@@ -81,6 +94,15 @@ def test_every_reachable_state_has_a_way_out(seed: str, request: pytest.FixtureR
             assert model.claim is None, there
             ends.add(model.workflow.status.code)
     assert ends <= states.FINAL
+
+
+def test_from_stored_results_to_an_asset_there_is_a_way_out_too(
+    seed: str, request: pytest.FixtureRequest
+) -> None:
+    full = bool(request.config.getoption("--full"))
+    for model in sample(reachable(FULL // 4 if full else STATES // 2, stored()), 100, seed, full):
+        everybody_does_their_duty(model)
+        check(model)
 
 
 def test_in_every_reachable_state_something_is_done_or_waited_for() -> None:
