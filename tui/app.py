@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
 
-from tui.actions import Action
-from tui.commands import BoxCommands, CommandLine
-from tui.dialogs.action import ActionDialog, Question
-from tui.dialogs.form import FormDialog
-from tui.dialogs.help import HelpDialog
-from tui.dialogs.running import RunDialog
 from tui.ending import leave_when_asked
 from tui.feeds import Clock
 from tui.memory import Memory
 from tui.questions import Questions
-from tui.runs import Advanced, Asked, Run
 from tui.source import Source
 from tui.themes import DARK, THEMES
 from tui.topline import KEYS, NAMES, SCREENS, TopLine
 from tui.tour import LESSONS, TourBar
 from tui.watching import Watcher
+
+if TYPE_CHECKING:
+    from tui.actions import Action
+    from tui.dialogs.form import FormDialog
+    from tui.runs import Advanced, Asked, Run
 
 CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
 
@@ -44,13 +43,19 @@ def _opening(name: str) -> Callable[[], Screen[None]]:
     return make
 
 
+def _commands() -> type[Provider]:
+    from tui.commands import BoxCommands
+
+    return BoxCommands
+
+
 class BoxApp(App[None]):
     """The TUI of one box."""
 
     TITLE = "c2d-box"
     CSS_PATH = "app.tcss"
     MODES = {name: _opening(name) for name in SCREENS}  # noqa: RUF012
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {BoxCommands}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -76,12 +81,15 @@ class BoxApp(App[None]):
         clock: Clock = time.time,
         pace: float = 1.0,
         memory_file: Path | None = None,
+        screen: str = "",
     ) -> None:
+        self.memory_file, self.memory = memory_file, Memory.load(memory_file)
+        first = screen or self.memory.screen
+        # With Textual's own default an empty screen would be styled and left before the first paint.
+        vars(self)["DEFAULT_MODE"] = first if first in SCREENS else "dashboard"
         super().__init__()
         self.source, self.read_only, self.clock = source, read_only, clock
         self.chosen_account = who
-        self.memory_file = memory_file
-        self.memory = Memory.load(memory_file)
         self.feeds = Questions(source, lambda: self.consumer, clock, pace)
         self.watcher = Watcher(source, self.feeds)
         self.runs: list[Run] = []
@@ -103,10 +111,11 @@ class BoxApp(App[None]):
 
     def on_mount(self) -> None:
         leave_when_asked(self)
-        self.switch_mode(self.memory.screen if self.memory.screen in SCREENS else "dashboard")
 
     def on_ready(self) -> None:
         """The first frame is on the screen: now ask the verbs."""
+        gc.freeze()
+        gc.enable()
         self.feeds.gate.set()
         self.watcher.start()
 
@@ -166,66 +175,50 @@ class BoxApp(App[None]):
         self.notify(f"$ {text}\ncopied", timeout=4, markup=False)
 
     def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
-        """Ask, run, show. ``then`` gets the run once it has been started, instead of the usual dialog."""
+        """Ask, run, show; see :mod:`tui.performing`."""
+        from tui.performing import perform
 
-        def decided(go_on: bool | None) -> None:
-            if not go_on:
-                return
-            run = self.begin(action)
-            if then is not None:
-                then(run)
-            else:
-                self.push_screen(RunDialog(run))
+        perform(self, action, then)
 
-        self.push_screen(ActionDialog(action, read_only=self.read_only), decided)
-
-    def fill(self, form: FormDialog) -> None:
+    def fill(self, form: FormDialog, *, then: Callable[[Run], None] | None = None) -> None:
         """A form first, then the action it adds up to."""
-        self.push_screen(form, lambda action: self.perform(action) if action is not None else None)
+        from tui.performing import fill
+
+        fill(self, form, then)
 
     def begin(self, action: Action) -> Run:
         """Run an action that was agreed to."""
-        run = Run(action, self)
-        self.runs.append(run)
-        run.start()
-        return run
+        from tui.performing import begin
+
+        return begin(self, action)
 
     def on_advanced(self, event: Advanced) -> None:
-        followers = [screen for screen in self.screen_stack if getattr(screen, "run", None) is event.run]
-        for screen in followers:
-            screen.post_message(Advanced(event.run))
-        if event.run.over and event.run in self.runs:
-            self.runs.remove(event.run)
-            self.feeds.poke(*event.run.action.pokes)
-            if not followers:
-                self._tell_end(event.run)
+        from tui.performing import advanced
 
-    def _tell_end(self, run: Run) -> None:
-        if run.problem is None:
-            self.notify(f"✓ {run.action.title}", markup=False)
-        else:
-            self.notify(f"✗ {run.problem.code}: {run.problem.message}", severity="error", markup=False)
+        advanced(self, event.run)
 
     def on_asked(self, event: Asked) -> None:
-        said = event.run.board.notes[-60:]
-        self.push_screen(Question(event.question, said), lambda yes: event.answer.set_result(bool(yes)))
+        from tui.performing import asked
+
+        asked(self, event)
 
     async def action_quit(self) -> None:
         self.leave()
 
     def leave(self) -> None:
-        """Leave; the box goes on. Where a verb is under way, only after a yes: it would end half-way."""
-        if not self.runs:
-            self.exit()
-            return
-        title = self.runs[-1].action.title.rstrip("?")
-        question = f"{title}: this is under way and ends half-way (doing it again goes on). Leave?"
-        self.push_screen(Question(question), lambda yes: self.exit() if yes else None)
+        """Leave; the box goes on."""
+        from tui.performing import leave
+
+        leave(self)
 
     def action_command_line(self) -> None:
+        from tui.commands import CommandLine
+
         self.push_screen(CommandLine())
 
     def action_help(self) -> None:
+        from tui.dialogs.help import HelpDialog
+
         keys: dict[str, str] = {}
         own = sorted(self.screen.active_bindings.values(), key=lambda found: found.node is self.focused)
         for active in own:

@@ -1,7 +1,8 @@
-"""Where the command line enters: the entry point ``screens`` of the group ``c2d_box.screens``."""
+"""Where the command line enters; ``sandbox.cli.commands.tui`` knows it by name."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,7 @@ def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_co
     """Show the screens of ``box`` until the user leaves. The box goes on as it was."""
     if no_color:
         os.environ["NO_COLOR"] = "1"
+    gc.disable()
     from tui.ending import guarded
 
     chosen = f"c2d-{theme}" if theme else "c2d-no-colour" if no_color else None

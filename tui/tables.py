@@ -1,5 +1,8 @@
 """Tables that are changed, never refilled: the cursor, the scroll position and the filter stay where the
 reader left them while rows come, change and go.
+
+Columns grow with what comes and never shrink: a cell that became shorter would make Textual measure its whole
+column again, and a thousand of them with each tick of a clock stop the screen.
 """
 
 from __future__ import annotations
@@ -9,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
 
@@ -149,6 +154,25 @@ class LiveTable(DataTable[Text]):
         self._all = {row.key: row for row in rows}
         self._apply()
 
+    def renew(self, row: Row) -> None:
+        """One row has new words, and stays where it is."""
+        before = self._all.get(row.key)
+        if before is None or before == row:
+            return
+        self._all[row.key] = row
+        if row.key in self._shown:
+            self._change(before, row)
+            self._shown[row.key] = row
+
+    @property
+    def in_view(self) -> list[str]:
+        """The keys of the rows that are on the screen now."""
+        top = round(self.scroll_y)
+        return [
+            str(self.coordinate_to_cell_key(Coordinate(place, 0)).row_key.value)
+            for place in range(top, min(top + self.size.height, self.row_count))
+        ]
+
     def filter(self, words: str) -> None:
         """Show only rows that have every one of ``words`` somewhere."""
         self.words = words
@@ -170,9 +194,12 @@ class LiveTable(DataTable[Text]):
         for key, row in wanted.items():
             before = self._shown.get(key)
             if before is None:
-                self.add_row(*self._texts(row), key=key)
-            elif before != row:
+                texts = self._texts(row)
+                self.add_row(*texts, key=key)
+                self._fit(texts)
+            elif before is not row and before != row:
                 self._change(before, row)
+        self._new_rows.clear()  # they fit already
         kept = [key for key in self._shown if key in wanted]
         added = [key for key in wanted if key not in self._shown]
         self._shown = wanted
@@ -194,7 +221,16 @@ class LiveTable(DataTable[Text]):
         texts = self._texts(row)
         for title, old, new, text in zip(self._titles, before.cells, row.cells, texts, strict=True):
             if old != new or (title == self._titles[0] and before.tone != row.tone):
-                self.update_cell(row.key, title, text, update_width=True)
+                self.update_cell(row.key, title, text)
+        self._fit(texts)
+
+    def _fit(self, texts: Sequence[Text]) -> None:
+        """Let the columns be wide enough."""
+        for column, text in zip(self.ordered_columns, texts, strict=True):
+            width = cell_len(text.plain)
+            if width > column.content_width:
+                column.content_width = width
+                self._require_update_dimensions = True
 
     def _order(self, keys: Sequence[str]) -> None:
         """Put rows into the wanted order."""

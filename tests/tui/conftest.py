@@ -475,9 +475,8 @@ def opened(recorded: Recorded) -> Callable[..., BoxApp]:
     """An app over the recorded box whose clock and feeds stand still."""
 
     def make(screen: str = "dashboard", **options: Any) -> BoxApp:
-        app = BoxApp(recorded, clock=lambda: NOW, pace=3600.0, **options)
+        app = BoxApp(recorded, clock=lambda: NOW, pace=3600.0, screen=screen, **options)
         app.animation_level = "none"
-        app.memory.screen = screen
         return app
 
     return make

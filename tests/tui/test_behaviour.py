@@ -344,8 +344,7 @@ async def test_logs_do_not_move_under_a_reader_and_follow_at_the_end(
 async def test_screen_theme_and_filters_are_there_again(opened: Open, settle: Settle, tmp_path: Path) -> None:
     file = tmp_path / "tui.json"
     file.write_text(json.dumps({"screen": "doctor", "theme": "c2d-light", "keys": {"screen.jobs": "f2"}}))
-    app = opened(memory_file=file)
-    app.memory.screen = "doctor"
+    app = opened("", memory_file=file)
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         assert (app.current_mode, app.theme) == ("doctor", "c2d-light")

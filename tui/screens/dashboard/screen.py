@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from tui import lifecycle
 from tui.boxscreen import BoxScreen
 from tui.feeds import Fresh
-from tui.runs import Run
-from tui.screens.boot.screen import BootScreen
 from tui.screens.dashboard.widgets import HealthPane, LastJobsPane, MemoryPane, NextPane
+
+if TYPE_CHECKING:
+    from tui.runs import Run
 
 
 class DashboardScreen(BoxScreen):
@@ -51,14 +51,20 @@ class DashboardScreen(BoxScreen):
             return
         self._offered = True
         if status.state in ("absent", "stopped") and self.app.screen is self:
-            self.app.push_screen(BootScreen())
+            self._boot()
 
     def action_up(self) -> None:
+        from tui import lifecycle
+
         action = lifecycle.up(self.box_app.source)
         self.box_app.perform(action, then=self._boot)
 
-    def _boot(self, run: Run) -> None:
+    def _boot(self, run: Run | None = None) -> None:
+        from tui.screens.boot.screen import BootScreen
+
         self.app.push_screen(BootScreen(run))
 
     def action_down(self) -> None:
+        from tui import lifecycle
+
         self.box_app.perform(lifecycle.down(self.box_app.source))

@@ -24,6 +24,10 @@ BAR = 24
 class JobsPane(Pane):
     """All jobs, newest first."""
 
+    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+        super().__init__(title, feed, id=id)
+        self._known: dict[str, tuple[dict[str, Any], JobView, Row]] = {}
+
     def body(self) -> ComposeResult:
         yield LiveTable("job", "state", "algorithm", "created", "took", "reason", id="jobs-table")
         yield Static("", id="empty", markup=False)
@@ -32,20 +36,33 @@ class JobsPane(Pane):
         self.query_one(LiveTable).focus()
 
     def show(self, value: Any) -> None:
-        now = self.box_app.clock()
-        views = sorted(map(JobView.of, value), key=lambda view: -view.created)
-        self.query_one(LiveTable).show(row(view, now) for view in views)
-        running = sum(view.running for view in views)
-        self.border_title = f"Jobs of {self.box_app.consumer}: {len(views)}, {running} running"
-        empty = "" if views else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
+        """Only what changed is worded anew: there may be thousands."""
+        now, before = self.box_app.clock(), self._known
+        self._known = {job["jobId"]: _worded(job, before.get(job["jobId"]), now) for job in value}
+        newest = sorted(self._known.values(), key=lambda known: -known[1].created)
+        self.query_one(LiveTable).show(row for _, _, row in newest)
+        running = sum(view.running for _, view, _ in newest)
+        self.border_title = f"Jobs of {self.box_app.consumer}: {len(newest)}, {running} running"
+        empty = "" if newest else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
         self.query_one("#empty", Static).update(empty)
 
     def tick(self) -> None:
-        """Seconds of running jobs move although nothing came."""
+        """Seconds of running jobs move although nothing came; of those that somebody sees."""
         super().tick()
-        value = self.feeds[0].reading.value
-        if value and any(not job.get("dateFinished") for job in value):
-            self.again()
+        table, now = self.query_one(LiveTable), self.box_app.clock()
+        for key in table.in_view:
+            known = self._known.get(key)
+            if known is not None and known[1].running:
+                table.renew(row(known[1], now))
+
+
+def _worded(
+    job: dict[str, Any], before: tuple[dict[str, Any], JobView, Row] | None, now: float
+) -> tuple[dict[str, Any], JobView, Row]:
+    if before is not None and before[0] == job and not before[1].running:
+        return before
+    view = JobView.of(job)
+    return job, view, row(view, now)
 
 
 class FactsPane(Pane):

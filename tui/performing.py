@@ -1,0 +1,83 @@
+"""The one way in which anything is changed: ask, run, show, tell how it ended.
+
+Imported with the first key that wants it: dialogs and forms would cost the first paint 40 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui.actions import Action
+from tui.dialogs.action import ActionDialog, Question
+from tui.dialogs.form import FormDialog
+from tui.dialogs.running import RunDialog
+from tui.runs import Advanced, Asked, Run
+
+if TYPE_CHECKING:
+    from tui.app import BoxApp
+
+Then = Callable[[Run], None]
+
+
+def perform(app: BoxApp, action: Action, then: Then | None) -> None:
+    """Ask, then run. ``then`` gets the run once it has been started, instead of the usual dialog."""
+
+    def decided(go_on: bool | None) -> None:
+        if not go_on:
+            return
+        run = begin(app, action)
+        if then is not None:
+            then(run)
+        else:
+            app.push_screen(RunDialog(run))
+
+    app.push_screen(ActionDialog(action, read_only=app.read_only), decided)
+
+
+def fill(app: BoxApp, form: FormDialog, then: Then | None) -> None:
+    """A form first, then the action it adds up to."""
+    app.push_screen(form, lambda action: perform(app, action, then) if action is not None else None)
+
+
+def begin(app: BoxApp, action: Action) -> Run:
+    """Run an action that was agreed to."""
+    run = Run(action, app)
+    app.runs.append(run)
+    run.start()
+    return run
+
+
+def advanced(app: BoxApp, run: Run) -> None:
+    """Tell the screens that show the run; at its end everybody."""
+    followers = [screen for screen in app.screen_stack if getattr(screen, "run", None) is run]
+    for screen in followers:
+        screen.post_message(Advanced(run))
+    if run.over and run in app.runs:
+        app.runs.remove(run)
+        app.feeds.poke(*run.action.pokes)
+        if not followers:
+            _tell_end(app, run)
+
+
+def _tell_end(app: BoxApp, run: Run) -> None:
+    if run.problem is None:
+        app.notify(f"✓ {run.action.title}", markup=False)
+    else:
+        app.notify(f"✗ {run.problem.code}: {run.problem.message}", severity="error", markup=False)
+
+
+def asked(app: BoxApp, event: Asked) -> None:
+    """A verb under way wants an answer."""
+    said = event.run.board.notes[-60:]
+    app.push_screen(Question(event.question, said), lambda yes: event.answer.set_result(bool(yes)))
+
+
+def leave(app: BoxApp) -> None:
+    """Leave; the box goes on. Where a verb is under way, only after a yes: it would end half-way."""
+    if not app.runs:
+        app.exit()
+        return
+    title = app.runs[-1].action.title.rstrip("?")
+    question = f"{title}: this is under way and ends half-way (doing it again goes on). Leave?"
+    app.push_screen(Question(question), lambda yes: app.exit() if yes else None)
