@@ -54,8 +54,8 @@ class Terminal:
             program()
             os._exit(0)
         if self.pid == 0:
-            program = [sys.executable, "-m", "sandbox.cli", "--home", home, "tui"]
-            os.execve(sys.executable, program, {**os.environ, "TERM": "xterm-256color"})
+            words = [sys.executable, "-m", "sandbox.cli", "--home", home, "tui"]
+            os.execve(sys.executable, words, {**os.environ, "TERM": "xterm-256color"})
         _sized(self.file)
 
     def type(self, keys: bytes) -> None:
@@ -137,15 +137,15 @@ def keys() -> dict[str, float]:
         table = []
         for _ in range(KEYS):
             row += 1
-            table.append(frames.pressed(b"j", "jobs", lambda seen, row=row: seen == row))
+            table.append(frames.pressed(b"j", "jobs", row))
         terminal.type(b"g")
         frames.until("jobs", lambda row: row == 0)
         terminal.type(b"jjl")
         frames.until("log", lambda place: place > KEYS)
-        place, log = int(frames.settled(b"k", "log")), []
+        place, log = frames.settled(b"k", "log"), []
         for _ in range(KEYS):
             place -= 1
-            log.append(frames.pressed(b"k", "log", lambda seen, place=place: seen == place))
+            log.append(frames.pressed(b"k", "log", place))
     finally:
         terminal.close()
     return {
@@ -170,11 +170,11 @@ class Frames:
     def until(self, screen: str, wanted: Callable[[float], bool], seconds: float = 60.0) -> float:
         return self._seen(screen, wanted, seconds)[1]
 
-    def pressed(self, key: bytes, screen: str, wanted: Callable[[float], bool]) -> float:
-        """Seconds from the key to the first frame that is as wanted; then the fingers rest a moment."""
+    def pressed(self, key: bytes, screen: str, wanted: float) -> float:
+        """Seconds from the key to the first frame at the wanted place; then the fingers rest a moment."""
         began = time.monotonic()
         self._terminal.type(key)
-        at = self._seen(screen, wanted, 10.0)[0]
+        at = self._seen(screen, wanted.__eq__, 10.0)[0]
         self._rested()
         return at - began
 
@@ -235,7 +235,7 @@ def _play(telling: int) -> None:
     box.follow_container = stream
 
     class Told(BoxApp):
-        CSS_PATH = ROOT / "tui" / "app.tcss"
+        CSS_PATH = str(ROOT / "tui" / "app.tcss")
 
         def _display(self, screen: Any, renderable: Any) -> None:
             super()._display(screen, renderable)
