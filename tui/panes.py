@@ -39,6 +39,7 @@ class Pane(Vertical):
         self.heard: dict[Feed[Any], int] = {}
         """How many answers of each feed are on the screen."""
         self._ticking: Timer | None = None
+        self._told = ""
 
     @property
     def box_app(self) -> BoxApp:
@@ -101,6 +102,11 @@ class Pane(Vertical):
         if feed.reading.value is not None:
             self.show(feed.reading.value)
 
+    def footnote(self, text: str) -> None:
+        """Into the frame below; the pane is only painted when that says something new."""
+        if text != self._told:
+            self.border_subtitle = self._told = text
+
     def tell_age(self) -> None:
         """How old the oldest answer is, or since when there is none."""
         if not self.feeds:
@@ -111,9 +117,9 @@ class Pane(Vertical):
         seen = age(now - min(times)) if times else ""
         self.set_class(gone is not None, "-gone")
         if gone is None:
-            self.border_subtitle = seen or "asking …"
+            self.footnote(seen or "asking …")
             return
-        self.border_subtitle = f"gone · last seen {seen}" if seen else "gone"
+        self.footnote(f"gone · last seen {seen}" if seen else "gone")
         problem = gone.problem
         assert problem is not None
         text = f"✗ {problem.code}: {one_line(problem.message)}"

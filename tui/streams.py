@@ -10,7 +10,7 @@ from textual.message_pump import MessagePump
 
 from c2d_box.errors import C2DError
 
-BATCH_SECONDS, BATCH_LINES = 0.1, 2000
+BATCH_SECONDS, BATCH_LINES = 0.2, 2000
 
 
 class Said(Message, bubble=False):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
@@ -75,7 +77,7 @@ class LiveTable(DataTable[Text]):
         self._chosen = 0
         self._sorted: tuple[int, bool] | None = None
         for title in columns:
-            self.add_column(title, key=title)
+            self.add_column(Text(title, end=""), key=title)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint())
@@ -129,7 +131,7 @@ class LiveTable(DataTable[Text]):
     def _entitle(self) -> None:
         """Marks in the header: the chosen column underlined, the sorted one with its direction."""
         for place, title in enumerate(self._titles):
-            text = Text(title, style="underline" if place == self._chosen else "")
+            text = Text(title, style="underline" if place == self._chosen else "", end="")
             if self._sorted is not None and self._sorted[0] == place:
                 text.append(" ▾" if self._sorted[1] else " ▴")
             self.columns[ColumnKey(title)].label = text
@@ -240,9 +242,39 @@ class LiveTable(DataTable[Text]):
         self.sort(first, key=lambda cell: places[id(cell)])
 
     def _texts(self, row: Row) -> list[Text]:
-        texts = [Text(one_line(cell), no_wrap=True) for cell in row.cells]
+        texts = [Text(one_line(cell), no_wrap=True, end="") for cell in row.cells]
         texts[0].stylize(self._style(row.tone))
         return texts
+
+    def _render_cell(
+        self,
+        row_index: int,
+        column_index: int,
+        base_style: Style,
+        width: int,
+        cursor: bool = False,
+        hover: bool = False,
+    ) -> list[list[Segment]]:
+        """Every cell is one line of plain text; Textual, which allows for any renderable, takes ten times as
+        long, and a key has to wait for it.
+        """
+        head, column = row_index < 0, self.ordered_columns[column_index]
+        text = column.label if head else self.get_cell_at(Coordinate(row_index, column_index))
+        chosen, last = self._get_styles_to_render_cell(
+            head,
+            False,
+            False,
+            hover,
+            cursor,
+            self.show_cursor,
+            self._show_hover_cursor,
+            self.cursor_foreground_priority == "css",
+            self.cursor_background_priority == "css",
+        )
+        style = base_style + Style.from_meta({"row": row_index, "column": column_index}) + chosen
+        gap = Segment(" " * self.cell_padding, style + last)
+        said = list(Segment.apply_style(text.render(self.app.console), style, last))
+        return [[gap, *Segment.adjust_line_length(said, width - 2 * self.cell_padding, style + last), gap]]
 
     def _style(self, tone: str) -> str:
         theme = self.app.current_theme

@@ -52,8 +52,9 @@ class TopLine(Static):
     def on_unmount(self) -> None:
         self._app.feeds.status.leave(self)
 
-    def on_fresh(self, _event: Fresh) -> None:
-        self.redraw()
+    def on_fresh(self, event: Fresh) -> None:
+        if event.changed:
+            self.redraw()
 
     def redraw(self) -> None:
         app = self._app

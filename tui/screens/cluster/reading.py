@@ -120,7 +120,7 @@ class ContainerLogs(Pane):
     def on_log_view_moved(self) -> None:
         view = self.query_one(LogView)
         how = "following" if view.following else f"paused, {view.unread} new · f follows"
-        self.border_subtitle = f"{len(view.shown)} lines · {how}"
+        self.footnote(f"{len(view.shown)} lines · {how}")
 
     def on_unmount(self) -> None:
         for stream in self._streams.values():
