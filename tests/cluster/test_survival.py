@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -169,14 +170,20 @@ def _cleaned(kube: KubeApi, job: str) -> dict[str, Any]:
 
 
 def _runs(box: Box, job: str, index: int) -> int:
-    """How often the algorithm says it ran; read as the consumer reads it."""
-    folder = Path(f"/tmp/c2d-runs-{job}")
-    fetched = perform(jobs.fetch(box, "consumer", job, folder, index))
-    try:
-        return len(fetched[0].path.read_text().splitlines())
-    finally:
-        fetched[0].path.unlink()
-        folder.rmdir()
+    """How often the algorithm says it ran; read as the consumer reads it, as soon as that can be done again:
+    a part that was killed a moment ago may still be called ready.
+    """
+    deadline = time.monotonic() + SECONDS
+    with tempfile.TemporaryDirectory(prefix="c2d-runs-") as folder:
+        while True:
+            try:
+                fetched = perform(jobs.fetch(box, "consumer", job, Path(folder), index))
+            except C2DError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+            else:
+                return len(fetched[0].path.read_text().splitlines())
 
 
 def _left(kube: KubeApi, job: str) -> list[str]:
