@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from typing import BinaryIO
 
 from coincurve import PrivateKey, PublicKey
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import AEADEncryptionContext, Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from c2d_box.assets.signatures import private_key
 
 OVERHEAD = 65 + 16 + 16
+_PIECE = 1 << 20
 
 
 class DecryptionError(ValueError):
@@ -43,6 +48,51 @@ def decrypt(key: bytes | str, ciphertext: bytes) -> bytes:
         return AESGCM(_derive(sender + shared)).decrypt(nonce, ciphertext[97:] + tag, None)
     except (InvalidTag, ValueError) as error:
         raise DecryptionError("not encrypted for this key, or altered") from error
+
+
+class Sealer:
+    """A message too long for memory: ``head``, the tag of a first run of :meth:`encryptor`, then what a
+    second one gives. ``secret`` (of this one message) takes the place of chance, so both are the same.
+    """
+
+    def __init__(self, key: bytes | str, secret: bytes) -> None:
+        ephemeral = PrivateKey(hmac.digest(secret, b"ephemeral key", hashlib.sha256))
+        self._nonce = hmac.digest(secret, b"nonce", hashlib.sha256)[:16]
+        sender = ephemeral.public_key.format(compressed=False)
+        self._key = _derive(sender + _public(key).multiply(ephemeral.secret).format(compressed=False))
+        self.head = sender + self._nonce
+
+    def encryptor(self) -> AEADEncryptionContext:
+        return Cipher(AES(self._key), GCM(self._nonce)).encryptor()
+
+
+def decrypt_stream(key: bytes | str, source: BinaryIO, target: BinaryIO) -> None:
+    """As :func:`decrypt`, in pieces. What is in ``target`` is worth nothing until this has returned."""
+    head = source.read(OVERHEAD)
+    if len(head) < OVERHEAD:
+        raise DecryptionError("too short to be an ECIES message")
+    sender, nonce, tag = head[:65], head[65:81], head[81:]
+    try:
+        shared = PublicKey(sender).multiply(private_key(key).secret).format(compressed=False)
+        opening = Cipher(AES(_derive(sender + shared)), GCM(nonce, tag)).decryptor()
+        while piece := source.read(_PIECE):
+            target.write(opening.update(piece))
+        target.write(opening.finalize())
+    except (InvalidTag, ValueError) as error:
+        raise DecryptionError("not encrypted for this key, or altered") from error
+
+
+def public_key(text: str) -> str:
+    """A public key in its one spelling (``0x04…``, 65 bytes); ValueError for what is none."""
+    raw = bytes.fromhex(text.removeprefix("0x"))
+    if len(raw) not in (33, 64, 65):
+        raise ValueError("a public key has 33, 64 or 65 bytes")
+    return "0x" + _public(raw).format(compressed=False).hex()
+
+
+def public_key_of(private: bytes | str) -> str:
+    """The public key of a private one, spelt as by :func:`public_key`."""
+    return "0x" + private_key(private).public_key.format(compressed=False).hex()
 
 
 def _public(key: bytes | str) -> PublicKey:

@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from c2d_box.assets import ecies
 from c2d_box.assets.ddo import ACCESS, COMPUTE, DDO, Service
-from c2d_box.client import downloads, outcomes, verification
+from c2d_box.client import downloads, outcomes, unsealing, verification
 from c2d_box.client.connection import Connection
 from c2d_box.client.jobs import Job, id_of, is_finished
 from c2d_box.client.ordering import Item, Quote, earlier_order, pay, quoted
 from c2d_box.client.provider import save
 from c2d_box.client.verification import Verification
 from c2d_box.errors import Failed, Refused
+from c2d_box.workflow.manifests import SEALED
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
@@ -94,8 +96,11 @@ class Consumer:
         ``environment`` defaults to the cheapest one, ``seconds`` of compute time to an hour or its limit.
         ``userdata`` is keyed by DID. ``limits`` are the most to pay per token, in base units. Orders that are
         still good are reused. ``output["publish"]`` (name, description, license, tags, free) makes the
-        results an asset of this account's, where every dataset's publisher allows it.
+        results an asset of this account's, where every dataset's publisher allows it; ``output["encrypt"]``
+        (a public key, or True for this account's own) encrypts them, so that nobody else can read them.
         """
+        if output is not None and output.get("encrypt") is True:
+            output = {**output, "encrypt": ecies.public_key_of(self.signer.key)}
         if output is not None and output.get("publish"):
             self._demand_publishable((did, *additional_dids))
         before = self.jobs()
@@ -176,19 +181,33 @@ class Consumer:
         return [{"index": position, **entry} for position, entry in enumerate(listed)]
 
     def download_result(self, job: Job | str, index: int, to: str | Path) -> Path:
-        """One result, written to the file ``to`` (or into the folder ``to`` under its own name)."""
+        """One result, written to the file ``to`` (or into the folder ``to`` under its own name), opened where
+        it was encrypted for this account. One that was encrypted for another stays beside it as it came.
+        """
+        sealed = self._is_sealed(job, index)
         with self.connection.provider.result(self.signer, id_of(job), index) as response:
             path = Path(to)
             if path.is_dir():
-                path = path / downloads.name_of(response, f"result-{index}")
-            return save(response, path)
+                name = downloads.name_of(response, f"result-{index}")
+                path = path / (name.removesuffix(SEALED) if sealed else name)
+            if not sealed:
+                return save(response, path)
+            received = save(response, path.with_name(path.name + SEALED))
+        unsealing.open_file(self.signer.key, received, path)
+        received.unlink()
+        return path
 
     fetch_result = download_result
 
     def read_result(self, job: Job | str, index: int) -> bytes:
-        """One result as bytes, for small ones such as logs."""
+        """One result as bytes, for small ones such as logs; opened where it is encrypted for this account."""
         with self.connection.provider.result(self.signer, id_of(job), index) as response:
-            return response.read()
+            content = response.read()
+        return unsealing.opened(self.signer.key, content) if self._is_sealed(job, index) else content
+
+    def _is_sealed(self, job: Job | str, index: int) -> bool:
+        listed = self.results(job)
+        return 0 <= index < len(listed) and unsealing.is_sealed(listed[index])
 
     def logs(self, job: Job | str, kind: str = "algorithmLog") -> str:
         """The logs of one type among the results (``algorithmLog``, ``configrationLog``, ``publishLog``)."""

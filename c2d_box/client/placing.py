@@ -12,6 +12,8 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
+from c2d_box.client.unsealing import plain_name
+
 _NAME_BYTES = 240
 """A part of it is written under a longer name first."""
 
@@ -23,7 +25,7 @@ def places(listed: Iterable[Mapping[str, Any]]) -> dict[int, PurePosixPath]:
     found = {}
     for item in listed:
         index = int(item["index"])
-        path = _free(_inside(str(item["filename"]), index), index, taken, folders)
+        path = _free(_inside(plain_name(item), index), index, taken, folders)
         taken.add(path)
         folders.update(path.parents)
         found[index] = path

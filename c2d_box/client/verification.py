@@ -17,6 +17,7 @@ from c2d_box.assets.ddo import DDO
 from c2d_box.assets.did import did_for
 from c2d_box.assets.documents import compact, published
 from c2d_box.client.connection import Connection
+from c2d_box.client.unsealing import is_sealed, plain_name
 from c2d_box.errors import C2DError, Refused
 from c2d_box.workflow import evidence
 
@@ -177,10 +178,15 @@ def _isolation(proof: Mapping[str, Any], times: Mapping[str, Any]) -> Check:
 def _outputs(consumer: Consumer, job: str, outputs: Mapping[str, Any]) -> Iterator[Check]:
     listed = [entry for entry in consumer.results(job) if entry["type"] != "evidence"]
     named = outputs.get("files", [])
-    same_list = [(entry["filename"], entry["type"]) for entry in listed] == [
+    same_list = [(plain_name(entry), entry["type"]) for entry in listed] == [
         (file["filename"], file["type"]) for file in named
     ]
     yield Check("results", same_list, f"{len(listed)} are listed, {len(named)} were judged")
+    key = (outputs.get("encryption") or {}).get("key")
+    sealed = [entry for entry in listed if is_sealed(entry)]
+    if key or sealed:
+        text = f"{len(sealed)} of {len(listed)} are encrypted, for {key}"
+        yield Check("encryption", bool(key) and len(sealed) == len(listed), text)
     for entry, file in zip(listed, named, strict=False):
         digest = hashlib.sha256(consumer.read_result(job, entry["index"])).hexdigest()
         yield Check(f"result {entry['filename']}", digest == file["sha256"], f"sha256 {digest}")

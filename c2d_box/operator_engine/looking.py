@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from c2d_box.assets import ecies
 from c2d_box.operator_engine.desks import Desk
 from c2d_box.operator_engine.places import Places
 from c2d_box.operator_engine.seen import Refusal, Seen
@@ -74,9 +75,26 @@ class Lookout:
             chains = ", ".join(map(str, environment.allowed_chain_id))
             text = f"The environment {environment.id} takes jobs of chain {chains} only."
             return Refusal(State.ALGORITHM_PROVISIONING_FAILED, text)
+        if (wrong := self._sealing(workflow)) is not None:
+            return Refusal(State.PUBLISHING_FAILED, wrong)
         section = workflow.stage.algorithm.container
         reason = environment.images.refusal(section.image, section.checksum)
         return None if reason is None else Refusal(State.ALGORITHM_PROVISIONING_FAILED, reason)
+
+    def _sealing(self, workflow: WorkFlow) -> str | None:
+        """What is wrong with how the results are to be encrypted."""
+        if workflow.encrypt is None:
+            wanted = self._settings.result_store.require_encryption
+            return (
+                "Results leave this operator encrypted only: output.encrypt is missing." if wanted else None
+            )
+        if workflow.publish is not None:
+            return "Results that are encrypted for one reader cannot become an asset."
+        try:
+            ecies.public_key(workflow.encrypt)
+        except ValueError:
+            return "output.encrypt is not a public key."
+        return None
 
     def maxtime(self, workflow: WorkFlow) -> float:
         """Seconds the algorithm may run."""

@@ -202,7 +202,10 @@ class Bodies:
             "upload",
             "c2d_box.pods.upload",
             names.UID_UPLOAD,
-            self._environment(workflow, environment),
+            {
+                **self._environment(workflow, environment),
+                **({names.ENV_ENCRYPT: workflow.encrypt} if workflow.encrypt else {}),
+            },
             [*published, _mount("upload", names.JOB_FOLDER), _mount("verdict", names.VERDICT_FOLDER)],
         )
         volumes = [

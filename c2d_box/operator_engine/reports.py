@@ -64,6 +64,7 @@ class Stored(_Report):
     url: _Text
     cid: _Text | None = None
     sha256: _Text
+    encryption: Literal["ecies"] | None = None
 
 
 class UploadReport(_Report):

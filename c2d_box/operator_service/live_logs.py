@@ -93,6 +93,8 @@ class Logs:
     def _stored(self, workflow: WorkFlow, component: str) -> AsyncIterator[bytes] | None:
         kind = _STORED.get(component)
         found = next((entry for entry in workflow.status.results or () if entry.type == kind), None)
+        if found is not None and found.encryption:
+            raise Refusal(409, f"The log of {component} is encrypted for its owner: get it as a result.")
         return None if found is None else self._results.content(found)
 
 

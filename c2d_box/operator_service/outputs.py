@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from c2d_box.assets import ecies
 from c2d_box.assets.disclosure import Rules
 from c2d_box.operator_service.arguments import Refusal
 
@@ -34,16 +35,19 @@ class Output(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     publish: Publish | None = None
+    encrypt: Annotated[str, AfterValidator(ecies.public_key)] | None = None
     disclosure: Rules | None = None
 
 
-def read(given: Any) -> dict[str, Any]:
-    """The section as it goes into the WorkFlow; raises Refusal."""
-    if not isinstance(given, Mapping):
-        return {}
+def read(given: Any, *, sealed_only: bool = False) -> dict[str, Any]:
+    """The section as it goes into the WorkFlow; raises Refusal. ``sealed_only``: the store's rule."""
     try:
-        found = Output.model_validate(dict(given))
+        found = Output.model_validate(dict(given) if isinstance(given, Mapping) else {})
     except ValidationError as problem:
         where = ".".join(str(part) for part in problem.errors()[0]["loc"])
         raise Refusal(400, f"The output section is not valid: {where}") from None
+    if sealed_only and found.encrypt is None:
+        raise Refusal(400, "Results leave this operator encrypted only: output.encrypt is missing.")
+    if found.encrypt is not None and found.publish is not None:
+        raise Refusal(400, "Results that are encrypted for one reader cannot become an asset.")
     return found.model_dump(by_alias=True, exclude_none=True)

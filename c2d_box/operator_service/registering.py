@@ -59,7 +59,7 @@ class Registrar:
             raise Refusal(400, IN_USE)
         self._check_environment(arguments)
         provider = await authenticate()
-        spec = _spec(arguments, workflow, job, provider)
+        spec = _spec(arguments, workflow, job, provider, self._settings.result_store.require_encryption)
         existing = await self._existing(job)
         if existing is None:
             existing = await self._locked(resource.Spec.model_validate(spec), job, spec)
@@ -168,7 +168,7 @@ def _job_id(arguments: Arguments) -> str:
     return job
 
 
-def _spec(arguments: Arguments, workflow: Object, job: str, provider: str) -> Object:
+def _spec(arguments: Arguments, workflow: Object, job: str, provider: str, sealed_only: bool) -> Object:
     """Key by key, so that no address, header or credential of a caller's payload ends in the WorkFlow."""
     stages = workflow.get("stages")
     if not stages or not isinstance(stages, list):
@@ -195,7 +195,7 @@ def _spec(arguments: Arguments, workflow: Object, job: str, provider: str) -> Ob
                 "input": _inputs(stage["input"], arguments.get("grants")),
                 "algorithm": _algorithm(stage["algorithm"]),
                 "compute": _verdict(stage["compute"]),
-                "output": outputs.read(stage["output"]),
+                "output": outputs.read(stage["output"], sealed_only=sealed_only),
             }
         ],
     }

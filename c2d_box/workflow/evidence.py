@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from c2d_box.assets import signatures
-from c2d_box.workflow.manifests import canonical
+from c2d_box.workflow.manifests import ENCRYPTION, canonical
 from c2d_box.workflow.resource import WorkFlow
 
 VERSION = 1
@@ -105,7 +105,8 @@ def _facts(
     yield "times", {name: status.times[name] for name in _TIMES if name in status.times}
     listed = [{key: file[key] for key in ("filename", "type", "size", "sha256")} for file in files]
     refused = [dict(entry) for entry in status.refused or ()]
-    yield "outputs", {"files": listed, "refused": refused}
+    sealed = {"encryption": {"scheme": ENCRYPTION, "key": workflow.encrypt}} if workflow.encrypt else {}
+    yield "outputs", {"files": listed, "refused": refused, **sealed}
 
 
 def _asset(did: str, entry: Mapping[str, Any]) -> dict[str, Any]:

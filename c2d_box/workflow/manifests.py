@@ -11,6 +11,12 @@ EVIDENCE = "evidence.json"
 """The record's name among the results."""
 
 
+SEALED = ".ecies"
+"""Ends the name of a result that was encrypted for its owner."""
+ENCRYPTION = "ecies"
+"""What the listing says of such a result."""
+
+
 def digest(files: Iterable[Mapping[str, Any]]) -> str:
     """Of what may leave, in the order of the results: SHA-256, hex."""
     return hashlib.sha256(

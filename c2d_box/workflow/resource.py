@@ -106,6 +106,8 @@ class Result(_Part):
     url: str = ""
     cid: str | None = None
     sha256: str | None = None
+    encryption: str | None = None
+    """``ecies`` where only its owner can read it."""
 
 
 class AlgorithmRun(_Part):
@@ -183,6 +185,12 @@ class WorkFlow(_Part):
         """How the results are to be published as an asset, where the job asks for that."""
         wanted = (self.stage.output or {}).get("publish")
         return wanted if isinstance(wanted, Mapping) else None
+
+    @property
+    def encrypt(self) -> str | None:
+        """The public key for which results are to be encrypted, where the job asks for that."""
+        wanted = (self.stage.output or {}).get("encrypt")
+        return str(wanted) if wanted else None
 
     @property
     def finished(self) -> bool:

@@ -17,7 +17,13 @@ def seconds(moment: float | None) -> str | None:
 def results(workflow: WorkFlow) -> list[dict[str, Any]] | str:
     """Without the storage address; the position is the index of ``getResult``."""
     listed = [
-        {"filename": result.filename, "filesize": result.filesize, "type": result.type, "index": index}
+        {
+            "filename": result.filename,
+            "filesize": result.filesize,
+            "type": result.type,
+            "index": index,
+            **({"encryption": result.encryption} if result.encryption else {}),
+        }
         for index, result in enumerate(workflow.status.results or ())
     ]
     return listed or ""

@@ -58,6 +58,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "jobs": ("jobs:jobs", "Your jobs."),
         "job": ("jobs:job", "One job in detail (job ID), or its logs (job logs ID)."),
         "results": ("jobs:results", "List or fetch the results of a job."),
+        "decrypt": ("jobs:decrypt", "Open a result that was encrypted for you."),
         "stop": ("jobs:stop", "Stop a running job."),
         "explain": ("evidence:explain", "How a job ended, and what to do about it."),
         "verify": ("evidence:verify", "Check a job's evidence against its sources."),

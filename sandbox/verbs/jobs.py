@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.client.placing import places
+from c2d_box.client.unsealing import open_file, plain_name
 from c2d_box.errors import Failed, StateProblem, UsageError
+from c2d_box.workflow.manifests import SEALED
 from sandbox.box import Box
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.assets import short
@@ -139,6 +141,16 @@ def _fetch(party: Consumer, job_id: str, item: Mapping[str, Any], path: Path) ->
     return Fetched(path, str(item["type"]), path.stat().st_size)
 
 
+def decrypt(box: Box, who: str, file: Path, target: Path | None = None) -> Path:
+    """Open a result that was encrypted for this account; ``target`` defaults to the name without its end."""
+    if target is None:
+        target = file.with_name(file.name.removesuffix(SEALED))
+    if target.exists():
+        raise UsageError("C2D-FILE-EXISTS", f"{target} is there already", "name another with --to")
+    with consuming(box, who) as party:
+        return open_file(party.signer.key, file, target)
+
+
 LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publish": "publishLog"}
 """Types of the wire; the second is spelt as Ocean's clients know it."""
 
@@ -151,5 +163,5 @@ def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
         if not listed:
             live = box.command(f"kubectl logs -n c2d-jobs {job_id}-algorithm -c algorithm --follow")
             raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"while it runs: {live}")
-        texts = {str(item["filename"]): party.read_result(job_id, item["index"]) for item in listed}
+        texts = {plain_name(item): party.read_result(job_id, item["index"]) for item in listed}
     return {name: text.decode(errors="replace") for name, text in texts.items()}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ from c2d_box.assets import signatures
 from c2d_box.client import verification
 from c2d_box.workflow import evidence
 from sandbox.box import Box
+from sandbox.verbs import jobs
 from sandbox.verbs.evidence import explain, verify
+from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.parties import consuming
 
-from .conftest import Pair
+from .conftest import Pair, perform
 
 SUM = """
 import json, os
@@ -94,3 +98,32 @@ def test_one_altered_with_all_hashes_made_new_is_found(
         "order",
         "result",
     }
+
+
+def test_encrypted_results_are_their_owners_alone(
+    box: Box, publish_pair: Callable[[str, str], Pair], kube: KubeApi, tmp_path: Path
+) -> None:
+    """Nothing of the job is to be read in the store, its logs included; the evidence agrees all the same."""
+    pair = publish_pair("1\n2\n3\n", SUM + "print('the sum of the secret numbers is written')\n")
+    output = {"encrypt": True}
+    started = perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm, output=output))
+    done = perform(jobs.follow(box, "consumer", started["jobId"], timeout=120))
+    assert done["status"] == 70, done
+    assert {item["encryption"] for item in done["results"]} == {"ecies"}
+    workflow = (
+        kube.get(f"/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows/{done['jobId']}") or {}
+    )
+    for result in workflow["status"]["results"]:
+        url = result["url"].replace("ipfs://", box.urls["ipfs-gateway"].rstrip("/") + "/ipfs/")
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            stored = answer.read()
+        assert hashlib.sha256(stored).hexdigest() == result["sha256"]
+        assert not {word for word in (b"sum", b"sha256", b"inputs") if word in stored}
+    fetched = perform(jobs.fetch(box, "consumer", done["jobId"], tmp_path))
+    assert (tmp_path / "sum.json").read_text() == '{"sum": 6}'
+    assert all(item.path.suffix != ".ecies" for item in fetched)
+    (log,) = jobs.log_texts(box, "consumer", done["jobId"], "algorithm").values()
+    assert "the secret numbers" in log
+    found = verify(box, "consumer", done["jobId"])
+    assert found.sound, [check for check in found.checks if check.ok is False]
+    assert "encryption" in {check.name for check in found.checks if check.ok}

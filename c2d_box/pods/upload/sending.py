@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from c2d_box.workflow import manifests
 
 CHUNK = 1 << 18
 
@@ -33,6 +35,8 @@ class Entry:
     sha256: str
     data: bytes | None = None
     """The bytes themselves, of a file that is on no disk."""
+    sealed: Callable[[], Iterator[bytes]] | None = None
+    """Its bytes as they leave, where they are encrypted; size, hash and name are theirs then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Sent:
     cid: str | None = None
 
     def as_result(self) -> dict[str, Any]:
+        encryption = {"encryption": manifests.ENCRYPTION} if self.entry.sealed else {}
         return {
             "filename": self.entry.filename,
             "filesize": self.entry.size,
@@ -49,6 +54,7 @@ class Sent:
             "url": self.url,
             "cid": self.cid,
             "sha256": self.entry.sha256,
+            **encryption,
         }
 
 
@@ -73,7 +79,10 @@ def in_memory(filename: str, kind: str, data: bytes) -> Entry:
 
 
 def content(entry: Entry) -> Iterator[bytes]:
-    """The judged bytes; raises SendFailed as soon as they are others."""
+    """The judged bytes, sealed where they are to be; raises SendFailed as soon as they are others."""
+    if entry.sealed is not None:
+        yield from entry.sealed()
+        return
     if entry.data is not None:
         yield entry.data
         return

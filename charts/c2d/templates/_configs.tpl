@@ -19,10 +19,11 @@
 {{- if eq $store.kind "ipfs" -}}
 {{- $api := $store.api | default (include "c2d.jobUrl" (dict "root" . "key" "ipfs" "name" "ipfs" "port" 5001)) -}}
 {{- $gateway := $store.gateway | default (include "c2d.ipfsGateway" .) -}}
-{{- dict "kind" "ipfs" "api" $api "gateway" $gateway | toJson -}}
+{{- dict "kind" "ipfs" "api" $api "gateway" $gateway "requireEncryption" $store.requireEncryption | toJson -}}
 {{- else -}}
 {{- $endpoint := $store.endpoint | default (include "c2d.jobUrl" (dict "root" . "key" "s3" "name" "s3" "port" 9000)) -}}
-{{- dict "kind" "s3" "endpoint" $endpoint "bucket" $store.bucket "region" $store.region | toJson -}}
+{{- dict "kind" "s3" "endpoint" $endpoint "bucket" $store.bucket "region" $store.region
+  "requireEncryption" $store.requireEncryption | toJson -}}
 {{- end -}}
 {{- end }}
 

@@ -31,6 +31,7 @@ KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
 @click.option("--environment", help="Compute environment (default: the first free one).")
 @click.option("--publish", metavar="NAME", help="Make the results an asset of this name, owned by you.")
 @click.option("--free", is_flag=True, help="With --publish: whoever asks may have them.")
+@click.option("--encrypt", is_flag=True, help="Encrypt the results, so that only you can read them.")
 @click.option("--param", "told", multiple=True, metavar="NAME=VALUE", help="For the algorithm (repeatable).")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit status 1 if it fails.")
 @spending_options
@@ -41,6 +42,7 @@ def start(
     environment: str | None,
     publish: str | None,
     free: bool,
+    encrypt: bool,
     told: tuple[str, ...],
     wait: bool,
     spending: Spending,
@@ -53,7 +55,10 @@ def start(
     from sandbox.verbs.parameters import parameters
 
     box, who = the_box(), acting("consumer")
-    output = {"publish": {"name": publish, "free": free}} if publish else None
+    output = {
+        **({"publish": {"name": publish, "free": free}} if publish else {}),
+        **({"encrypt": True} if encrypt else {}),
+    }
     started = verbs.start(
         box,
         who,
@@ -63,7 +68,7 @@ def start(
         environment=environment,
         parameters=parameters(told) or None,
         spending=spending,
-        output=output,
+        output=output or None,
     )
     job = perform(started)
     if wait:
@@ -190,6 +195,22 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
     if not document(fetched):
         for item in fetched:
             say(str(item.path))
+
+
+@command(
+    "c2d-box decrypt metrics.json.ecies\nc2d-box decrypt FILE --to metrics.json --as consumer", name="decrypt"
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--to", "target", type=click.Path(dir_okay=False, path_type=Path), help="Default: beside it.")
+def decrypt(file: Path, target: Path | None) -> None:
+    """Open a result that was encrypted for the acting account (`start --encrypt`) and fetched by other means;
+    `results --to` opens them by itself. --json: {path, size}.
+    """
+    from sandbox.verbs.jobs import decrypt as verb
+
+    opened = verb(the_box(), acting("consumer"), file, target)
+    if not document({"path": opened, "size": opened.stat().st_size}):
+        say(str(opened))
 
 
 @command("c2d-box stop 0123456789abcdef0123456789abcdef", name="stop")

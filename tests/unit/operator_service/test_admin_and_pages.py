@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from c2d_box.assets import ecies
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import PODS
+from c2d_box.workflow.cluster import PODS, WORKFLOWS
 
-from .conftest import JOB, OWNER, PREFIX, payload
+from .conftest import JOB, OWNER, PREFIX, front_for, payload, settings_for
 
 ADMIN = {"Admin": "letmein"}
 
@@ -93,9 +96,48 @@ async def test_with_a_disclosure_rule_the_live_log_is_nobodys(front: Any) -> Non
     assert answer.status_code == 404
 
 
+async def test_results_can_be_wanted_encrypted_and_then_not_as_an_asset(front: Any) -> None:
+    key = ecies.public_key_of("11" * 32)
+    stages = payload()["workflow"]["stages"]
+    for output, status in (({"encrypt": key[4:]}, 200), ({"encrypt": key, "publish": {"name": "x"}}, 400)):
+        job = uuid.uuid4().hex
+        wanted = {"stages": [{**stages[0], "output": output}]}
+        answer = await front.start(workflow=wanted, jobId=job, agreementId=job)
+        assert answer.status_code == status, answer.text
+        if status == 200:
+            made = await front.cluster.get(WORKFLOWS, job)
+            assert made["spec"]["stages"][0]["output"] == {"encrypt": key}
+
+
+async def test_a_store_that_others_read_takes_encrypted_results_only(tmp_path: Path) -> None:
+    store = {"kind": "ipfs", "api": "http://i", "gateway": "http://g", "requireEncryption": True}
+    async with front_for(settings_for(tmp_path, resultStore=store)) as front:
+        answer = await front.start()
+    assert answer.status_code == 400
+    assert "output.encrypt is missing" in answer.json()["error"]
+
+
+async def test_a_stored_log_that_is_encrypted_is_not_shown(front: Any) -> None:
+    await front.start()
+    sealed = {"filename": "algorithm.log.ecies", "filesize": 9, "type": "algorithmLog", "url": "ipfs://c/l"}
+    await front.finish(results=[{**sealed, "encryption": "ecies"}])
+    await asyncio.sleep(0.05)
+    answer = await front.call("GET", "/logs", owner=OWNER, jobId=JOB, component="algorithm")
+    assert answer.status_code == 409
+    assert "encrypted for its owner" in answer.json()["error"]
+    (listed,) = (await front.call("GET", "/compute", jobId=JOB)).json()[0]["results"]
+    assert listed["encryption"] == "ecies"
+
+
 @pytest.mark.parametrize(
     "output",
-    [{"publish": {"price": 3}}, {"publish": []}, {"disclosure": {"minCell": 0}}, {"disclosure": {"x": 1}}],
+    [
+        {"publish": {"price": 3}},
+        {"publish": []},
+        {"disclosure": {"minCell": 0}},
+        {"disclosure": {"x": 1}},
+        {"encrypt": "0x12"},
+    ],
 )
 async def test_an_output_section_that_cannot_be_meant_is_refused(front: Any, output: Any) -> None:
     stages = payload()["workflow"]["stages"]

@@ -1,0 +1,54 @@
+"""Opening results that a job encrypted for its owner: ECIES, as :mod:`c2d_box.assets.ecies` lays it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from c2d_box.assets import ecies
+from c2d_box.errors import Refused
+from c2d_box.workflow.manifests import SEALED
+
+
+def is_sealed(item: Mapping[str, Any]) -> bool:
+    """Of a result as it is listed."""
+    return bool(item.get("encryption"))
+
+
+def plain_name(item: Mapping[str, Any]) -> str:
+    """Its name once it is opened."""
+    name = str(item["filename"])
+    return name.removesuffix(SEALED) if is_sealed(item) else name
+
+
+def opened(key: bytes, content: bytes) -> bytes:
+    """Raises Refused C2D-RESULT-SEALED."""
+    target = BytesIO()
+    try:
+        ecies.decrypt_stream(key, BytesIO(content), target)
+    except ecies.DecryptionError as error:
+        raise _not_ours("the result") from error
+    return target.getvalue()
+
+
+def open_file(key: bytes, source: Path, target: Path) -> Path:
+    """``target``, whole or not at all; ``source`` stays. Raises Refused C2D-RESULT-SEALED."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with source.open("rb") as sealed, part.open("wb") as plain:
+            ecies.decrypt_stream(key, sealed, plain)
+        return part.replace(target)
+    except ecies.DecryptionError as error:
+        raise _not_ours(str(source)) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _not_ours(what: str) -> Refused:
+    return Refused(
+        "C2D-RESULT-SEALED",
+        f"{what} was not encrypted for this account, or was altered",
+        "c2d-box decrypt FILE --as ACCOUNT, with the account that started the job",
+    )

@@ -1,0 +1,59 @@
+"""Encrypting results for the consumer, where the job asks for it, before they leave the pod.
+
+A store asks for the hash of what it will be given, and ECIES puts its tag before the text, so a file is
+read three times: for the tag, for the hash, and to be sent. Ephemeral key and nonce come from the stage's
+token and the judged hash: an upload that is tried again sends the same bytes, and nothing is stored twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from c2d_box.assets.ecies import OVERHEAD, Sealer
+from c2d_box.pods.upload.sending import Entry, Sent, content
+from c2d_box.workflow import manifests
+
+Send = Callable[[list[Entry]], list[Sent]]
+
+
+def sealing(send: Send, key: str, secret: bytes) -> Send:
+    """``send``, of sealed files; ``key``: the public key of whoever may read them."""
+    ready: list[Entry] = []
+
+    def sealed_first(files: list[Entry]) -> list[Sent]:
+        if not ready:
+            ready.extend(sealed(file, key, secret) for file in files)
+        return send(ready)
+
+    return sealed_first
+
+
+def sealed(entry: Entry, key: str, secret: bytes) -> Entry:
+    """The file as it is to be sent; raises SendFailed where it is not what was judged."""
+    sealer = Sealer(key, hmac.digest(secret, f"{entry.path}\n{entry.sha256}".encode(), hashlib.sha256))
+    encryptor = sealer.encryptor()
+    for piece in content(entry):
+        encryptor.update(piece)
+    encryptor.finalize()
+    head = sealer.head + encryptor.tag
+
+    def pieces() -> Iterator[bytes]:
+        yield head
+        again = sealer.encryptor()
+        for piece in content(entry):
+            yield again.update(piece)
+        yield again.finalize()
+
+    digest = hashlib.sha256()
+    for piece in pieces():
+        digest.update(piece)
+    return replace(
+        entry,
+        filename=entry.filename + manifests.SEALED,
+        size=entry.size + OVERHEAD,
+        sha256=digest.hexdigest(),
+        sealed=pieces,
+    )
