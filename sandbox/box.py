@@ -35,6 +35,16 @@ NODE_PORTS = {
     "ipfs_gateway": 30808,
     "s3": 30900,
 }
+BEHIND = {
+    "chain": ("chain", 8545),
+    "cache": ("cache", 5000),
+    "provider": ("provider", 8030),
+    "operator_service": ("operator-service", 8050),
+    "ipfs_api": ("ipfs", 5001),
+    "ipfs_gateway": ("ipfs", 8080),
+    "s3": ("s3", 9000),
+}
+"""Service and port behind each NodePort, for clusters on whose nodes the box opens none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,18 @@ class ChainChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Existing:
+    """A cluster that somebody else made, and how the box may use it."""
+
+    kubeconfig: str = ""
+    """The user's own; empty: where kubectl looks. Never written to."""
+    context: str = ""
+    """Empty: the kubeconfig's current one."""
+    registry: str = ""
+    """``[http://]host[:port][/path]``: images are pushed there, and the nodes pull them from there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What ``box.json`` holds."""
 
@@ -98,6 +120,9 @@ class Settings:
     """Which driver carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
     result_store: str = "ipfs"
     """Where results go: ``ipfs`` (whoever knows the CID reads) or ``s3`` (private)."""
+    existing: Existing = field(default_factory=Existing)
+    unproven_jobs: bool = False
+    """Jobs run also where their isolation is not proven: the operator of somebody's cluster said so."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +155,11 @@ class Box:
             from sandbox.clusters.kind.driver import KindCluster
 
             return KindCluster(self.home, BundleParts(), self.name, self.published, options)
+        if self.settings.cluster == "existing":
+            from sandbox.clusters.existing.driver import ExistingCluster
+
+            behind = {NODE_PORTS[name]: service for name, service in BEHIND.items()}
+            return ExistingCluster(self.home, BundleParts(), self.name, self.settings.existing, behind)
         from sandbox.clusters.native.driver import NativeCluster
 
         return NativeCluster(self.home, _BundleWhenNeeded(), self.name, options)
@@ -247,6 +277,7 @@ def _read(file: Path) -> Settings:
         values = {key: value for key, value in document.items() if key in known}
         values["ports"] = Ports(**values.get("ports", {}))
         values["chain"] = ChainChoice(**values.get("chain", {}))
+        values["existing"] = Existing(**values.get("existing", {}))
         return Settings(**values)
     except (ValueError, TypeError, AttributeError) as cause:
         raise StateProblem(

@@ -45,6 +45,7 @@ def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
     }
     at, staged = report.get("at"), workflow.at("staged")
     latest = workflow.at("ended") or float("inf")
-    if isinstance(at, float) and staged is not None and staged <= at <= latest and not answered:
+    ahead = not answered or report.get("unproven") is True
+    if isinstance(at, float) and staged is not None and staged <= at <= latest and ahead:
         found.update(changes.moment(at, "started"))
     return found

@@ -38,10 +38,14 @@ class RuntimeClasses(_Section):
 
 
 class Warden(_Section):
-    """``targets``: ``ip:port`` of things that are alive and must not be reachable; ``timeout`` per probe."""
+    """``targets``: ``ip:port`` of things that are alive and must not be reachable; ``timeout`` per probe.
+
+    ``required`` false: the operator lets jobs run that are not isolated; the proof says so, and the evidence.
+    """
 
     targets: tuple[str, ...] = ()
     timeout: float = 0.3
+    required: bool = True
 
 
 class Capacity(_Section):

@@ -88,19 +88,21 @@ class Archive:
             yield from layer
 
     def sha256(self, name: str) -> str:
-        stream = self._tar.extractfile(self.member(name))
-        assert stream is not None
         hasher = hashlib.sha256()
-        while chunk := stream.read(1 << 20):
+        for chunk in self.chunks(name):
             hasher.update(chunk)
         return hasher.hexdigest()
 
-    def copy(self, name: str, target: Path) -> None:
+    def chunks(self, name: str, size: int = 1 << 20) -> Iterator[bytes]:
+        """The member's bytes, ``size`` at a time."""
         stream = self._tar.extractfile(self.member(name))
         assert stream is not None
+        while chunk := stream.read(size):
+            yield chunk
+
+    def copy(self, name: str, target: Path) -> None:
         with target.open("wb") as out:
-            while chunk := stream.read(1 << 20):
-                out.write(chunk)
+            out.writelines(self.chunks(name))
 
     def head(self, name: str, count: int) -> bytes:
         stream = self._tar.extractfile(self.member(name))

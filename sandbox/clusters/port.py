@@ -1,6 +1,6 @@
 """What the box asks of a Kubernetes cluster, whoever provides it.
 
-The contract every driver keeps (native today; kind, k3d and existing have their place beside it):
+The contract every driver keeps:
 
 ``create``   Before: nothing, a stopped cluster, half a cluster left by a crash, or a running one. After:
              the node is Ready, ``kubeconfig`` exists (0600) and works, runtime classes' handlers are in
@@ -12,10 +12,13 @@ The contract every driver keeps (native today; kind, k3d and existing have their
 ``delete``   ``stop``, and then the state is gone too. Idempotent.
 ``status``   Never blocks for longer than a moment, never raises for a stopped cluster, needs no root.
 ``load_image``  Before: running. After: the archive's image can be run as ``name:tag`` and as
-             ``name@digest`` with pull policy ``Never``. Answers the manifest digest; cheap when the image
+             ``name@digest``, with pull policy ``Never`` where ``registry`` is empty; else under that
+             registry's name, from which the nodes pull it. Answers the manifest digest; cheap when the image
              is already there.
 ``publish``  After: ``127.0.0.1:host_port`` reaches the NodePort. Replaces the ports published before; a
              driver whose ports are fixed when the node is made refuses others (``C2D-PORTS-FIXED``).
+             Where the nodes are not ours no port is opened on them: the service behind the NodePort's
+             number is reached through the API server.
 ``allow``    After: pods of the staging and publishing classes reach exactly the endpoints listed and
              nothing else. Replaces the list of before. Pods of the algorithm class never reach anything.
 
@@ -147,7 +150,14 @@ class Cluster(Protocol):
 
     @property
     def runtime_classes(self) -> dict[str, str]:
-        """Handler names by role: ``algorithm``, ``configuration``, ``publishing``."""
+        """Handler names by role: ``algorithm``, ``configuration``, ``publishing``. Empty where the nodes are
+        not ours: there, NetworkPolicies and each job's proof are all there is.
+        """
+        ...
+
+    @property
+    def registry(self) -> str:
+        """Where nodes take images from (``host:port/path``); empty: images lie on the node itself."""
         ...
 
     def create(self) -> Progress[None]: ...

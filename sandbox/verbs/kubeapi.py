@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import ssl
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,7 +38,13 @@ class KubeApi:
         if not kubeconfig.exists():
             raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", "c2d-box up")
         context = _Context(kubeconfig)
-        client = httpx.Client(base_url=context.server, verify=context.tls, timeout=timeout, trust_env=False)
+        client = httpx.Client(
+            base_url=context.server,
+            verify=context.tls,
+            headers=context.headers,
+            timeout=timeout,
+            trust_env=False,
+        )
         return cls(client)
 
     def close(self) -> None:
@@ -68,6 +76,11 @@ class KubeApi:
                 content=json.dumps(body),
             )
         )
+
+    def merge(self, path: str, body: Object) -> None:
+        """Change single fields of an object that is somebody else's to own."""
+        headers = {"content-type": "application/merge-patch+json"}
+        self._object(self._send("PATCH", path, headers=headers, content=json.dumps(body)))
 
     def delete(self, path: str) -> None:
         """Delete; no matter whether it was there."""
@@ -124,23 +137,52 @@ class KubeApi:
 
 
 class _Context:
-    """Server and TLS material of a kubeconfig's current context."""
+    """Server, TLS material and credentials of a kubeconfig's current context."""
 
     def __init__(self, kubeconfig: Path) -> None:
         document = yaml.load(kubeconfig.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         context = _named(document["contexts"], document["current-context"])["context"]
         cluster = _named(document["clusters"], context["cluster"])["cluster"]
-        user = _named(document["users"], context["user"])["user"]
+        user = dict(_named(document["users"], context["user"])["user"])
+        if "exec" in user:
+            user |= _asked(user["exec"])
         self.server: str = cluster["server"]
-        self.tls = ssl.create_default_context(
-            cadata=_material(cluster, "certificate-authority", kubeconfig.parent).decode()
-        )
+        self.headers = {"authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+        authority = _material(cluster, "certificate-authority", kubeconfig.parent)
+        self.tls = ssl.create_default_context(cadata=authority.decode() if authority else None)
         certificate = _material(user, "client-certificate", kubeconfig.parent)
         key = _material(user, "client-key", kubeconfig.parent)
-        with tempfile.NamedTemporaryFile(prefix="c2d-", suffix=".pem") as both:
-            both.write(certificate + b"\n" + key)
-            both.flush()
-            self.tls.load_cert_chain(both.name)
+        if certificate and key:
+            with tempfile.NamedTemporaryFile(prefix="c2d-", suffix=".pem") as both:
+                both.write(certificate + b"\n" + key)
+                both.flush()
+                self.tls.load_cert_chain(both.name)
+
+
+def _asked(plugin: Mapping[str, Any]) -> dict[str, str]:
+    """What a credential plugin says (client.authentication.k8s.io): a token, or certificate and key."""
+    environment = {entry["name"]: entry["value"] for entry in plugin.get("env") or ()}
+    question = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}
+    environment["KUBERNETES_EXEC_INFO"] = json.dumps(question)
+    command = [plugin["command"], *(plugin.get("args") or ())]
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True
+        )
+        said = json.loads(done.stdout)["status"]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as cause:
+        raise Failed(
+            "C2D-KUBECONFIG-PLUGIN",
+            f"the kubeconfig's credential plugin {command[0]} gave no credentials",
+            "try it with kubectl: kubectl get --raw /readyz",
+        ) from cause
+    names = {"clientCertificateData": "client-certificate-data", "clientKeyData": "client-key-data"}
+    found = {
+        ours: base64.b64encode(said[theirs].encode()).decode()
+        for theirs, ours in names.items()
+        if theirs in said
+    }
+    return {**found, **({"token": said["token"]} if "token" in said else {})}
 
 
 def _named(entries: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
@@ -148,6 +190,7 @@ def _named(entries: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
 
 
 def _material(source: Mapping[str, Any], name: str, folder: Path) -> bytes:
+    """Given inside or as a file; empty where it is not given."""
     if f"{name}-data" in source:
         return base64.b64decode(source[f"{name}-data"])
-    return folder.joinpath(source[name]).read_bytes()
+    return folder.joinpath(source[name]).read_bytes() if name in source else b""

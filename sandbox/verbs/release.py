@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.box import Box
+from sandbox.bundle import Image
 from sandbox.clusters.port import Isolation
 from sandbox.keys import BoxKeys
 
@@ -61,15 +62,16 @@ def services_of(box: Box) -> tuple[str, ...]:
 def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str, Any]:
     """The chart's values for this box; ``images`` maps names to references by digest."""
     addresses = Addresses.within(box.cluster.service_cidr).by_name
-    classes = box.cluster.runtime_classes
+    classes, policy = box.cluster.runtime_classes, pull_policy(box)
     provider, s3 = box.urls["provider"], box.urls["s3"]
     values: dict[str, Any] = {
         "images": {name: images[name] for name in SERVICE_IMAGES},
-        "imagePullPolicy": "Never",
+        "imagePullPolicy": policy,
         "clusterIPs": dict(addresses),
-        "nodePorts": {"enabled": True},
+        # Where the nodes are somebody else's no port is opened on them.
+        "nodePorts": {"enabled": bool(classes)},
         "storage": {"className": "c2d-service"},
-        "runtimeClasses": {"create": True, **classes},
+        "runtimeClasses": {"create": bool(classes), **classes},
         "chain": _chain(box),
         "provider": {
             "publicUrl": provider,
@@ -87,12 +89,13 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         "operatorEngine": {
             "replicas": 1,
             "wardenTargets": warden_targets(box),
+            "requireIsolation": not box.settings.unproven_jobs,
             # On a chain outside nobody funds the account that pays for the transactions.
             "registration": box.settings.chain.rpc_url is None,
         },
         "environments": [_environment(keys)],
         "resultStore": {"kind": box.settings.result_store},
-        "jobs": {"imagePullPolicy": "Never"},
+        "jobs": {"imagePullPolicy": policy},
         "provisioner": {
             "enabled": True,
             "root": box.cluster.volumes_root,
@@ -100,6 +103,16 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         },
     }
     return values
+
+
+def pinned(box: Box, image: Image) -> str:
+    """This very image, as the cluster's nodes find it."""
+    registry = box.cluster.registry
+    return f"{registry}/{image.name}@{image.digest}" if registry else image.pinned
+
+
+def pull_policy(box: Box) -> str:
+    return "IfNotPresent" if box.cluster.registry else "Never"
 
 
 def warden_targets(box: Box) -> list[str]:

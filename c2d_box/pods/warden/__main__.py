@@ -17,6 +17,7 @@ from c2d_box.pods.warden import probes, restrictions
 from c2d_box.workflow import names
 
 OPEN, LATE, UNABLE = 10, 11, 12
+UNPROVEN = "NOT ISOLATED: something answered, and the operator lets jobs run all the same"
 FRESH = 10.0
 """Seconds for which a proof is good; an older one is made again before the go-ahead."""
 _QUICK, _CALM = 0.005, 0.05
@@ -34,15 +35,25 @@ def main() -> int:
         Path(names.STAGED_MARKER),
         Path(names.GO_AHEAD),
         os.environ[names.ENV_POD_UID],
+        required=settings["required"] is not False,
     )
 
 
 def watch(
-    targets: tuple[str, ...], timeout: float, deadline: float, marker: Path, ahead: Path, pod: str
+    targets: tuple[str, ...],
+    timeout: float,
+    deadline: float,
+    marker: Path,
+    ahead: Path,
+    pod: str,
+    *,
+    required: bool = True,
 ) -> int:
     """Proven at the start, while inputs are staged, so that it costs a job nothing; and again before the
     go-ahead where that was long ago or failed: on some clusters network rules are put in place after the
-    start. ``pod``: this pod's uid, which must be the one on record, or an algorithm could run twice."""
+    start. ``pod``: this pod's uid, which must be the one on record, or an algorithm could run twice.
+    ``required`` false: the operator lets jobs run that are not isolated, and the report says so.
+    """
     if not targets:
         return _report([], "no targets are configured: nothing could be proven", UNABLE)
     tries = probes.targets(targets)
@@ -54,12 +65,13 @@ def watch(
         return _report(seen, "another pod is on record as the one that runs the algorithm", UNABLE)
     if not all(probe.closed for probe in seen) or time.monotonic() - early > FRESH:
         seen = probes.run(tries, timeout)
-    if not all(probe.closed for probe in seen):
+    proven = all(probe.closed for probe in seen)
+    if not proven and required:
         return _report(seen, "something answered", OPEN)
     fresh = ahead.with_name("ahead.new")
     fresh.write_text("go\n")
     fresh.replace(ahead)
-    return _report(seen, "closed", 0)
+    return _report(seen, "closed", 0) if proven else _report(seen, UNPROVEN, 0, unproven=True)
 
 
 def wait(marker: Path, deadline: float) -> bool:
@@ -72,9 +84,10 @@ def wait(marker: Path, deadline: float) -> bool:
     return True
 
 
-def _report(seen: list[probes.Probe], verdict: str, code: int) -> int:
+def _report(seen: list[probes.Probe], verdict: str, code: int, unproven: bool = False) -> int:
     report = {
         "verdict": verdict,
+        "unproven": unproven,
         "at": time.time(),
         "probes": [
             {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}

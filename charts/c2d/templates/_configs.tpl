@@ -129,7 +129,7 @@
   "storageClass" .Values.jobs.storageClass
   "engineUrl" (include "c2d.jobUrl" (dict "root" . "key" "operatorEngine" "name" "operator-engine" "port" 8051))
   "resultStore" (include "c2d.config.resultStore" . | fromJson)
-  "warden" (dict "targets" (uniq $targets))
+  "warden" (dict "targets" (uniq $targets) "required" .Values.operatorEngine.requireIsolation)
   "hostUsers" .Values.operatorEngine.hostUsers
   "limits" .Values.operatorEngine.limits
   "registration" (ternary (include "c2d.config.registration" . | fromJson) nil .Values.operatorEngine.registration)

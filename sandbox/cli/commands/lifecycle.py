@@ -20,8 +20,23 @@ from sandbox.cli.settings import current
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
 @click.option(
     "--cluster",
-    type=click.Choice(["auto", "native", "kind"]),
+    type=click.Choice(["auto", "native", "kind", "existing"]),
     help="What carries the box. auto: what it has, else kind where Docker answers, else native.",
+)
+@click.option(
+    "--kubeconfig", type=click.Path(dir_okay=False), help="For --cluster existing: default kubectl's."
+)
+@click.option("--context", help="For --cluster existing: which context (default: the current one).")
+@click.option(
+    "--registry",
+    metavar="HOST[:PORT][/PATH]",
+    help="For --cluster existing: images are pushed there, nodes pull from there.",
+)
+@click.option(
+    "--run-unproven-jobs",
+    is_flag=True,
+    default=None,
+    help="For --cluster existing: run jobs even where nothing keeps them from the network.",
 )
 @click.option("--port-offset", type=int, help="Move every port by this much (a second box).")
 @click.option("--port", "ports", multiple=True, metavar="NAME=PORT", help="One port, e.g. provider=18030.")
@@ -43,6 +58,10 @@ from sandbox.cli.settings import current
 @click.option("--result-store", type=click.Choice(["ipfs", "s3"]), help="Where results of jobs are kept.")
 def up(
     cluster: str | None,
+    kubeconfig: str | None,
+    context: str | None,
+    registry: str | None,
+    run_unproven_jobs: bool | None,
     port_offset: int | None,
     ports: tuple[str, ...],
     chain: str | None,
@@ -62,6 +81,7 @@ def up(
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if cluster:
         settings = replace(settings, cluster="" if cluster == "auto" else cluster)
+    settings = guest(settings, kubeconfig, context, registry, run_unproven_jobs)
     if barge_keys is not None:
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:
@@ -98,6 +118,28 @@ def chosen(
     return replace(settings, ports=chosen_ports)
 
 
+def guest(
+    settings: Settings,
+    kubeconfig: str | None,
+    context: str | None,
+    registry: str | None,
+    unproven_jobs: bool | None,
+) -> Settings:
+    """What the box remembers of somebody's cluster, with what is given now."""
+    given = {"kubeconfig": kubeconfig and str(Path(kubeconfig).absolute())}
+    given |= {"context": context, "registry": registry}
+    said = {name: value for name, value in given.items() if value}
+    if (said or unproven_jobs) and settings.cluster != "existing":
+        raise UsageError(
+            "C2D-USAGE",
+            "--kubeconfig, --context, --registry and --run-unproven-jobs are for a cluster of somebody else",
+            "name it: --cluster existing",
+        )
+    if unproven_jobs is not None:
+        settings = replace(settings, unproven_jobs=unproven_jobs)
+    return replace(settings, existing=replace(settings.existing, **said))
+
+
 def chosen_chain(
     before: ChainChoice, chain: str | None, rpc_url: str | None, address_file: Path | None
 ) -> ChainChoice:
@@ -113,6 +155,11 @@ def chosen_chain(
 
 def warn(settings: Settings) -> None:
     """Say loudly what weakens the box."""
+    if settings.unproven_jobs:
+        print(
+            "WARNING: JOBS RUN EVEN WHERE NOTHING KEEPS THEM FROM THE NETWORK; they can carry data away",
+            file=sys.stderr,
+        )
     if settings.barge_keys:
         print("warning: barge keys are public; whoever reads this can sign as this Provider", file=sys.stderr)
     if settings.trust_empty_lists == "all":

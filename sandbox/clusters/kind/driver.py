@@ -94,6 +94,10 @@ class KindCluster:
         return configuration.DEVICES
 
     @property
+    def registry(self) -> str:
+        return ""
+
+    @property
     def runtime_classes(self) -> dict[str, str]:
         return self._new_record().runtime_classes
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from c2d_box.errors import EnvironmentProblem, Failed
+from sandbox.clusters.children import dying_with_parent
 
 PROGRAM = "kind"
 NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 OLDEST = (0, 27)
 """The first with containerd 2 on its nodes, which job pods with user namespaces need."""
 _STEP = re.compile(r"^\s*[•✓✗]\s+(?P<text>[^\U00010000-\U0010ffff\u2600-\u27bf.]+)")
-_SET_PARENT_DEATH_SIGNAL = 1
 
 
 def installed() -> Path | None:
@@ -52,7 +49,8 @@ class Kind:
             stdin=subprocess.DEVNULL,
             text=True,
             env=self._environment(),
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            # A killed c2d-box takes its kind along; what is half made is swept by the next command.
+            preexec_fn=dying_with_parent(),
         )
         said: list[str] = []
         try:
@@ -92,11 +90,6 @@ class Kind:
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, NETWORK: self._cluster, "KIND_EXPERIMENTAL_PROVIDER": "docker"}
-
-
-def _die_with_parent() -> None:
-    """A killed c2d-box takes its kind along; what is half made is swept by the next command."""
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _failure(verb: str, said: list[str]) -> Failed | EnvironmentProblem:

@@ -100,6 +100,10 @@ class NativeCluster:
         return "/dev"
 
     @property
+    def registry(self) -> str:
+        return ""
+
+    @property
     def runtime_classes(self) -> dict[str, str]:
         handlers = ("unrouted", "staging", "publishing")
         roles = ("algorithm", "configuration", "publishing")

@@ -86,6 +86,7 @@ def watch(
     monkeypatch: pytest.MonkeyPatch,
     closed: bool,
     recorded: str = "this pod",
+    required: bool = True,
 ) -> int:
     monkeypatch.setattr(probes, "targets", lambda _: [("10.0.0.1:1", "tcp")])
     monkeypatch.setattr(
@@ -94,7 +95,8 @@ def watch(
     marker = tmp_path / "staged"
     if staged:
         marker.write_text(recorded + "\n")
-    return warden.watch(targets, 0.1, time.monotonic() + 0.05, marker, tmp_path / "ahead", "this pod")
+    deadline = time.monotonic() + 0.05
+    return warden.watch(targets, 0.1, deadline, marker, tmp_path / "ahead", "this pod", required=required)
 
 
 def test_the_go_ahead_needs_inputs_and_a_closed_network(
@@ -135,3 +137,15 @@ def test_a_pod_that_is_not_the_one_on_record_never_goes_ahead(
     assert code == warden.UNABLE
     assert not (tmp_path / "ahead").exists()
     assert "another pod is on record" in json.loads(capsys.readouterr().out)["verdict"]
+
+
+def test_an_operator_may_let_jobs_run_that_are_not_isolated_and_the_report_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert watch(("a:1",), tmp_path, staged=True, closed=False, monkeypatch=monkeypatch, required=False) == 0
+    assert (tmp_path / "ahead").exists()
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"] == warden.UNPROVEN and report["unproven"] is True
+    (tmp_path / "ahead").unlink()
+    code = watch((), tmp_path, staged=True, closed=False, monkeypatch=monkeypatch, required=False)
+    assert code == warden.UNABLE and not (tmp_path / "ahead").exists()

@@ -1,0 +1,19 @@
+"""Programs of others that must not outlive the command that runs them."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from collections.abc import Callable
+
+_SET_PARENT_DEATH_SIGNAL = 1
+
+
+def dying_with_parent() -> Callable[[], None] | None:
+    """For ``preexec_fn``: the kernel kills the child when its parent ends, however that ends (Linux only)."""
+    return _ask_for_it if sys.platform == "linux" else None
+
+
+def _ask_for_it() -> None:
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""A Kubernetes cluster that somebody else made and owns: the box is a guest there."""

@@ -1,0 +1,106 @@
+"""What the box puts into somebody's cluster, by name: refused where it would meet others, removed wholly.
+
+The order of removal matters: jobs end while the engine lives, volumes are erased while the provisioner does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from c2d_box.errors import StateProblem
+from c2d_box.workflow import names
+from sandbox.progress import Event, Progress
+from sandbox.verbs.kubeapi import KubeApi, Object
+
+SERVICES, JOBS, SYSTEM = "c2d", "c2d-jobs", "c2d-system"
+NAMESPACES = "/api/v1/namespaces"
+VOLUMES = "/api/v1/persistentvolumes"
+WORKFLOWS = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+SCOPED: tuple[tuple[str, str], ...] = (
+    *((NAMESPACES, name) for name in (SERVICES, JOBS, SYSTEM)),
+    ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "workflows.oceanprotocol.com"),
+    (f"{RBAC}/clusterroles", "c2d-provisioner"),
+    (f"{RBAC}/clusterrolebindings", "c2d-provisioner"),
+    ("/apis/storage.k8s.io/v1/storageclasses", "c2d-service"),
+    ("/apis/storage.k8s.io/v1/storageclasses", "c2d-jobs"),
+)
+"""Everything that does not lie in one of our namespaces."""
+PATIENCE = 120.0
+"""Seconds for things to go by themselves, before what holds them is taken off."""
+
+
+def described() -> list[str]:
+    """For the question that is asked before anything changes."""
+    listed = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED]
+    return [
+        *listed,
+        f"one privileged DaemonSet in {SYSTEM}: it makes and erases the jobs' volumes on the nodes",
+    ]
+
+
+def require_room(kube: KubeApi) -> None:
+    """Refuse a cluster that has anything of these names already: it would be taken over, and removed."""
+    met = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED if kube.get(f"{path}/{name}")]
+    if met:
+        raise StateProblem(
+            "C2D-EXISTING-OCCUPIED",
+            f"This cluster has {', '.join(met)} already; they are not this box's.",
+            "Another box or Compute-to-Data runs there: use its home, or another cluster.",
+        )
+
+
+def remove(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
+    """Take all of it away; returns what would not go."""
+    yield Event("cluster.jobs", "started", "ending jobs")
+    for workflow in kube.items(WORKFLOWS):
+        kube.delete(f"{WORKFLOWS}/{workflow['metadata']['name']}")
+    if not _gone(lambda: not kube.items(WORKFLOWS), patience / 2):
+        for workflow in kube.items(WORKFLOWS):
+            _let_go(kube, workflow)
+    yield Event("cluster.jobs", "done")
+    yield Event("cluster.volumes", "started", "erasing volumes")
+    for namespace in (JOBS, SERVICES):
+        kube.delete(f"{NAMESPACES}/{namespace}")
+    _gone(lambda: not any(kube.get(f"{NAMESPACES}/{name}") for name in (JOBS, SERVICES)), patience)
+    _gone(lambda: not _volumes(kube), patience / 2)
+    for volume in _volumes(kube):
+        kube.delete(f"{VOLUMES}/{volume['metadata']['name']}")
+    yield Event("cluster.volumes", "done")
+    yield Event("cluster.rest", "started", "removing what is left of the box")
+    for path, name in SCOPED:
+        kube.delete(f"{path}/{name}")
+    _gone(lambda: not _left(kube), patience)
+    left = _left(kube)
+    yield Event("cluster.rest", "failed" if left else "done", ", ".join(left))
+    return left
+
+
+def _left(kube: KubeApi) -> list[str]:
+    things = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED if kube.get(f"{path}/{name}")]
+    return [*things, *(f"persistentvolumes {volume['metadata']['name']}" for volume in _volumes(kube))]
+
+
+def _volumes(kube: KubeApi) -> list[Object]:
+    """Those that were made for claims in our namespaces."""
+    return [
+        volume
+        for volume in kube.items(VOLUMES)
+        if (volume["spec"].get("claimRef") or {}).get("namespace") in (SERVICES, JOBS)
+    ]
+
+
+def _let_go(kube: KubeApi, workflow: Object) -> None:
+    """Take our finalizer off a job whose engine does not live any more."""
+    kept = [entry for entry in workflow["metadata"].get("finalizers", ()) if entry != names.FINALIZER]
+    kube.merge(f"{WORKFLOWS}/{workflow['metadata']['name']}", {"metadata": {"finalizers": kept}})
+
+
+def _gone(question: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.3)
+    return True

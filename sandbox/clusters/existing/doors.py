@@ -1,0 +1,135 @@
+"""Ports of 127.0.0.1 that lead to the box's services in a cluster whose nodes are not ours.
+
+Nothing is opened on the nodes: `kubectl port-forward` goes through the API server, with the rights of the
+kubeconfig. One process of the box keeps one kubectl per port alive; a lock says whether it lives, and ending
+it ends them all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sandbox.clusters.children import dying_with_parent
+from sandbox.clusters.native.launching import is_locked
+from sandbox.clusters.native.record import write_atomically
+
+AGAIN = 0.5
+"""Seconds before a forward that ended is started once more: its pod may not run yet."""
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    port: int
+    service: str
+    service_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The doors of one box; ``folder`` is the driver's own."""
+
+    folder: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "doors.lock"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "doors.log"
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "doors.json"
+
+    def are_open(self) -> bool:
+        return is_locked(self.lock)
+
+    def open(self, kubectl: Sequence[str], namespace: str, doors: Sequence[Door]) -> None:
+        """Make these the doors, all of them; nothing happens where they are that already."""
+        plan = {"kubectl": list(kubectl), "namespace": namespace, "doors": [asdict(door) for door in doors]}
+        text = json.dumps(plan, indent=1)
+        if self.are_open() and self.plan.exists() and self.plan.read_text() == text:
+            return
+        self.close()
+        if not doors:
+            return
+        write_atomically(self.plan, text)
+        with self.log.open("ab") as log:
+            subprocess.run(
+                [sys.executable, "-P", "-m", "sandbox.clusters.existing.doors", str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                check=True,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+            )
+        self._until(self.are_open)
+
+    def close(self) -> None:
+        """End the process, and with it every forward."""
+        if not self.are_open():
+            return
+        os.kill(int(self.lock.read_text()), signal.SIGTERM)
+        if not self._until(lambda: not self.are_open()):
+            os.kill(int(self.lock.read_text()), signal.SIGKILL)
+
+    def _until(self, question: Callable[[], bool]) -> bool:
+        end = time.monotonic() + PATIENCE
+        while not question():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+def hold(doors: Doors) -> None:
+    """Keep all forwards alive until told to end; only one process does this for a box."""
+    descriptor = os.open(doors.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    plan = json.loads(doors.plan.read_text())
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    keepers = [
+        threading.Thread(target=_keep, args=(plan["kubectl"], plan["namespace"], Door(**door), ended))
+        for door in plan["doors"]
+    ]
+    for keeper in keepers:
+        keeper.start()
+    ended.wait()
+    for keeper in keepers:
+        keeper.join()
+
+
+def _keep(kubectl: list[str], namespace: str, door: Door, ended: threading.Event) -> None:
+    command = [*kubectl, "--namespace", namespace, "port-forward", "--address", "127.0.0.1"]
+    command += [f"service/{door.service}", f"{door.port}:{door.service_port}"]
+    while not ended.is_set():
+        forward = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=dying_with_parent())
+        while forward.poll() is None and not ended.wait(0.1):
+            pass
+        if forward.poll() is None:
+            forward.kill()
+        forward.wait()
+        ended.wait(AGAIN)
+
+
+if __name__ == "__main__":
+    if os.fork():  # who started it does not wait, and is no longer its parent
+        os._exit(0)
+    hold(Doors(Path(sys.argv[1])))

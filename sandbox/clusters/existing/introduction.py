@@ -1,0 +1,39 @@
+"""Before the box enters somebody's cluster: what it would add is said, and asked.
+
+Asked once: a box that is there already may go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from c2d_box.errors import Refused
+from sandbox.box import Existing
+from sandbox.clusters.existing import access, belongings, wellknown
+from sandbox.keys import BoxKeys
+from sandbox.progress import Event, Progress
+
+
+def introduce(
+    chosen: Existing, keys: BoxKeys, unproven_jobs: bool, yes: bool, confirm: Callable[[str], bool] | None
+) -> Progress[None]:
+    """Refuse known secrets, say what will be there, and go on only with a yes."""
+    wellknown.refuse(keys)
+    text = access.extract(chosen.kubeconfig, chosen.context)
+    where = f"{access.server(text)} (context {access.context(text)})"
+    yield Event("cluster.consent", "note", f"this will be added to {where}, and removed by reset:")
+    for line in belongings.described():
+        yield Event("cluster.consent", "note", f"  {line}")
+    yield Event("cluster.consent", "note", f"  images in {chosen.registry}, which stay there")
+    if unproven_jobs:
+        yield Event(
+            "cluster.consent",
+            "note",
+            "JOBS WILL RUN EVEN WHERE NOTHING KEEPS THEM FROM THE NETWORK: they can carry data away",
+        )
+    if not yes and not (confirm is not None and confirm(f"Add it to {where}?")):
+        raise Refused(
+            "C2D-EXISTING-CONSENT",
+            f"Nothing was changed in {where}: nobody agreed.",
+            "Answer yes, or pass --yes.",
+        )

@@ -1,0 +1,40 @@
+"""What the driver remembers of a cluster that is not its own: one JSON file, replaced atomically."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from sandbox.clusters.native.record import write_atomically
+from sandbox.clusters.port import Isolation
+from sandbox.clusters.records import restored, stored
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    name: str
+    server: str
+    context: str
+    services: str
+    """A part of the cluster's service range in which the box's addresses were free."""
+    dns_ip: str
+    registry: str
+    phase: Literal["running", "stopped"] = "running"
+    ports: dict[int, int] = field(default_factory=dict)
+    isolation: Isolation = field(default_factory=Isolation)
+    images: dict[str, str] = field(default_factory=dict)
+    """Reference → manifest digest of what was pushed to the registry."""
+    replicas: dict[str, int] = field(default_factory=dict)
+    """Of each Deployment before ``stop``."""
+
+    def changed(self, **values: Any) -> Record:
+        return replace(self, **values)
+
+    def save(self, path: Path) -> None:
+        write_atomically(path, stored(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Record | None:
+        """The record at ``path``; None where there is none."""
+        return restored(path, lambda value: cls(**value))

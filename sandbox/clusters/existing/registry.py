@@ -1,0 +1,184 @@
+"""Pushing an image archive to a registry, blob by blob as it is: the digest stays that of the archive.
+
+A Docker engine would write the image anew, under another digest than the one that stands in published assets.
+Credentials are those of `docker login`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+
+from c2d_box.errors import EnvironmentProblem, Failed, UsageError
+from sandbox.bundle.archive import Archive
+from sandbox.bundle.oci import MANIFEST
+from sandbox.clusters.archives import ArchivedImage
+
+_PLACE = re.compile(
+    r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+(:\d+)?)(?P<path>(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)/?"
+)
+_LOCAL = ("localhost", "127.0.0.1")
+_CHUNK = 1 << 20
+TIMEOUT = 60.0
+
+
+class Registry:
+    """``place``: ``[http://]host[:port][/path]``; without a scheme https, but for this machine itself."""
+
+    def __init__(self, place: str) -> None:
+        match = _PLACE.fullmatch(place)
+        if match is None:
+            raise UsageError(
+                "C2D-EXISTING-REGISTRY",
+                f"'{place}' is no registry." if place else "Where the nodes can get images from is not said.",
+                "Name a registry that you may push to and the nodes pull from: --registry host[:port][/path]",
+            )
+        self.host, self.path = match["host"], match["path"].strip("/")
+        plain = self.host.partition(":")[0] in _LOCAL
+        self._base = (match["scheme"] or ("http://" if plain else "https://")) + self.host
+        self._token = ""
+
+    @property
+    def prefix(self) -> str:
+        """What images are called there: ``host[:port][/path]``."""
+        return f"{self.host}/{self.path}" if self.path else self.host
+
+    def require(self) -> None:
+        """That it answers, and takes the credentials there are."""
+        with self._client() as client:
+            answer = self._send(client, "GET", "/v2/", self._repository("x"))
+        if answer.status_code >= 400:
+            raise self._refused(answer)
+
+    def push(self, archive: Path, image: ArchivedImage) -> str:
+        """Bring what the registry lacks; returns the image's reference there."""
+        name, tag = _name_and_tag(image.reference)
+        repository = self._repository(name)
+        with Archive(archive) as opened, opened.documents_as_expected(), self._client() as client:
+            entry = opened.document("index.json")["manifests"][0]
+            manifest = opened.blob(entry)
+            document = json.loads(manifest)
+            for blob in (document["config"], *document["layers"]):
+                self._push_blob(client, repository, opened, blob)
+            for reference in (image.digest, tag):
+                answer = self._send(
+                    client,
+                    "PUT",
+                    f"/v2/{repository}/manifests/{reference}",
+                    repository,
+                    content=manifest,
+                    headers={"content-type": entry.get("mediaType", MANIFEST)},
+                )
+                if answer.status_code >= 300:
+                    raise self._refused(answer)
+        return f"{self.host}/{repository}:{tag}"
+
+    def _push_blob(
+        self, client: httpx.Client, repository: str, archive: Archive, blob: dict[str, str]
+    ) -> None:
+        there = self._send(client, "HEAD", f"/v2/{repository}/blobs/{blob['digest']}", repository)
+        if there.status_code == 200:
+            return
+        begun = self._send(client, "POST", f"/v2/{repository}/blobs/uploads/", repository)
+        if begun.status_code != 202:
+            raise self._refused(begun)
+        target = urljoin(f"{self._base}/", begun.headers["location"])
+        target += f"{'&' if '?' in target else '?'}digest={blob['digest']}"
+        member = archive.blob_name(blob)
+        done = self._send(
+            client,
+            "PUT",
+            target,
+            repository,
+            content=archive.chunks(member, _CHUNK),
+            headers={
+                "content-type": "application/octet-stream",
+                "content-length": str(archive.member(member).size),
+            },
+        )
+        if done.status_code != 201:
+            raise self._refused(done)
+
+    def _repository(self, name: str) -> str:
+        return f"{self.path}/{name}" if self.path else name
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=self._base, timeout=TIMEOUT)
+
+    def _send(
+        self,
+        client: httpx.Client,
+        method: str,
+        path: str,
+        repository: str,
+        headers: dict[str, str] | None = None,
+        content: bytes | Iterator[bytes] | None = None,
+    ) -> httpx.Response:
+        """One request; a challenge is answered once, before anything large is sent."""
+        try:
+            answer = client.request(method, path, headers=self._with_token(headers), content=content)
+            if answer.status_code == 401 and self._authenticate(answer, repository):
+                answer = client.request(method, path, headers=self._with_token(headers), content=content)
+        except httpx.TransportError as cause:
+            raise EnvironmentProblem(
+                "C2D-EXISTING-REGISTRY-SILENT",
+                f"No registry answers at {self._base}.",
+                "Check its address; a registry without TLS is named with http:// before it.",
+            ) from cause
+        return answer
+
+    def _with_token(self, headers: dict[str, str] | None) -> dict[str, str]:
+        return {**(headers or {}), **({"authorization": self._token} if self._token else {})}
+
+    def _authenticate(self, challenge: httpx.Response, repository: str) -> bool:
+        """Basic credentials, or a token got for them; False where that was tried already."""
+        said = challenge.headers.get("www-authenticate", "")
+        basic = _credentials(self.host)
+        if said.lower().startswith("bearer"):
+            fields = dict(re.findall(r'(\w+)="([^"]*)"', said))
+            asked = {"service": fields.get("service", ""), "scope": f"repository:{repository}:pull,push"}
+            headers = {"authorization": basic} if basic else {}
+            answer = httpx.get(fields.get("realm", ""), params=asked, headers=headers, timeout=TIMEOUT)
+            if not answer.is_success:
+                raise self._refused(answer)
+            token = f"Bearer {answer.json().get('token') or answer.json().get('access_token')}"
+        else:
+            token = basic
+        fresh, self._token = token != self._token and bool(token), token
+        return fresh
+
+    def _refused(self, answer: httpx.Response) -> Failed:
+        return Failed(
+            "C2D-EXISTING-REGISTRY-REFUSED",
+            f"The registry {self.host} refused: {answer.status_code} {answer.text[:200]}".rstrip(),
+            f"docker login {self.host}; then again",
+        )
+
+
+def _credentials(host: str) -> str:
+    """The header that `docker login` left for ``host``; empty where it left none, or keeps it elsewhere."""
+    try:
+        found = json.loads((Path.home() / ".docker" / "config.json").read_text()).get("auths", {})
+    except (OSError, ValueError):
+        return ""
+    entry = found.get(host) or found.get(f"https://{host}") or {}
+    if encoded := entry.get("auth"):
+        return f"Basic {encoded}"
+    if "username" in entry:
+        return (
+            "Basic " + base64.b64encode(f"{entry['username']}:{entry.get('password', '')}".encode()).decode()
+        )
+    return ""
+
+
+def _name_and_tag(reference: str) -> tuple[str, str]:
+    """Without the registry it had: ``c2d.local/runtime:latest`` is ``runtime`` and ``latest``."""
+    name = reference.partition("/")[2]
+    head, colon, tag = name.rpartition(":")
+    return (head, tag) if colon else (name, "latest")

@@ -1,0 +1,43 @@
+"""Keys and passwords that everybody knows: good for a toy on one's own computer, not for others' clusters.
+
+Whoever knows a Provider's key signs in its name; whoever knows an environment's key signs evidence.
+"""
+
+from __future__ import annotations
+
+from c2d_box.errors import Refused
+from sandbox.keys import BARGE_KEYS, BoxKeys
+from sandbox.testchain.accounts import derive
+
+MNEMONICS = (
+    "taxi music thumb unique chat sand crew more leg another off lamp",
+    "test test test test test test test test test test test junk",
+    "myth like bonus scare over problem client lizard pioneer submit female collect",
+    "candy maple cake sugar pudding cream honey rich smooth crumble sweet treat",
+)
+"""Of development chains and their tools."""
+ACCOUNTS = 20
+PASSWORDS = frozenset(
+    {"admin", "password", "passw0rd", "secret", "changeme", "postgres", "minioadmin", "secretpassword"}
+    | {"administrator", "correct horse battery staple", "operator-service-admin"}
+)
+SHORTEST = 16
+"""Characters of a password or token; those that a box makes have twenty and more."""
+_SIGNING = ("provider-key", "cache-key", "register-key")
+
+
+def refuse(keys: BoxKeys) -> None:
+    """Raise where a secret of the box is one that others may have."""
+    known = {key.lower() for key in BARGE_KEYS.values()}
+    known |= {f"0x{account.key.hex()}" for mnemonic in MNEMONICS for account in derive(mnemonic, ACCOUNTS)}
+    for name, value in keys.values.items():
+        if name in _SIGNING or name.startswith("environment-key"):
+            bad = value.lower() in known
+        else:
+            bad = value.lower() in PASSWORDS or len(value) < SHORTEST
+        if bad:
+            raise Refused(
+                "C2D-WELL-KNOWN-SECRET",
+                f"{name} of this box is one that everybody knows, or could guess.",
+                f"Remove {keys.folder / name}: the next `up` makes a new one. Leave --barge-keys out.",
+            )

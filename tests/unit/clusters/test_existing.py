@@ -1,0 +1,284 @@
+"""A cluster of somebody else: which one, what is refused, what is pushed, which doors are held open."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from c2d_box.errors import C2DError
+from sandbox.box import Box, Existing, Settings, open_box
+from sandbox.bundle import oci
+from sandbox.clusters.archives import read_archive
+from sandbox.clusters.existing import access, belongings, wellknown
+from sandbox.clusters.existing.doors import Door, Doors
+from sandbox.clusters.existing.introduction import introduce
+from sandbox.clusters.existing.record import Record
+from sandbox.clusters.existing.registry import Registry
+from sandbox.home import Home
+from sandbox.keys import BARGE_KEYS, open_keys
+from sandbox.progress import run
+from sandbox.testchain.accounts import derive
+from sandbox.verbs.kubeapi import KubeApi, _Context
+from tests.worlds.registry import registry
+
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"
+
+
+def written(folder: Path, **changes: object) -> Path:
+    (folder / "ca.crt").write_text(AUTHORITY)
+    cluster: dict[str, object] = {"server": "https://lab:6443", "certificate-authority": "ca.crt"}
+    document = {
+        "current-context": "lab",
+        "contexts": [
+            {"name": "lab", "context": {"cluster": "lab", "user": "me", "namespace": "mine"}},
+            {"name": "other", "context": {"cluster": "nowhere", "user": "me"}},
+        ],
+        "clusters": [{"name": "lab", "cluster": {**cluster, **changes}}],
+        "users": [{"name": "me", "user": {"token": "abc"}}],
+    }
+    path = folder / "config"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_one_context_is_taken_along_with_its_certificates(tmp_path: Path) -> None:
+    taken = json.loads(access.extract(str(written(tmp_path)), ""))
+    assert [entry["name"] for entry in taken["contexts"]] == ["lab"]
+    assert (
+        base64.b64decode(taken["clusters"][0]["cluster"]["certificate-authority-data"]).decode() == AUTHORITY
+    )
+    assert taken["users"][0]["user"] == {"token": "abc"}
+
+
+def test_where_kubectl_looks_is_where_we_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none{os.pathsep}{written(tmp_path)}")
+    assert access.context(access.extract("", "")) == "lab"
+    assert access.server(access.extract("", "lab")) == "https://lab:6443"
+
+
+@pytest.mark.parametrize(
+    ("context", "changes", "code"),
+    [
+        ("missing", {}, "C2D-EXISTING-CONTEXT"),
+        ("other", {}, "C2D-EXISTING-KUBECONFIG"),
+        ("lab", {"insecure-skip-tls-verify": True}, "C2D-EXISTING-INSECURE"),
+        ("lab", {"server": "http://lab:8080"}, "C2D-EXISTING-INSECURE"),
+    ],
+)
+def test_a_context_that_will_not_do(
+    tmp_path: Path, context: str, changes: dict[str, object], code: str
+) -> None:
+    with pytest.raises(C2DError) as problem:
+        access.extract(str(written(tmp_path, **changes)), context)
+    assert problem.value.code == code and problem.value.next_step
+
+
+def test_tokens_and_credential_plugins(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    document = yaml.safe_load(path.read_text())
+    del document["clusters"][0]["cluster"]["certificate-authority"]
+    path.write_text(yaml.safe_dump(document))
+    assert _Context(path).headers == {"authorization": "Bearer abc"}
+    answer = json.dumps({"status": {"token": "fresh"}})
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "echo", "args": [answer]}
+    document["users"][0]["user"] = {"exec": plugin}
+    path.write_text(yaml.safe_dump(document))
+    assert _Context(path).headers == {"authorization": "Bearer fresh"}
+    document["users"][0]["user"] = {"exec": {**plugin, "command": "false"}}
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(C2DError) as problem:
+        KubeApi.of(path)
+    assert problem.value.code == "C2D-KUBECONFIG-PLUGIN"
+
+
+# -- what everybody knows ----------------------------------------------------------------------------------
+
+
+def test_keys_of_our_own_making_are_taken(tmp_path: Path) -> None:
+    wellknown.refuse(open_keys(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("provider-key", BARGE_KEYS["provider-key"]),
+        ("cache-key", BARGE_KEYS["cache-key"].upper().replace("0X", "0x")),
+        ("register-key", "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
+        ("environment-key-ocean-compute", "0x" + derive(wellknown.MNEMONICS[0], 3)[2].key.hex()),
+        ("admin-password", "admin"),
+        ("postgres-password", "correct horse battery staple"),
+        ("s3-secret-key", "short"),
+    ],
+)
+def test_what_everybody_knows_is_refused_before_anything_is_asked(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    open_keys(tmp_path / "keys")
+    (tmp_path / "keys" / name).write_text(value)
+    with pytest.raises(C2DError) as problem:
+        run(introduce(Existing(), open_keys(tmp_path / "keys"), False, True, None), lambda event: None)
+    assert problem.value.code == "C2D-WELL-KNOWN-SECRET"
+    assert name in problem.value.message and value not in problem.value.message.replace(name, "")
+
+
+@pytest.mark.parametrize("unproven", [False, True])
+def test_what_would_be_added_is_said_and_asked(tmp_path: Path, unproven: bool) -> None:
+    chosen = Existing(str(written(tmp_path)), "lab", "registry.lab:5000/c2d")
+    said: list[str] = []
+    asked: list[str] = []
+
+    def never(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    with pytest.raises(C2DError) as problem:
+        run(
+            introduce(chosen, open_keys(tmp_path / "keys"), unproven, False, never),
+            lambda event: said.append(event.text),
+        )
+    assert problem.value.code == "C2D-EXISTING-CONSENT" and problem.value.exit_status == 5
+    assert "https://lab:6443" in asked[0]
+    assert all(any(name in line for line in said) for _, name in belongings.SCOPED)
+    assert any("JOBS WILL RUN" in line for line in said) is unproven
+    run(introduce(chosen, open_keys(tmp_path / "keys"), unproven, True, None), lambda event: None)
+
+
+# -- the registry ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    (tmp_path / "layer").write_bytes(b"\0" * 10240)
+    target = tmp_path / "image.tar"
+    oci.write(
+        target,
+        name="c2d.local/tool:latest",
+        architecture="amd64",
+        layers=[oci.Blob.of_file(oci.LAYER, tmp_path / "layer")],
+        settings=oci.Settings(user="1"),
+        created="2020-01-01T00:00:00Z",
+    )
+    return target
+
+
+def test_a_pushed_image_has_the_digest_of_its_archive(archive: Path) -> None:
+    image = read_archive(archive)
+    with registry() as shelf:
+        there = Registry(f"127.0.0.1:{shelf.port}/lab/c2d")
+        there.require()
+        assert there.push(archive, image) == f"127.0.0.1:{shelf.port}/lab/c2d/tool:latest"
+        assert {f"lab/c2d/tool:{image.digest}", "lab/c2d/tool:latest"} == set(shelf.manifests)
+        received = shelf.received
+        there.push(archive, image)
+        assert shelf.received == received, "what is there is not sent again"
+
+
+def test_credentials_of_docker_login_are_used(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with registry(token="t0ken") as shelf:
+        place = f"127.0.0.1:{shelf.port}"
+        with pytest.raises(C2DError) as problem:
+            Registry(place).require()
+        assert problem.value.code == "C2D-EXISTING-REGISTRY-REFUSED"
+        (tmp_path / ".docker").mkdir()
+        auths = {"auths": {place: {"auth": base64.b64encode(b"me:secret").decode()}}}
+        (tmp_path / ".docker" / "config.json").write_text(json.dumps(auths))
+        Registry(place).push(archive, read_archive(archive))
+        assert shelf.manifests
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("", "C2D-EXISTING-REGISTRY"),
+        ("ftp://lab", "C2D-EXISTING-REGISTRY"),
+        ("lab/../..", "C2D-EXISTING-REGISTRY"),
+        ("127.0.0.1:1", "C2D-EXISTING-REGISTRY-SILENT"),
+    ],
+)
+def test_a_registry_that_will_not_do(place: str, code: str) -> None:
+    with pytest.raises(C2DError) as problem:
+        Registry(place).require()
+    assert problem.value.code == code and problem.value.next_step
+
+
+def test_without_tls_only_where_that_is_said_or_this_machine() -> None:
+    assert Registry("lab:5000")._base == "https://lab:5000"
+    assert Registry("http://lab:5000/x").prefix == "lab:5000/x"
+    assert Registry("localhost:5000")._base == "http://localhost:5000"
+
+
+# -- doors -------------------------------------------------------------------------------------------------
+
+
+def kubectl(folder: Path) -> list[str]:
+    """One that only says what it was called with, and stays."""
+    program = folder / "kubectl.py"
+    program.write_text(
+        "import sys, time, pathlib\n"
+        f"pathlib.Path({str(folder)!r}, sys.argv[-1].replace(':', '-')).write_text(' '.join(sys.argv[1:]))\n"
+        "time.sleep(600)\n"
+    )
+    return [sys.executable, str(program)]
+
+
+def until(question: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not question():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_doors_are_held_open_until_closed_and_come_back_after_a_kill(tmp_path: Path) -> None:
+    doors, called = Doors(tmp_path), kubectl(tmp_path)
+    wanted = [Door(18030, "provider", 8030), Door(18545, "chain", 8545)]
+    try:
+        doors.open(called, "c2d", wanted)
+        until(lambda: (tmp_path / "18030-8030").exists() and (tmp_path / "18545-8545").exists())
+        said = (tmp_path / "18030-8030").read_text()
+        assert said == "--namespace c2d port-forward --address 127.0.0.1 service/provider 18030:8030"
+        holder = doors.lock.read_text()
+        doors.open(called, "c2d", wanted)
+        assert doors.lock.read_text() == holder, "nothing changed, nothing was started again"
+        os.kill(int(holder), signal.SIGKILL)
+        until(lambda: not doors.are_open())
+        doors.open(called, "c2d", wanted)
+        assert doors.are_open() and doors.lock.read_text() != holder
+    finally:
+        doors.close()
+    assert not doors.are_open()
+    doors.close()
+
+
+# -- what is remembered ------------------------------------------------------------------------------------
+
+
+def test_the_record_and_the_choice_are_read_as_written(tmp_path: Path) -> None:
+    record = Record(
+        "lab",
+        "https://lab:6443",
+        "lab",
+        "10.96.0.0/26",
+        "10.96.0.10",
+        "r/c2d",
+        ports={8030: 30030},
+        images={"r/c2d/x:latest": "sha256:1"},
+        replicas={"provider": 1},
+    )
+    record.save(tmp_path / "cluster.json")
+    assert Record.load(tmp_path / "cluster.json") == record
+    settings = Settings(cluster="existing", existing=Existing("/k", "lab", "r/c2d"), unproven_jobs=True)
+    box = Box(Home(tmp_path), Settings()).remember(settings)
+    assert open_box(box.home.path).settings == settings
+    assert box.cluster.registry == "r/c2d" and box.cluster.runtime_classes == {}

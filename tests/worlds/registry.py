@@ -1,0 +1,122 @@
+"""A registry that keeps images in memory: the part of the distribution protocol that pushing and pulling use.
+
+Whatever is sent is checked against the digest it claims, as a real registry does. With ``token`` set it asks
+for one, got with the user's credentials, as public registries do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+USER = "Basic bWU6c2VjcmV0"
+"""me:secret"""
+
+
+@dataclass
+class Shelf:
+    port: int = 0
+    token: str = ""
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """``repository:reference`` → media type and bytes."""
+    received: int = 0
+    """Bytes of blobs that came in."""
+
+
+@contextmanager
+def registry(address: str = "127.0.0.1", token: str = "") -> Iterator[Shelf]:
+    shelf = Shelf(token=token)
+
+    class Handler(_Handler):
+        kept = shelf
+
+    server = ThreadingHTTPServer((address, 0), Handler)
+    server.daemon_threads = True
+    shelf.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield shelf
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    kept: Shelf
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _may(self) -> bool:
+        if not self.kept.token or self.headers.get("authorization") == f"Bearer {self.kept.token}":
+            return True
+        self._body()
+        realm = f"http://127.0.0.1:{self.kept.port}/token"
+        self._answer(401, www_authenticate=f'Bearer realm="{realm}",service="tests"')
+        return False
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("content-length", 0)))
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if path == "/token":
+            right = self.headers.get("authorization") == USER
+            return self._answer(200 if right else 401, json.dumps({"token": self.kept.token}).encode())
+        if not self._may():
+            return None
+        if path == "/v2/":
+            return self._answer(200, b"{}")
+        if match := re.fullmatch(r"/v2/(.+)/manifests/(.+)", path):
+            found = self.kept.manifests.get(f"{match[1]}:{match[2]}")
+            if found is None:
+                return self._answer(404)
+            digest = "sha256:" + hashlib.sha256(found[1]).hexdigest()
+            return self._answer(200, found[1], content_type=found[0], docker_content_digest=digest)
+        blob = self.kept.blobs.get(path.rpartition("/")[2])
+        if blob is None:
+            return self._answer(404)
+        return self._answer(200, blob, content_type="application/octet-stream")
+
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        self._body()
+        if self._may():
+            self._answer(202, location=f"{urlsplit(self.path).path}1?state=x")
+
+    def do_PUT(self) -> None:
+        if not self._may():
+            return None
+        body, parts = self._body(), urlsplit(self.path)
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        if match := re.fullmatch(r"/v2/(.+)/manifests/(.+)", parts.path):
+            if match[2].startswith("sha256:") and match[2] != digest:
+                return self._answer(400, b"DIGEST_INVALID")
+            self.kept.manifests[f"{match[1]}:{match[2]}"] = (self.headers["content-type"], body)
+            return self._answer(201)
+        if parse_qs(parts.query).get("digest") != [digest]:
+            return self._answer(400, b"DIGEST_INVALID")
+        self.kept.blobs[digest] = body
+        self.kept.received += len(body)
+        return self._answer(201)
