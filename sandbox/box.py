@@ -155,6 +155,10 @@ class Box:
             from sandbox.clusters.kind.driver import KindCluster
 
             return KindCluster(self.home, BundleParts(), self.name, self.published, options)
+        if self.settings.cluster == "k3d":
+            from sandbox.clusters.k3d.driver import K3dCluster
+
+            return K3dCluster(self.home, BundleParts(), self.name, self.published, options)
         if self.settings.cluster == "existing":
             from sandbox.clusters.existing.driver import ExistingCluster
 

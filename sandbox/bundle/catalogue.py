@@ -333,6 +333,15 @@ OPTIONAL: tuple[Recipe, ...] = (
         mib=200,
         programs=(("kind", "sigs.k8s.io/kind"),),
     ),
+    GoPrograms(
+        name="k3d",
+        version="5.8.3",
+        seconds=40,
+        mib=300,
+        programs=(("k3d", "github.com/k3d-io/k3d/v5"),),
+        ldflags="-X github.com/k3d-io/k3d/v5/version.Version=v5.8.3 "
+        "-X github.com/k3d-io/k3d/v5/version.K3sVersion=v1.34.4-k3s1",
+    ),
     MachineRoot(
         name="machine-root",
         version="bookworm",
@@ -387,7 +396,7 @@ def chosen(parts: Iterable[str] | None) -> list[Recipe]:
 
 def is_product(recipe: Recipe) -> bool:
     """Whether a box runs from it, and not only another part is made from it."""
-    return recipe in PROGRAMS or recipe in IMAGES or recipe.name in ("kind", "node-image")
+    return recipe in PROGRAMS or recipe in IMAGES or recipe.name in ("kind", "k3d", "node-image")
 
 
 def part_named(name: str) -> str:

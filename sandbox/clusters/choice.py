@@ -1,11 +1,13 @@
 """Which driver carries a box, and why: decided once, told in one line, kept for the box's life.
 
-``auto`` takes the one this home already has; else kind where a Docker engine answers and the command is there
-or can be had; else native on Linux. k3d is never chosen by itself before a ``selftest`` passed on it.
+``auto`` takes the one this home already has; else kind where a Docker engine answers (its command can always
+be had), or k3d where its command is there, kind's is not, and a ``selftest`` has passed on it; else native on
+Linux.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,6 +42,8 @@ def choose(box: Box) -> Choice:
     if asked != "auto":
         return Choice(asked, f"cluster: {asked}, as asked for")
     why_not = _no_docker()
+    if not why_not and _prefers_k3d():
+        return Choice("k3d", "cluster: k3d, because its command is here and it has passed a selftest")
     if not why_not:
         return Choice("kind", "cluster: kind, because a Docker engine answers")
     if sys.platform == "linux":
@@ -71,11 +75,27 @@ def _no_docker() -> str:
     return ""
 
 
+def _prefers_k3d() -> bool:
+    from sandbox.clusters.k3d import tool as k3d
+    from sandbox.clusters.k3d import trust
+    from sandbox.clusters.kind import tool as kind
+
+    return trust.is_verified() and k3d.installed() is not None and kind.installed() is None
+
+
 def parts_for(driver: str) -> tuple[str, ...] | None:
     """The parts of the bundle that a box on this driver lacks otherwise; None: all the usual ones."""
     if driver == "native":
         return None
-    from sandbox.clusters.kind.tool import installed
+    return (*(f"{name}-image" for name in IMAGES), "helm", *_tools(driver))
 
-    tool = () if driver != "kind" or installed() else ("kind",)
-    return (*(f"{name}-image" for name in IMAGES), "helm", *tool)
+
+def _tools(driver: str) -> tuple[str, ...]:
+    """Commands of others that the driver runs and that are not on this machine."""
+    from sandbox.clusters.k3d import tool as k3d
+    from sandbox.clusters.kind import tool as kind
+
+    if driver == "existing":
+        return () if shutil.which("kubectl") else ("kube",)
+    found = kind.installed() if driver == "kind" else k3d.installed()
+    return () if found else (driver,)

@@ -13,6 +13,7 @@ from c2d_box.assets import commandline
 from c2d_box.errors import Refused, UsageError
 from c2d_box.workflow import names
 from sandbox.box import Box
+from sandbox.bundle.images import REGISTRY
 from sandbox.home import replace_file
 from sandbox.progress import Progress, step
 
@@ -79,8 +80,13 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
 
 
 def find_image(box: Box, reference: str) -> ContainerImage:
-    """The image called ``reference`` (name, name:tag or name@digest); refuses one the node does not have."""
+    """The image called ``reference`` (name, name:tag or name@digest); refuses one the node does not have.
+
+    The bundle's own name of an image means that image in the registry too, where nodes take it from there.
+    """
     available = images(box)
+    if (registry := box.cluster.registry) and reference.startswith(f"{REGISTRY}/"):
+        reference = registry + reference.removeprefix(REGISTRY)
     for image in available:
         names = (image.image, f"{image.image}:{image.tag}", f"{image.image}@{image.checksum}")
         if reference in names or reference in (names[0].rpartition("/")[2], names[1].rpartition("/")[2]):

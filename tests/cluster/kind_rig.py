@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sandbox.box import BundleParts
-from sandbox.bundle import Bundle
+from sandbox.bundle import Bundle, build
+from sandbox.bundle.commands import Commands
+from sandbox.bundle.machine import install, missing_packages
 from sandbox.clusters.kind import addresses, engine
 from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.native.record import Options
 from sandbox.home import Home
-from tests.cluster.docker_rig import Engine
+from sandbox.progress import run
+from tests.cluster.docker_rig import Engine, docker_engine
 from tests.cluster.isolation import Ground
 from tests.cluster.native_rig import TestBox
 
@@ -33,6 +41,18 @@ def kind_box(folder: Path, options: Options | None = None, name: str = "c2d") ->
     """A box of one test on kind; nothing is started."""
     parts = KindParts()
     return TestBox(KindCluster(Home(folder), parts, name, {}, options), parts, [])
+
+
+@contextmanager
+def kind_engine() -> Iterator[Engine]:
+    """A Docker engine and the parts kind needs; an engine is installed where there is none, which is said."""
+    if shutil.which("dockerd", path="/usr/sbin:/usr/bin:/sbin") is None:
+        print("installing the Debian package docker.io for the tests' own Docker engine")
+        log = Path(tempfile.gettempdir()) / "c2d-docker-install.log"
+        install(missing_packages({"docker"}), Commands("docker", log, threading.Event()))
+    run(build(PARTS, yes=True), lambda event: None)
+    with docker_engine(Path(tempfile.mkdtemp(prefix="c2d-dk-"))) as made:
+        yield made
 
 
 def kind_ground(box: TestBox, docker: Engine) -> Ground:

@@ -20,7 +20,7 @@ from sandbox.cli.settings import current
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
 @click.option(
     "--cluster",
-    type=click.Choice(["auto", "native", "kind", "existing"]),
+    type=click.Choice(["auto", "native", "kind", "k3d", "existing"]),
     help="What carries the box. auto: what it has, else kind where Docker answers, else native.",
 )
 @click.option(

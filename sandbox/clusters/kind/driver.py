@@ -18,7 +18,7 @@ from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
 from sandbox.clusters.archives import read_archive
 from sandbox.clusters.kind import addresses, configuration, engine, node
 from sandbox.clusters.kind.record import Record
-from sandbox.clusters.kind.tool import Kind, installed
+from sandbox.clusters.kind.tool import Kind, Tool, installed
 from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.record import Options, write_atomically
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 TAKES_IMAGES = "cluster.containerd"
-STARTING = "Starting control-plane"
-"""kind's words when the node runs and its configuration is written: from then on it takes images."""
 READY_PATIENCE = 180.0
 STOP_SECONDS = 15
 NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
@@ -145,23 +143,21 @@ class KindCluster:
             yield Event("cluster.isolation", "note", NOT_ISOLATED)
         image = yield from self._node_image(client)
         engine.ensure_network(client, record.cluster, str(self.home.path))
-        wanted = self._layout.root / "kind.json"
-        write_atomically(wanted, json.dumps(configuration.cluster(record), indent=1))
-        draft = self._layout.root / "kubeconfig"
-        taking = False
-        yield Event("cluster.kind", "started", "kind create cluster")
-        for text in self._kind(record).create(wanted, draft, image):
-            yield Event("cluster.kind", "progress", text)
-            if text.startswith(STARTING) and not taking:
+        tool, taking = self._tool(record), False
+        wanted = self._layout.root / "wanted.json"
+        write_atomically(wanted, json.dumps(self._wanted(record), indent=1))
+        yield Event("cluster.tool", "started", f"{tool.name} create cluster")
+        for text in tool.create(wanted, self._layout.root / "kubeconfig", image):
+            yield Event("cluster.tool", "progress", text)
+            if text.startswith(tool.takes_images) and not taking:
                 taking = True
                 engine.weigh(self._running(client, record))
                 yield Event(TAKES_IMAGES, "done", "the node takes images")
-        yield Event("cluster.kind", "done", seconds=time.monotonic() - began)
+        yield Event("cluster.tool", "done", seconds=time.monotonic() - began)
         container = self._running(client, record)
-        node.require_handlers(container, list(record.runtime_classes.values()))
-        node.place(container, configuration.node_files(record))
-        node.enforce(container)
-        self._keep_kubeconfig(draft.read_text())
+        self._require_handlers(container, record)
+        self._furnish(container, record)
+        self._keep_kubeconfig(tool.kubeconfig())
         yield from self._until_ready(record)
         record.changed(phase="created").save(self._layout.record)
         yield Event("cluster", "done", seconds=time.monotonic() - began)
@@ -176,12 +172,11 @@ class KindCluster:
         yield Event("cluster.node", "started", f"starting the container {record.node}")
         with engine.coded():
             container.start()
-        node.await_started(container)
-        node.place(container, configuration.node_files(record))
-        node.enforce(container)
+        self._await_started(container)
+        self._furnish(container, record)
         yield Event("cluster.node", "done")
         yield Event(TAKES_IMAGES, "done", "the node takes images")
-        self._keep_kubeconfig(self._kind(record).kubeconfig())
+        self._keep_kubeconfig(self._tool(record).kubeconfig())
         yield from self._until_ready(record)
         yield Event("cluster", "done", seconds=time.monotonic() - began)
 
@@ -238,8 +233,38 @@ class KindCluster:
 
     # -- parts of creating ---------------------------------------------------------------------------------
 
-    def _kind(self, record: Record) -> Kind:
+    # What differs between kind and k3d; ``sandbox.clusters.k3d.driver`` has its own of these.
+
+    def _tool(self, record: Record) -> Tool:
         return Kind(installed() or self._bundle.binary("kind"), record.cluster)
+
+    def _wanted(self, record: Record) -> dict[str, Any]:
+        return configuration.cluster(record)
+
+    def _require_handlers(self, container: Container, record: Record) -> None:
+        node.require_handlers(container, list(record.runtime_classes.values()))
+
+    def _furnish(self, container: Container, record: Record) -> None:
+        """The isolation, in force now and at every start of the node."""
+        node.place(container, configuration.node_files(record))
+        node.enforce(container)
+
+    def _await_started(self, container: Container) -> None:
+        node.await_started(container)
+
+    def _parts(self, container: Container) -> tuple[ComponentStatus, ...]:
+        return node.components(container, self._answers())
+
+    def _load(self, record: Record, container: Container, archive: Path) -> None:
+        self._tool(record).load(archive)
+
+    def _apply_rules(self, container: Container, record: Record) -> None:
+        rules = f"{configuration.FOLDER}/rules.nft"
+        node.place(container, {rules: (configuration.rules_of(record), 0o600)})
+        engine.execute(container, "nft", "-f", rules)
+
+    def _logs(self, container: Container, component: str, lines: int) -> str:
+        return node.logs(container, component, lines)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:
         """The bundle's node image, brought to the engine; None: there is none, and kind takes its own."""
@@ -317,7 +342,7 @@ class KindCluster:
         if container is None:
             state = "absent" if record.phase == "creating" else "failed"
             return ClusterStatus(state, detail=f"the container {record.node} is gone")  # type: ignore[arg-type]
-        parts = node.components(container, self._answers())
+        parts = self._parts(container)
         return ClusterStatus(
             _state(record, parts), parts, NOT_ISOLATED if record.options.isolation_off else ""
         )
@@ -330,7 +355,7 @@ class KindCluster:
         yield Event("cluster.image", "started", f"importing {archive.name}")
         present = {item.reference: item.digest for item in node.images(container)}
         if present.get(image.reference) != image.digest:
-            self._kind(record).load(archive)
+            self._load(record, container, archive)
         if present.get(image.by_digest) != image.digest:
             node.tag_by_digest(container, image)
         yield Event(
@@ -351,12 +376,10 @@ class KindCluster:
         record = self._known().changed(isolation=isolation)
         container = self._running(engine.connect(), record)
         record.save(self._layout.record)
-        rules = f"{configuration.FOLDER}/rules.nft"
-        node.place(container, {rules: (configuration.rules_of(record), 0o600)})
-        engine.execute(container, "nft", "-f", rules)
+        self._apply_rules(container, record)
 
     def logs(self, component: str, lines: int = 200) -> str:
-        return node.logs(self._running(engine.connect(), self._known()), component, lines)
+        return self._logs(self._running(engine.connect(), self._known()), component, lines)
 
     def resources(self) -> Resources:
         """What Docker accounts to the node, page cache not counted: a sum of shares is not to be had."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 OLDEST = (20, 10)
 """The first engine with private control group namespaces, which kind's nodes need."""
 USUAL = "unix:///var/run/docker.sock"
-CLUSTER_LABEL = "io.x-k8s.kind.cluster"
-"""kind's own, on every container of a cluster."""
+CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
+"""The tools' own, on every container of a cluster."""
 HOME_LABEL, OWNER_LABEL = "c2d-box.home", "c2d-box.owner"
 TIMEOUT = 120
 SHARES = 8 * 1024
@@ -134,13 +134,16 @@ def ensure_network(client: DockerClient, name: str, home: str) -> None:
             )
 
 
-def sweep(client: DockerClient, label: str, network: str) -> list[str]:
-    """Remove every container with ``label``, with its volumes, and the network. Returns their names."""
+def sweep(client: DockerClient, labels: Iterable[str], network: str) -> list[str]:
+    """Remove every container with one of the ``labels``, with its volumes, and the network. Returns their
+    names.
+    """
     import docker.errors
 
     gone = []
     with coded():
-        for found in client.containers.list(all=True, filters={"label": label}):
+        listed = [client.containers.list(all=True, filters={"label": label}) for label in labels]
+        for found in (container for some in listed for container in some):
             gone.append(str(found.name))
             try:
                 found.remove(v=True, force=True)
@@ -159,7 +162,7 @@ def _owner() -> str:
 
 def remove_box(client: DockerClient, cluster: str) -> list[str]:
     """Everything of one box in the engine; also of half a one. Returns the names of what is gone."""
-    return sweep(client, f"{CLUSTER_LABEL}={cluster}", cluster)
+    return sweep(client, [f"{label}={cluster}" for label in CLUSTER_LABELS], cluster)
 
 
 def homeless(client: DockerClient) -> list[str]:

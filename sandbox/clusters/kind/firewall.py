@@ -75,6 +75,8 @@ def _input(egress: bool, isolation_off: bool) -> Iterator[str]:
     if not isolation_off:
         yield "meta nfproto ipv6 drop"
         yield f"ip saddr {{ {', '.join(JOB_RANGES)} }} drop"
+        # The node's own addresses there are the API server's too: nobody needs that way to it.
+        yield f"ip daddr {{ {', '.join(JOB_RANGES)} }} drop"
     yield "ct state established,related accept"
     yield f'iifname "{OUTSIDE}" tcp dport {API_PORT} accept'
     yield f'iifname "{OUTSIDE}" icmp type echo-request accept'

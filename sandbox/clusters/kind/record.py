@@ -17,7 +17,7 @@ Phase = Literal["creating", "created"]
 class Record:
     name: str
     cluster: str
-    """kind's name of the cluster; also that of its Docker network."""
+    """The tool's name of the cluster; also that of its Docker network."""
     phase: Phase = "creating"
     """``creating``: what is there may be half a cluster."""
     ports: dict[int, int] = field(default_factory=dict)
@@ -25,10 +25,12 @@ class Record:
     isolation: Isolation = field(default_factory=Isolation)
     options: Options = field(default_factory=Options)
 
+    driver: Literal["kind", "k3d"] = "kind"
+
     @property
     def node(self) -> str:
         """Name of the node and of its container."""
-        return f"{self.cluster}-control-plane"
+        return f"{self.cluster}-control-plane" if self.driver == "kind" else f"k3d-{self.cluster}-server-0"
 
     @property
     def runtime_classes(self) -> dict[str, str]:

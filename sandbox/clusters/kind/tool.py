@@ -6,16 +6,19 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
-from c2d_box.errors import EnvironmentProblem, Failed
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 from sandbox.clusters.children import dying_with_parent
 
 PROGRAM = "kind"
 NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 OLDEST = (0, 27)
 """The first with containerd 2 on its nodes, which job pods with user namespaces need."""
+Failure = Callable[[str, list[str]], C2DError]
+"""From a verb and what was said to what is raised."""
 _STEP = re.compile(r"^\s*[•✓✗]\s+(?P<text>[^\U00010000-\U0010ffff\u2600-\u27bf.]+)")
 
 
@@ -31,8 +34,68 @@ def installed() -> Path | None:
     return Path(found)
 
 
+class Tool(Protocol):
+    """A command that makes clusters in containers: kind's, or k3d's."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def takes_images(self) -> str:
+        """How its words begin when the node runs and takes images; empty: when it is done."""
+        ...
+
+    def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]: ...
+
+    def load(self, archive: Path) -> None: ...
+
+    def kubeconfig(self) -> str: ...
+
+
+def narrated(
+    command: list[str], environment: Mapping[str, str], step: re.Pattern[str], failure: Failure
+) -> Iterator[str]:
+    """Run a command that tells its steps; yields each, raises ``failure`` of what it said."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        # A killed c2d-box takes its tool along; what is half made is swept by the next command.
+        preexec_fn=dying_with_parent(),
+    )
+    said: list[str] = []
+    try:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                said.append(line.rstrip())
+                if match := step.match(line):
+                    yield match["text"].strip()
+        status = process.wait()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if status != 0:
+        raise failure("create cluster", said)
+
+
+def answered(command: list[str], environment: Mapping[str, str], verb: str, failure: Failure) -> str:
+    """Run a command to its end; returns what it printed, raises ``failure`` of what it complained about."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode != 0:
+        raise failure(verb, done.stderr.splitlines())
+    return done.stdout
+
+
 class Kind:
     """One kind command, working on one cluster in a Docker network of its own."""
+
+    name = PROGRAM
+    takes_images = "Starting control-plane"
 
     def __init__(self, program: Path, cluster: str) -> None:
         self._program = program
@@ -42,31 +105,7 @@ class Kind:
         """Make the cluster; yields what it is at. Does not wait for the node to be Ready."""
         words = ["create", "cluster", "--config", str(configuration), "--kubeconfig", str(kubeconfig)]
         words += ["--image", image] if image else []
-        process = subprocess.Popen(
-            self._command(words),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=self._environment(),
-            # A killed c2d-box takes its kind along; what is half made is swept by the next command.
-            preexec_fn=dying_with_parent(),
-        )
-        said: list[str] = []
-        try:
-            assert process.stdout is not None
-            with process.stdout:
-                for line in process.stdout:
-                    said.append(line.rstrip())
-                    if match := _STEP.match(line):
-                        yield match["text"].strip()
-            status = process.wait()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        if status != 0:
-            raise _failure("create cluster", said)
+        return narrated(self._command(words), self._environment(), _STEP, _failure)
 
     def load(self, archive: Path) -> None:
         self._run("load", "image-archive", str(archive))
@@ -78,12 +117,7 @@ class Kind:
         self._run("delete", "cluster", "--kubeconfig", str(kubeconfig))
 
     def _run(self, *words: str) -> str:
-        done = subprocess.run(
-            self._command(list(words)), capture_output=True, text=True, check=False, env=self._environment()
-        )
-        if done.returncode != 0:
-            raise _failure(" ".join(words[:2]), done.stderr.splitlines())
-        return done.stdout
+        return answered(self._command(list(words)), self._environment(), " ".join(words[:2]), _failure)
 
     def _command(self, words: list[str]) -> list[str]:
         return [str(self._program), *words, "--name", self._cluster]
@@ -92,7 +126,7 @@ class Kind:
         return {**os.environ, NETWORK: self._cluster, "KIND_EXPERIMENTAL_PROVIDER": "docker"}
 
 
-def _failure(verb: str, said: list[str]) -> Failed | EnvironmentProblem:
+def _failure(verb: str, said: list[str]) -> C2DError:
     text = "\n".join(said)
     if re.search(r"failed to pull image|error pulling image|no such host", text):
         return EnvironmentProblem(
@@ -101,16 +135,21 @@ def _failure(verb: str, said: list[str]) -> Failed | EnvironmentProblem:
             "Check the network, or assemble one from packages: sudo c2d-box bundle build --node-image",
             last_lines=said[-6:],
         )
-    if re.search(r"port is already allocated|address already in use", text):
-        return EnvironmentProblem(
-            "C2D-PORT-TAKEN",
-            "A port of this box is taken by another program.",
-            "`c2d-box doctor` says by which; or use other ports: c2d-box up --port-offset 100",
-            last_lines=said[-4:],
-        )
-    return Failed(
+    return port_taken(said) or Failed(
         "C2D-KIND",
         f"`kind {verb}` failed: {(said or ['it said nothing'])[-1]}",
         "Run `c2d-box up` again: it takes away what is half made first. `c2d-box doctor` looks for causes.",
         last_lines=said[-12:],
+    )
+
+
+def port_taken(said: list[str]) -> C2DError | None:
+    """Docker's complaint about a port, in whatever a tool said."""
+    if not re.search(r"port is already allocated|address already in use", "\n".join(said)):
+        return None
+    return EnvironmentProblem(
+        "C2D-PORT-TAKEN",
+        "A port of this box is taken by another program.",
+        "`c2d-box doctor` says by which; or use other ports: c2d-box up --port-offset 100",
+        last_lines=said[-4:],
     )

@@ -57,6 +57,7 @@ def test_the_rules_drop_what_is_not_listed() -> None:
     assert staging[-1] == f"ip saddr {addresses.STAGING} drop"
     assert len(staging) == 2 and "10.96.0.30" in staging[0] and "8030" in staging[0]
     assert f"ip saddr {addresses.UNROUTED} drop" in lines
+    assert f"ip daddr {{ {', '.join(addresses.JOB_RANGES)} }} drop" in lines
     assert 'oifname "eth0" reject with icmp type net-unreachable' in lines
     assert not any("masquerade" in line for line in lines)
 

@@ -1,0 +1,85 @@
+"""What k3d and its node are told, as text: pure functions of the record.
+
+An algorithm's pod gets no link, by a network plugin of ours, as on kind. The two other job classes have the
+ordinary network, which k3s' own network policy controller cuts down to what the chart's policies list.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sandbox.clusters.kind.addresses import ALL_PODS, DNS, SERVICES
+from sandbox.clusters.kind.configuration import PIDS_PER_POD, UNROUTED_PLUGIN
+from sandbox.clusters.kind.record import Record
+
+ONLY = ["server:0"]
+CONTAINERD = "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl"
+"""k3s makes containerd's configuration of this template, which may begin with its own."""
+NETWORK = "/etc/c2d/cni/unrouted/10-unrouted.conflist"
+PLUGIN = "/var/lib/rancher/k3s/data/cni/c2d-unrouted"
+UNROUTED_RANGE = "10.242.0.0/16"
+TIMEOUT = "180s"
+
+
+def cluster(record: Record, files: Path) -> dict[str, Any]:
+    """The document for ``k3d cluster create --config`` (pkg/config/v1alpha5/schema.json); JSON is YAML.
+
+    ``files``: folder with what :func:`node_files` names, to be put on the node before it starts.
+    """
+    arguments = [
+        *(f"--disable={name}" for name in ("traefik", "servicelb", "local-storage", "metrics-server")),
+        f"--cluster-cidr={ALL_PODS}",
+        f"--service-cidr={SERVICES}",
+        f"--cluster-dns={DNS}",
+        f"--kubelet-arg=pod-max-pids={PIDS_PER_POD}",
+        "--kubelet-arg=seccomp-default=true",
+    ]
+    return {
+        "apiVersion": "k3d.io/v1alpha5",
+        "kind": "Simple",
+        "metadata": {"name": record.cluster},
+        "servers": 1,
+        "agents": 0,
+        "kubeAPI": {"hostIP": "127.0.0.1"},
+        "network": record.cluster,
+        "ports": [
+            {"port": f"127.0.0.1:{host}:{node}", "nodeFilters": ["server:0:direct"]}
+            for host, node in sorted(record.ports.items())
+        ],
+        "files": [
+            {"source": str(files / name), "destination": path, "nodeFilters": ONLY}
+            for name, (path, _) in node_files(record).items()
+        ],
+        "options": {
+            "k3d": {
+                "wait": True,
+                "timeout": TIMEOUT,
+                "disableLoadbalancer": True,
+                "disableImageVolume": True,
+            },
+            "k3s": {"extraArgs": [{"arg": word, "nodeFilters": ONLY} for word in arguments]},
+            "kubeconfig": {"updateDefaultKubeconfig": False, "switchCurrentContext": False},
+        },
+    }
+
+
+def node_files(record: Record) -> dict[str, tuple[str, str]]:
+    """Files of ours on the node: name → path there and text."""
+    handler = record.runtime_classes["algorithm"]
+    table = f"plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'{handler}'"
+    containerd = (
+        '{{ template "base" . }}\n\n'
+        f'[{table}]\n  runtime_type = "io.containerd.runc.v2"\n'
+        f'  cni_conf_dir = "{NETWORK.rpartition("/")[0]}"\n'
+        f"[{table}.options]\n  SystemdCgroup = false\n"
+    )
+    ipam = {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": UNROUTED_RANGE}]]}
+    nothing = {"type": PLUGIN.rpartition("/")[2], "ipam": ipam}
+    network = {"cniVersion": "1.0.0", "name": "c2d-unrouted", "plugins": [nothing]}
+    return {
+        "containerd.toml.tmpl": (CONTAINERD, containerd),
+        "unrouted.conflist": (NETWORK, json.dumps(network, indent=1)),
+        "c2d-unrouted": (PLUGIN, UNROUTED_PLUGIN),
+    }

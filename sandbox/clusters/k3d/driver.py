@@ -1,0 +1,110 @@
+"""The k3d driver: as kind's, with k3s on the node instead of kubeadm and systemd.
+
+No k3s could be had where this was written. The command itself was run as far as it goes without k3s; the rest
+follows from its source and is unverified until a selftest has passed (``sandbox.clusters.k3d.trust``).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.errors import Failed, UsageError
+from sandbox.clusters.k3d import configuration, trust
+from sandbox.clusters.k3d.tool import K3d, installed
+from sandbox.clusters.kind import engine
+from sandbox.clusters.kind.configuration import DEVICES, VOLUMES
+from sandbox.clusters.kind.driver import KindCluster
+from sandbox.clusters.kind.record import Record
+from sandbox.clusters.kind.tool import Tool
+from sandbox.clusters.native.record import write_atomically
+from sandbox.clusters.port import ComponentStatus
+from sandbox.progress import Event, Progress
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+PREPARE = (
+    f"chmod 755 {configuration.PLUGIN}; mkdir -p {DEVICES} {VOLUMES}; "
+    f"grep -q ' {DEVICES} ' /proc/mounts || mount -t devtmpfs none {DEVICES}"
+)
+STARTED_PATIENCE = 120.0
+
+
+class K3dCluster(KindCluster):
+    """A k3d cluster for a home. See ``sandbox.clusters.port`` for the contract."""
+
+    @property
+    def runtime_classes(self) -> dict[str, str]:
+        """The algorithm's alone: the others' network is what k3s' policy controller leaves of it."""
+        return {"algorithm": self._new_record().runtime_classes["algorithm"]}
+
+    def _new_record(self) -> Record:
+        # k3d takes names of 32 characters at most.
+        name = self._layout.host_link
+        return Record(self.name, name, ports=self._ports, options=self._options, driver="k3d")
+
+    def create(self) -> Progress[None]:
+        if not trust.is_verified():
+            yield Event("cluster.unverified", "note", trust.UNVERIFIED)
+        yield from super().create()
+
+    def _tool(self, record: Record) -> Tool:
+        return K3d(installed() or self._bundle.binary("k3d"), record.cluster)
+
+    def _wanted(self, record: Record) -> dict[str, Any]:
+        folder = self._layout.root / "node"
+        for name, (_, text) in configuration.node_files(record).items():
+            write_atomically(folder / name, text)
+        return configuration.cluster(record, folder)
+
+    def _node_image(self, client: DockerClient) -> Progress[str | None]:
+        """k3d pulls its own."""
+        yield from ()
+        return None
+
+    def _require_handlers(self, container: Container, record: Record) -> None:
+        """k3s writes containerd's configuration anew at each start, from our template."""
+        handler = record.runtime_classes["algorithm"]
+        made = configuration.CONTAINERD.rpartition("/")[0] + "/config.toml"
+        if handler not in engine.execute(container, "cat", made):
+            raise Failed(
+                "C2D-K3D-HANDLERS",
+                f"The node's containerd does not know {handler}.",
+                "This k3s is older than containerd 2 in it; use one of 1.31.6 or newer.",
+            )
+
+    def _furnish(self, container: Container, record: Record) -> None:
+        engine.execute(container, "sh", "-ec", PREPARE)
+
+    def _await_started(self, container: Container) -> None:
+        end = time.monotonic() + STARTED_PATIENCE
+        while time.monotonic() < end:
+            try:
+                engine.execute(container, "ctr", "version")
+                return
+            except Failed:
+                time.sleep(0.5)
+        raise Failed("C2D-NODE-NOT-STARTED", "The node runs, its containerd does not.", "c2d-box logs node")
+
+    def _parts(self, container: Container) -> tuple[ComponentStatus, ...]:
+        state = container.attrs["State"]
+        running = bool(state["Running"])
+        node = ComponentStatus("node", "ready" if running else "stopped", state["Pid"] or None)
+        if not running:
+            return (node,)
+        return (node, ComponentStatus("kube-apiserver", "ready" if self._answers() else "starting"))
+
+    def _apply_rules(self, container: Container, record: Record) -> None:
+        """The chart's NetworkPolicies say it, and k3s' own controller enforces them."""
+
+    def _logs(self, container: Container, component: str, lines: int) -> str:
+        if component in ("node", "kube-apiserver"):
+            with engine.coded():
+                return bytes(container.logs(tail=lines)).decode("utf-8", "replace")
+        raise UsageError(
+            "C2D-NO-SUCH-COMPONENT",
+            f"There is no log of '{component}': k3s is one process.",
+            "There are: node, kube-apiserver (the same).",
+        )

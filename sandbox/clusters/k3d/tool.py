@@ -1,0 +1,83 @@
+"""The real k3d command: where it is, how it is run, what its lines mean.
+
+Where a line's meaning is taken from k3d's source, the place is named; the version is that of the bundle's
+recipe.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed
+from sandbox.clusters.kind.tool import answered, narrated, port_taken
+
+PROGRAM = "k3d"
+OLDEST = (5, 8)
+"""The first whose config files may hold files for the node (config/v1alpha5, ``files``)."""
+_STEP = re.compile(r'^(?:.*level=info msg="|\x1b?\[?\d*m?INFO\x1b?\[?0?m?\[\d+\] )(?P<text>[^"]+)')
+"""pkg/logger: logrus' text format, with a terminal and without."""
+
+
+def installed() -> Path | None:
+    """A k3d on the user's PATH that is new enough."""
+    found = shutil.which(PROGRAM)
+    if found is None:
+        return None
+    answer = subprocess.run([found, "version"], capture_output=True, text=True, check=False)
+    match = re.search(r"k3d version v(\d+)\.(\d+)", answer.stdout)
+    if match is None or (int(match[1]), int(match[2])) < OLDEST:
+        return None
+    return Path(found)
+
+
+class K3d:
+    """One k3d command, working on one cluster."""
+
+    name = PROGRAM
+    takes_images = ""
+
+    def __init__(self, program: Path, cluster: str) -> None:
+        self._program = program
+        self._cluster = cluster
+
+    def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
+        """Make the cluster; yields what it is at. k3d itself waits for the node, and rolls back a failure."""
+        words = ["cluster", "create", "--config", str(configuration), *(["--image", image] if image else [])]
+        return narrated([str(self._program), *words], _environment(), _STEP, _failure)
+
+    def load(self, archive: Path) -> None:
+        self._run("image", "import", "--cluster", self._cluster, "--mode", "direct", str(archive))
+
+    def kubeconfig(self) -> str:
+        """cmd/kubeconfig/kubeconfigGet.go: each document comes after a separator."""
+        return self._run("kubeconfig", "get", self._cluster).removeprefix("---\n")
+
+    def _run(self, *words: str) -> str:
+        return answered([str(self._program), *words], _environment(), " ".join(words[:2]), _failure)
+
+
+def _environment() -> dict[str, str]:
+    """pkg/types/env.go: mounts are to be shared, or no volume of ours would reach a pod."""
+    return {**os.environ, "K3D_FIX_MOUNTS": "1"}
+
+
+def _failure(verb: str, said: list[str]) -> C2DError:
+    text = "\n".join(said)
+    if re.search(r"failed to pull image|Failed to pull|no such host|error pulling image", text):
+        return EnvironmentProblem(
+            "C2D-K3D-IMAGE",
+            "k3d's images (k3s, its tools) could not be pulled.",
+            "Check the network, or use kind or the native cluster: c2d-box up --cluster kind",
+            last_lines=said[-6:],
+        )
+    return port_taken(said) or Failed(
+        "C2D-K3D",
+        f"`k3d {verb}` failed: {(said or ['it said nothing'])[-1]}",
+        "Run `c2d-box up` again: it takes away what is half made first. `c2d-box doctor` looks for causes.",
+        last_lines=said[-12:],
+    )

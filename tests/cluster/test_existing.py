@@ -1,0 +1,204 @@
+"""A box as a guest in a cluster that the tests made with other means: a bare kind cluster, a plain registry.
+
+Nothing there enforces NetworkPolicies, so nothing keeps an algorithm from the network: the box must find that
+out, refuse jobs, and run them only when its operator says so, which the evidence then says too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c2d_box.client import verification
+from c2d_box.errors import C2DError
+from c2d_box.pods.warden.__main__ import UNPROVEN
+from sandbox.box import Box, Existing, Settings
+from sandbox.bundle import Bundle
+from sandbox.clusters.existing.belongings import SCOPED
+from sandbox.clusters.kind import engine as docker
+from sandbox.clusters.port import Cluster
+from sandbox.demo.story import demo
+from sandbox.home import Home
+from sandbox.verbs import assets, jobs
+from sandbox.verbs.down import down, reset
+from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.parties import consuming
+from sandbox.verbs.release import SERVICE_IMAGES
+from sandbox.verbs.status import status
+from sandbox.verbs.up import up
+from tests.cluster.conftest import free_ports, narrate, perform
+from tests.cluster.kind_rig import kind_box, kind_engine, node_name
+from tests.cluster.native_rig import TestBox
+from tests.contract.cluster_suite import *  # noqa: F403 - the contract, asked of this driver
+from tests.worlds.registry import Shelf, registry
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(os.geteuid() != 0, reason="the tests' Docker engine needs root"),
+]
+LOOPS = 64
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A cluster that is not the box's, and the registry its node pulls from."""
+
+    made: TestBox
+    chosen: Existing
+    shelf: Shelf
+
+    @property
+    def kube(self) -> KubeApi:
+        return KubeApi.of(self.made.cluster.kubeconfig)
+
+    def inventory(self) -> dict[str, set[str]]:
+        """Everything in it that has no namespace, and the namespaces."""
+        kinds = {path for path, _ in SCOPED} | {
+            "/api/v1/persistentvolumes",
+            "/apis/node.k8s.io/v1/runtimeclasses",
+            "/apis/scheduling.k8s.io/v1/priorityclasses",
+            "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        }
+        with self.kube as kube:
+            return {kind: {item["metadata"]["name"] for item in kube.items(kind)} for kind in sorted(kinds)}
+
+
+@pytest.fixture(scope="module")
+def foreign(pytestconfig: pytest.Config) -> Iterator[Foreign]:
+    if not (pytestconfig.getoption("full") or os.environ.get("C2D_TEST_EXISTING")):
+        pytest.skip("takes minutes: --full, or C2D_TEST_EXISTING=1")
+    folder = Path(tempfile.mkdtemp(prefix="c2d-e-"))
+    with kind_engine(), registry("0.0.0.0") as shelf:
+        made = kind_box(folder / "home")
+        try:
+            perform(made.cluster.create())
+            chosen = _furnished(made, shelf)
+            yield Foreign(made, chosen, shelf)
+        finally:
+            perform(made.cluster.delete())
+            shutil.rmtree(folder)
+
+
+def _furnished(made: TestBox, shelf: Shelf) -> Existing:
+    """What an ordinary node has: a registry its containerd may use, and loop devices."""
+    node = docker.container(docker.connect(), node_name(made))
+    assert node is not None
+    network = next(iter(node.attrs["NetworkSettings"]["Networks"].values()))
+    place = f"{network['Gateway']}:{shelf.port}"
+    table = f'[plugins."io.containerd.grpc.v1.cri".registry.mirrors."{place}"]'
+    lines = f"cat >> /etc/containerd/config.toml <<'E'\n{table}\n  endpoint = [\"http://{place}\"]\nE\n"
+    loops = f"for i in $(seq 0 {LOOPS}); do [ -e /dev/loop$i ] || mknod /dev/loop$i b 7 $i; done\n"
+    docker.execute(node, "sh", "-ec", f"{lines}{loops}systemctl restart containerd")
+    return Existing(str(made.cluster.kubeconfig), "", f"http://{place}/lab")
+
+
+@pytest.fixture(scope="module")
+def cluster(foreign: Foreign) -> Iterator[Cluster]:
+    """For the contract: before any box is there."""
+    home = Path(tempfile.mkdtemp(prefix="c2d-g-"))
+    yield Box(Home(home), Settings(cluster="existing", existing=foreign.chosen)).cluster
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def before(foreign: Foreign) -> dict[str, set[str]]:
+    return foreign.inventory()
+
+
+@pytest.fixture(scope="module")
+def guest(foreign: Foreign, before: dict[str, set[str]]) -> Iterator[Box]:
+    """A box that is up there; taken away again, and then nothing of it is left."""
+    home = Path(tempfile.mkdtemp(prefix="c2d-g"))
+    settings = Settings(name="guest", ports=free_ports(), cluster="existing", existing=foreign.chosen)
+    box = Box(Home(home), settings)
+    try:
+        with pytest.raises(C2DError) as problem:
+            perform(up(box))
+        assert problem.value.code == "C2D-EXISTING-CONSENT"
+        assert foreign.inventory() == before
+        perform(up(box, yes=True))
+        yield box
+    finally:
+        for event in reset(box, everything=True):
+            narrate(event)
+    assert foreign.inventory() == before
+    assert not home.exists()
+
+
+def test_keys_that_everybody_knows_are_refused(
+    foreign: Foreign, before: dict[str, set[str]], tmp_path: Path
+) -> None:
+    settings = Settings(cluster="existing", existing=foreign.chosen, barge_keys=True, ports=free_ports())
+    with pytest.raises(C2DError) as problem:
+        perform(up(Box(Home(tmp_path / "home"), settings), yes=True))
+    assert problem.value.code == "C2D-WELL-KNOWN-SECRET"
+    assert foreign.inventory() == before
+
+
+def test_it_is_up_and_says_that_nothing_holds(guest: Box) -> None:
+    seen = status(guest)
+    assert seen.state == "running", seen
+    assert "NOT ISOLATED" in seen.settings["isolation"]
+
+
+def test_images_on_the_node_have_the_digests_of_the_bundle(guest: Box, foreign: Foreign) -> None:
+    bundle = Bundle.open([f"{name}-image" for name in SERVICE_IMAGES])
+    wanted = {bundle.image(name).digest for name in SERVICE_IMAGES}
+    with foreign.kube as kube:
+        pods = kube.items("/api/v1/namespaces/c2d/pods")
+    ran = {entry["imageID"] for pod in pods for entry in pod["status"]["containerStatuses"]}
+    assert {image.rpartition("@")[2] for image in ran} == wanted
+    assert all(image.startswith(guest.cluster.registry) for image in ran)
+
+
+def test_a_second_box_is_not_let_in(guest: Box, foreign: Foreign, tmp_path: Path) -> None:
+    other = Settings(name="other", ports=free_ports(), cluster="existing", existing=foreign.chosen)
+    with pytest.raises(C2DError) as problem:
+        perform(up(Box(Home(tmp_path / "home"), other), yes=True))
+    assert problem.value.code == "C2D-EXISTING-OCCUPIED"
+    assert status(guest).state == "running"
+
+
+def ran(box: Box, folder: Path) -> dict[str, Any]:
+    """A small job to its end."""
+    (folder / "data.csv").write_text("1\n")
+    (folder / "algorithm.py").write_text("open('/data/outputs/done', 'w').write('done')\n")
+    offer, access = assets.Offer("data"), assets.Offer("algorithm", services=("access",))
+    dataset = perform(assets.publish_dataset(box, "publisher", str(folder / "data.csv"), offer))
+    script, image = str(folder / "algorithm.py"), "c2d.local/algo-python"
+    algorithm = perform(assets.publish_algorithm(box, "publisher", script, image, "python3 $ALGO", access))
+    perform(assets.permit(box, "publisher", dataset.did, algorithm.did))
+    job = perform(jobs.start(box, "consumer", dataset.did, algorithm.did))
+    return dict(perform(jobs.follow(box, "consumer", job["jobId"], timeout=180)))
+
+
+def test_jobs_are_refused_where_nothing_holds(guest: Box, tmp_path: Path) -> None:
+    assert ran(guest, tmp_path)["status"] == 78
+
+
+def test_after_down_nothing_of_it_runs_and_up_goes_on(guest: Box, foreign: Foreign) -> None:
+    perform(down(guest))
+    assert status(guest).state == "stopped"
+    with foreign.kube as kube:
+        found = kube.items("/apis/apps/v1/namespaces/c2d/deployments")
+    assert {item["spec"]["replicas"] for item in found} == {0}
+    perform(up(guest))
+    assert status(guest).state == "running"
+
+
+def test_the_operator_may_say_otherwise_and_the_evidence_says_so(guest: Box, tmp_path: Path) -> None:
+    loud = Box(guest.home, replace(guest.settings, unproven_jobs=True))
+    perform(up(loud, yes=True))
+    assert "RUN" in status(loud).settings["unproven jobs"]
+    outcome = perform(demo(loud, tmp_path, yes=True))
+    with consuming(loud, "consumer") as party:
+        record = verification.fetch(party, outcome.job_id)
+    isolation = next(entry["facts"] for entry in record["entries"] if entry["kind"] == "isolation")
+    assert isolation["verdict"] == UNPROVEN and isolation["answered"]
