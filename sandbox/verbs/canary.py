@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from c2d_box.errors import Failed
+from c2d_box.errors import Failed, StateProblem
 from c2d_box.workflow import names
 from sandbox.verbs.kubeapi import KubeApi, Object
 
@@ -116,8 +116,11 @@ class Canary:
     def _until(self, question: Callable[[], T | None], namespace: str, name: str) -> T:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if answer := question():
-                return answer
+            try:
+                if answer := question():
+                    return answer
+            except StateProblem:  # an API server that comes back from a crash may be silent for a while
+                pass
             time.sleep(0.1)
         status = (self._kube.get(_pod_path(namespace, name)) or {}).get("status", {})
         raise Failed(

@@ -25,6 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
+FIRST = """
+import os, time
+while True:
+    try:
+        os.waitpid(-1, 0)
+    except ChildProcessError:
+        time.sleep(0.02)
+"""
+"""The namespaces' first process takes in orphans, as a machine's does: to a restarted engine the corpse of
+its containerd would look alive."""
 RUNTIME = "c2d-test"
 SHIM = """#!{python}
 import json, os, sys
@@ -141,7 +151,7 @@ def docker_engine(folder: Path) -> Iterator[Engine]:
     shim.write_text(SHIM.format(python=sys.executable, names=names, runc=runc))
     shim.chmod(0o755)
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-    holder = subprocess.Popen([*unshare, "sleep", "infinity"])
+    holder = subprocess.Popen([*unshare, sys.executable, "-c", FIRST])
     engine = Engine(folder, holder)
     outside, home = os.environ.get("DOCKER_HOST"), os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:

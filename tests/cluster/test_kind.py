@@ -5,6 +5,7 @@ One box serves all tests here, in their order: it is made, used, broken and repa
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,10 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.box import Box, Settings
-from sandbox.bundle import build
-from sandbox.bundle.commands import Commands
-from sandbox.bundle.machine import install, missing_packages
+from sandbox.box import Box, Settings, open_box
 from sandbox.clusters.kind import engine as docker
 from sandbox.clusters.port import Cluster
 from sandbox.demo.story import demo
@@ -27,8 +25,8 @@ from sandbox.verbs.down import down, reset
 from sandbox.verbs.release import Addresses
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up
-from tests.cluster.conftest import narrate, perform, until
-from tests.cluster.docker_rig import Engine, docker_engine
+from tests.cluster.conftest import perform, until
+from tests.cluster.docker_rig import Engine
 from tests.cluster.isolation import (
     ALIVE,
     CLASSES,
@@ -38,9 +36,15 @@ from tests.cluster.isolation import (
     reached,
     violations,
 )
-from tests.cluster.kind_rig import PARTS, KindParts, kind_box, kind_ground, left_in, node_name
+from tests.cluster.kind_rig import KindParts, kind_box, kind_engine, kind_ground, left_in, node_name
 from tests.cluster.native_rig import TestBox, probe_image
+from tests.conftest import sample
 from tests.contract.cluster_suite import *  # noqa: F403 - the contract, asked of this driver
+
+HALF_MADE = ("cluster.tool", "cluster.containerd", "cluster.ready")
+MOMENTS = (*HALF_MADE, "chart.secrets", "service.chain")
+"""Steps of `up` at which it is killed."""
+VICTIMS = ["node", "engine", "command, then up", *(f"command {moment}" for moment in MOMENTS)]
 
 pytestmark = [
     pytest.mark.cluster,
@@ -49,20 +53,15 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
-    """A Docker engine; its package is installed where it is missing, which is said."""
-    import threading
-
-    if not (pytestconfig.getoption("full") or os.environ.get("C2D_TEST_KIND")):
-        pytest.skip("takes minutes: --full, or C2D_TEST_KIND=1")
-    if shutil.which("dockerd", path="/usr/sbin:/usr/bin:/sbin") is None:
-        print("installing the Debian package docker.io for the tests' own Docker engine")
-        log = Path(tempfile.gettempdir()) / "c2d-docker-install.log"
-        install(missing_packages({"docker"}), Commands("docker", log, threading.Event()))
-    perform(build(PARTS, yes=True))
-    folder = Path(tempfile.mkdtemp(prefix="c2d-dk-"))
-    with docker_engine(folder) as made:
+def engine() -> Iterator[Engine]:
+    with kind_engine() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def killed(seed: str, pytestconfig: pytest.Config) -> list[str]:
+    """Who is killed in this run."""
+    return sample(VICTIMS, 1, seed, bool(pytestconfig.getoption("full")))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +103,11 @@ def lab(kind: Box, engine: Engine) -> Iterator[Laboratory]:
         shutil.rmtree(scratch)
 
 
+def only(victim: str, killed: list[str]) -> None:
+    if victim not in killed:
+        pytest.skip("another one is killed in this run")
+
+
 def test_the_whole_demo(kind: Box, tmp_path: Path) -> None:
     assert perform(demo(kind, tmp_path, yes=True)).results
 
@@ -138,8 +142,9 @@ def test_the_algorithms_pod_has_no_link_at_all(lab: Laboratory) -> None:
     assert [line.split(": ")[1] for line in links.splitlines()] == ["lo"]
 
 
-def test_a_killed_node_comes_back_with_its_rules(kind: Box, engine: Engine) -> None:
+def test_a_killed_node_comes_back_with_its_rules(kind: Box, engine: Engine, killed: list[str]) -> None:
     """`kill -9` of everything on the node; the box's state, job ports and isolation are there again."""
+    only("node", killed)
     name = node_name(TestBox(kind.cluster, KindParts(), []))
     subprocess.run(["docker", "kill", name], check=True, capture_output=True)
     until(lambda: kind.cluster.status().state in ("stopped", "degraded"), what="the node is down")
@@ -147,9 +152,11 @@ def test_a_killed_node_comes_back_with_its_rules(kind: Box, engine: Engine) -> N
     found = docker.container(docker.connect(), name)
     assert found is not None
     assert "10.244.64.0/18 drop" in docker.execute(found, "nft", "list", "table", "inet", "c2d")
+    assert status(kind).state == "running"
 
 
-def test_a_killed_engine_comes_back(kind: Box, engine: Engine) -> None:
+def test_a_killed_engine_comes_back(kind: Box, engine: Engine, killed: list[str]) -> None:
+    only("engine", killed)
     engine.kill()
     assert kind.cluster.status().state == "stopped"
     perform(down(kind))
@@ -158,19 +165,46 @@ def test_a_killed_engine_comes_back(kind: Box, engine: Engine) -> None:
     assert status(kind).state == "running"
 
 
-def test_a_killed_command_is_repaired_by_the_next(engine: Engine) -> None:
-    """`kill -9` in the middle of the cluster's making; what is half made goes away with `down`."""
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_command_leaves_nothing_that_the_next_cannot_deal_with(
+    engine: Engine, killed: list[str], moment: str
+) -> None:
+    """`kill -9` while a cluster is made: `down` takes away what is half made, and `reset` the rest."""
+    only(f"command {moment}", killed)
     home = Path(tempfile.mkdtemp(prefix="c2d-k"))
-    command = [sys.executable, "-m", "sandbox.cli", "--home", str(home), "--name", "killed", "--yes"]
-    process = subprocess.Popen([*command, "up", "--cluster", "kind", "--port-offset", "500"])
-    record = home / "cluster" / "cluster.json"
-    until(lambda: record.exists() and "killed" in str(left_in(engine)), 120, "a half made cluster")
-    process.kill()
-    process.wait()
-    before = {name for name in left_in(engine)["networks"] if "killed" in name}
-    assert before
+    kill_up_at(moment, home)
     box = Box(Home(home), Settings(name="killed", cluster="kind"))
-    for event in down(box):
-        narrate(event)
-    assert not {name for name in left_in(engine)["networks"] if "killed" in name}
+    assert "killed" in str(left_in(engine))
+    perform(down(box))
+    if moment in HALF_MADE:
+        assert "killed" not in str(left_in(engine))
     perform(reset(box, everything=True))
+    assert "killed" not in str(left_in(engine))
+    assert not home.exists()
+
+
+def test_a_command_killed_is_repaired_by_up(engine: Engine, killed: list[str]) -> None:
+    only("command, then up", killed)
+    home = Path(tempfile.mkdtemp(prefix="c2d-k"))
+    kill_up_at(MOMENTS[1], home)
+    box = open_box(home)
+    try:
+        perform(up(box, yes=True))
+        assert status(box).state == "running"
+    finally:
+        perform(reset(box, everything=True))
+    assert "killed" not in str(left_in(engine))
+
+
+def kill_up_at(moment: str, home: Path) -> None:
+    """Run `up` as a process until it tells that step, and kill it there and then."""
+    words = ["--home", str(home), "--name", "killed", "--yes", "--json"]
+    command = [sys.executable, "-m", "sandbox.cli", *words, "up", "--cluster", "kind"]
+    with subprocess.Popen(
+        [*command, "--port-offset", "500"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("{") and json.loads(line).get("event", {}).get("step") == moment:
+                break
+        process.kill()
