@@ -22,6 +22,7 @@ from sandbox.attacks.report import Report, Verdict
 from sandbox.attacks.surroundings import Facts, MachineListener, machine_listener
 from sandbox.attacks.workflows import Workflows
 from sandbox.box import Box
+from sandbox.clusters.k3d import trust
 from sandbox.progress import Event, Progress
 from sandbox.verbs import isolation
 from sandbox.verbs.canary import Canary, Image, canary
@@ -71,6 +72,8 @@ def selftest(box: Box, attacks: Sequence[Attack]) -> Progress[Report]:
         for verdict in verdicts[-2:]:
             yield _told(verdict)
     contained = all(verdict.contained for verdict in verdicts)
+    if contained and box.settings.cluster == "k3d" and list(attacks) == list(ATTACKS):
+        trust.verified()
     return Report(contained, time.monotonic() - began, tuple(verdicts))
 
 

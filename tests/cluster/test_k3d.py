@@ -1,0 +1,143 @@
+"""The real k3d command against a real Docker engine, as far as it goes where no k3s can be had.
+
+In k3s' place stands an image that says what k3s says and serves nothing: k3d takes our configuration, makes
+the node with its files, ports and network, and reports success; then the driver finds no API server and says
+so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from c2d_box.errors import C2DError
+from sandbox.box import BundleParts
+from sandbox.bundle import Bundle, build, oci, tree
+from sandbox.bundle.nodeimage import _describe_for_docker
+from sandbox.bundle.recipe import architecture
+from sandbox.clusters.k3d import configuration, trust
+from sandbox.clusters.k3d.driver import K3dCluster
+from sandbox.clusters.kind import driver
+from sandbox.clusters.kind import engine as docker
+from sandbox.home import Home
+from sandbox.progress import Event, run
+from tests.cluster.conftest import perform
+from tests.cluster.docker_rig import Engine
+from tests.cluster.kind_rig import kind_engine, left_in
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(os.geteuid() != 0, reason="the tests' Docker engine needs root"),
+]
+K3S, TOOLS = "rancher/k3s:v1.34.4-k3s1", "ghcr.io/k3d-io/k3d-tools:5.8.3"
+KUBECONFIG = """apiVersion: v1
+kind: Config
+clusters: [{name: default, cluster: {server: "https://127.0.0.1:6443"}}]
+users: [{name: default, user: {token: none}}]
+contexts: [{name: default, context: {cluster: default, user: default}}]
+current-context: default
+"""
+PRETENDS = f"""#!/bin/sh
+template={configuration.CONTAINERD}
+[ -e "$template" ] && grep -v template "$template" > "${{template%/*}}/config.toml"
+mkdir -p /output /var/lib/rancher/k3s/server/manifests
+cat > /output/kubeconfig.yaml <<'E'
+{KUBECONFIG}E
+echo 'kind: ConfigMap
+data: {{}}' > /var/lib/rancher/k3s/server/manifests/coredns.yaml
+echo "k3s is up and running"
+echo "Cluster dns configmap has been set successfully"
+exec sleep 100000
+"""
+APPLETS = "sh cat chmod cp date echo grep hostname mkdir mount sed sleep touch rm ls getent awk true"
+
+
+def pretender(target: Path, reference: str) -> Path:
+    """An image that says what k3s says."""
+    busybox = Bundle.open(["busybox"]).binary("busybox")
+    nodes = [
+        tree.Node("bin/busybox", file=busybox, mode=0o755),
+        *(tree.Node(f"bin/{name}", link="busybox") for name in APPLETS.split()),
+        *(tree.Node(f"bin/{name}", link="true") for name in ("kubectl", "ctr")),
+        tree.Node("bin/k3s", text=PRETENDS.encode(), mode=0o755),
+        *(tree.Node(path, folder=True, mode=0o755) for path in ("tmp", "var/log", "run", "etc")),
+    ]
+    layer = target.with_suffix(".layer")
+    tree.write(layer, nodes)
+    oci.write(
+        target,
+        name=reference,
+        architecture=architecture(),
+        layers=[oci.Blob.of_file(oci.LAYER, layer)],
+        settings=oci.Settings(user="0", entrypoint=("/bin/k3s",), env=(("PATH", "/bin"),)),
+        created="2020-01-01T00:00:00Z",
+    )
+    _describe_for_docker(target, reference)
+    return target
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    perform(build(["k3d", "busybox"], yes=True))
+    scratch = Path(tempfile.mkdtemp(prefix="c2d-3-"))
+    with kind_engine() as made:
+        client = docker.connect()
+        for number, reference in enumerate((K3S, TOOLS)):
+            with pretender(scratch / f"{number}.tar", reference).open("rb") as stream:
+                client.images.load(stream)
+        yield made
+    shutil.rmtree(scratch)
+
+
+def test_the_real_command_makes_and_the_driver_removes(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "READY_PATIENCE", 1.0)
+    monkeypatch.setattr(trust, "is_verified", lambda: False)
+    home = Home(Path(tempfile.mkdtemp(prefix="c2d-3")))
+    cluster = K3dCluster(home, BundleParts(), "lab", {18545: 30545})
+    events: list[Event] = []
+    with pytest.raises(C2DError) as problem:
+        run(cluster.create(), events.append)
+    assert problem.value.code == "C2D-NODE-NOT-READY", events
+    assert any(event.text == trust.UNVERIFIED for event in events)
+    assert any("created successfully" in event.text for event in events)
+    record = cluster._known()
+    node = docker.container(docker.connect(), record.node)
+    assert node is not None and node.status == "running"
+    assert node.attrs["HostConfig"]["PortBindings"]["30545/tcp"] == [
+        {"HostIp": "127.0.0.1", "HostPort": "18545"}
+    ]
+    assert list(node.attrs["NetworkSettings"]["Networks"]) == [record.cluster]
+    handler = record.runtime_classes["algorithm"]
+    assert handler in docker.execute(node, "cat", configuration.CONTAINERD)
+    assert "c2d-unrouted" in docker.execute(node, "cat", configuration.NETWORK)
+    assert "loop-control" in docker.execute(node, "ls", "/run/c2d/dev")
+    assert cluster.status().state == "starting"
+    assert home.kubeconfig.read_text().startswith("apiVersion: v1")
+    docker.execute(node, "true")
+    engine.kill()
+    assert cluster.status().state == "stopped"
+    engine.start()
+    perform(cluster.delete())
+    assert left_in(engine) == {"containers": [], "volumes": [], "networks": []}
+    assert cluster.status().state == "absent"
+    shutil.rmtree(home.path)
+
+
+def test_an_image_that_cannot_be_pulled_is_said(engine: Engine, tmp_path: Path) -> None:
+    docker.connect().images.remove(K3S, force=True)
+    home = Home(Path(tempfile.mkdtemp(prefix="c2d-3")))
+    cluster = K3dCluster(home, BundleParts(), "lab", {})
+    with pytest.raises(C2DError) as problem:
+        perform(cluster.create())
+    assert problem.value.code == "C2D-K3D-IMAGE"
+    perform(cluster.stop())
+    assert left_in(engine) == {"containers": [], "volumes": [], "networks": []}
+    perform(cluster.delete())
+    shutil.rmtree(home.path)
