@@ -50,6 +50,7 @@ RECIPES: Mapping[str, Callable[[], str]] = {
     "s3-secret-key": _token,
     "ipfs-admin-token": _token,
     "upload-token": _token,
+    "expiry-token": _token,
     "swarm-key": lambda: secrets.token_hex(32),
 }
 

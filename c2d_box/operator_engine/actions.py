@@ -53,6 +53,11 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class DropResults:
+    """Remove the job's results from the store, and say so in the status."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadProof:
     """Take what the warden said on its own output into the status: evidence, and the moment of the start."""
 
@@ -87,6 +92,7 @@ Action = (
     | DeletePod
     | DeleteClaim
     | Sweep
+    | DropResults
     | ReadProof
     | AddFinalizer
     | RemoveFinalizer

@@ -26,6 +26,7 @@ from c2d_box.operator_engine.actions import (
     CreateSecret,
     DeleteClaim,
     DeletePod,
+    DropResults,
     ReadProof,
     Record,
     RemoveFinalizer,
@@ -71,6 +72,7 @@ _SEEN_AT_ONCE = (
     CreateSecret,
     CreatePod,
     Sweep,
+    DropResults,
 )
 """Actions whose effect is known when the call returns, so that planning can go on."""
 
@@ -101,7 +103,10 @@ class Controller:
         self._places = Places(settings)
         self._limits = {
             entry.id: settings.limits.model_copy(
-                update={"queue": entry.max_queue_time or settings.limits.queue}
+                update={
+                    "queue": entry.max_queue_time or settings.limits.queue,
+                    "storage": entry.storage_expiry,
+                }
             )
             for entry in settings.environments
         }

@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import StateProblem
-from c2d_box.operator_engine import proof
+from c2d_box.operator_engine import changes, expiring, proof
 from c2d_box.operator_engine.actions import (
     Action,
     AddFinalizer,
@@ -25,6 +26,7 @@ from c2d_box.operator_engine.actions import (
     DeleteClaim,
     DeletePod,
     DeleteWorkflow,
+    DropResults,
     ReadProof,
     Record,
     RemoveFinalizer,
@@ -97,8 +99,15 @@ class Executor:
                 await self._sweep(workflow)
             case ReadProof():
                 await self._read_proof(workflow)
+            case DropResults():
+                await self._drop(workflow)
             case DeleteWorkflow():
                 await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
+
+    async def _drop(self, workflow: WorkFlow) -> None:
+        results, folder = workflow.status.results or (), self._settings.secrets_dir
+        await expiring.drop(self._settings.result_store, lambda name: read_secret(folder, name), results)
+        await self._record(workflow, {**changes.moment(time.time(), "expired"), "results": []})
 
     async def _read_proof(self, workflow: WorkFlow) -> None:
         """Where the log cannot be had any more there is no proof to keep: the exit code has been

@@ -31,6 +31,8 @@ class Limits(BaseModel):
     """Times a configuration or a publishing pod is started; the algorithm's is started once."""
     retention: float = 7 * 86400
     """How long a finished WorkFlow stays in Kubernetes; its row stays."""
+    storage: float = 0
+    """From a job's end until its results leave the store, 0: never. Each environment's ``storageExpiry``."""
     log_bytes: int = 10 << 20
     """Of each log."""
     output_files: int = 2000

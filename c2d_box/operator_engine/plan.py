@@ -23,15 +23,12 @@ from c2d_box.operator_engine.actions import (
     CreateClaim,
     CreatePod,
     CreateSecret,
-    DeleteClaim,
     DeletePod,
-    DeleteWorkflow,
     ReadProof,
     Record,
-    RemoveFinalizer,
-    Sweep,
     Wake,
 )
+from c2d_box.operator_engine.afterwards import tidy
 from c2d_box.operator_engine.limits import Limits
 from c2d_box.operator_engine.seen import Container, Pod, Seen
 from c2d_box.workflow import names
@@ -43,8 +40,6 @@ _NEVER = frozenset(
 )
 _MAYBE = frozenset({"ErrImagePull", "ImagePullBackOff", "CreateContainerError", "RegistryUnavailable"})
 _UNKNOWN_END = frozenset({"ContainerStatusUnknown", "Unknown"})
-_PROOF_SECONDS = 3.0
-"""For so long after the end, the algorithm's pod is kept for the sake of the warden's log."""
 _WARDEN_OPEN = 10
 """The warden's exit code for "something answered"."""
 _GATE_LIMITS = {
@@ -57,7 +52,7 @@ def plan(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
     """What to do now. ``maxtime``: seconds the algorithm may run, the environment's limit included."""
     workflow = seen.workflow
     if workflow.finished:
-        return _tidy(seen, limits)
+        return tidy(seen, limits)
     if workflow.deleted is not None:
         return [_finish(seen, State.FINISHED, "The workflow was deleted.", Stop.ASKED)]
     if names.FINALIZER not in workflow.finalizers:
@@ -178,7 +173,7 @@ def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[
         actions.append(Wake(created + limits.image))
     if staged is not None and workflow.status.code < State.RUNNING:
         actions.append(Record(changes.state(State.RUNNING)))
-    if _proof_missing(seen):
+    if seen.proof_missing:
         actions.append(ReadProof())
     if warden is None:  # once the warden has let the algorithm go, configuration has nothing left to do
         actions += _attend(seen, "configuration", limits)
@@ -303,7 +298,7 @@ def _publish(seen: Seen, limits: Limits) -> list[Action]:
         return [_unpublished(seen, "The job's volume is gone.")]
     if seen.now >= deadline:
         return [_unpublished(seen, f"It took longer than {limits.publishing:.0f} s.")]
-    proof: list[Action] = [ReadProof()] if _proof_missing(seen) else []
+    proof: list[Action] = [ReadProof()] if seen.proof_missing else []
     pod, attempt = seen.pod("publishing"), seen.workflow.status.attempts.publishing
     if pod is None:
         return [*_create(seen, "publishing"), *proof, Wake(deadline)]
@@ -319,43 +314,7 @@ def _unpublished(seen: Seen, failure: str) -> Record:
     return Record(changes.publishing_over(seen.workflow, seen.now, failure))
 
 
-def _tidy(seen: Seen, limits: Limits) -> list[Action]:
-    """Finished: remove what the job had, then, in time, the workflow itself."""
-    workflow, now = seen.workflow, seen.now
-    if workflow.at("cleaned") is not None:
-        if workflow.deleted is not None:
-            return [RemoveFinalizer()] if names.FINALIZER in workflow.finalizers else []
-        expiry = (workflow.at("finished") or now) + (workflow.spec.ttl or limits.retention)
-        return [DeleteWorkflow()] if now >= expiry else [Wake(expiry)]
-    if not seen.pods and seen.claim is None and "sweep" in seen.done:
-        return [Record(changes.moment(now, "cleaned"))]
-    actions: list[Action] = [Wake(now + 10)]
-    patience = (workflow.at("finished") or now) + _PROOF_SECONDS
-    awaited = seen.pod("algorithm") if _proof_missing(seen) and now < patience else None
-    if awaited is not None:
-        actions += [ReadProof(), Wake(now + 0.3)]
-    for pod in seen.pods:
-        if pod is awaited:
-            continue
-        if pod.deleted is None:
-            actions.append(DeletePod(pod.name, pod.uid, 1))
-        elif now >= pod.deleted + limits.kill:
-            actions.append(DeletePod(pod.name, pod.uid, 0))
-    if seen.claim is not None and not seen.claim_deleted:
-        actions.append(DeleteClaim())
-    if "sweep" not in seen.done:
-        actions.append(Sweep())
-    return actions
-
-
 # -- the words of the rules above
-
-
-def _proof_missing(seen: Seen) -> bool:
-    """There is a warden's log to be read, and it has not been."""
-    algorithm = seen.pod("algorithm")
-    ended = algorithm is not None and algorithm.container("warden").end is not None
-    return ended and seen.workflow.status.isolation is None
 
 
 def _create(seen: Seen, *components: Component) -> list[Action]:

@@ -86,6 +86,13 @@ class Seen:
     done: frozenset[Step] = frozenset()
     """Steps that leave nothing to observe, done in this process; after a restart they are repeated."""
 
+    @property
+    def proof_missing(self) -> bool:
+        """There is a warden's log to be read, and it has not been."""
+        algorithm = self.pod("algorithm")
+        ended = algorithm is not None and algorithm.container("warden").end is not None
+        return ended and self.workflow.status.isolation is None
+
     def pod(self, component: Component) -> Pod | None:
         """The pod of the current attempt."""
         attempts = self.workflow.status.attempts

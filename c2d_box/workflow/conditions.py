@@ -20,7 +20,9 @@ _REACHED: Final = {
     "Published": ("uploaded", "ResultsStored", "Results and logs are in the result store."),
     "Registered": ("registered", "AssetOnTheChain", "The results are an asset of their owner's."),
     "Cleaned": ("cleaned", "NothingLeft", "Pods, volume and secrets of the job are gone."),
+    "Expired": ("expired", "StorageTimeOver", "Results and logs were removed from the result store."),
 }
+_AFTERWARDS: Final = ("Cleaned", "Expired")
 MESSAGE_LENGTH: Final = 1000
 
 
@@ -29,14 +31,16 @@ def derive(times: Mapping[str, str], code: int, reason: str | None) -> list[dict
     found = [
         _condition(kind, True, times[moment], word, message)
         for kind, (moment, word, message) in _REACHED.items()
-        if moment in times and kind != "Cleaned"
+        if moment in times and kind not in _AFTERWARDS
     ]
     if "finished" in times:
         at, word = times["finished"], _word(states.text(code))
         found.append(_condition("Finished", True, at, word, reason or ""))
         found.append(_condition("Succeeded", code == State.FINISHED, at, word, reason or ""))
-    if "cleaned" in times:
-        found.append(_condition("Cleaned", True, times["cleaned"], *_REACHED["Cleaned"][1:]))
+    for kind in _AFTERWARDS:
+        moment, word, message = _REACHED[kind]
+        if moment in times:
+            found.append(_condition(kind, True, times[moment], word, message))
     return found
 
 

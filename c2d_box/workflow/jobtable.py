@@ -173,7 +173,7 @@ def row(workflow: WorkFlow) -> dict[str, Any]:
         "outputs": None if results is None else json.dumps(results, ensure_ascii=False),
         "environment": spec.environment,
         "stop": state.stop,
-        "removed": int(workflow.deleted is not None),
+        "removed": int(workflow.deleted is not None or workflow.at("expired") is not None),
         "workflow": json.dumps(spec.model_dump(by_alias=True), ensure_ascii=False),
         "provider": spec.provider_address,
         "did": workflow.stage.input[0].id if workflow.stage.input else None,

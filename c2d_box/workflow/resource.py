@@ -29,6 +29,7 @@ Moment = Literal[
     "registered",  # the results are an asset of their owner's on the chain
     "finished",
     "cleaned",
+    "expired",  # its results are in the store no more
 ]
 
 

@@ -43,7 +43,7 @@ def status(workflow: WorkFlow) -> dict[str, Any]:
         "dateFinished": seconds(workflow.at("finished")),
         "results": results(workflow),
         "stopreq": max(state.stop, int(workflow.spec.stop and not workflow.finished)),
-        "removed": int(workflow.deleted is not None),
+        "removed": int(workflow.deleted is not None or workflow.at("expired") is not None),
         "algoDID": "raw" if algorithm.id is None else algorithm.id,
         "inputDID": [entry.id for entry in workflow.stage.input],
         "orders": list(spec.orders),

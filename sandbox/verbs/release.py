@@ -159,10 +159,13 @@ def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
         "provider-secrets": _pick(keys, "provider-key", "token-secret"),
         "operator-service-secrets": _pick(keys, "postgres-password", "admin-password", *s3),
         "operator-engine-secrets": _pick(
-            keys, "postgres-password", environment, "upload-token", "register-key", *s3
+            keys, "postgres-password", environment, "upload-token", "expiry-token", "register-key", *s3
         ),
         "postgres-secrets": _pick(keys, "postgres-password"),
-        "ipfs-secrets": {**_pick(keys, "upload-token", "ipfs-admin-token"), "swarm-key": swarm_key},
+        "ipfs-secrets": {
+            **_pick(keys, "upload-token", "expiry-token", "ipfs-admin-token"),
+            "swarm-key": swarm_key,
+        },
         "s3-secrets": _pick(keys, "s3-access-key", "s3-secret-key"),
     }
 

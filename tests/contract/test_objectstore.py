@@ -15,6 +15,10 @@ import httpx
 import pytest
 
 from c2d_box.errors import C2DError
+from c2d_box.operator_engine import expiring
+from c2d_box.workflow.cluster import ClusterError
+from c2d_box.workflow.resource import Result
+from c2d_box.workflow.stores import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore, ReadingKey
 from tests.worlds.outside import free_port
@@ -136,3 +140,20 @@ def test_the_same_bucket_has_the_same_key(store: ObjectStore, key: ReadingKey) -
     again, others = store.reader_of(MINE), store.reader_of(ANOTHERS)
     assert again == key and others.access_key != key.access_key and others.secret_key != key.secret_key
     assert key.secret_key not in repr(key) and store.secret_key not in f"{key}{key.secret_key}"
+
+
+async def test_results_whose_time_is_over_are_deleted_and_no_others(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    place = S3Store(endpoint=store.endpoint, bucket=RESULTS)
+    keys = {"s3-access-key": "ROOT", "s3-secret-key": "the root's secret of this test"}
+    (tmp_path / "file").write_bytes(CONTENT)
+    for key in ("job/outputs/a b.csv", "job/logs/l", "other/l"):
+        store.put_file(RESULTS, key, tmp_path / "file")
+    urls = (f"s3://{RESULTS}/job/outputs/a%20b.csv", f"s3://{RESULTS}/job/logs/l")
+    mine = [Result(filename="f", filesize=1, type="output", url=url) for url in urls]
+    for _ in range(2):  # again: what is gone is gone
+        await expiring.drop(place, keys.__getitem__, mine)
+    assert set(store.keys(RESULTS)) == {"x/people.csv", "other/l"}
+    with pytest.raises(ClusterError, match="S3 answered 403"):
+        await expiring.drop(place, lambda _: "ROOT", mine)

@@ -16,6 +16,7 @@ FOLDERS = {
     "chart": "tests/unit/chart",
     "provider": "tests/unit/provider",
     "cluster": "tests/cluster",
+    "contract": "tests/contract",
     "unit": "tests/unit",
 }
 ROW = re.compile(r"^\| ([DE]\d+) \| (.+?) \| (.+?) \| (.+) \|$", re.MULTILINE)

@@ -18,6 +18,7 @@ from c2d_box.operator_engine.actions import (
     DeleteClaim,
     DeletePod,
     DeleteWorkflow,
+    DropResults,
     ReadProof,
     Record,
     RemoveFinalizer,
@@ -31,7 +32,16 @@ from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
 
 JOB = "f" * 32
-LIMITS = Limits(queue=500, binding=100, staging=1000, image=200, kill=50, publishing=900, retention=100_000)
+LIMITS = Limits(
+    queue=500,
+    binding=100,
+    staging=1000,
+    image=200,
+    kill=50,
+    publishing=900,
+    retention=100_000,
+    storage=50_000,
+)
 MAXTIME = 300.0
 OUTPUT = reports.Stored(filename="x", filesize=1, type="output", url="ipfs://x", sha256="0")
 CONTAINERS: dict[Component, tuple[str, ...]] = {
@@ -117,6 +127,9 @@ class Model:
                 self.claim_deleted = True
             case Sweep():
                 self.done.add("sweep")
+            case DropResults():
+                assert not self.pods, "results taken away from a job that is not over"
+                self.record({"times": {"expired": instants.to_text(self.now)}, "results": []})
             case ReadProof():
                 self.record({"isolation": {"verdict": "closed"}})
             case DeleteWorkflow():

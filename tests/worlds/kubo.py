@@ -27,6 +27,10 @@ class Kubo:
     upload_token: str
     admin_token: str
 
+    def token(self, name: str) -> str:
+        """By the name of its file."""
+        return f"{name}-of-the-test"
+
 
 @contextmanager
 def kubo_in(folder: Path, binary: Path) -> Iterator[Kubo]:
@@ -37,6 +41,7 @@ def kubo_in(folder: Path, binary: Path) -> Iterator[Kubo]:
     tokens.mkdir()
     (tokens / "upload-token").write_text(made.upload_token)
     (tokens / "ipfs-admin-token").write_text(made.admin_token)
+    (tokens / "expiry-token").write_text(made.token("expiry-token"))
     settings = json.loads((_CHART / "config.json").read_text())
     settings["Addresses"] |= {"API": f"/ip4/127.0.0.1/tcp/{rpc}", "Gateway": f"/ip4/127.0.0.1/tcp/{gateway}"}
     template, first, repository = folder / "kubo.json", folder / "first.json", folder / "repository"

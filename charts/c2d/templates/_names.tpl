@@ -50,3 +50,8 @@ http://{{ include "c2d.host" (dict "root" . "name" "chain") }}:8545
 {{- define "c2d.s3Endpoint" -}}
 {{- if .Values.s3.enabled -}}http://{{ include "c2d.host" (dict "root" . "name" "s3") }}:9000{{- end -}}
 {{- end }}
+
+{{/* Not empty where an environment's results leave the store one day. */}}
+{{- define "c2d.expires" -}}
+{{- range .Values.environments }}{{ if .storageExpiry }}yes{{ end }}{{ end -}}
+{{- end }}

@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+EXPIRY_PATHS = ["/api/v0/pin/rm", "/api/v0/repo/gc"]
 UPLOAD_PATHS = ["/api/v0/add", "/api/v0/pin/add", "/api/v0/version"]
 
 
@@ -43,11 +44,16 @@ def base58(data: bytes) -> str:
 
 
 def with_callers(settings: dict[str, Any], tokens: Path) -> dict[str, Any]:
-    """``settings`` with the two callers of the RPC: uploads may add and pin, the box's owner anything."""
+    """``settings`` with the callers of the RPC: uploads may add and pin, the box's owner anything; where
+    results expire, the engine may unpin.
+    """
     callers = {
         "upload": {"AuthSecret": f"bearer:{read(tokens / 'upload-token')}", "AllowedPaths": UPLOAD_PATHS},
         "admin": {"AuthSecret": f"bearer:{read(tokens / 'ipfs-admin-token')}", "AllowedPaths": ["/api/v0"]},
     }
+    if (tokens / "expiry-token").exists():
+        secret = f"bearer:{read(tokens / 'expiry-token')}"
+        callers["expiry"] = {"AuthSecret": secret, "AllowedPaths": EXPIRY_PATHS}
     return {**settings, "API": {**settings["API"], "Authorizations": callers}}
 
 

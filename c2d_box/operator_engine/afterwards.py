@@ -1,0 +1,73 @@
+"""The plan for a job that has ended: what it had goes, then in time its results, then the workflow itself."""
+
+from __future__ import annotations
+
+from c2d_box.operator_engine import changes
+from c2d_box.operator_engine.actions import (
+    Action,
+    DeleteClaim,
+    DeletePod,
+    DeleteWorkflow,
+    DropResults,
+    ReadProof,
+    Record,
+    RemoveFinalizer,
+    Sweep,
+    Wake,
+)
+from c2d_box.operator_engine.limits import Limits
+from c2d_box.operator_engine.seen import Seen
+from c2d_box.workflow import names
+
+_PROOF_SECONDS = 3.0
+"""For so long after the end, the algorithm's pod is kept for the sake of the warden's log."""
+
+
+def tidy(seen: Seen, limits: Limits) -> list[Action]:
+    """Finished: remove what the job had, then, in time, the workflow itself."""
+    workflow, now = seen.workflow, seen.now
+    if workflow.at("cleaned") is not None:
+        return _keep(seen, limits)
+    if not seen.pods and seen.claim is None and "sweep" in seen.done:
+        return [Record(changes.moment(now, "cleaned"))]
+    actions: list[Action] = [Wake(now + 10)]
+    patience = (workflow.at("finished") or now) + _PROOF_SECONDS
+    awaited = seen.pod("algorithm") if seen.proof_missing and now < patience else None
+    if awaited is not None:
+        actions += [ReadProof(), Wake(now + 0.3)]
+    for pod in seen.pods:
+        if pod is awaited:
+            continue
+        if pod.deleted is None:
+            actions.append(DeletePod(pod.name, pod.uid, 1))
+        elif now >= pod.deleted + limits.kill:
+            actions.append(DeletePod(pod.name, pod.uid, 0))
+    if seen.claim is not None and not seen.claim_deleted:
+        actions.append(DeleteClaim())
+    if "sweep" not in seen.done:
+        actions.append(Sweep())
+    return actions
+
+
+def _keep(seen: Seen, limits: Limits) -> list[Action]:
+    """Nothing is left but the workflow and what is stored. It stays as long as there are results that leave
+    the store one day, and who deletes it means them too, unless the store does not answer.
+    """
+    workflow, now = seen.workflow, seen.now
+    finished = workflow.at("finished") or now
+    stored = finished + limits.storage if limits.storage and _expires(seen) else None
+    if workflow.deleted is not None:
+        if names.FINALIZER not in workflow.finalizers:
+            return []
+        patience = workflow.deleted + limits.kill
+        return [DropResults(), Wake(patience)] if stored and now < patience else [RemoveFinalizer()]
+    if stored is not None:
+        return [DropResults()] if now >= stored else [Wake(stored)]
+    gone = finished + (workflow.spec.ttl or limits.retention)
+    return [DeleteWorkflow()] if now >= gone else [Wake(gone)]
+
+
+def _expires(seen: Seen) -> bool:
+    """An asset's files are its owner's for as long as it is on the chain."""
+    status = seen.workflow.status
+    return bool(status.results) and "did" not in (status.asset or {})

@@ -1,0 +1,63 @@
+"""Taking a job's results out of the store when their time is over (an environment's ``storageExpiry``).
+
+To be repeated without harm: what is gone already is gone. On IPFS the job's folder is unpinned and what
+nothing else pins is collected; a node with peers may have given copies away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from c2d_box.storage.sigv4 import Credentials, signed_headers
+from c2d_box.workflow.cluster import ClusterError
+from c2d_box.workflow.resource import Result
+from c2d_box.workflow.stores import IpfsStore, S3Store
+
+_NOT_PINNED = "not pinned"
+Secret = Callable[[str], str]
+
+
+async def drop(store: IpfsStore | S3Store, secret: Secret, results: Sequence[Result]) -> None:
+    """Raises ClusterError where the store does not answer or does not let us."""
+    places = {urlsplit(result.url) for result in results}
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
+            if isinstance(store, IpfsStore):
+                roots = sorted({place.netloc for place in places if place.scheme == "ipfs"})
+                await _unpin(client, store, secret("expiry-token"), roots)
+            else:
+                keys = sorted(f"{place.netloc}{place.path}" for place in places if place.scheme == "s3")
+                await _delete(
+                    client,
+                    store,
+                    Credentials(secret("s3-access-key"), secret("s3-secret-key"), store.region),
+                    keys,
+                )
+    except httpx.HTTPError as error:
+        raise ClusterError(f"the result store could not be reached ({type(error).__name__})") from error
+
+
+async def _unpin(client: httpx.AsyncClient, store: IpfsStore, token: str, roots: list[str]) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    base = f"{store.api.rstrip('/')}/api/v0"
+    for root in roots:
+        answer = await client.post(f"{base}/pin/rm?arg={quote(root)}", headers=headers)
+        if answer.status_code != 200 and _NOT_PINNED not in answer.text:
+            raise ClusterError(f"IPFS answered {answer.status_code} to unpinning a job's results")
+    if roots:
+        answer = await client.post(f"{base}/repo/gc?quiet=true", headers=headers, timeout=600.0)
+        if answer.status_code != 200:
+            raise ClusterError(f"IPFS answered {answer.status_code} to collecting what is not pinned")
+
+
+async def _delete(
+    client: httpx.AsyncClient, store: S3Store, credentials: Credentials, keys: list[str]
+) -> None:
+    for key in keys:
+        url = f"{store.endpoint.rstrip('/')}/{key}"
+        answer = await client.delete(url, headers=signed_headers("DELETE", url, credentials))
+        if answer.status_code not in (200, 204, 404):
+            raise ClusterError(f"S3 answered {answer.status_code} to deleting a result")

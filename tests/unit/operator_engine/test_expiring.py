@@ -1,0 +1,65 @@
+"""When results leave the store: not before their time, not an asset's, with their job, and once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from c2d_box.operator_engine.actions import DeleteWorkflow, DropResults, RemoveFinalizer, Wake
+from c2d_box.operator_engine.plan import plan
+from c2d_box.workflow import wire
+from tests.worlds.jobmodel import LIMITS, MAXTIME, Model, engine_until_quiet, everybody_does_their_duty
+
+
+@pytest.fixture
+def over() -> Model:
+    model = Model()
+    everybody_does_their_duty(model)
+    assert model.workflow.status.results
+    return model
+
+
+def planned(model: Model, **limits: Any) -> list[type]:
+    return [type(action) for action in plan(model.seen(), LIMITS.model_copy(update=limits), MAXTIME)]
+
+
+def test_they_go_when_their_time_has_come_and_the_job_later(over: Model) -> None:
+    assert planned(over) == [Wake]
+    over.time(LIMITS.storage + 1)
+    assert planned(over) == [DropResults]
+    engine_until_quiet(over)
+    status = wire.status(over.workflow)
+    assert (status["results"], status["removed"], status["status"]) == ("", 1, 70)
+    assert over.workflow.at("expired") is not None
+    assert planned(over) == [Wake]
+    over.time(LIMITS.retention)
+    assert planned(over) == [DeleteWorkflow]
+
+
+def test_a_job_is_kept_for_as_long_as_its_results(over: Model) -> None:
+    """Nobody else would know of them."""
+    over.time(200)
+    assert planned(over, retention=100) == [Wake]
+
+
+def test_who_deletes_a_job_means_its_results_too(over: Model) -> None:
+    over.remove_workflow()
+    assert planned(over) == [DropResults, Wake]
+    over.time(LIMITS.kill + 1)
+    assert planned(over) == [RemoveFinalizer], "a store that does not answer holds nobody up for ever"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_without_an_expiry_they_stay(over: Model, deleted: bool) -> None:
+    over.time(LIMITS.retention + 1)
+    if deleted:
+        over.remove_workflow()
+    assert planned(over, storage=0) == ([RemoveFinalizer] if deleted else [DeleteWorkflow])
+
+
+def test_an_assets_files_stay() -> None:
+    model = Model(asset=True)
+    everybody_does_their_duty(model)
+    model.time(LIMITS.storage + 1)
+    assert planned(model) == [Wake]
