@@ -86,6 +86,8 @@ class Bodies:
                 "dnsPolicy": "None",
                 "dnsConfig": {"nameservers": ["127.0.0.1"], "searches": []},
                 **({"runtimeClassName": runtime_class} if runtime_class else {}),
+                **({"nodeSelector": environment.node_selector} if environment.node_selector else {}),
+                **_pulling(environment, component),
                 "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, "runAsNonRoot": True},
                 "containers": containers,
                 "volumes": [
@@ -262,6 +264,12 @@ class Bodies:
             "resources": {"requests": OWN_REQUEST, "limits": {"cpu": "1", "memory": str(OWN_MEMORY)}},
             "volumeMounts": mounts,
         }
+
+
+def _pulling(environment: Environment, component: Component) -> Object:
+    """The kubelet's, not the pod's: nothing of it is mounted."""
+    secrets = environment.images.pull_secrets if component == "algorithm" else ()
+    return {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
 
 
 def ocean_variables(workflow: WorkFlow, secret: str) -> dict[str, str]:

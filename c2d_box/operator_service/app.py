@@ -129,6 +129,9 @@ class Service:
         job, agreement, owner = (text(arguments, key) for key in ("jobId", "agreementId", "owner"))
         if job is None and agreement is None and owner is None:
             raise Refusal(400, "You have to specify one of agreementId, jobId or owner")
+        chain = arguments.get("chainId")
+        if chain not in (None, "") and str(chain) != str(self._settings.chain_id):
+            return JSONResponse([])
         page = Page.read(arguments)
         return JSONResponse(await self._jobs.find(job=job, agreement=agreement, owner=owner, page=page))
 

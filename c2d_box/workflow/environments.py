@@ -27,6 +27,8 @@ class Images(_Part):
     require_digest: bool = True
     pull_policy: PullPolicy | None = None
     """None: the engine's."""
+    pull_secrets: tuple[str, ...] = ()
+    """Secrets of the jobs' namespace with which the kubelet asks a private registry."""
 
     def refusal(self, image: str, checksum: str) -> str | None:
         """Why this image may not run here, None where it may."""
@@ -69,6 +71,8 @@ class Environment(_Part):
     """Seconds a job waits for a place at most; None: the engine's limit."""
     free_quota: FreeQuota | None = None
     images: Images = Images()
+    node_selector: dict[str, str] = {}
+    """Labels of the nodes that take its jobs; nobody's business but the operator's."""
 
     def announced(self, *, current_jobs: int, last_seen: float) -> dict[str, Any]:
         """The wire's object; whole numbers as integers, and ``priceMin`` a number above all. What is ours
@@ -80,6 +84,8 @@ class Environment(_Part):
                 values.pop(to_camel(field))
         if not self.allowed_chain_id:
             values.pop("allowedChainId")
+        values.pop("nodeSelector")
+        values.get("images", {}).pop("pullSecrets", None)
         return {**values, "currentJobs": current_jobs, "lastSeen": f"{last_seen:.6f}"}
 
     def takes_chain(self, chain_id: int | None) -> bool:

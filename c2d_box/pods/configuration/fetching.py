@@ -139,6 +139,7 @@ def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
     """Appends the body to the part; a connection that ends early is an interruption."""
     buffer = memoryview(bytearray(CHUNK))
     awaited = response.length
+    _demand_room(part, awaited or 0)
     received = 0
     with part.path.open("ab") as file:
         while True:
@@ -154,6 +155,14 @@ def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
             received += count
     if awaited is not None and received < awaited:
         raise _Interrupted("the Provider broke off the transfer")
+
+
+def _demand_room(part: _Part, size: int) -> None:
+    """What cannot fit is not begun: the job's volume is of one size, for all inputs and outputs together."""
+    facts = os.statvfs(part.path.parent)
+    room = facts.f_bavail * facts.f_frsize
+    if size > room:
+        raise FetchFailed(f"it has {size} bytes more, and the job's volume has room for {room}")
 
 
 def _reason(response: http.client.HTTPResponse) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.podspecs import Bodies, ocean_variables
 from c2d_box.operator_engine.seen import Container, End, Pod, Seen
 from c2d_box.workflow import instants, names, resource
-from c2d_box.workflow.environments import Environment
+from c2d_box.workflow.environments import Environment, Images
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
 from tests.unit.operator_engine.conftest import settings, workflow_body
@@ -141,6 +142,19 @@ def test_a_gpu_that_is_announced_is_asked_for() -> None:
     assert "nvidia.com/gpu" not in warden["resources"]["limits"]
     plain = Bodies(settings(), "gate").pod(raw_job(), settings().environments[0], "algorithm", 1, "s")
     assert "nvidia.com/gpu" not in plain["spec"]["containers"][1]["resources"]["limits"]
+
+
+def test_nodes_and_registries_of_an_environment_are_its_operators() -> None:
+    """The original's NODE_SELECTOR and PULL_SECRET: for pods, and for nobody's eyes."""
+    images = Images(pull_secrets=("registry",))
+    environment = Environment(id="x", node_selector={"scope": "gpu"}, images=images)
+    for component in ("configuration", "algorithm", "publishing"):
+        spec = Bodies(settings(), "gate").pod(raw_job(), environment, component, 1, "s")["spec"]
+        assert spec["nodeSelector"] == {"scope": "gpu"}
+        assert spec.get("imagePullSecrets") == ([{"name": "registry"}] if component == "algorithm" else None)
+    announced = json.dumps(environment.announced(current_jobs=0, last_seen=0))
+    assert "scope" not in announced
+    assert "registry" not in announced
 
 
 def test_limits_are_of_the_environment_for_every_container_of_a_job() -> None:

@@ -197,6 +197,12 @@ async def test_environments_are_numbers(front: Any) -> None:
     assert (await front.client.get("/api/v1/operator/environments")).status_code == 400
 
 
+async def test_jobs_of_another_chain_are_not_listed(front: Any) -> None:
+    await front.start()
+    assert len((await front.call("GET", "/compute", owner=OWNER, chainId="8996")).json()) == 1
+    assert (await front.call("GET", "/compute", owner=OWNER, chainId="1")).json() == []
+
+
 async def test_an_environment_was_last_seen_when_its_engine_was(front: Any) -> None:
     """A dead engine is not announced as one that lives; without any there is no such moment."""
     path = "/api/v1/operator/environments?chainId=8996"

@@ -188,3 +188,18 @@ def test_grants_of_another_job_are_refused(data: Path) -> None:
         31,
         "The grants do not belong to the datasets of this job.",
     )
+
+
+def test_what_cannot_fit_is_not_begun(data: Path, serve: Any) -> None:
+    """Its size is known before its first byte; the reason names dataset, file and both sizes."""
+
+    def endless(request: Any) -> Any:
+        answer = provider(request)
+        if token(request) == "t1":
+            answer.headers["Content-Length"] = str(1 << 60)
+        return answer
+
+    report = staged(data, serve(endless).url)
+    assert report["status"] == 31
+    assert f"dataset {DID}, file 1: it has {1 << 60} bytes more" in report["reason"]
+    assert not list(data.rglob("1.part"))
