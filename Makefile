@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # One worker waits for clusters most of the time; the other runs what needs none.
 WORKERS ?= -n 2 --dist loadgroup
 
-.PHONY: demo test verify check bench clean
+.PHONY: demo test verify check bench release clean
 
 $(STAMP): pyproject.toml
 	@echo "==> creating $(VENV) and installing c2d-box into it"
@@ -36,6 +36,13 @@ bench: $(STAMP)  ## figures on this machine, of a box that is up
 	@$(BIN)/python -m tests.bench.bench_jobs
 	@$(BIN)/python -m tests.bench.bench_provider
 	@$(BIN)/python -m tests.bench.bench_download
+
+release: $(STAMP)  ## wheel, bundle and checksums, in dist/
+	@rm -rf dist
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@$(BIN)/c2d-box --yes bundle build
+	@$(BIN)/c2d-box bundle save dist/$$($(BIN)/c2d-box bundle key).bundle
+	@cd dist && sha256sum *.whl *.bundle > SHA256SUMS && cat SHA256SUMS
 
 clean:
 	rm -rf $(VENV) dist build

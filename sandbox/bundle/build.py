@@ -14,6 +14,7 @@ from typing import Literal
 
 from c2d_box.errors import EnvironmentProblem
 from sandbox.bundle import catalogue
+from sandbox.bundle import container as inside
 from sandbox.bundle.cache import Cache, Entry
 from sandbox.bundle.commands import Commands
 from sandbox.bundle.golang import GoPrograms
@@ -34,12 +35,14 @@ def build(
     yes: bool = False,
     confirm: Confirm | None = None,
     cache: Cache | None = None,
+    container: bool | None = None,
+    base: Path | None = None,
 ) -> Progress[Bundle]:
     """Make every part that is missing or damaged; nothing is done where all is there.
 
     ``parts`` limits it to those and what they are made from. Debian packages that the machine lacks are
     installed when ``yes`` is set or ``confirm`` agrees. Interrupted, it goes on with the first unfinished
-    part the next time.
+    part the next time. ``container``: build in one (None: where this machine is not Debian), of ``base``.
     """
     cache = cache or Cache()
     began = time.monotonic()
@@ -52,6 +55,9 @@ def build(
     yield Event(
         "bundle", "started", f"{len(missing)} of {len(recipes)} parts to make", seconds=_estimate(missing)
     )
+    if missing and (inside.is_needed() if container is None else container):
+        yield from inside.build_inside(parts, cache, base)
+        missing = []
     go = Path("go")
     if missing:
         yield from _provide_packages(cache, missing, yes=yes, confirm=confirm)

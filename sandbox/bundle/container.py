@@ -1,0 +1,145 @@
+"""Building where there is no Debian: the same builder, in a container of a Debian base image.
+
+The cache is the machine's own, mounted, so that what comes out is the same parts under the same keys. The
+base is pulled by digest, or imported from a root file system where nothing can be pulled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed
+from sandbox.bundle.cache import Cache, digest_of
+from sandbox.bundle.smallc import SOURCES
+from sandbox.progress import Event, Progress
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+BASE = "debian@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171"
+"""Debian 12, for every architecture."""
+IMPORTED = "c2d.local/build-base"
+PREPARE = """set -eu
+if [ "$COMPLETE" = no ]; then
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update >&2
+	apt-get install --yes --no-install-recommends python3 python3-venv ca-certificates >&2
+fi
+status=0
+python3 -m sandbox.bundle.inside "$@" || status=$?
+chown -R "$OWNER" /cache
+exit $status
+"""
+
+
+def is_needed() -> bool:
+    """Whether this machine cannot build by itself: its packages are not Debian's."""
+    return sys.platform != "linux" or shutil.which("apt-get") is None
+
+
+def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = None) -> Progress[None]:
+    """Make ``parts`` in a container; ``base``: a root file system (tar) instead of the image that is pulled.
+
+    A base of one's own must have Python and what the recipes need: nothing is installed in it.
+    """
+    from sandbox.clusters.kind import engine
+
+    client = engine.connect()
+    image = yield from _base(client, base)
+    cache.root.mkdir(parents=True, exist_ok=True)
+    volumes = {str(SOURCES / name): {"bind": f"/c2d/{name}", "mode": "ro"} for name in ("sandbox", "c2d_box")}
+    volumes[str(cache.root)] = {"bind": "/cache", "mode": "rw"}
+    environment = {
+        "PYTHONPATH": "/c2d",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "C2D_BOX_CACHE": "/cache",
+        "OWNER": f"{os.getuid()}:{os.getgid()}",
+        "COMPLETE": "yes" if base else "no",
+        **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
+    }
+    with engine.coded():
+        made = client.containers.create(
+            image,
+            ["sh", "-c", PREPARE, "sh", *(parts or ())],
+            volumes=volumes,
+            environment=environment,
+            network_mode=os.environ.get("C2D_BUILD_NETWORK", "bridge"),
+        )
+    try:
+        with engine.coded():
+            made.start()
+        yield from _followed(made.logs(stream=True, follow=True))
+        with engine.coded():
+            status = int(made.wait()["StatusCode"])
+        if status != 0:
+            said = bytes(made.logs(tail=20)).decode("utf-8", "replace")
+            raise Failed(
+                "C2D-BUNDLE-CONTAINER",
+                f"The builder's container ended with {status}.",
+                "Its last words say why; the next `c2d-box bundle build` goes on where it was.",
+                last_lines=said.splitlines()[-12:],
+            )
+    finally:
+        with engine.coded():
+            made.remove(force=True, v=True)
+
+
+def _base(client: DockerClient, base: Path | None) -> Progress[str]:
+    """The image's name, once the engine has it."""
+    import docker.errors
+
+    from sandbox.clusters.kind import engine
+
+    name = f"{IMPORTED}:{digest_of(base)[:16]}" if base else BASE
+    with engine.coded():
+        try:
+            client.images.get(name)
+            return name
+        except docker.errors.ImageNotFound:
+            pass
+    yield Event("bundle.base", "started", "bringing the Debian base to the Docker engine")
+    if base:
+        repository, _, tag = name.rpartition(":")
+        with engine.coded():
+            client.api.import_image(str(base), repository=repository, tag=tag)
+    else:
+        try:
+            with engine.coded():
+                client.images.pull(*name.split("@"))
+        except C2DError as problem:
+            raise EnvironmentProblem(
+                "C2D-BUNDLE-BASE",
+                "The Debian base image could not be pulled.",
+                "Check the network; or give a Debian root file system: c2d-box bundle build --base FILE.tar; "
+                "or bring a finished bundle: c2d-box bundle load FILE",
+            ) from problem
+    yield Event("bundle.base", "done")
+    return name
+
+
+def _followed(output: Iterator[bytes]) -> Progress[None]:
+    """The builder's events; its error is raised as it would have been here."""
+    rest = b""
+    for chunk in output:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            told = _told(line)
+            if "error" in told:
+                error = told["error"]
+                raise Failed(str(error["code"]), str(error["message"]), str(error["next_step"]))
+            if "event" in told:
+                yield Event(**told["event"])
+
+
+def _told(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
