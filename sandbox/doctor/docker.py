@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from c2d_box.errors import C2DError
+from sandbox.clusters.k3d import tool as k3d
+from sandbox.clusters.k3d import trust
 from sandbox.clusters.kind import engine
 from sandbox.clusters.kind.tool import installed
 from sandbox.doctor.finding import Finding, Level
 
 LEAST_MEMORY = 3 << 30
 """Bytes that the engine's machine needs: Docker Desktop gives its own less than the computer has."""
+LEAST_DISK = 8 << 30
+"""Bytes for a node with its images and the volumes of some jobs."""
 WINDOWS_DISK = "/mnt/"
+DESKTOP = "Docker Desktop"
+SHARED = ("/Users", "/Volumes", "/private", "/tmp", "/var/folders", "/home")
+"""Folders that Docker Desktop lets containers see, as it comes."""
 
 
-def docker(wanted: bool) -> list[Finding]:
-    """``wanted``: the box runs, or is to run, on Docker; else a missing engine is no problem."""
+def docker(wanted: bool, cache: Path | None = None) -> list[Finding]:
+    """``wanted``: the box runs, or is to run, on Docker; else a missing engine is no problem. ``cache``: the
+    folder where a builder in a container would write.
+    """
     worst: Level = "problem" if wanted else "ok"
     try:
         client = engine.connect(timeout=5)
@@ -25,10 +37,11 @@ def docker(wanted: bool) -> list[Finding]:
     except C2DError as problem:
         id = "C2D-DOC-DOCKER-PERMISSION" if problem.code == "C2D-DOCKER-PERMISSION" else "C2D-DOC-DOCKER"
         return [Finding(id, worst, "docker", problem.message, problem.next_step if wanted else "")]
-    found = [_version(version), _tool()]
+    found = [_version(version), _tool(), _k3d()]
     with engine.coded():
         about = client.info()
     found += [_memory(int(about.get("MemTotal", 0))), _control_groups(str(about.get("CgroupVersion", "")))]
+    found += [_disk(about), _desktop(about, cache)]
     found += [_leftovers(item) for item in engine.homeless(client)]
     return found
 
@@ -47,6 +60,44 @@ def _tool() -> Finding:
     program = installed()
     said = str(program) if program else "not on the PATH; the bundle makes one"
     return Finding("C2D-DOC-KIND", "ok", "kind", said)
+
+
+def _k3d() -> Finding:
+    program = k3d.installed()
+    if program is None:
+        return Finding("C2D-DOC-K3D", "ok", "k3d", "not on the PATH")
+    if trust.is_verified():
+        return Finding("C2D-DOC-K3D", "ok", "k3d", f"{program}, a selftest has passed on it")
+    fix = "c2d-box up --cluster k3d; c2d-box selftest"
+    return Finding("C2D-DOC-K3D", "warning", "k3d", f"{program}, never seen to hold jobs in", fix)
+
+
+def _disk(about: Mapping[str, Any]) -> Finding:
+    """Room where the engine keeps containers; not to be seen where that is inside a machine of its own."""
+    root = Path(str(about.get("DockerRootDir", "")))
+    if not root.is_absolute() or not root.exists():
+        return Finding("C2D-DOC-DOCKER-DISK", "ok", "docker disk", "on a disk that cannot be seen from here")
+    free = shutil.disk_usage(root).free
+    said = f"{free / 2**30:.1f} GiB free at {root}"
+    if free >= LEAST_DISK:
+        return Finding("C2D-DOC-DOCKER-DISK", "ok", "docker disk", said)
+    fix = f"docker system prune, or move {root} to a larger disk (data-root)"
+    return Finding("C2D-DOC-DOCKER-DISK", "problem", "docker disk", said, fix)
+
+
+def _desktop(about: Mapping[str, Any], cache: Path | None) -> Finding:
+    """Docker Desktop shows containers some of the computer's folders only; elsewhere mounts are empty."""
+    if about.get("OperatingSystem") != DESKTOP or cache is None:
+        return Finding("C2D-DOC-DOCKER-DESKTOP", "ok", "Docker Desktop", "nothing to heed")
+    if str(cache.absolute()).startswith(SHARED):
+        return Finding("C2D-DOC-DOCKER-DESKTOP", "ok", "Docker Desktop", f"containers can see {cache}")
+    return Finding(
+        "C2D-DOC-DOCKER-DESKTOP",
+        "warning",
+        "Docker Desktop",
+        f"containers cannot see {cache}: nothing could be built there",
+        "export C2D_BOX_CACHE=~/.cache/c2d-box, or share the folder (Settings, Resources, File sharing)",
+    )
 
 
 def _memory(total: int) -> Finding:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from sandbox.doctor import bundle, docker, machine, native, ports
+from sandbox.box import Existing
+from sandbox.doctor import bundle, docker, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
 
 Check = Callable[[], Finding | list[Finding]]
@@ -21,6 +22,7 @@ def examine(
     *,
     name: str = "c2d",
     cluster: str = "native",
+    existing: Existing | None = None,
     running: bool,
     more: Iterable[Check] = (),
 ) -> list[Finding]:
@@ -29,7 +31,8 @@ def examine(
     """
     checks: list[Check] = [
         *([partial(native.needs, home)] if cluster == "native" else []),
-        partial(docker.docker, cluster in ("kind", "k3d")),
+        *([partial(guest.existing, existing)] if cluster == "existing" and existing else []),
+        partial(docker.docker, cluster in ("kind", "k3d"), cache),
         partial(docker.windows, home),
         machine.distribution,
         machine.rights,

@@ -17,6 +17,7 @@ def diagnose(box: Box) -> list[Finding]:
         box.ports.as_dict(),
         name=box.name,
         cluster=box.settings.cluster or "native",
+        existing=box.settings.existing,
         running=running,
     )
 

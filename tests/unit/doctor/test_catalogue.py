@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 
 import sandbox.doctor
+from sandbox.box import Existing
 from sandbox.clusters.native import probes
-from sandbox.doctor import bundle, catalogue, machine, native, ports
+from sandbox.doctor import bundle, catalogue, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
 
 KNOWN = {known.id for known in catalogue.KNOWN}
 ELSEWHERE = {
-    *("C2D-DOC-CHECK", "C2D-DOC-KIND", "C2D-DOC-WSL", "C2D-DOC-DOCKER"),
+    *("C2D-DOC-CHECK", "C2D-DOC-KIND", "C2D-DOC-WSL", "C2D-DOC-DOCKER", "C2D-DOC-K3D"),
     *(f"C2D-DOC-DOCKER-{name}" for name in ("CGROUP", "LEFTOVERS", "MEMORY", "OLD", "PERMISSION")),
+    *("C2D-DOC-DOCKER-DISK", "C2D-DOC-DOCKER-DESKTOP"),
 }
 """Provoked in test_docker and test_examination; where kind is found is never wrong."""
 
@@ -130,10 +132,20 @@ def _taken_port(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     return ports.free_ports([("chain", 1)])
 
 
+def _no_cluster(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+    return guest.existing(Existing(kubeconfig=str(folder / "none")))
+
+
+def _no_registry(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+    return guest.existing(Existing(kubeconfig=str(folder / "none"), registry="127.0.0.1:1"))[1]
+
+
 PROVOKED: dict[str, Callable[[Path, pytest.MonkeyPatch], Any]] = {
     "C2D-DOC-BUNDLE": _no_bundle,
     "C2D-DOC-CACHE-DISK": _full,
     "C2D-DOC-DISTRIBUTION": _other_system,
+    "C2D-DOC-EXISTING": _no_cluster,
+    "C2D-DOC-EXISTING-REGISTRY": _no_registry,
     "C2D-DOC-HOME": _long_home,
     "C2D-DOC-LEFTOVERS": _leftovers,
     "C2D-DOC-MEMORY": _little_memory,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.clusters.k3d import tool as k3d
+from sandbox.clusters.k3d import trust
 from sandbox.clusters.kind import engine
 from sandbox.doctor import docker
 from sandbox.doctor.finding import Finding
@@ -53,12 +56,18 @@ def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
 
     def examine(
-        version: str = "28.0.1", memory: int = 8 << 30, cgroup: str = "2", networks: tuple[Any, ...] = ()
+        version: str = "28.0.1",
+        memory: int = 8 << 30,
+        cgroup: str = "2",
+        networks: tuple[Any, ...] = (),
+        system: str = "Debian",
+        root: str = "",
     ) -> list[Finding]:
         answers["version"] = {"Version": version, "ApiVersion": "1.41"}
-        answers["info"] = {"MemTotal": memory, "CgroupVersion": cgroup}
+        answers["info"] = {"MemTotal": memory, "CgroupVersion": cgroup, "OperatingSystem": system}
+        answers["info"]["DockerRootDir"] = root
         answers["networks"] = list(networks)
-        return docker.docker(wanted=True)
+        return docker.docker(wanted=True, cache=Path("/opt/cache"))
 
     yield examine
     server.shutdown()
@@ -80,9 +89,14 @@ def test_an_engine_that_will_do(examined: Engine) -> None:
         ({"version": "19.03.15"}, "C2D-DOC-DOCKER-OLD", "problem"),
         ({"memory": 2 << 30}, "C2D-DOC-DOCKER-MEMORY", "problem"),
         ({"cgroup": "1"}, "C2D-DOC-DOCKER-CGROUP", "warning"),
+        ({"root": "/"}, "C2D-DOC-DOCKER-DISK", "problem"),
+        ({"system": "Docker Desktop"}, "C2D-DOC-DOCKER-DESKTOP", "warning"),
     ],
 )
-def test_an_engine_that_will_not_do(examined: Engine, engine_of: dict[str, Any], id: str, level: str) -> None:
+def test_an_engine_that_will_not_do(
+    examined: Engine, engine_of: dict[str, Any], id: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 0))
     found = [finding for finding in examined(**engine_of) if finding.level != "ok"]
     assert [(finding.id, finding.level) for finding in found] == [(id, level)]
     assert found[0].fix and found[0].evidence
@@ -96,6 +110,16 @@ def test_a_box_whose_home_is_gone(examined: Engine, tmp_path: Path) -> None:
     )
     found = [f for f in examined(networks=networks) if f.id == "C2D-DOC-DOCKER-LEFTOVERS"]
     assert len(found) == 1 and found[0].evidence.startswith("gone ")
+
+
+def test_a_k3d_that_nobody_has_seen_hold(
+    examined: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("C2D_BOX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(k3d, "installed", lambda: Path("/usr/bin/k3d"))
+    assert levels(examined())["C2D-DOC-K3D"] == "warning"
+    trust.verified()
+    assert levels(examined())["C2D-DOC-K3D"] == "ok"
 
 
 def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

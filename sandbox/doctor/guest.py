@@ -1,0 +1,45 @@
+"""What a cluster of somebody else must be for the box to be a guest there."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from c2d_box.errors import C2DError
+from sandbox.box import Existing
+from sandbox.clusters.existing import access
+from sandbox.clusters.existing.registry import Registry
+from sandbox.doctor.finding import Finding
+from sandbox.verbs.kubeapi import KubeApi
+
+
+def existing(chosen: Existing) -> list[Finding]:
+    """The cluster answers, and so does the registry."""
+    return [_cluster(chosen), _registry(chosen.registry)]
+
+
+def _cluster(chosen: Existing) -> Finding:
+    try:
+        text = access.extract(chosen.kubeconfig, chosen.context)
+        with tempfile.TemporaryDirectory(prefix="c2d-doctor-") as scratch:
+            path = Path(scratch, "kubeconfig")
+            path.touch(mode=0o600)
+            path.write_text(text)
+            with KubeApi.of(path, timeout=5.0) as kube:
+                found = json.loads(kube.text("/version") or "{}")
+    except C2DError as problem:
+        return Finding("C2D-DOC-EXISTING", "problem", "cluster", problem.message, problem.next_step)
+    where = f"{access.server(text)} (context {access.context(text)})"
+    if "gitVersion" not in found:
+        fix = "kubectl auth can-i --list says what this context may do"
+        return Finding("C2D-DOC-EXISTING", "problem", "cluster", f"{where} does not take this context", fix)
+    return Finding("C2D-DOC-EXISTING", "ok", "cluster", f"{where}, Kubernetes {found['gitVersion']}")
+
+
+def _registry(place: str) -> Finding:
+    try:
+        Registry(place).require()
+    except C2DError as problem:
+        return Finding("C2D-DOC-EXISTING-REGISTRY", "problem", "registry", problem.message, problem.next_step)
+    return Finding("C2D-DOC-EXISTING-REGISTRY", "ok", "registry", f"{place} answers")
