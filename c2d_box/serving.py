@@ -58,7 +58,7 @@ def serve(app: Any, host: str, port: int) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=2,
-        timeout_keep_alive=30,
+        timeout_keep_alive=75,  # longer than clients keep an idle connection: they close, not we
         backlog=512,
     )
 

@@ -92,6 +92,9 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=1,
+        # Longer than clients keep an idle connection (Node 5 s, and so does uvicorn unless told): where both
+        # close at once a request is lost, and nobody repeats a transaction.
+        timeout_keep_alive=75,
         server_header=False,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,19 @@ def test_a_waiting_caller_hears_of_a_block_at_once(client: httpx.Client, served:
     mined = time.monotonic()
     waiter.join()
     assert heard[0] - mined < 0.3
+
+
+def test_an_idle_connection_outlives_the_clients_patience(served: LocalChain) -> None:
+    """Node gives up an idle one after 5 s: a server that closes it at that moment loses a transaction."""
+    host, port = served.url.removeprefix("http://").split(":")
+    connection = HTTPConnection(host, int(port), timeout=60)
+    connection.auto_open = 0
+    connection.connect()
+    for pause in (6, 0):
+        connection.request("GET", "/c2d/head")
+        assert connection.getresponse().read()
+        time.sleep(pause)
+    connection.close()
 
 
 def test_waiting_ends_with_the_same_number_when_nothing_happens(client: httpx.Client) -> None:
