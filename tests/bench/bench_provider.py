@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def main() -> None:
 
 def measured(world: World, seconds: float, only: str) -> dict[str, Any]:
     ready = _restarted(world)
-    found: dict[str, Any] = {"ready_seconds": ready, "questions": {}}
+    found: dict[str, Any] = {"seconds_from_start": ready, "questions": {}}
     with bare_application() as bare:
         for name, scripts in questions(world).items():
             if not re.search(only, name):
@@ -163,10 +164,23 @@ def bare_application() -> Iterator[str]:
             process.terminate()
 
 
-def _restarted(world: World) -> float:
+def _restarted(world: World) -> dict[str, float]:
+    """Seconds from the start of the process to its first answer, and until it can ask the chain."""
+    answered: list[float] = []
     began = time.perf_counter()
-    world.restart_provider()
-    return round(time.perf_counter() - began, 2)
+
+    def look() -> None:
+        _until_answered(world.provider_url)
+        answered.append(time.perf_counter() - began)
+
+    looking = threading.Thread(target=look)
+    world.stop_provider()
+    began = time.perf_counter()
+    looking.start()
+    world.start_provider()
+    ready = time.perf_counter() - began
+    looking.join()
+    return {"answers": round(answered[0], 2), "asks_the_chain": round(ready, 2)}
 
 
 def _until_answered(url: str) -> None:

@@ -7,12 +7,13 @@ from importlib.metadata import version as version_of
 
 import pytest
 
-from tests.clients import oceanjs_runs, table
-from tests.clients.oceanjs_runs import Runs
+from tests.clients import oceanjs_runs, oceanpy_runs, table
+from tests.clients.driving import Runs
 from tests.clients.table import Outcomes
 from tests.worlds.local import World, spawn, world_in
 
 _RUNS = pytest.StashKey[Runs]()
+_PYTHON_RUNS = pytest.StashKey[Runs]()
 _OTHERS = pytest.StashKey[Outcomes]()
 OTHERS = {
     "test_web3": f"web3.py {version_of('web3')}",
@@ -58,6 +59,25 @@ def oceanjs(world: World, trusting_provider: str, pytestconfig: pytest.Config) -
     return runs
 
 
+@pytest.fixture(scope="session")
+def oceanpy(world: World, trusting_provider: str, pytestconfig: pytest.Config) -> Runs:
+    """Every step, taken once for the session. Its installation and its waiting take a minute or two."""
+    if not (pytestconfig.getoption("--full") or pytestconfig.getoption("--write-docs")):
+        pytest.skip("ocean.py is driven with --full")
+    if reason := oceanpy_runs.missing():
+        pytest.skip(reason)
+    providers = {"permit first": world.provider_url, "unmodified": trusting_provider}
+    runs = {
+        oceanpy_runs.NAME: {
+            f"{chapter}: {step.name}": step
+            for chapter, url in providers.items()
+            for step in oceanpy_runs.run(world, chapter, url).values()
+        }
+    }
+    pytestconfig.stash[_PYTHON_RUNS] = runs
+    return runs
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember how the tests of the other clients ended."""
@@ -71,4 +91,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if config.getoption("--write-docs") and _RUNS in config.stash:
-        table.write(config.stash[_RUNS], config.stash.get(_OTHERS, {}))
+        others = config.stash.get(_OTHERS, {})
+        table.write(config.stash[_RUNS], config.stash.get(_PYTHON_RUNS, {}), others)

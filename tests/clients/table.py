@@ -6,18 +6,22 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.clients.oceanjs_runs import CHAPTERS, Runs, Step
+from tests.clients import oceanjs_runs, oceanpy_runs
+from tests.clients.driving import Runs, Step
 
 DOCS = Path(__file__).parents[2] / "docs" / "clients.md"
 
 BY_HAND = {"token instead of a signature", "decrypt", "validate a container"}
 """Steps whose requests the library only finds and signs, because it has no call for them."""
+STRICTER = {"compute: one job at a time for one order", "one job at a time"}
+"""Steps in which a request is refused that the original allows."""
 
 _INTRODUCTION = """# Real clients against the box
 
-Written by `pytest tests/clients --write-docs`; do not edit. ocean.js as published on npm, unmodified, by
-its public calls. Every step runs against a real chain, metadata cache and Provider; operator-service is a
-small one of the tests, so jobs do not run in a cluster here.
+Written by `pytest tests/clients --write-docs`; do not edit. ocean.js as published on npm and ocean.py
+(ocean-lib) as published on PyPI, the latter on Python 3.10, both unmodified, by their public calls. Every
+step runs against a real chain, metadata cache and Provider; operator-service is a small one of the tests, so
+jobs do not run in a cluster here.
 
 """
 
@@ -32,6 +36,7 @@ _STEPS = """## Steps
 
 `permit first`: a Provider as the box sets it up, where nobody may compute before a publisher permits it.
 `unmodified`: a Provider with `trust.emptyLists` set to `all`, as the original behaves.
+† refused here and allowed by the original, which lets one paid order carry several jobs at once.
 
 """
 
@@ -39,7 +44,7 @@ _STEPS = """## Steps
 _OTHERS = """## Other clients
 
 web3.py talks to the chain with the published ABIs, and to the Provider with its own signatures;
-ipfshttpclient to Kubo as the chart configures it. ocean.py 3.1.2 needs Python 3.10 and is not run here.
+ipfshttpclient to Kubo as the chart configures it.
 
 """
 
@@ -47,9 +52,11 @@ Outcomes = dict[tuple[str, str], str]
 """How each test of another client ended, by client and name of the test."""
 
 
-def write(runs: Runs, others: Outcomes) -> None:
+def write(javascript: Runs, python: Runs, others: Outcomes) -> None:
     """Replace the page by what this session saw."""
-    DOCS.write_text("\n".join([_INTRODUCTION + _endpoints(runs), _steps(runs), _others(others)]))
+    named = {f"ocean.js {version}": steps for version, steps in javascript.items()}
+    endpoints = _INTRODUCTION + _endpoints({**named, **python})
+    DOCS.write_text("\n".join([endpoints, _steps(named), _python_steps(python), _others(others)]))
 
 
 def _others(others: Outcomes) -> str:
@@ -62,10 +69,10 @@ def _others(others: Outcomes) -> str:
 
 
 def _endpoints(runs: Runs) -> str:
-    seen = {version: _by_endpoint(steps) for version, steps in runs.items()}
+    seen = {client: _by_endpoint(steps) for client, steps in runs.items()}
     names = sorted({name for each in seen.values() for name in each}, key=_order)
-    rows = [[f"`{name}`", *(_verdict(seen[version].get(name, [])) for version in runs)] for name in names]
-    return _ENDPOINTS + _table(["Endpoint", *(f"ocean.js {version}" for version in runs)], rows)
+    rows = [[f"`{name}`", *(_verdict(found.get(name, [])) for found in seen.values())] for name in names]
+    return _ENDPOINTS + _table(["Endpoint", *runs], rows)
 
 
 def _by_endpoint(steps: Mapping[str, Step]) -> dict[str, list[Step]]:
@@ -97,11 +104,24 @@ def _verdict(steps: list[Step]) -> str:
 
 def _steps(runs: Runs) -> str:
     rows = [
-        [chapter, name, *(_outcome(steps.get(name)) for steps in runs.values())]
-        for chapter, names in CHAPTERS.items()
+        [chapter, _marked(name), *(_outcome(steps.get(name)) for steps in runs.values())]
+        for chapter, names in oceanjs_runs.CHAPTERS.items()
         for name in names
     ]
-    return _STEPS + _table(["Trust", "Step", *(f"ocean.js {version}" for version in runs)], rows)
+    return _STEPS + _table(["Trust", "Step", *runs], rows)
+
+
+def _python_steps(runs: Runs) -> str:
+    rows = [
+        [chapter, _marked(name), *(_outcome(steps.get(f"{chapter}: {name}")) for steps in runs.values())]
+        for chapter, names in oceanpy_runs.CHAPTERS.items()
+        for name in names
+    ]
+    return _table(["Trust", "Step", *runs], rows) if runs else "ocean.py was not run.\n"
+
+
+def _marked(step: str) -> str:
+    return f"{step} †" if step in STRICTER else step
 
 
 def _outcome(step: Step | None) -> str:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from tests.clients import oceanjs_runs
-from tests.clients.oceanjs_runs import CHAPTERS, HERE, VERSIONS, Runs
+from tests.clients.driving import Runs
+from tests.clients.oceanjs_runs import CHAPTERS, HERE, VERSIONS
 
 
 @pytest.mark.parametrize("step", [name for names in CHAPTERS.values() for name in names])

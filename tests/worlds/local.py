@@ -56,9 +56,16 @@ class World:
 
     def restart_provider(self) -> None:
         """As if the machine had lost power."""
+        self.stop_provider()
+        self.start_provider()
+
+    def stop_provider(self) -> None:
         killed = self.processes.pop()
         killed.kill()
         killed.wait()
+
+    def start_provider(self) -> None:
+        """Returns when it can ask the chain."""
         spawn(self, "provider", self.settings["provider"])
 
     def account(self, index: int) -> Signer:
