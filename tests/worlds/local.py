@@ -144,8 +144,18 @@ class World:
         return asset
 
     def update(self, asset: Asset, state: int = 0) -> str:
+        tx = self.rewrite(asset, state)
+        self.wait_for(asset.did, tx)
+        return tx
+
+    def updated(self, asset: Asset) -> float:
+        """Seconds from an update's receipt until the cache shows it."""
+        return self.wait_for(asset.did, self.rewrite(asset))
+
+    def rewrite(self, asset: Asset, state: int = 0) -> str:
+        """Publishes the asset's document again; the transaction."""
         text = json.dumps(asset.document).encode()
-        tx = set_metadata(
+        return set_metadata(
             self.chain,
             self.account(3),
             asset.nft,
@@ -155,8 +165,6 @@ class World:
             bytes.fromhex(self.encrypt(text)[2:]),
             hashlib.sha256(text).hexdigest(),
         )
-        self.wait_for(asset.did, tx)
-        return tx
 
     def record(self, did: str) -> dict[str, Any]:
         answer = httpx.get(f"{self.cache_url}/api/aquarius/assets/ddo/{did}", trust_env=False)
