@@ -1,7 +1,7 @@
 """How soon the metadata cache shows what was published: ``python -m tests.bench.bench_cache [--rounds 20]``.
 
-From the moment a client holds the receipt until the cache answers with the record of that transaction, which is
-what ``waitForAqua`` waits for. The document is decrypted by a real Provider; the aim is 300 ms.
+From the moment a client holds the receipt until the cache answers with the record of that transaction,
+which is what ``waitForAqua`` waits for. The document is decrypted by a real Provider; the aim is 300 ms.
 """
 
 from __future__ import annotations

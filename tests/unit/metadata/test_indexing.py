@@ -87,6 +87,14 @@ class Cache:
         return self.store.records.get(did_for(made.nft, 8996))
 
 
+class OneBlock(Chain):
+    """The chain as if all that is read at once had been mined in one block."""
+
+    def logs(self, topics: Any, from_block: int, to_block: Any = "latest", address: Any = None) -> Any:
+        found = super().logs(topics, from_block, to_block, address)
+        return [{**log, "blockNumber": to_block, "logIndex": at} for at, log in enumerate(found)]
+
+
 def document(made: Any, name: str, **changes: Any) -> dict[str, Any]:
     service = {
         "id": "0",
@@ -167,6 +175,17 @@ async def test_owner_and_price_follow_the_chain(cache: Cache) -> None:
     await cache.read()
     assert cache.record(made)["nft"]["owner"] == OTHER.address
     assert cache.record(made)["stats"]["price"]["value"] == 7
+
+
+async def test_several_assets_and_updates_of_one_block_are_all_indexed_in_their_order(cache: Cache) -> None:
+    made = [cache.publish(f"Number {at}") for at in range(3)]
+    last = [cache.write(each, f"Number {at}, changed") for at, each in enumerate(made)]
+    cache.indexer._chain = OneBlock(cache.url, cache.chain.addresses)
+    await cache.read()
+    found = [cache.record(each) for each in made]
+    assert [record["metadata"]["name"] for record in found] == [f"Number {at}, changed" for at in range(3)]
+    assert [record["event"]["tx"] for record in found] == last
+    assert len({record["event"]["block"] for record in found}) == 1
 
 
 async def test_what_the_chain_takes_back_is_forgotten(cache: Cache) -> None:
