@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -23,11 +24,7 @@ CHAPTERS: dict[str, list[str]] = json.loads((HERE / "steps.json").read_text())
 
 def missing() -> str | None:
     """Why ocean.py cannot run here."""
-    python = _python()
-    if python is None:
-        return "python3.10 is not installed"
-    found = subprocess.run([python, "-m", "venv", "--help"], capture_output=True)
-    return "python3.10 does not start here" if found.returncode else None
+    return None if _python() else "no Python 3.10 starts here"
 
 
 def install() -> Path:
@@ -61,4 +58,10 @@ def run(world: World, chapter: str, provider_url: str) -> dict[str, Step]:
 
 
 def _python() -> str | None:
-    return shutil.which("python3.10")
+    """The first Python 3.10 that starts: what pyenv puts on the PATH may be a name without a version."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    candidates = [shutil.which("python3.10"), *map(str, sorted(versions.glob("3.10.*/bin/python3.10")))]
+    for candidate in candidates:
+        if candidate and not subprocess.run([candidate, "-m", "venv", "-h"], capture_output=True).returncode:
+            return candidate
+    return None
