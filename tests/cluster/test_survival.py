@@ -80,6 +80,7 @@ class Assassin(threading.Thread):
         listed = self._kube.get(WORKFLOWS) or {}
         self._version = listed["metadata"]["resourceVersion"]
         self.job = ""
+        self.heard = threading.Event()
         self.struck = 0
         self.failure: BaseException | None = None
 
@@ -97,6 +98,7 @@ class Assassin(threading.Thread):
             for line in news:
                 body = json.loads(line)["object"]
                 self.job = body["metadata"]["name"]
+                self.heard.set()
                 times = (body.get("status") or {}).get("times") or {}
                 if PHASES[self._phase] is None or PHASES[self._phase] in times:
                     break
@@ -129,11 +131,7 @@ def test_a_job_survives(
 ) -> None:
     assassin = Assassin(box, part, phase)
     assassin.start()
-    lost = ""
-    try:
-        perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm))
-    except C2DError as error:  # the answer was lost, not the job
-        lost = error.code
+    lost = _started(box, pair, assassin)
     began = time.monotonic()
     assassin.join(SECONDS)
     assert assassin.failure is None, assassin.failure
@@ -152,6 +150,21 @@ def test_a_job_survives(
         assert _runs(box, assassin.job, names.index("runs")) == 1
     assert "runs" in names or status["code"] != 70
     assert _left(kube, assassin.job) == []
+
+
+def _started(box: Box, pair: Pair, assassin: Assassin) -> str:
+    """Until there is a job; the code of the error where its answer was lost."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm))
+        except C2DError as error:
+            if assassin.heard.wait(5):
+                return error.code
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return ""
 
 
 def _cleaned(kube: KubeApi, job: str) -> dict[str, Any]:

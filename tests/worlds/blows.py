@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,21 @@ def _healthy(box: Box, kube: KubeApi) -> bool:
     if box.cluster.status().state != "running" or not kube.ok("/readyz"):
         return False
     deployments = kube.items("/apis/apps/v1/namespaces/c2d/deployments")
-    return bool(deployments) and all(
-        (body.get("status") or {}).get("readyReplicas", 0) >= body["spec"].get("replicas", 1)
-        for body in deployments
+    ready = Counter(
+        pod["metadata"]["labels"].get("app.kubernetes.io/name")
+        for pod in _pods(kube, "c2d", {})
+        if _is_ready(pod)
     )
+    return bool(deployments) and all(
+        ready[body["metadata"]["name"]] >= body["spec"].get("replicas", 1) for body in deployments
+    )
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    """The pod's own word: a Deployment still counts one that was deleted a moment ago."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
 
 
 def _pods(kube: KubeApi, namespace: str, query: dict[str, str]) -> list[dict[str, Any]]:
