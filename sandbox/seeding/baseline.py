@@ -16,14 +16,15 @@ import httpx
 
 from c2d_box.errors import Failed, StateProblem, UsageError
 from sandbox.box import Box
-from sandbox.bundle import Bundle
 from sandbox.home import replace_file
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.kubectl import program
 from sandbox.verbs.lock import changing
 from sandbox.verbs.release import JOBS, NAMESPACE
+from sandbox.verbs.together import together
 
 WORKFLOWS = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"
 PATIENCE = 60.0
@@ -60,10 +61,16 @@ def return_to_baseline(box: Box) -> Progress[None]:
     before = _load(box)
     with changing(box.home, "reset"), box.kube() as kube:
         yield from step("reset.jobs", "ending and forgetting jobs", lambda: _forget_jobs(box, kube))
-        yield from step("reset.chain", "taking the chain back", lambda: _revert(box, before.snapshot))
-        yield from step("reset.cache", "waiting for the metadata cache", lambda: _await_cache(box))
-        yield from step("reset.ipfs", "forgetting results in IPFS", lambda: _unpin(box, set(before.pins)))
-        yield from step("reset.s3", "forgetting objects in S3", lambda: _drop(box, set(before.objects)))
+        # Jobs are over, so nothing comes in any more; the rest has nothing to do with one another.
+        pins, objects = set(before.pins), set(before.objects)
+        yield from together(
+            [
+                _take_back(box, before.snapshot),
+                step("reset.table", "emptying the job table", lambda: _psql(box, "TRUNCATE jobs")),
+                step("reset.ipfs", "forgetting results in IPFS", lambda: _unpin(box, pins)),
+                step("reset.s3", "forgetting objects in S3", lambda: _drop(box, objects)),
+            ]
+        )
         _save(box, Baseline(_rpc(box, "evm_snapshot"), before.pins, before.objects))
     yield Event("reset", "done", "the box is as it was")
 
@@ -98,7 +105,12 @@ def _forget_jobs(box: Box, kube: KubeApi) -> None:
                 "C2D-RESET-JOBS-STAY", "jobs do not end", f"{box.command('logs operator-engine')} may say why"
             )
         time.sleep(0.1)
-    _psql(box, "TRUNCATE jobs")
+
+
+def _take_back(box: Box, snapshot: str) -> Progress[None]:
+    """The chain, and the metadata cache that follows it."""
+    yield from step("reset.chain", "taking the chain back", lambda: _revert(box, snapshot))
+    yield from step("reset.cache", "waiting for the metadata cache", lambda: _await_cache(box))
 
 
 def _psql(box: Box, statement: str) -> None:
@@ -106,7 +118,7 @@ def _psql(box: Box, statement: str) -> None:
     command = ["kubectl", "--kubeconfig", str(box.home.kubeconfig), "-n", NAMESPACE]
     done = subprocess.run(
         [*command, "exec", "deployment/postgres", "--", *psql],
-        executable=Bundle.open(["kube"]).binary("kube"),
+        executable=program(),
         capture_output=True,
         text=True,
         check=False,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
 
 import click
 
@@ -24,26 +22,10 @@ def kubectl(arguments: tuple[str, ...]) -> None:
     included.
     """
     from c2d_box.errors import StateProblem
+    from sandbox.verbs.kubectl import program
 
     box = the_box()
     if not box.home.kubeconfig.exists():
         raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", box.command("up"))
     environment = {**os.environ, "KUBECONFIG": str(box.home.kubeconfig)}
-    os.execve(_program(), ["kubectl", *arguments], environment)
-
-
-def _program() -> Path:
-    """The bundle's own; a bundle for kind has none, then the user's, as kind's users usually have one."""
-    from c2d_box.errors import StateProblem
-    from sandbox.bundle import Bundle
-
-    try:
-        return Bundle.open(["kube"]).binary("kube")
-    except StateProblem as missing:
-        if found := shutil.which("kubectl"):
-            return Path(found)
-        raise StateProblem(
-            "C2D-KUBECTL-MISSING",
-            "neither the bundle nor this machine has a kubectl",
-            "c2d-box bundle build kube; or install kubectl",
-        ) from missing
+    os.execve(program(), ["kubectl", *arguments], environment)

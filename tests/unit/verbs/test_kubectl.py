@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.cli.commands import kubectl
+from sandbox.verbs import kubectl
 
 
 def test_without_one_in_the_bundle_the_machines_is_used(
@@ -16,8 +16,8 @@ def test_without_one_in_the_bundle_the_machines_is_used(
     monkeypatch.setenv("C2D_BOX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(C2DError) as problem:
-        kubectl._program()
+        kubectl.program()
     assert problem.value.code == "C2D-KUBECTL-MISSING" and "bundle build kube" in problem.value.next_step
     (tmp_path / "kubectl").write_text("#!/bin/sh\n")
     (tmp_path / "kubectl").chmod(0o755)
-    assert kubectl._program() == tmp_path / "kubectl"
+    assert kubectl.program() == tmp_path / "kubectl"

@@ -1,0 +1,26 @@
+"""Which kubectl speaks to the box's cluster."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from c2d_box.errors import StateProblem
+from sandbox.bundle import Bundle
+
+
+def program() -> Path:
+    """The bundle's own; a bundle for kind has none, then the user's, as kind's users usually have one.
+
+    Called as ``kubectl``, whatever the file is named.
+    """
+    try:
+        return Bundle.open(["kube"]).binary("kube")
+    except StateProblem as missing:
+        if found := shutil.which("kubectl"):
+            return Path(found)
+        raise StateProblem(
+            "C2D-KUBECTL-MISSING",
+            "neither the bundle nor this machine has a kubectl",
+            "c2d-box bundle build kube; or install kubectl",
+        ) from missing
