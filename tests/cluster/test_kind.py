@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.box import Box, Settings, open_box
+from sandbox.bundle import Bundle
+from sandbox.clusters.choice import IMAGES
 from sandbox.clusters.kind import engine as docker
 from sandbox.clusters.port import Cluster
 from sandbox.demo.story import demo
@@ -110,6 +112,15 @@ def only(victim: str, killed: list[str]) -> None:
 
 def test_the_whole_demo(kind: Box, tmp_path: Path) -> None:
     assert perform(demo(kind, tmp_path, yes=True)).results
+
+
+def test_images_on_the_node_have_the_digests_of_the_bundle(kind: Box) -> None:
+    """So an algorithm that is published by its digest is the same one here and on a native node."""
+    bundle = Bundle.open([f"{name}-image" for name in IMAGES])
+    there = {image.reference: image.digest for image in kind.cluster.images()}
+    for name in IMAGES:
+        image = bundle.image(name)
+        assert there[image.reference] == there[image.pinned] == image.digest
 
 
 def test_status_names_the_parts(kind: Box) -> None:
