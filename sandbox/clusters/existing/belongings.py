@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from c2d_box.errors import StateProblem
+from c2d_box.errors import Failed, StateProblem
 from c2d_box.workflow import names
 from sandbox.progress import Event, Progress
 from sandbox.verbs.kubeapi import KubeApi, Object
@@ -55,22 +56,22 @@ def remove(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
     """Take all of it away; returns what would not go."""
     yield Event("cluster.jobs", "started", "ending jobs")
     for workflow in kube.items(WORKFLOWS):
-        kube.delete(f"{WORKFLOWS}/{workflow['metadata']['name']}")
+        _delete(kube, f"{WORKFLOWS}/{workflow['metadata']['name']}")
     if not _gone(lambda: not kube.items(WORKFLOWS), patience / 2):
         for workflow in kube.items(WORKFLOWS):
             _let_go(kube, workflow)
     yield Event("cluster.jobs", "done")
     yield Event("cluster.volumes", "started", "erasing volumes")
     for namespace in (JOBS, SERVICES):
-        kube.delete(f"{NAMESPACES}/{namespace}")
+        _delete(kube, f"{NAMESPACES}/{namespace}")
     _gone(lambda: not any(kube.get(f"{NAMESPACES}/{name}") for name in (JOBS, SERVICES)), patience)
     _gone(lambda: not _volumes(kube), patience / 2)
     for volume in _volumes(kube):
-        kube.delete(f"{VOLUMES}/{volume['metadata']['name']}")
+        _delete(kube, f"{VOLUMES}/{volume['metadata']['name']}")
     yield Event("cluster.volumes", "done")
     yield Event("cluster.rest", "started", "removing what is left of the box")
     for path, name in SCOPED:
-        kube.delete(f"{path}/{name}")
+        _delete(kube, f"{path}/{name}")
     _gone(lambda: not _left(kube), patience)
     left = _left(kube)
     yield Event("cluster.rest", "failed" if left else "done", ", ".join(left))
@@ -95,6 +96,12 @@ def _let_go(kube: KubeApi, workflow: Object) -> None:
     """Take our finalizer off a job whose engine does not live any more."""
     kept = [entry for entry in workflow["metadata"].get("finalizers", ()) if entry != names.FINALIZER]
     kube.merge(f"{WORKFLOWS}/{workflow['metadata']['name']}", {"metadata": {"finalizers": kept}})
+
+
+def _delete(kube: KubeApi, path: str) -> None:
+    """Ask for it; what is on its way already refuses to be asked twice."""
+    with suppress(Failed):
+        kube.delete(path)
 
 
 def _gone(question: Callable[[], bool], seconds: float) -> bool:
