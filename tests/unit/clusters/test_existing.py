@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from c2d_box.errors import C2DError
+from c2d_box.workflow import names
 from sandbox.box import Box, Existing, Settings, open_box
 from sandbox.bundle import oci
 from sandbox.clusters.archives import read_archive
@@ -282,3 +284,71 @@ def test_the_record_and_the_choice_are_read_as_written(tmp_path: Path) -> None:
     box = Box(Home(tmp_path), Settings()).remember(settings)
     assert open_box(box.home.path).settings == settings
     assert box.cluster.registry == "r/c2d" and box.cluster.runtime_classes == {}
+
+
+# -- what is taken away --------------------------------------------------------------------------------------
+
+
+class Lab:
+    """An API server with the box's things in it. With no engine, a deleted job waits for its finalizer."""
+
+    def __init__(self, engine: bool) -> None:
+        self.engine = engine
+        self.asked: list[str] = []
+        self.things = {f"{path}/{name}" for path, name in belongings.SCOPED}
+        self.things |= {
+            f"{belongings.WORKFLOWS}/job",
+            f"{belongings.VOLUMES}/pvc-1",
+            "/api/v1/namespaces/lab",
+        }
+        self.held = {f"{belongings.WORKFLOWS}/job"}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if request.method == "GET":
+            return self._get(path)
+        if request.method == "PATCH":
+            assert json.loads(request.content) == {"metadata": {"finalizers": ["theirs"]}}
+            self.held.discard(path)
+            self.things.discard(path)
+        elif path in self.things:
+            self.asked.append(path)
+            if self.engine or path not in self.held:
+                self.things.discard(path)
+        return httpx.Response(200, json={})
+
+    def _get(self, path: str) -> httpx.Response:
+        if path in self.things:
+            return httpx.Response(200, json={"metadata": {"name": path.rpartition("/")[2]}})
+        listed = [
+            {
+                "metadata": {"name": item.rpartition("/")[2], "finalizers": ["theirs", names.FINALIZER]},
+                "spec": {"claimRef": {"namespace": "c2d-jobs"}},
+            }
+            for item in sorted(self.things)
+            if item.rpartition("/")[0] == path
+        ]
+        return httpx.Response(200, json={"items": listed}) if listed else httpx.Response(404)
+
+    @property
+    def kube(self) -> KubeApi:
+        return KubeApi(httpx.Client(base_url="https://lab", transport=httpx.MockTransport(self)))
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_everything_that_was_added_is_removed_and_nothing_else(engine: bool) -> None:
+    lab = Lab(engine)
+    assert run(belongings.remove(lab.kube, patience=0.1), lambda event: None) == []
+    assert lab.things == {"/api/v1/namespaces/lab"}
+    order = [lab.asked.index(f"{belongings.WORKFLOWS}/job")]
+    order += [lab.asked.index(f"/api/v1/namespaces/{name}") for name in ("c2d-jobs", "c2d", "c2d-system")]
+    assert order == sorted(order), "jobs end while the engine lives, volumes while the provisioner does"
+
+
+def test_a_cluster_with_things_of_these_names_is_refused() -> None:
+    with pytest.raises(C2DError) as problem:
+        belongings.require_room(Lab(True).kube)
+    assert problem.value.code == "C2D-EXISTING-OCCUPIED"
+    empty = Lab(True)
+    empty.things = {"/api/v1/namespaces/lab"}
+    belongings.require_room(empty.kube)
