@@ -24,3 +24,5 @@ class Action:
     proceed: str = "Do it"
     pokes: tuple[str, ...] = field(default=())
     """Names of the feeds that are asked again once it is done."""
+    done: Callable[[Any], None] = lambda _result: None
+    """Told what the verb returned, when it did what it should."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -95,6 +95,8 @@ class BoxApp(App[None]):
         self.watcher = Watcher(source, self.feeds)
         self.collecting = Collecting()
         self.runs: list[Run] = []
+        self.started = ""
+        """The job started last, until the table of jobs has pointed at it."""
         for known in THEMES.values():
             self.register_theme(known)
         wanted = theme or self.memory.theme
@@ -156,6 +158,10 @@ class BoxApp(App[None]):
         for line in self.screen.query(TopLine):
             line.redraw()
         self.notify(f"acting as {who or 'publisher and consumer'}", timeout=2, markup=False)
+
+    def note_started(self, job: Mapping[str, Any] | None) -> None:
+        """The table of jobs points at what was started from here."""
+        self.started = str((job or {}).get("jobId", ""))
 
     @property
     def names(self) -> dict[str, str]:

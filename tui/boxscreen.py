@@ -26,7 +26,7 @@ class BoxScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "find", "Filter", id="screen.filter", key_display="/"),
         Binding("r", "refresh_now", "Refresh", show=False, id="screen.refresh"),
-        Binding("y", "copy", "Copy", show=False, id="screen.copy"),
+        Binding("Y,shift+y,y", "copy", "Copy", show=False, id="screen.copy", key_display="Y"),
         Binding("escape", "back", "Back", show=False, id="screen.back"),
     ]
 
@@ -114,7 +114,7 @@ class BoxScreen(Screen[None]):
             )
 
     def copied(self) -> str:
-        """What ``y`` takes: the key of the row under the cursor."""
+        """What ``Y`` takes: the key of the row under the cursor."""
         row = self.table.selected if self.table is not None else None
         return row.key if row else ""
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import gc
 import time
+from typing import TYPE_CHECKING
 
-from textual.app import App
-from textual.events import Key
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.events import Key
 
 YOUNG, OLDER, NEVER = 10_000, 20, 1_000_000
 EVERY, REST = 20.0, 3.0

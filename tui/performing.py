@@ -55,6 +55,8 @@ def advanced(app: BoxApp, run: Run) -> None:
         screen.post_message(Advanced(run))
     if run.over and run in app.runs:
         app.runs.remove(run)
+        if run.problem is None:
+            run.action.done(run.result)
         app.feeds.poke(*run.action.pokes)
         if not followers:
             _tell_end(app, run)

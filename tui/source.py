@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
     from sandbox.loop.running import Loop
@@ -76,6 +77,10 @@ class Source(Protocol):
     ) -> list[Price]: ...
 
     def blocks(self) -> list[Block]: ...
+
+    def explain(self, who: str, job_id: str) -> str: ...
+
+    def verify(self, who: str, job_id: str) -> Verification: ...
 
     def transactions(self) -> list[Transaction]: ...
 

@@ -30,7 +30,7 @@ _UNITS = {"m": 60.0, "h": 3600.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: ``key`` is what ``y`` copies and what stays the same while the cells change."""
+    """One line: ``key`` is what ``Y`` copies and what stays the same while the cells change."""
 
     key: str
     cells: tuple[str, ...]
@@ -174,6 +174,11 @@ class LiveTable(DataTable[Text]):
             str(self.coordinate_to_cell_key(Coordinate(place, 0)).row_key.value)
             for place in range(top, min(top + self.size.height, self.row_count))
         ]
+
+    def point(self, key: str) -> None:
+        """Put the cursor on a row, if it is shown."""
+        if key in self._shown:
+            self.move_cursor(row=self.get_row_index(key), animate=False)
 
     def filter(self, words: str) -> None:
         """Show only rows that have every one of ``words`` somewhere."""

@@ -14,6 +14,7 @@ from sandbox.box import Box, open_box
 from tui.source import Ddo, Job
 
 if TYPE_CHECKING:
+    from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
     from sandbox.loop.running import Loop
@@ -73,6 +74,16 @@ class Verbs:
         from sandbox.verbs.joblogs import said
 
         return said(self.box, who, job_id)
+
+    def explain(self, who: str, job_id: str) -> str:
+        from sandbox.verbs.evidence import explain
+
+        return explain(self.box, who, job_id)
+
+    def verify(self, who: str, job_id: str) -> Verification:
+        from sandbox.verbs.evidence import verify
+
+        return verify(self.box, who, job_id)
 
     def read_result(self, who: str, job_id: str, index: int) -> bytes:
         from sandbox.verbs.parties import consuming

@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.box import Box
+from sandbox.verbs import jobs
+
+from .conftest import Pair, perform
 
 TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
@@ -30,6 +33,11 @@ time.sleep(1)
 pathlib.Path(os.environ["OUTPUTS"], "count.json").write_text(json.dumps({"rows": len(rows)}))
 """
 PATIENCE = 90.0
+FINISHED = 70
+SLOW = """import os, pathlib, time
+time.sleep(15)
+pathlib.Path(os.environ["OUTPUTS"], "said.txt").write_text("it went on")
+"""
 
 
 class Terminal:
@@ -71,6 +79,13 @@ class Terminal:
         shell = self._tmux("list-panes", "-F", "#{pane_pid}").stdout.strip()
         children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
         return int(children[0])
+
+    def kill(self) -> None:
+        """The application and the process that waits for it, outright."""
+        waiting = self.pid
+        children = Path(f"/proc/{waiting}/task/{waiting}/children").read_text().split()
+        for pid in (waiting, *map(int, children)):
+            os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         self._tmux("kill-server")
@@ -166,3 +181,28 @@ def test_killed_at_any_moment_it_leaves_the_box_untouched(
     if way is not signal.SIGKILL:
         terminal.until("speed")
     assert json.loads(cli("--json", "status").stdout)["state"] == before == "running"
+
+
+@pytest.fixture
+def slow(publish_pair: Callable[[str, str], Pair]) -> Pair:
+    """The newest dataset and algorithm: what the launch screen begins with."""
+    return publish_pair("a\n1\n", SLOW)
+
+
+def test_a_job_goes_on_when_the_screens_it_was_launched_from_are_killed(
+    box: Box, slow: Pair, terminal: Terminal
+) -> None:
+    terminal.until("The box is up")
+    terminal.press("5")
+    terminal.until("✓ the Provider would start it")
+    terminal.press("s")
+    terminal.until("Order and start this job?")
+    terminal.press("Right", "Enter")
+    terminal.until("✓ done")
+    terminal.kill()
+    terminal.until("ENDED-137")
+    (started,) = [job for job in jobs.jobs(box, "consumer") if job["algoDID"] == slow.algorithm]
+    assert not started["dateFinished"]
+    ended = perform(jobs.follow(box, "consumer", started["jobId"], timeout=180))
+    assert ended["status"] == FINISHED
+    assert "said.txt" in [result["filename"] for result in ended["results"]]

@@ -12,6 +12,7 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
+from c2d_box.client.verification import Check, Verification
 from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.finding import Finding
@@ -248,6 +249,19 @@ class Recorded:
     def read_result(self, who: str, job_id: str, index: int) -> bytes:
         self._answer()
         return CONTENTS[index]
+
+    def explain(self, who: str, job_id: str) -> str:
+        self._answer()
+        return f"Job {job_id[:8]} ended well after 11.1 s. Its results are in the Outputs tab."
+
+    def verify(self, who: str, job_id: str) -> Verification:
+        self._answer()
+        checks = (
+            Check("signature", True, "signed by the environment's key"),
+            Check("input 0", None, "too large for a checksum"),
+            Check("algorithm", False, "the published script has another checksum"),
+        )
+        return Verification(job_id, checks)
 
     def assets(self) -> list[Ddo]:
         self._answer()

@@ -25,6 +25,10 @@ PICTURES = {
     "launch": Picture("test_a_screen[launch-120x40-normal]", "What it costs, before anything is paid."),
     "jobs": Picture("test_a_screen[jobs-120x40-normal]", "Jobs, live; `S` sorts, `/` filters."),
     "logs of a job": Picture("test_what_a_key_opens[job_logs]", "Each container of a job, live."),
+    "explanation of a job": Picture("test_what_a_key_opens[job_explained]", "How it ended, in words."),
+    "evidence of a job": Picture(
+        "test_what_a_key_opens[job_evidence]", "What ran, held against its sources."
+    ),
     "outputs": Picture("test_a_screen[outputs-120x40-normal]", "Results with a preview."),
     "logs": Picture("test_a_screen[logs-120x40-normal]", "All components in one searchable stream."),
     "accounts": Picture("test_a_screen[accounts-120x40-normal]", "Roles, balances, datatokens, faucet."),

@@ -18,14 +18,16 @@ from tui.dialogs.action import ActionDialog, Question
 from tui.dialogs.form import FormDialog
 from tui.dialogs.running import RunDialog
 from tui.screens.boot.screen import BootScreen
+from tui.screens.jobs.widgets import JobsPane
 from tui.screens.launch.widgets import CheckPane
-from tui.tables import LiveTable
+from tui.tables import LiveTable, Row
 from tui.topline import KEYS, NAMES, SCREENS
 
 Open = Callable[..., BoxApp]
 Settle = Callable[[Pilot[None]], Awaitable[None]]
 SIZE = (100, 30)
 RUNNING, DONE = "1" * 32, "2" * 32
+NOW = 1_800_000_000.0
 
 
 async def _press(pilot: Pilot[None], settle: Settle, *keys: str) -> None:
@@ -100,11 +102,11 @@ async def test_read_only_offers_the_command_and_nothing_else(
         assert recorded.done == []
 
 
-async def test_y_copies_the_id_and_c_the_command(opened: Open, settle: Settle) -> None:
+async def test_a_big_y_copies_the_id_and_c_the_command(opened: Open, settle: Settle) -> None:
     app = opened("jobs", who="consumer2")
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await _press(pilot, settle, "j", "y")
+        await _press(pilot, settle, "j", "Y")
         assert app.clipboard == DONE
         await _press(pilot, settle, "c")
         assert app.clipboard == "c2d-box --as consumer2 jobs"
@@ -253,6 +255,57 @@ async def test_a_job_is_launched_after_its_price_was_shown(
         await _press(pilot, settle, "right", "enter")
         await _until(pilot, lambda: bool(recorded.done))
         assert recorded.done[0][:2] == ("start", "consumer")
+
+
+async def test_jobs_points_at_the_job_that_was_launched(opened: Open, settle: Settle, recorded: Any) -> None:
+    app = opened("jobs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await _press(pilot, settle, "j", "5")
+        check = app.screen.query_one(CheckPane)
+        await _until(pilot, lambda: check.result is not None)
+        await _press(pilot, settle, "s", "right", "enter")
+        await _until(pilot, lambda: bool(recorded.done) and not app.runs)
+        await _press(pilot, settle, "escape", "2")
+        row = app.screen.query_one(LiveTable).selected
+        assert row is not None and row.key == RUNNING
+        assert "Train a classifier" in row.cells
+
+
+async def test_the_clock_of_a_running_job_moves_and_nothing_is_asked_for_it(
+    opened: Open, settle: Settle, recorded: Any
+) -> None:
+    now = [NOW]
+    recorded.many(60)
+    app = opened("jobs")
+    app.clock = lambda: now[0]
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        table = app.screen.query_one(LiveTable)
+        running = f"{2:032x}"
+        before = table.get_cell(running, "took").plain
+        now[0] += 3600
+        app.screen.query_one(JobsPane).tick()
+        assert before != table.get_cell(running, "took").plain == "1 h 0 m"
+        unseen = f"{59:032x}"
+        assert unseen not in table.in_view
+        assert table.get_cell(unseen, "took").plain == "59.0 s"
+
+
+async def test_a_column_grows_with_its_words_and_does_not_shrink(opened: Open, settle: Settle) -> None:
+    app = opened("jobs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        table = app.screen.query_one(LiveTable)
+        state = table.ordered_columns[1]
+        narrow = state.content_width
+        key = table.in_view[0]
+        row = Row(key, ("a", "a much longer state than before", "b", "c", "d", "e"))
+        table.renew(row)
+        assert state.content_width == len(row.cells[1]) > narrow
+        table.renew(Row(key, ("a", "b", "b", "c", "d", "e")))
+        assert state.content_width == len(row.cells[1])
+        assert table.get_cell(key, "state").plain == "b"
 
 
 async def test_a_refused_verb_shows_its_code_and_next_step(

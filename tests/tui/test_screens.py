@@ -81,6 +81,8 @@ OPENED = {
     "tour": ("dashboard", ("T",)),
     "job": ("jobs", ("down", "enter")),
     "job_pods": ("jobs", ("enter", "p")),
+    "job_explained": ("jobs", ("down", "enter", "i")),
+    "job_evidence": ("jobs", ("down", "enter", "v")),
     "asset": ("assets", ("enter",)),
     "publish": ("assets", ("n",)),
     "end": ("assets", ("x",)),

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from sandbox.verbs.images import ContainerImage
     from tui.app import BoxApp
 
+TITLE = Field("title", "Name", placeholder="the file's name")
 SOURCE = Field("source", "File (ctrl+o picks) or URL", file=True, placeholder="./data.csv or https://…")
 
 
 def _offer_fields(service: str) -> tuple[Field, ...]:
     return (
-        Field("title", "Name", placeholder="the file's name"),
         Field("description", "Description"),
         Field("price", "Price in OCEAN", "0"),
         Field("service", "May be bought as", service, ("compute", "access")),
@@ -33,7 +33,7 @@ def _offer_fields(service: str) -> tuple[Field, ...]:
 
 def dataset_form(app: BoxApp) -> FormDialog:
     """For a dataset."""
-    fields = (SOURCE, *_offer_fields("compute"))
+    fields = (SOURCE, TITLE, *_offer_fields("compute"))
     return FormDialog(
         "Publish a dataset", fields, lambda values: _preview(app, "dataset", values), _dataset(app)
     )
@@ -44,6 +44,7 @@ def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> Form
     known = tuple(image.image for image in images or ()) or (IMAGE,)
     fields = (
         SOURCE,
+        TITLE,
         Field("image", "Image", known[0], known),
         Field("entrypoint", "Entrypoint", ENTRYPOINT),
         *_offer_fields("access"),

@@ -25,6 +25,7 @@ class AssetsScreen(BoxScreen):
         Binding("a", "publish_algorithm", "New algorithm", id="assets.algorithm"),
         Binding("e", "edit", "Edit", id="assets.edit"),
         Binding("x", "end", "End", id="assets.end"),
+        Binding("d,y", "read", "DDO", show=False, id="assets.read"),
         Binding("c", "as_command", "As command", id="assets.command"),
     ]
 
@@ -33,6 +34,10 @@ class AssetsScreen(BoxScreen):
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         self.app.push_screen(AssetScreen(str(event.row_key.value)))
+
+    def action_read(self) -> None:
+        if self.table is not None and self.table.selected is not None:
+            self.app.push_screen(AssetScreen(self.table.selected.key))
 
     def action_publish_dataset(self) -> None:
         self.box_app.fill(dataset_form(self.box_app))

@@ -72,7 +72,7 @@ class LastJobsPane(Pane):
         views = sorted(map(JobView.of, value), key=lambda view: -view.created)
         rows = [row(view, self.box_app.clock()) for view in views[:20]]
         self.query_one(LiveTable).show(
-            Row(each.key, (each.cells[0], each.cells[1], each.cells[4]), each.tone) for each in rows
+            Row(each.key, (each.cells[0], each.cells[1], each.cells[3]), each.tone) for each in rows
         )
 
 

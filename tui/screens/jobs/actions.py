@@ -52,6 +52,7 @@ def again(app: BoxApp, job: JobView) -> None:
             losses=("what an order costs, where none covers it any more",),
             proceed="Order and start",
             pokes=("jobs", "accounts"),
+            done=app.note_started,
         )
     )
 

@@ -15,11 +15,28 @@ from tui.screens.cluster.reading import YamlScreen
 from tui.screens.cluster.widgets import HappeningsPane, PodsPane
 from tui.screens.jobs.actions import again, saving, stopping
 from tui.screens.jobs.view import JobView
-from tui.screens.jobs.widgets import FactsPane, JobLogPane, ResultsPane
+from tui.screens.jobs.widgets import (
+    AskedPane,
+    EvidencePane,
+    ExplainPane,
+    FactsPane,
+    JobLogPane,
+    ResultsPane,
+)
 from tui.screens.outputs.preview import PreviewScreen
 from tui.tables import LiveTable
 
-TABS = {"outputs": "o Outputs", "logs": "l Logs", "pods": "p Pods", "events": "e Events"}
+TABS = {
+    "outputs": "o Outputs",
+    "logs": "l Logs",
+    "pods": "p Pods",
+    "events": "e Events",
+    "explain": "i Explain",
+    "verify": "v Evidence",
+}
+
+COMMANDS = {"logs": "job logs", "pods": "pods --job", "explain": "explain", "verify": "verify"}
+"""What each tab is as a command; the others are ``job``."""
 
 
 class JobScreen(BoxScreen):
@@ -29,13 +46,13 @@ class JobScreen(BoxScreen):
     CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(name[0], f"look('{name}')", name.capitalize(), show=False, id=f"job.{name}")
-            for name in TABS
+            Binding(title[0], f"look('{name}')", title[2:], show=False, id=f"job.{name}")
+            for name, title in TABS.items()
         ),
         Binding("s", "save", "Save results", id="job.save"),
         Binding("x", "stop", "Stop", id="job.stop"),
         Binding("a", "again", "Run again", id="job.again"),
-        Binding("d", "yaml", "WorkFlow", id="job.yaml"),
+        Binding("y,d", "yaml", "WorkFlow", id="job.yaml"),
         Binding("c", "as_command", "As command", id="job.command"),
     ]
 
@@ -50,6 +67,8 @@ class JobScreen(BoxScreen):
         logs = feeds.one("job logs", lambda: source.job_logs(app.consumer, job_id), 3.0)
         pods = feeds.one("job pods", lambda: source.pods(job_id), 1.0)
         events = feeds.one("job events", lambda: source.happenings(job_id), 2.0)
+        explained = feeds.one("explain", lambda: source.explain(app.consumer, job_id), 5.0)
+        verified = feeds.one("verify", lambda: source.verify(app.consumer, job_id), 60.0)
         yield FactsPane(f"Job {job_id}", detail, id="facts-pane")
         with TabbedContent(initial=self._first, id="job-tabs"):
             with TabPane(TABS["outputs"], id="outputs"):
@@ -60,6 +79,10 @@ class JobScreen(BoxScreen):
                 yield PodsPane("Pods", pods, id="pods-pane")
             with TabPane(TABS["events"], id="events"):
                 yield HappeningsPane("Events", events, id="events-pane")
+            with TabPane(TABS["explain"], id="explain"):
+                yield ExplainPane("Explain", explained, id="explain-pane")
+            with TabPane(TABS["verify"], id="verify"):
+                yield EvidencePane("Evidence", verified, id="evidence-pane")
 
     def on_mount(self) -> None:
         self.query_one("Tabs").can_focus = False
@@ -77,6 +100,8 @@ class JobScreen(BoxScreen):
 
     def action_look(self, tab: str) -> None:
         self.query_one(TabbedContent).active = tab
+        for pane in self.shown.query(AskedPane):
+            pane.ask()
         target: Widget | None = next(iter(self.shown.query(LogView)), None) or self.table
         if target is not None:
             target.focus()
@@ -102,6 +127,8 @@ class JobScreen(BoxScreen):
     def copied(self) -> str:
         if isinstance(self.focused, LogView):
             return self.focused.visible_text()
+        if self.query_one(TabbedContent).active == "explain":
+            return str(self.query_one(ExplainPane).feeds[0].reading.value or "")
         return self.job_id
 
     def action_stop(self) -> None:
@@ -125,4 +152,5 @@ class JobScreen(BoxScreen):
         self.app.push_screen(YamlScreen("workflow", "c2d-jobs", self.job_id))
 
     def action_as_command(self) -> None:
-        self.box_app.copy_command(f"job {self.job_id}")
+        verb = COMMANDS.get(self.query_one(TabbedContent).active, "job")
+        self.box_app.copy_command(f"{verb} {self.job_id}")

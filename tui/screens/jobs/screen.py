@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from tui.boxscreen import BoxScreen
+from tui.screens.cluster.reading import YamlScreen
 from tui.screens.jobs.actions import again, stopping
 from tui.screens.jobs.detail import JobScreen
 from tui.screens.jobs.view import JobView
@@ -21,7 +22,8 @@ class JobsScreen(BoxScreen):
     NAME = "jobs"
     CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", id="jobs.open"),
+        Binding("enter,d", "open", "Open", id="jobs.open"),
+        Binding("y", "yaml", "WorkFlow", show=False, id="jobs.yaml"),
         Binding("x", "stop", "Stop", id="jobs.stop"),
         Binding("l", "logs", "Logs", id="jobs.logs"),
         Binding("a", "again", "Run again", show=False, id="jobs.again"),
@@ -29,7 +31,8 @@ class JobsScreen(BoxScreen):
     ]
 
     def body(self) -> ComposeResult:
-        yield JobsPane("Jobs", self.box_app.feeds.jobs, id="jobs")
+        feeds = self.box_app.feeds
+        yield JobsPane("Jobs", feeds.jobs, feeds.assets, id="jobs")
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         self.app.push_screen(JobScreen(str(event.row_key.value)))
@@ -37,6 +40,10 @@ class JobsScreen(BoxScreen):
     def action_open(self) -> None:
         if self.table is not None and self.table.selected is not None:
             self.app.push_screen(JobScreen(self.table.selected.key))
+
+    def action_yaml(self) -> None:
+        if self.table is not None and self.table.selected is not None:
+            self.app.push_screen(YamlScreen("workflow", "c2d-jobs", self.table.selected.key))
 
     def action_logs(self) -> None:
         if self.table is not None and self.table.selected is not None:

@@ -64,14 +64,16 @@ class JobView:
         return max((self.ended or now) - self.created, 0.0)
 
 
-def row(view: JobView, now: float) -> Row:
-    """A line of the jobs table."""
+def row(view: JobView, now: float, names: Mapping[str, str] | None = None) -> Row:
+    """A line of the jobs table; ``names`` of assets by DID, as far as they are known."""
+    known = names or {}
+    inputs = " ".join(f"{did} {known.get(did, '')}" for did in view.inputs)
     cells = (
         f"{view.mark} {short(view.id)}",
         view.state,
-        short(view.algorithm),
-        moment(view.created),
+        one_line(known.get(view.algorithm) or short(view.algorithm)),
         lasting(view.took(now)),
         view.reason,
+        moment(view.created),
     )
-    return Row(view.id, cells, view.tone, f"{view.algorithm} {' '.join(view.inputs)}")
+    return Row(view.id, cells, view.tone, f"{view.algorithm} {inputs}")

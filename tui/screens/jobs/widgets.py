@@ -16,53 +16,78 @@ from tui.panes import Pane
 from tui.screens.cluster.reading import ContainerLogs
 from tui.screens.jobs.view import JobView, row
 from tui.tables import LiveTable, Row
-from tui.text import lasting, moment, safe, short, size
+from tui.text import lasting, moment, plain, safe, short, size
 
 BAR = 24
+AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}
 
 
 class JobsPane(Pane):
-    """All jobs, newest first."""
+    """All jobs, newest first; ``assets`` knows what their algorithms are called."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
+        self._assets = assets
         self._known: dict[str, tuple[dict[str, Any], JobView, Row]] = {}
 
     def body(self) -> ComposeResult:
-        yield LiveTable("job", "state", "algorithm", "created", "took", "reason", id="jobs-table")
+        yield LiveTable("job", "state", "algorithm", "took", "reason", "created", id="jobs-table")
         yield Static("", id="empty", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(LiveTable).focus()
 
+    def resume(self) -> None:
+        super().resume()
+        self._assets.join(self)
+
+    def pause(self) -> None:
+        super().pause()
+        self._assets.leave(self)
+
+    async def take(self, feed: Feed[Any]) -> None:
+        if feed is self._assets:
+            self._known.clear()
+            self.again()
+        else:
+            await super().take(feed)
+
     def show(self, value: Any) -> None:
         """Only what changed is worded anew: there may be thousands."""
-        now, before = self.box_app.clock(), self._known
-        self._known = {job["jobId"]: _worded(job, before.get(job["jobId"]), now) for job in value}
+        app, before = self.box_app, self._known
+        now, names = app.clock(), app.names
+        self._known = {job["jobId"]: _worded(job, before.get(job["jobId"]), now, names) for job in value}
         newest = sorted(self._known.values(), key=lambda known: -known[1].created)
-        self.query_one(LiveTable).show(row for _, _, row in newest)
+        table = self.query_one(LiveTable)
+        table.show(row for _, _, row in newest)
+        if app.started in self._known:
+            table.point(app.started)
+            app.started = ""
         running = sum(view.running for _, view, _ in newest)
-        self.border_title = f"Jobs of {self.box_app.consumer}: {len(newest)}, {running} running"
+        self.border_title = f"Jobs of {app.consumer}: {len(newest)}, {running} running"
         empty = "" if newest else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
         self.query_one("#empty", Static).update(empty)
 
     def tick(self) -> None:
         """Seconds of running jobs move although nothing came; of those that somebody sees."""
         super().tick()
-        table, now = self.query_one(LiveTable), self.box_app.clock()
+        table, now, names = self.query_one(LiveTable), self.box_app.clock(), self.box_app.names
         for key in table.in_view:
             known = self._known.get(key)
             if known is not None and known[1].running:
-                table.renew(row(known[1], now))
+                table.renew(row(known[1], now, names))
 
 
 def _worded(
-    job: dict[str, Any], before: tuple[dict[str, Any], JobView, Row] | None, now: float
+    job: dict[str, Any],
+    before: tuple[dict[str, Any], JobView, Row] | None,
+    now: float,
+    names: dict[str, str],
 ) -> tuple[dict[str, Any], JobView, Row]:
     if before is not None and before[0] == job and not before[1].running:
         return before
     view = JobView.of(job)
-    return job, view, row(view, now)
+    return job, view, row(view, now, names)
 
 
 class FactsPane(Pane):
@@ -152,3 +177,44 @@ class JobLogPane(ContainerLogs):
             view.clear()
             for name, text in feed.reading.value.items():
                 view.extend([f"── {name}", *text.rstrip("\n").splitlines()])
+
+
+class AskedPane(Pane):
+    """A question that is only asked once somebody wants to know."""
+
+    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+        super().__init__(title, id=id)
+        self._wanted = feed
+
+    def ask(self) -> None:
+        """From now on."""
+        if not self.feeds:
+            self.feeds = (self._wanted,)
+            self.resume()
+
+
+class ExplainPane(AskedPane):
+    """How the job ended and what to do about it, in words."""
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(can_focus=True):
+            yield Static("asking …", id="explained", markup=False)
+
+    def show(self, value: Any) -> None:
+        self.query_one("#explained", Static).update(plain(value))
+
+
+class EvidencePane(AskedPane):
+    """The job's evidence, each entry compared with the source it came from."""
+
+    def body(self) -> ComposeResult:
+        yield LiveTable("check", "agrees", "source", id="evidence-table")
+
+    def show(self, value: Any) -> None:
+        self.query_one(LiveTable).show(map(_check, value.checks))
+        self.border_title = f"Evidence: {'agrees with its sources' if value.sound else 'does NOT agree'}"
+
+
+def _check(check: Any) -> Row:
+    mark, word, tone = AGREES[check.ok]
+    return Row(check.name, (f"{mark} {check.name}", word, check.text), tone)

@@ -149,6 +149,7 @@ class LaunchScreen(BoxScreen):
             losses=check.losses,
             proceed="Order and start",
             pokes=("jobs", "accounts"),
+            done=app.note_started,
         )
 
 

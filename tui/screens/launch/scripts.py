@@ -38,6 +38,7 @@ def script_form(app: BoxApp, data: str) -> FormDialog:
             ),
             proceed="Run",
             pokes=("jobs", "assets", "permissions", "accounts"),
+            done=lambda ran: app.note_started(getattr(ran, "job", None)),
         )
 
     return FormDialog("Run a script", fields, _preview, action)
