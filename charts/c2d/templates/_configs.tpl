@@ -79,6 +79,7 @@
   "fetch" $fetch
   "endpointAliases" (include "c2d.config.endpointAliases" (dict "root" . "extra" .Values.provider.endpointAliases) | fromJson)
   "trust" .Values.provider.trust
+  "userData" .Values.provider.userData
   "compat" .Values.provider.compat
   "limits" .Values.provider.limits
   "database" "/var/lib/c2d/provider.sqlite"
