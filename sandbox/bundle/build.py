@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from c2d_box.errors import EnvironmentProblem
-from sandbox.bundle import catalogue
+from sandbox.bundle import catalogue, programs
 from sandbox.bundle import container as inside
 from sandbox.bundle.cache import Cache, Entry
 from sandbox.bundle.commands import Commands
@@ -236,7 +236,7 @@ def _describe(cache: Cache, machine: str) -> None:
     document = {
         "format": 1,
         "architecture": machine,
-        "kubernetes": catalogue.KUBERNETES,
+        "kubernetes": programs.KUBERNETES,
         "parts": [
             {
                 "name": entry.manifest.part,

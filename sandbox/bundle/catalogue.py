@@ -8,119 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from c2d_box.errors import UsageError
+from sandbox.bundle import programs
 from sandbox.bundle.debian import DebianFile, RootFilesystem
 from sandbox.bundle.golang import GoPrograms
 from sandbox.bundle.images import CodeLayer, ImageRecipe, Part, Placed
 from sandbox.bundle.nodeimage import MachineRoot, NodeImage
 from sandbox.bundle.oci import Settings
 from sandbox.bundle.recipe import Recipe
-from sandbox.bundle.smallc import SOURCES, CProgram
 from sandbox.bundle.wheels import WheelLayer
 
-KUBERNETES = "v1.34.4"
-KUBERNETES_PROGRAMS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-proxy",
-    "kube-scheduler",
-    "kubeadm",
-    "kubectl",
-    "kubelet",
-)
-_CONTAINERD = "github.com/containerd/containerd/v2"
-_CNI = "github.com/containernetworking/plugins"
 SERVICE_USER = "65532:65532"
 JOB_USER = "10003:10000"
 _PATH = ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 _ALGORITHM_ENV = (_PATH, ("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"))
 
-_GATE_SOURCE = "c2d_box/pods/gate/gate.c"
-_GATE: tuple[Recipe, ...] = (
-    (CProgram(name="gate", version="1", seconds=1, mib=1, source=_GATE_SOURCE),)
-    if (SOURCES / _GATE_SOURCE).exists()
-    else ()
-)
-
-PROGRAMS: tuple[Recipe, ...] = (
-    GoPrograms(
-        name="kube",
-        version=KUBERNETES,
-        seconds=400,
-        mib=3500,
-        programs=(("kube", "."),),
-        ldflags=f"-X k8s.io/component-base/version.gitVersion={KUBERNETES}",
-        links=tuple((program, "kube") for program in KUBERNETES_PROGRAMS),
-    ),
-    GoPrograms(
-        name="containerd",
-        version="2.1.5",
-        seconds=60,
-        mib=600,
-        programs=tuple(
-            (program, f"{_CONTAINERD}/cmd/{program}")
-            for program in ("containerd", "containerd-shim-runc-v2", "ctr")
-        ),
-        tags="no_btrfs no_devmapper no_zfs no_aufs",
-        ldflags=f"-X {_CONTAINERD}/version.Version=2.1.5",
-    ),
-    GoPrograms(
-        name="runc",
-        version="1.3.3",
-        seconds=20,
-        mib=150,
-        programs=(("runc", "github.com/opencontainers/runc"),),
-        tags="seccomp netgo osusergo",
-        ldflags="-X main.version=1.3.3 -extldflags -static",
-        cgo=True,
-        debian=("cc", "seccomp"),
-    ),
-    GoPrograms(
-        name="cni",
-        version="1.9.1",
-        seconds=15,
-        mib=150,
-        programs=tuple(
-            (f"cni/{package.rpartition('/')[2]}", f"{_CNI}/plugins/{package}")
-            for package in (
-                "main/bridge",
-                "main/loopback",
-                "main/ptp",
-                "ipam/host-local",
-                "meta/portmap",
-                "meta/firewall",
-            )
-        ),
-        ldflags=f"-X {_CNI}/pkg/utils/buildversion.BuildVersion=v1.9.1",
-    ),
-    GoPrograms(name="coredns", version="1.15.0", seconds=60, mib=500, programs=(("coredns", "."),)),
-    GoPrograms(
-        name="versitygw",
-        version="1.8.0",
-        seconds=60,
-        mib=500,
-        programs=(("versitygw", "github.com/versity/versitygw/cmd/versitygw"),),
-        ldflags="-X main.Version=v1.8.0",
-    ),
-    GoPrograms(
-        name="helm",
-        version="3.22.0",
-        seconds=60,
-        mib=500,
-        programs=(("helm", "helm.sh/helm/v3/cmd/helm"),),
-        ldflags="-X helm.sh/helm/v3/internal/version.version=v3.22.0",
-    ),
-    GoPrograms(
-        name="kubo",
-        version="0.42.0",
-        seconds=180,
-        mib=900,
-        programs=(("kubo", "github.com/ipfs/kubo/cmd/ipfs"),),
-    ),
-    GoPrograms(name="forwarder", version="1", seconds=5, mib=20, programs=(("forwarder", "."),)),
-    *_GATE,
-    CProgram(name="pause", version="1", seconds=1, mib=1, source="sandbox/bundle/recipes/c/pause.c"),
-)
 
 LAYERS: tuple[Recipe, ...] = (
     RootFilesystem(
@@ -233,12 +134,12 @@ IMAGES: tuple[ImageRecipe, ...] = (
         version="1",
         seconds=5,
         mib=400,
-        needs=("base", "runtime-packages", "pool-contracts", *(part.name for part in _GATE), "runtime-code"),
+        needs=("base", "runtime-packages", "pool-contracts", programs.GATE.name, "runtime-code"),
         layers=(
             Part("base"),
             Part("runtime-packages"),
             Part("pool-contracts"),
-            *(Placed(programs=((f"opt/c2d/bin/{part.name}", part.name, part.name),)) for part in _GATE),
+            Placed(programs=((f"opt/c2d/bin/{programs.GATE.name}", programs.GATE.name, programs.GATE.name),)),
             Part("runtime-code"),
         ),
         settings=Settings(
@@ -362,8 +263,8 @@ OPTIONAL: tuple[Recipe, ...] = (
     ),
     NodeImage(
         name="node-image",
-        version=KUBERNETES,
-        kubernetes=KUBERNETES,
+        version=programs.KUBERNETES,
+        kubernetes=programs.KUBERNETES,
         seconds=40,
         mib=2500,
         needs=(*("machine-root", "proxy-root", "kube", "containerd", "runc", "cni", "coredns", "pause"),),
@@ -371,7 +272,9 @@ OPTIONAL: tuple[Recipe, ...] = (
 )
 """Made only when asked for, or when the cluster that was chosen needs them."""
 
-CATALOGUE: dict[str, Recipe] = {recipe.name: recipe for recipe in (*PROGRAMS, *LAYERS, *IMAGES, *OPTIONAL)}
+CATALOGUE: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (*programs.PROGRAMS, *LAYERS, *IMAGES, *OPTIONAL)
+}
 
 
 def chosen(parts: Iterable[str] | None) -> list[Recipe]:
@@ -396,7 +299,7 @@ def chosen(parts: Iterable[str] | None) -> list[Recipe]:
 
 def is_product(recipe: Recipe) -> bool:
     """Whether a box runs from it, and not only another part is made from it."""
-    return recipe in PROGRAMS or recipe in IMAGES or recipe.name in ("kind", "k3d", "node-image")
+    return recipe in programs.PROGRAMS or recipe in IMAGES or recipe.name in ("kind", "k3d", "node-image")
 
 
 def part_named(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import StateProblem
-from sandbox.bundle import catalogue
+from sandbox.bundle import catalogue, programs
 from sandbox.bundle.cache import Cache, Entry
 from sandbox.bundle.recipe import architecture
 
@@ -79,7 +79,7 @@ class Bundle:
     @property
     def kubernetes_version(self) -> str:
         """With the leading v."""
-        return catalogue.KUBERNETES
+        return programs.KUBERNETES
 
     def binary(self, name: str) -> Path:
         """A program: ``kube``, ``kubelet``, ``containerd``, ``cni/bridge``, ``kubo``, ``gate`` …"""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed, UsageError
-from sandbox.bundle import catalogue
+from sandbox.bundle import catalogue, programs
 from sandbox.bundle.cache import Cache, Entry, digest_of
 from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, architecture
 from sandbox.bundle.schedule import whole
@@ -122,7 +122,7 @@ def _manifest(entries: list[Entry], wheels: list[Path]) -> dict[str, Any]:
         "format": FORMAT,
         "c2dBox": version("c2d-box"),
         "architecture": architecture(),
-        "kubernetes": catalogue.KUBERNETES,
+        "kubernetes": programs.KUBERNETES,
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "parts": [asdict(entry.manifest) for entry in entries],
         "wheels": [

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from c2d_box.errors import UsageError
-from sandbox.bundle import catalogue
+from sandbox.bundle import catalogue, programs
 from sandbox.bundle.golang import GoPrograms, least_go
 from sandbox.bundle.images import ImageRecipe, Part, Placed
 from sandbox.bundle.machine import TOOLS
@@ -24,7 +24,7 @@ def test_every_part_has_its_own_name_and_key() -> None:
     keys = catalogue.keys(RECIPES_OF_ALL, "amd64")
     assert len(set(keys.values())) == len(catalogue.CATALOGUE)
     assert len(catalogue.CATALOGUE) == sum(
-        map(len, (catalogue.PROGRAMS, catalogue.LAYERS, catalogue.IMAGES, catalogue.OPTIONAL))
+        map(len, (programs.PROGRAMS, catalogue.LAYERS, catalogue.IMAGES, catalogue.OPTIONAL))
     )
 
 

@@ -44,7 +44,7 @@ def small_catalogue(version: str = "1") -> tuple[Recipe, ImageRecipe]:
 
 def use(monkeypatch: pytest.MonkeyPatch, version: str = "1") -> None:
     tool, image = small_catalogue(version)
-    monkeypatch.setattr(catalogue, "PROGRAMS", (tool,))
+    monkeypatch.setattr("sandbox.bundle.programs.PROGRAMS", (tool,))
     monkeypatch.setattr(catalogue, "LAYERS", ())
     monkeypatch.setattr(catalogue, "IMAGES", (image,))
     monkeypatch.setattr(catalogue, "CATALOGUE", {"tool": tool, "tool-image": image})

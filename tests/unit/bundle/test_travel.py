@@ -51,7 +51,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replace the catalogue by a few small parts; the layer is no product."""
 
     def replaced(*programs: Recipe, layers: tuple[Recipe, ...] = ()) -> None:
-        monkeypatch.setattr(catalogue, "PROGRAMS", programs)
+        monkeypatch.setattr("sandbox.bundle.programs.PROGRAMS", programs)
         monkeypatch.setattr(catalogue, "IMAGES", ())
         monkeypatch.setattr(catalogue, "OPTIONAL", ())
         monkeypatch.setattr(catalogue, "CATALOGUE", {p.name: p for p in (*layers, *programs)})
