@@ -50,7 +50,16 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
     """
     from sandbox.clusters.kind import engine
 
-    client = engine.connect()
+    try:
+        client = engine.connect()
+    except C2DError as problem:
+        raise EnvironmentProblem(
+            "C2D-BUNDLE-TOOLS",
+            f"The bundle is built with Debian's packages: here that takes a container, but {problem.message}",
+            "Start Docker and run the command again; or build the bundle on Debian or Ubuntu of the same "
+            "architecture and copy its cache folder here (bundle save, bundle load); or have the tools from "
+            "this system's package manager and use `bundle build --on-host`.",
+        ) from problem
     image = yield from _base(client, base)
     cache.root.mkdir(parents=True, exist_ok=True)
     volumes = {str(SOURCES / name): {"bind": f"/c2d/{name}", "mode": "ro"} for name in ("sandbox", "c2d_box")}

@@ -21,13 +21,15 @@ def bundle() -> None:
 @command("c2d-box bundle build --yes\nc2d-box bundle build runtime", name="build")
 @click.argument("parts", nargs=-1)
 @click.option("--node-image", is_flag=True, help="Also kind's node image, where none can be pulled.")
-@click.option("--in-container", is_flag=True, help="Build in a Debian container (default: where no apt is).")
+@click.option(
+    "--in-container/--on-host", default=None, help="Build in a Debian container (default: where no apt is)."
+)
 @click.option(
     "--base",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A Debian root file system for that container, instead of the image that is pulled.",
 )
-def build(parts: tuple[str, ...], node_image: bool, in_container: bool, base: Path | None) -> None:
+def build(parts: tuple[str, ...], node_image: bool, in_container: bool | None, base: Path | None) -> None:
     """Build what is missing or out of date (or only PARTS). An interrupted build goes on where it was.
 
     --json: list of {name, kind, version, state, key, size, seconds, digest, folder}.
@@ -35,7 +37,7 @@ def build(parts: tuple[str, ...], node_image: bool, in_container: bool, base: Pa
     from sandbox.bundle import build as verb
     from sandbox.bundle import list_parts
 
-    container = True if in_container or base else None
+    container = True if base else in_container
     if node_image:
         perform(verb(["node-image", "kind"], yes=current().yes, confirm=agreed))
     if parts or not node_image:

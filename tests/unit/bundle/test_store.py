@@ -164,9 +164,11 @@ def test_a_linux_without_apt_is_told_what_to_use_instead(
     absent = machine.Tool("musl-tools", program="not-on-this-machine")
     monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (absent,), "node": ()})
     monkeypatch.setenv("PATH", f"{with_programs(cache)}")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
     with pytest.raises(EnvironmentProblem) as caught:
         run(build(cache=cache, yes=True), quiet)
     assert caught.value.code == "C2D-BUNDLE-TOOLS"
+    assert "Start Docker" in caught.value.next_step
     assert "copy its cache folder" in caught.value.next_step
 
 
