@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
+from c2d_box.workflow import instants
 from sandbox.clusters.archives import read_archive
 from sandbox.clusters.kind import addresses, configuration, engine, node
 from sandbox.clusters.kind.record import Record
@@ -149,7 +150,7 @@ class KindCluster:
         yield Event("cluster.tool", "started", f"{tool.name} create cluster")
         for text in tool.create(wanted, self._layout.root / "kubeconfig", image):
             yield Event("cluster.tool", "progress", text)
-            if text.startswith(tool.takes_images) and not taking:
+            if tool.takes_images and text.startswith(tool.takes_images) and not taking:
                 taking = True
                 engine.weigh(self._running(client, record))
                 yield Event(TAKES_IMAGES, "done", "the node takes images")
@@ -168,7 +169,7 @@ class KindCluster:
         if container.status == "running" and self._answers():
             yield Event("cluster", "skipped", "the cluster is running")
             return
-        began = time.monotonic()
+        began, since = time.monotonic(), time.time()
         yield Event("cluster.node", "started", f"starting the container {record.node}")
         with engine.coded():
             container.start()
@@ -177,7 +178,7 @@ class KindCluster:
         yield Event("cluster.node", "done")
         yield Event(TAKES_IMAGES, "done", "the node takes images")
         self._keep_kubeconfig(self._tool(record).kubeconfig())
-        yield from self._until_ready(record)
+        yield from self._until_ready(record, since)
         yield Event("cluster", "done", seconds=time.monotonic() - began)
 
     def stop(self) -> Progress[None]:
@@ -289,10 +290,11 @@ class KindCluster:
     def _keep_kubeconfig(self, text: str) -> None:
         write_atomically(self.kubeconfig, text)
 
-    def _until_ready(self, record: Record) -> Progress[None]:
+    def _until_ready(self, record: Record, since: float = 0.0) -> Progress[None]:
+        """``since``: Unix seconds; what the node said before does not count, it may be of an earlier life."""
         began = time.monotonic()
         yield Event("cluster.ready", "started", "waiting for the node")
-        while not self._node_is_ready(record):
+        while not self._node_is_ready(record, since):
             if time.monotonic() - began > READY_PATIENCE:
                 raise Failed(
                     "C2D-NODE-NOT-READY",
@@ -302,7 +304,7 @@ class KindCluster:
             time.sleep(0.2)
         yield Event("cluster.ready", "done", seconds=time.monotonic() - began)
 
-    def _node_is_ready(self, record: Record) -> bool:
+    def _node_is_ready(self, record: Record, since: float) -> bool:
         from sandbox.verbs.kubeapi import KubeApi
 
         try:
@@ -311,7 +313,12 @@ class KindCluster:
         except C2DError:
             return False
         conditions = found.get("status", {}).get("conditions", [])
-        return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+        return any(
+            item["type"] == "Ready"
+            and item["status"] == "True"
+            and instants.from_text(item["lastHeartbeatTime"]) >= int(since)
+            for item in conditions
+        )
 
     def _answers(self) -> bool:
         from sandbox.verbs.kubeapi import KubeApi
