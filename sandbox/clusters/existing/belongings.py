@@ -1,6 +1,7 @@
 """What the box puts into somebody's cluster, by name: refused where it would meet others, removed wholly.
 
-The order of removal matters: jobs end while the engine lives, volumes are erased while the provisioner does.
+The order of removal matters: jobs end while the engine lives, volumes are erased while the provisioner does
+and still may; a namespace on its way takes away first of all what lets somebody work in it.
 """
 
 from __future__ import annotations
@@ -62,15 +63,19 @@ def remove(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
             _let_go(kube, workflow)
     yield Event("cluster.jobs", "done")
     yield Event("cluster.volumes", "started", "erasing volumes")
-    for namespace in (JOBS, SERVICES):
-        _delete(kube, f"{NAMESPACES}/{namespace}")
-    _gone(lambda: not any(kube.get(f"{NAMESPACES}/{name}") for name in (JOBS, SERVICES)), patience)
+    for path in _listed(kube, f"/apis/apps/v1/namespaces/{SERVICES}/deployments"):
+        _delete(kube, path)
+    for path in _claims(kube):
+        _delete(kube, path)
+    if not _gone(lambda: not _claims(kube), patience):
+        for path in _claims(kube):
+            kube.merge(path, {"metadata": {"finalizers": []}})
     _gone(lambda: not _volumes(kube), patience / 2)
     for volume in _volumes(kube):
         _delete(kube, f"{VOLUMES}/{volume['metadata']['name']}")
     yield Event("cluster.volumes", "done")
     yield Event("cluster.rest", "started", "removing what is left of the box")
-    for path, name in SCOPED:
+    for path, name in SCOPED:  # the services' namespace first, the provisioner's last of the three
         _delete(kube, f"{path}/{name}")
     _gone(lambda: not _left(kube), patience)
     left = _left(kube)
@@ -81,6 +86,19 @@ def remove(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
 def _left(kube: KubeApi) -> list[str]:
     things = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED if kube.get(f"{path}/{name}")]
     return [*things, *(f"persistentvolumes {volume['metadata']['name']}" for volume in _volumes(kube))]
+
+
+def _listed(kube: KubeApi, path: str) -> list[str]:
+    return [f"{path}/{item['metadata']['name']}" for item in kube.items(path)]
+
+
+def _claims(kube: KubeApi) -> list[str]:
+    """Paths of the claims in our namespaces."""
+    return [
+        path
+        for name in (JOBS, SERVICES)
+        for path in _listed(kube, f"{NAMESPACES}/{name}/persistentvolumeclaims")
+    ]
 
 
 def _volumes(kube: KubeApi) -> list[Object]:

@@ -290,7 +290,10 @@ def test_the_record_and_the_choice_are_read_as_written(tmp_path: Path) -> None:
 
 
 class Lab:
-    """An API server with the box's things in it. With no engine, a deleted job waits for its finalizer."""
+    """An API server with the box's things. Where nobody of the box lives, finalizers hold jobs and claims."""
+
+    CLAIM = "/api/v1/namespaces/c2d/persistentvolumeclaims/chain"
+    DEPLOYMENT = "/apis/apps/v1/namespaces/c2d/deployments/chain"
 
     def __init__(self, engine: bool) -> None:
         self.engine = engine
@@ -301,14 +304,16 @@ class Lab:
             f"{belongings.VOLUMES}/pvc-1",
             "/api/v1/namespaces/lab",
         }
-        self.held = {f"{belongings.WORKFLOWS}/job"}
+        self.things |= {self.CLAIM, self.DEPLOYMENT}
+        self.held = {f"{belongings.WORKFLOWS}/job", self.CLAIM}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
         if request.method == "GET":
             return self._get(path)
         if request.method == "PATCH":
-            assert json.loads(request.content) == {"metadata": {"finalizers": ["theirs"]}}
+            kept = [] if path == self.CLAIM else ["theirs"]
+            assert json.loads(request.content) == {"metadata": {"finalizers": kept}}
             self.held.discard(path)
             self.things.discard(path)
         elif path in self.things:
@@ -340,9 +345,11 @@ def test_everything_that_was_added_is_removed_and_nothing_else(engine: bool) -> 
     lab = Lab(engine)
     assert run(belongings.remove(lab.kube, patience=0.1), lambda event: None) == []
     assert lab.things == {"/api/v1/namespaces/lab"}
-    order = [lab.asked.index(f"{belongings.WORKFLOWS}/job")]
-    order += [lab.asked.index(f"/api/v1/namespaces/{name}") for name in ("c2d-jobs", "c2d", "c2d-system")]
-    assert order == sorted(order), "jobs end while the engine lives, volumes while the provisioner does"
+    spaces = [f"/api/v1/namespaces/{name}" for name in ("c2d", "c2d-jobs", "c2d-system")]
+    order = [
+        lab.asked.index(path) for path in (f"{belongings.WORKFLOWS}/job", Lab.DEPLOYMENT, Lab.CLAIM, *spaces)
+    ]
+    assert order == sorted(order), "jobs end while the engine lives, volumes while the provisioner may erase"
 
 
 def test_a_cluster_with_things_of_these_names_is_refused() -> None:
