@@ -80,7 +80,7 @@ class Canary:
         for place in made:
             account(self._kube, place.namespace)
             self._start(place, words)
-        return {place.name: self._said(place) for place in made}
+        return {place.name: self._said(place, words) for place in made}
 
     def start(self) -> None:
         account(self._kube, self.namespace)
@@ -98,17 +98,29 @@ class Canary:
     def _start(self, place: Place, words: list[str]) -> None:
         self._kube.apply(_pod_path(place.namespace, place.name), _pod(place, self._image, words))
 
-    def _said(self, place: Place) -> Dialled:
+    def _said(self, place: Place, words: list[str]) -> Dialled:
         def report() -> dict[str, Any] | None:
             for line in self._log(place.namespace, place.name).splitlines():
                 if line.startswith("{"):
                     found: dict[str, Any] = json.loads(line)
                     return found
+            self._revive(place, words)
             return None
 
         said = self._until(report, place.namespace, place.name)
         reached = [f"{probe['kind']} {probe['target']}" for probe in said["probes"] if not probe["closed"]]
         return Dialled(tuple(reached), len(said["probes"]), said["restrictions"])
+
+    def _revive(self, place: Place, words: list[str]) -> None:
+        """A pod that never began to speak (on control groups v1 a busy node fails to start one now and then)
+        gets another life: its silence says nothing.
+        """
+        path = _pod_path(place.namespace, place.name)
+        pod = self._kube.get(path)
+        if pod is None:
+            self._start(place, words)
+        elif pod.get("status", {}).get("phase") == "Failed":
+            self._kube.delete(path)
 
     def _log(self, namespace: str, name: str) -> str:
         return self._kube.text(f"{_pod_path(namespace, name)}/log")
