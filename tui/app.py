@@ -95,6 +95,7 @@ class BoxApp(App[None]):
         self.watcher = Watcher(source, self.feeds)
         self.collecting = Collecting()
         self.runs: list[Run] = []
+        self._named: tuple[Any, dict[str, str]] = (None, {})
         self.started = ""
         """The job started last, until the table of jobs has pointed at it."""
         for known in THEMES.values():
@@ -167,7 +168,9 @@ class BoxApp(App[None]):
     def names(self) -> dict[str, str]:
         """Names of assets by DID, as far as they are known."""
         known = self.feeds.assets.reading.value or []
-        return {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
+        if known is not self._named[0]:
+            self._named = known, {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
+        return self._named[1]
 
     def choose(self, theme: str) -> None:
         """Use a theme, now and next time."""

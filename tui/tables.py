@@ -19,7 +19,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
-from textual.widgets.data_table import ColumnKey
+from textual.widgets.data_table import ColumnKey, RowKey
 
 from tui.text import one_line
 
@@ -165,6 +165,8 @@ class LiveTable(DataTable[Text]):
         if row.key in self._shown:
             self._change(before, row)
             self._shown[row.key] = row
+            self._forget_drawn()
+            self.refresh_row(self.get_row_index(row.key))
 
     @property
     def in_view(self) -> list[str]:
@@ -196,7 +198,7 @@ class LiveTable(DataTable[Text]):
             place, down = self._sorted
             ranked = sorted(wanted.items(), key=lambda item: _rank(item[1].cells[place]), reverse=down)
             wanted = dict(ranked)
-        stood = self.selected
+        stood, changed = self.selected, False
         self._take_out([key for key in self._shown if key not in wanted])
         for key, row in wanted.items():
             before = self._shown.get(key)
@@ -206,7 +208,11 @@ class LiveTable(DataTable[Text]):
                 self._fit(texts)
             elif before is not row and before != row:
                 self._change(before, row)
+                changed = True
         self._new_rows.clear()  # they fit already
+        if changed:
+            self._forget_drawn()
+            self.refresh()
         kept = [key for key in self._shown if key in wanted]
         added = [key for key in wanted if key not in self._shown]
         self._shown = wanted
@@ -224,11 +230,16 @@ class LiveTable(DataTable[Text]):
         for key in keys:
             self.remove_row(key)
 
+    def _forget_drawn(self) -> None:
+        """Draw again what is on the screen. Textual's ``update_cell`` would also number all rows anew."""
+        for drawn in (self._cell_render_cache, self._row_render_cache, self._line_cache):
+            drawn.clear()
+
     def _change(self, before: Row, row: Row) -> None:
-        texts = self._texts(row)
+        texts, cells = self._texts(row), self._data[RowKey(row.key)]
         for title, old, new, text in zip(self._titles, before.cells, row.cells, texts, strict=True):
             if old != new or (title == self._titles[0] and before.tone != row.tone):
-                self.update_cell(row.key, title, text)
+                cells[ColumnKey(title)] = text
         self._fit(texts)
 
     def _fit(self, texts: Sequence[Text]) -> None:

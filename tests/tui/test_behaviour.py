@@ -287,6 +287,8 @@ async def test_the_clock_of_a_running_job_moves_and_nothing_is_asked_for_it(
         now[0] += 3600
         app.screen.query_one(JobsPane).tick()
         assert before != table.get_cell(running, "took").plain == "1 h 0 m"
+        drawn = table.render_line(table.header_height + table.get_row_index(running)).text
+        assert "1 h 0 m" in drawn and before not in drawn
         unseen = f"{59:032x}"
         assert unseen not in table.in_view
         assert table.get_cell(unseen, "took").plain == "59.0 s"
