@@ -62,8 +62,9 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def killed(seed: str, pytestconfig: pytest.Config) -> list[str]:
-    """Who is killed in this run."""
-    return sample(VICTIMS, 1, seed, bool(pytestconfig.getoption("full")))
+    """Who is killed in this run: a command at some moment; with --full everything there is, at each."""
+    full = bool(pytestconfig.getoption("full"))
+    return VICTIMS if full else sample([f"command {moment}" for moment in HALF_MADE], 1, seed, full)
 
 
 @pytest.fixture(scope="module")
