@@ -82,7 +82,9 @@ def pretender(target: Path, reference: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
+    if not pytestconfig.getoption("full"):
+        pytest.skip("a driver that is unverified: --full")
     perform(build(["k3d", "busybox"], yes=True))
     scratch = Path(tempfile.mkdtemp(prefix="c2d-3-"))
     with kind_engine() as made:

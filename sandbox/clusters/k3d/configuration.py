@@ -7,7 +7,6 @@ ordinary network, which k3s' own network policy controller cuts down to what the
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from sandbox.clusters.kind.addresses import ALL_PODS, DNS, SERVICES
@@ -23,10 +22,11 @@ UNROUTED_RANGE = "10.242.0.0/16"
 TIMEOUT = "180s"
 
 
-def cluster(record: Record, files: Path) -> dict[str, Any]:
+def cluster(record: Record, files: str) -> dict[str, Any]:
     """The document for ``k3d cluster create --config`` (pkg/config/v1alpha5/schema.json); JSON is YAML.
 
-    ``files``: folder with what :func:`node_files` names, to be put on the node before it starts.
+    ``files``: folder with what :func:`node_files` names, to be put on the node before it starts; k3d takes it
+    from where the document lies.
     """
     arguments = [
         *(f"--disable={name}" for name in ("traefik", "servicelb", "local-storage", "metrics-server")),
@@ -49,7 +49,7 @@ def cluster(record: Record, files: Path) -> dict[str, Any]:
             for host, node in sorted(record.ports.items())
         ],
         "files": [
-            {"source": str(files / name), "destination": path, "nodeFilters": ONLY}
+            {"source": f"{files}/{name}", "destination": path, "nodeFilters": ONLY}
             for name, (path, _) in node_files(record).items()
         ],
         "options": {

@@ -30,6 +30,8 @@ PREPARE = (
     f"grep -q ' {DEVICES} ' /proc/mounts || mount -t devtmpfs none {DEVICES}"
 )
 STARTED_PATIENCE = 120.0
+FILES = "node"
+"""Folder of what is put on the node, beside the document that names it."""
 
 
 class K3dCluster(KindCluster):
@@ -54,10 +56,9 @@ class K3dCluster(KindCluster):
         return K3d(installed() or self._bundle.binary("k3d"), record.cluster)
 
     def _wanted(self, record: Record) -> dict[str, Any]:
-        folder = self._layout.root / "node"
         for name, (_, text) in configuration.node_files(record).items():
-            write_atomically(folder / name, text)
-        return configuration.cluster(record, folder)
+            write_atomically(self._layout.root / FILES / name, text)
+        return configuration.cluster(record, FILES)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:
         """k3d pulls its own."""

@@ -19,8 +19,8 @@ from sandbox.clusters.kind.tool import answered, narrated, port_taken
 PROGRAM = "k3d"
 OLDEST = (5, 8)
 """The first whose config files may hold files for the node (config/v1alpha5, ``files``)."""
-_STEP = re.compile(r'^(?:.*level=info msg="|\x1b?\[?\d*m?INFO\x1b?\[?0?m?\[\d+\] )(?P<text>[^"]+)')
-"""pkg/logger: logrus' text format, with a terminal and without."""
+_STEP = re.compile(r"^\x1b\[\d+mINFO\x1b\[0m\[\d+\] (?P<text>.+)")
+"""Its words are coloured, with a terminal and without."""
 
 
 def installed() -> Path | None:

@@ -25,8 +25,9 @@ from sandbox.clusters.kind.record import Record
 from sandbox.home import Home
 
 RECORD = Record("lab", "c2d-12345678", ports={8545: 30545, 8030: 30030}, driver="k3d")
-LINE = 'time="2026-01-01T00:00:00Z" level={level} msg="{text}"'
-"""logrus' TextFormatter without a terminal (cmd/root.go sets it)."""
+LINE = "\x1b[36m{level}\x1b[0m[0000] {text}"
+"""As the real command was seen to print, with and without a terminal."""
+LEVELS = {"info": "INFO", "error": "ERRO", "fatal": "FATA"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ def program(folder: Path, lines: list[str], status: int) -> Path:
 
 @pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda transcript: transcript.origin)
 def test_what_k3d_says_is_understood(tmp_path: Path, transcript: Transcript) -> None:
-    lines = [LINE.format(level=level, text=text) for level, text in transcript.said]
+    lines = [LINE.format(level=LEVELS[level], text=text) for level, text in transcript.said]
     made = tool.K3d(program(tmp_path, lines, transcript.status), "c2d-12345678")
     seen: list[str] = []
 
@@ -125,8 +126,8 @@ def test_a_kubeconfig_comes_after_a_separator(tmp_path: Path) -> None:
     assert tool.K3d(path, "c").kubeconfig() == "apiVersion: v1\n"
 
 
-def test_only_this_machine_reaches_the_node(tmp_path: Path) -> None:
-    wanted = configuration.cluster(RECORD, tmp_path)
+def test_only_this_machine_reaches_the_node() -> None:
+    wanted = configuration.cluster(RECORD, "node")
     assert {entry["port"] for entry in wanted["ports"]} == {"127.0.0.1:8545:30545", "127.0.0.1:8030:30030"}
     assert wanted["kubeAPI"]["hostIP"] == "127.0.0.1"
     assert wanted["network"] == RECORD.cluster
