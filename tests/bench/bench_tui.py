@@ -174,7 +174,7 @@ class Frames:
         """Seconds from the key to the first frame at the wanted place; then the fingers rest a moment."""
         began = time.monotonic()
         self._terminal.type(key)
-        at = self._seen(screen, wanted.__eq__, 10.0)[0]
+        at = self._seen(screen, wanted.__eq__, 60.0)[0]
         self._rested()
         return at - began
 
@@ -182,7 +182,7 @@ class Frames:
         """Press a key and say where that led."""
         self._terminal.type(key)
         time.sleep(1)
-        return self._seen(screen, lambda _place: True, 10.0, last=True)[1]
+        return self._seen(screen, lambda _place: True, 60.0, last=True)[1]
 
     def _rested(self) -> None:
         end = time.monotonic() + random.uniform(0.03, 0.09)  # not in step with the batches
