@@ -34,6 +34,9 @@ class BoxScreen(Screen[None]):
     def box_app(self) -> BoxApp:
         return cast("BoxApp", self.app)
 
+    finding = False
+    """Whether somebody is in the filter: what comes up late does not take the focus away then."""
+
     def compose(self) -> ComposeResult:
         yield TopLine(self.NAME)
         yield TourBar()
@@ -76,7 +79,7 @@ class BoxScreen(Screen[None]):
 
     def action_find(self) -> None:
         field = self.query_one("#filter", Input)
-        field.display = True
+        field.display = self.finding = True
         field.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -86,6 +89,7 @@ class BoxScreen(Screen[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "filter":
             event.input.display = bool(event.value)
+            self.finding = False
             self.leave_filter()
 
     def leave_filter(self) -> None:
@@ -122,7 +126,7 @@ class BoxScreen(Screen[None]):
         field = self.query_one("#filter", Input)
         if field.display:
             field.value = ""
-            field.display = False
+            field.display = self.finding = False
             self.leave_filter()
         elif len(self.app.screen_stack) > 1:
             self.app.pop_screen()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.feeds import Feed, Fresh
@@ -81,6 +82,11 @@ class Pane(Vertical):
             self._ticking.pause()
         for feed in self.feeds:
             feed.leave(self)
+
+    def begin(self, widget: Widget) -> None:
+        """Where the keys go first."""
+        if not getattr(self.screen, "finding", False):
+            widget.focus()
 
     def tick(self) -> None:
         """Once a second while it is looked at."""

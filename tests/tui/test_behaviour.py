@@ -257,6 +257,36 @@ async def test_a_job_is_launched_after_its_price_was_shown(
         assert recorded.done[0][:2] == ("start", "consumer")
 
 
+async def test_what_is_chosen_is_checked_although_the_assets_come_late(
+    opened: Open, settle: Settle, recorded: Any
+) -> None:
+    there, known = threading.Event(), recorded.assets
+    recorded.assets = lambda: there.wait(20) and known()
+    app = opened("dashboard")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await pilot.press("5")
+        await pilot.pause(0.6)
+        there.set()
+        check = app.screen.query_one(CheckPane)
+        await _until(pilot, lambda: bool(check.result))
+
+
+async def test_a_table_that_comes_up_late_does_not_take_the_keys_from_the_filter(
+    opened: Open, settle: Settle
+) -> None:
+    app = opened("jobs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await _press(pilot, settle, "slash")
+        pane = app.screen.query_one(JobsPane)
+        pane.begin(pane.query_one(LiveTable))
+        await settle(pilot)
+        assert isinstance(app.focused, Input)
+        await _press(pilot, settle, "1", "enter")
+        assert isinstance(app.focused, LiveTable)
+
+
 async def test_jobs_points_at_the_job_that_was_launched(opened: Open, settle: Settle, recorded: Any) -> None:
     app = opened("jobs")
     async with app.run_test(size=SIZE) as pilot:

@@ -33,7 +33,7 @@ class AccountsPane(Pane):
         yield LiveTable("role", "index", "OCEAN", "ETH", "address", id="accounts-table")
 
     def on_mount(self) -> None:
-        self.query_one(LiveTable).focus()
+        self.begin(self.query_one(LiveTable))
 
     def show(self, value: list[Account]) -> None:
         self.known = {account.address: account for account in value}

@@ -26,7 +26,7 @@ class AssetsPane(Pane):
         yield Static("", id="empty", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(LiveTable).focus()
+        self.begin(self.query_one(LiveTable))
 
     def show(self, value: Any) -> None:
         views = [AssetView.of(ddo) for ddo in value]

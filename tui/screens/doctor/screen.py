@@ -27,7 +27,7 @@ class FindingsPane(Pane):
         yield Static(id="fix", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(LiveTable).focus()
+        self.begin(self.query_one(LiveTable))
 
     def show(self, findings: list[Finding]) -> None:
         self.query_one(LiveTable).show(

@@ -35,7 +35,7 @@ class JobsPane(Pane):
         yield Static("", id="empty", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(LiveTable).focus()
+        self.begin(self.query_one(LiveTable))
 
     def resume(self) -> None:
         super().resume()

@@ -65,6 +65,10 @@ class LaunchScreen(BoxScreen):
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
         self._check_soon()
 
+    def on_listed(self) -> None:
+        """The first row of a list that comes late is chosen without any key."""
+        self._check_soon()
+
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
         self.app.action_focus_next()
 

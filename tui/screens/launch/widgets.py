@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.message import Message
 from textual.widgets import Static
 
 from c2d_box.errors import C2DError, Refused
@@ -80,6 +81,10 @@ def _price(price: Price, names: Mapping[str, str]) -> str:
     return f"{name}: {'extended, ' if price.action == 'extend' else ''}{cost}{fee}"
 
 
+class Listed(Message):
+    """A list came or changed: what is chosen may be another."""
+
+
 class ChoicePane(Pane):
     """Assets of one kind; the one under the cursor is chosen."""
 
@@ -112,6 +117,7 @@ class ChoicePane(Pane):
             mark = "+ " if view.did in self.added else ""
             rows.append(Row(view.did, (f"{mark}{view.name}", view.price, short(view.did))))
         self.query_one(LiveTable).show(rows)
+        self.post_message(Listed())
 
 
 class EnvironmentPane(Pane):
@@ -139,6 +145,7 @@ class EnvironmentPane(Pane):
             )
             for env in value
         )
+        self.post_message(Listed())
 
 
 class CheckPane(Pane):

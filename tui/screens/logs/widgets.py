@@ -23,7 +23,7 @@ class LogsPane(Pane):
         yield LogView(id="stream")
 
     def on_mount(self) -> None:
-        self.query_one(LogView).focus()
+        self.begin(self.query_one(LogView))
 
     def show(self, value: dict[str, list[str]]) -> None:
         news = {source: fresh(self._seen.get(source, []), lines) for source, lines in value.items()}

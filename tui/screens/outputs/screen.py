@@ -34,7 +34,7 @@ class OutputsPane(Pane):
         yield LiveTable("result", "size", "type", id="outputs-table")
 
     def on_mount(self) -> None:
-        self.query_one(LiveTable).focus()
+        self.begin(self.query_one(LiveTable))
 
     def show(self, value: Any) -> None:
         jobs = sorted(value, key=lambda job: -float(job.get("dateCreated") or 0))

@@ -83,7 +83,7 @@ class MatrixPane(Pane):
         self._titles = tuple(titles)
         await self.query(LiveTable).remove()
         await self.mount(LiveTable(*titles, cursor="cell"))
-        self.query_one(LiveTable).focus()
+        self.begin(self.query_one(LiveTable))
 
     def _rows(self, permissions: list[Cell]) -> list[Row]:
         rows = []
