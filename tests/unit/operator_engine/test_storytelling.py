@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import Any
 
 from c2d_box.operator_engine.storytelling import Storyteller
@@ -16,7 +15,7 @@ from c2d_box.workflow.resource import WorkFlow
 from .conftest import workflow_body
 
 JOB = "e" * 32
-NOW = time.time()
+NOW = 1_800_000_000.0
 
 
 def reached(*moments: str, code: int = 40, reason: str = "", ago: float = 0.0) -> WorkFlow:
@@ -27,7 +26,7 @@ def reached(*moments: str, code: int = 40, reason: str = "", ago: float = 0.0) -
 
 
 async def told(cluster: Memory, *states: WorkFlow) -> list[tuple[str, str, str]]:
-    teller = Storyteller(cluster, "c2d-jobs")
+    teller = Storyteller(cluster, "c2d-jobs", clock=lambda: NOW)
     task = asyncio.create_task(teller.run())
     for state in states:
         teller.note(state)
