@@ -2,7 +2,9 @@
 
 Asked to end (SIGTERM, SIGHUP) the application leaves as if ``q`` had been pressed. Killed outright it can do
 nothing, so its parent, a process that only waits, gives the terminal back in its place; and should that one
-be killed the application is asked to end. The box is other processes: nothing of this concerns it.
+be killed the application is asked to end. Where the terminal itself is gone an application may wait for ever
+to write to it: then its parent ends it after a moment. The box is other processes: nothing of this concerns
+it.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ RESET = (
 )
 """Out of the alternate screen, cursor on; mouse, focus, paste and key reports off."""
 PR_SET_PDEATHSIG = 1
+GRACE = 5
+"""Seconds an application that was asked to end has for it."""
 
 
 def leave_when_asked(app: App[None]) -> None:
@@ -44,8 +48,14 @@ def guarded(show: Callable[[], int]) -> int:
     if child == 0:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         os._exit(_status(show))
+
+    def ask(asked: int, _frame: object) -> None:
+        os.kill(child, asked)
+        signal.alarm(GRACE)
+
     for number in ASKED:
-        signal.signal(number, lambda asked, _frame: os.kill(child, asked))
+        signal.signal(number, ask)
+    signal.signal(signal.SIGALRM, lambda _alarm, _frame: os.kill(child, signal.SIGKILL))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _pid, ended = os.waitpid(child, 0)
     status = os.waitstatus_to_exitcode(ended)

@@ -30,6 +30,36 @@ def _child(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
+STUCK = """
+import signal, time
+from tui.ending import guarded
+def show():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    print("stuck", flush=True)
+    time.sleep(3600)
+guarded(show)
+"""
+
+
+def test_one_that_cannot_end_is_ended() -> None:
+    """As where the terminal is gone: it waits for ever to write, and its signals with it."""
+    pid, keeper = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", STUCK])
+    try:
+        _until(keeper, b"stuck")
+        application = _child(pid)
+        os.kill(pid, signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE
+        while not os.waitpid(pid, os.WNOHANG)[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with pytest.raises(ProcessLookupError):
+            os.kill(application, 0)
+    finally:
+        os.close(keeper)
+
+
 @pytest.mark.parametrize("whom", ["the waiting process", "the application"])
 @pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_killed_tui_gives_the_terminal_back(tmp_path: Path, way: signal.Signals, whom: str) -> None:
