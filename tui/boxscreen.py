@@ -22,6 +22,8 @@ class BoxScreen(Screen[None]):
     """A screen of the box. Subclasses compose :meth:`body` and give ``NAME``, which the number keys know."""
 
     NAME: ClassVar[str] = ""
+    FILTER_STAYS: ClassVar[bool] = True
+    """Whether the filter is the one left here before; a screen about one thing begins without."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "find", "Filter", id="screen.filter", key_display="/"),
@@ -62,7 +64,7 @@ class BoxScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).cursor_blink = False
-        words = self.box_app.memory.filters.get(self.NAME, "")
+        words = self.box_app.memory.filters.get(self.NAME, "") if self.FILTER_STAYS else ""
         if words:
             self.query_one("#filter", Input).value = words
             self.query_one("#filter").display = True
@@ -99,7 +101,7 @@ class BoxScreen(Screen[None]):
 
     def find(self, words: str) -> None:
         """Show only what has these words."""
-        if self.NAME:
+        if self.NAME and self.FILTER_STAYS:
             self.box_app.memory.filters[self.NAME] = words
         target = next(iter(self.query(LiveTable)), None)
         if target is not None:

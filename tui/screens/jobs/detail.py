@@ -43,6 +43,7 @@ class JobScreen(BoxScreen):
     """Opened from a list; esc goes back."""
 
     NAME = "jobs"
+    FILTER_STAYS = False
     CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
