@@ -21,7 +21,7 @@ import pytest
 from sandbox.box import Box
 from sandbox.verbs import jobs
 
-from .conftest import Pair, perform
+from .conftest import Pair, perform, until
 
 TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
@@ -48,7 +48,7 @@ class Terminal:
         self._tmux(
             "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-c", str(folder),
             # On a line of its own: a killed program leaves the cursor anywhere, and words would be broken.
-            f"{command}; printf '\\r\\n\\r\\nENDED-%s\\r\\n' $?; stty -a | head -3; exec cat",
+            f"{command}; printf '\\r\\n\\r\\nENDED-%s\\r\\n' $?; exec sh",
         )  # fmt: skip
 
     def press(self, *keys: str) -> None:
@@ -86,12 +86,12 @@ class Terminal:
         children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
         return int(children[0])
 
-    def kill(self) -> None:
-        """The application and the process that waits for it, outright."""
+    @property
+    def pids(self) -> list[int]:
+        """The process that waits, and the application."""
         waiting = self.pid
         children = Path(f"/proc/{waiting}/task/{waiting}/children").read_text().split()
-        for pid in (waiting, *map(int, children)):
-            os.kill(pid, signal.SIGKILL)
+        return [waiting, *map(int, children)]
 
     def close(self) -> None:
         self._tmux("kill-server")
@@ -181,10 +181,13 @@ def test_killed_at_any_moment_it_leaves_the_box_untouched(
     terminal.until("The box is up")
     terminal.press("3")
     before = json.loads(cli("--json", "status").stdout)["state"]
-    os.kill(terminal.pid, way)
-    terminal.until("ENDED-")
-    if way is not signal.SIGKILL:
-        terminal.until("speed")
+    programs = terminal.pids
+    os.kill(programs[0], way)
+    # Who is killed outright leaves the application behind for a moment: the shell writes to its screen.
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in programs), what="the end of both")
+    terminal.type("stty -a | grep -o ' icanon'; echo SHELL-$((6*7))")
+    terminal.press("Enter")
+    assert " icanon" in terminal.until("SHELL-42").splitlines()
     assert json.loads(cli("--json", "status").stdout)["state"] == before == "running"
 
 
@@ -204,7 +207,8 @@ def test_a_job_goes_on_when_the_screens_it_was_launched_from_are_killed(
     terminal.until("Order and start this job?")
     terminal.press("Right", "Enter")
     terminal.until("✓ done")
-    terminal.kill()
+    for pid in terminal.pids:
+        os.kill(pid, signal.SIGKILL)
     terminal.until("ENDED-137")
     (started,) = [job for job in jobs.jobs(box, "consumer") if job["algoDID"] == slow.algorithm]
     assert not started["dateFinished"]
