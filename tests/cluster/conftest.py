@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from c2d_box.client import verification
+from c2d_box.workflow import evidence
 from sandbox.box import Box, Ports, Settings, open_box
 from sandbox.demo.story import Outcome, demo
 from sandbox.doctor.ports import is_free
@@ -26,6 +28,7 @@ from sandbox.progress import Event, Progress, run
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import reset
 from sandbox.verbs.kubeapi import KubeApi
+from sandbox.verbs.parties import consuming
 from sandbox.verbs.up import up
 
 OFFSETS = range(1100, 1740, 20)
@@ -147,6 +150,15 @@ def run_job(box: Box) -> Callable[[Pair], dict[str, Any]]:
         return perform(jobs.follow(box, "consumer", job["jobId"], timeout=120))  # type: ignore[no-any-return]
 
     return run_to_end
+
+
+def algorithm_images(box: Box, job_id: str) -> set[str]:
+    """Digests of the algorithm's image, of a job's evidence: the one in the pod's reference (empty for a
+    tag), and the one that Kubernetes says ran.
+    """
+    with consuming(box, "consumer") as party:
+        run = evidence.facts(verification.fetch(party, job_id), "run")
+    return {str(reference).partition("@")[2] for reference in (run["image"], run["ran"]["image"])}
 
 
 def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "condition") -> Any:

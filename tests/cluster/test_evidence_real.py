@@ -16,12 +16,13 @@ from c2d_box.assets import signatures
 from c2d_box.client import verification
 from c2d_box.workflow import evidence
 from sandbox.box import Box
+from sandbox.bundle import Bundle
 from sandbox.verbs import jobs
 from sandbox.verbs.evidence import explain, verify
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.parties import consuming
 
-from .conftest import Pair, perform
+from .conftest import Pair, algorithm_images, perform
 
 SUM = """
 import json, os
@@ -73,6 +74,12 @@ def test_it_agrees_with_every_source(box: Box, job: dict[str, Any]) -> None:
     assert {"record", "head", "environment", "order", "description", "file", "image", "isolation"} <= names
     assert "result sum.json" in {check.name for check in found.checks if check.ok}
     assert explain(box, "consumer", job["jobId"]).startswith("The job finished.")
+
+
+def test_the_image_is_the_bundles_by_its_digest(box: Box, job: dict[str, Any]) -> None:
+    """As on every other cluster: test_kind and test_existing ask the same."""
+    image = Bundle.open(["algo-python-image"]).image("algo-python")
+    assert algorithm_images(box, job["jobId"]) == {image.digest}
 
 
 def test_a_flipped_byte_is_found(

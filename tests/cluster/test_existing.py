@@ -19,6 +19,7 @@ import pytest
 from c2d_box.client import verification
 from c2d_box.errors import C2DError
 from c2d_box.pods.warden.__main__ import UNPROVEN
+from c2d_box.workflow import evidence
 from sandbox.box import Box, Existing, Settings
 from sandbox.bundle import Bundle
 from sandbox.clusters.existing.belongings import SCOPED
@@ -33,7 +34,7 @@ from sandbox.verbs.parties import consuming
 from sandbox.verbs.release import SERVICE_IMAGES
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up
-from tests.cluster.conftest import free_ports, narrate, perform
+from tests.cluster.conftest import algorithm_images, free_ports, narrate, perform
 from tests.cluster.kind_rig import kind_box, kind_engine, node_name
 from tests.cluster.native_rig import TestBox
 from tests.contract.cluster_suite import *  # noqa: F403 - the contract, asked of this driver
@@ -200,5 +201,7 @@ def test_the_operator_may_say_otherwise_and_the_evidence_says_so(guest: Box, tmp
     outcome = perform(demo(loud, tmp_path, yes=True))
     with consuming(loud, "consumer") as party:
         record = verification.fetch(party, outcome.job_id)
-    isolation = next(entry["facts"] for entry in record["entries"] if entry["kind"] == "isolation")
+    isolation = evidence.facts(record, "isolation")
     assert isolation["verdict"] == UNPROVEN and isolation["answered"]
+    image = Bundle.open(["algo-python-image"]).image("algo-python")
+    assert algorithm_images(loud, outcome.job_id) == {image.digest}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.attacks.catalogue import ATTACKS
 from sandbox.box import Box, Settings, open_box
 from sandbox.bundle import Bundle
 from sandbox.clusters.choice import IMAGES
@@ -25,9 +26,10 @@ from sandbox.demo.story import demo
 from sandbox.home import Home
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.release import Addresses
+from sandbox.verbs.selftest import selftest
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up
-from tests.cluster.conftest import perform, until
+from tests.cluster.conftest import algorithm_images, perform, until
 from tests.cluster.docker_rig import Engine
 from tests.cluster.isolation import (
     ALIVE,
@@ -43,6 +45,7 @@ from tests.cluster.native_rig import TestBox, probe_image
 from tests.conftest import sample
 from tests.contract.cluster_suite import *  # noqa: F403 - the contract, asked of this driver
 
+ALGORITHM = "algo-python-image"
 HALF_MADE = ("cluster.tool", "cluster.containerd", "cluster.ready")
 MOMENTS = (*HALF_MADE, "chart.secrets", "service.chain")
 """Steps of `up` at which it is killed."""
@@ -106,13 +109,22 @@ def lab(kind: Box, engine: Engine) -> Iterator[Laboratory]:
         shutil.rmtree(scratch)
 
 
+def test_the_battery_is_contained(kind: Box, seed: str, pytestconfig: pytest.Config) -> None:
+    full = bool(pytestconfig.getoption("full"))
+    attacks = sample([attack for attack in ATTACKS if full or not attack.slow], 2, seed, full)
+    report = perform(selftest(kind, attacks))
+    assert [(verdict.name, verdict.problem) for verdict in report.failed] == []
+
+
 def only(victim: str, killed: list[str]) -> None:
     if victim not in killed:
         pytest.skip("another one is killed in this run")
 
 
 def test_the_whole_demo(kind: Box, tmp_path: Path) -> None:
-    assert perform(demo(kind, tmp_path, yes=True)).results
+    outcome = perform(demo(kind, tmp_path, yes=True))
+    assert outcome.results
+    assert algorithm_images(kind, outcome.job_id) == {Bundle.open([ALGORITHM]).image("algo-python").digest}
 
 
 def test_images_on_the_node_have_the_digests_of_the_bundle(kind: Box) -> None:
