@@ -95,7 +95,7 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
     clock.lap("bundle")
     booting = box.cluster.status().state not in ("running", "degraded")
     if booting:
-        _demand_ports(box)
+        yield from _demand_ports(box)
         isolation.forget(box.home.path)
     yield from boot(box, [bundle.image(name) for name in SERVICE_IMAGES])
     clock.lap("cluster")
@@ -143,14 +143,20 @@ class _Clock:
         self.laps[name], self._last = now - self._last, now
 
 
-def _demand_ports(box: Box) -> None:
-    for name, port in box.ports.as_dict().items():
-        if port in box.published and not is_free(port):
-            raise EnvironmentProblem(
-                "C2D-PORT-TAKEN",
-                f"port {port}, wanted for {name.replace('_', '-')}, is held by {holder(port) or 'a process'}",
-                f"end that process, or use other ports: {box.command('up --port-offset 100')}",
-            )
+def _demand_ports(box: Box) -> Progress[None]:
+    """Raise where another program holds a port. What a killed `up` left half made may hold it: that goes."""
+    if _taken(box) and box.cluster.status().state == "starting":
+        yield from box.cluster.stop()
+    for name, port in _taken(box):
+        raise EnvironmentProblem(
+            "C2D-PORT-TAKEN",
+            f"port {port}, wanted for {name.replace('_', '-')}, is held by {holder(port) or 'a process'}",
+            f"end that process, or use other ports: {box.command('up --port-offset 100')}",
+        )
+
+
+def _taken(box: Box) -> list[tuple[str, int]]:
+    return [item for item in box.ports.as_dict().items() if item[1] in box.published and not is_free(item[1])]
 
 
 def _install(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Progress[None]:

@@ -66,7 +66,9 @@ class Doors:
         if not doors:
             return
         write_atomically(self.plan, text)
-        self.lock.unlink(missing_ok=True)  # it names a process that has ended: its number may be another's now
+        self.lock.unlink(
+            missing_ok=True
+        )  # it names a process that has ended: its number may be another's now
         with self.log.open("ab") as log:
             subprocess.run(
                 [sys.executable, "-P", "-m", "sandbox.clusters.existing.doors", str(self.folder)],
@@ -83,7 +85,9 @@ class Doors:
         """End the process, and with it every forward."""
         if not self.are_open():
             return
-        self._until(lambda: bool(self.lock.read_text()))  # one that has just begun has the lock, and then a name
+        self._until(
+            lambda: bool(self.lock.read_text())
+        )  # one that has just begun has the lock, and then a name
         os.kill(int(self.lock.read_text()), signal.SIGTERM)
         if not self._until(lambda: not self.are_open()):
             os.kill(int(self.lock.read_text()), signal.SIGKILL)
