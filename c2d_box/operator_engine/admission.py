@@ -5,7 +5,9 @@ what the other needs.
   comes first, and then the job that has waited longest. A job that would fit an empty cluster keeps those
   behind it waiting, or a stream of small ones would starve it.
 * Within an environment the turn goes to the owner with the fewest jobs running, then to the one who was
-  served longest ago: a burst of one owner does not hold up another, even where there is one place.
+  served longest ago: a burst of one owner does not hold up another, even where there is one place. Who was
+  first and took all places is ahead: the jobs they had more in the last minutes count like running ones, as
+  far as to half of the places, until the others have caught up.
 * An owner above their own limit, or whose free quota is used up, is passed over until that changes.
 
 Kept incrementally, since thousands of jobs may wait and one decision must not cost a look at all of them.
@@ -13,10 +15,13 @@ Kept incrementally, since thousands of jobs may wait and one decision must not c
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+RECENT_SECONDS = 600.0
+"""What an owner had before that is forgiven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,31 @@ class Owner:
     """Moment of acceptance and job, in order."""
     starts: dict[str, float] = field(default_factory=dict)
     """When each of their jobs was admitted, the finished ones included."""
+    moments: list[float] = field(default_factory=list)
+    """The same in order, without the jobs."""
+
+    def started(self, job: str, admitted: float) -> None:
+        if self.starts.get(job) != admitted:
+            self.forget(job)
+            self.starts[job] = admitted
+            insort(self.moments, admitted)
+        self.served = max(self.served, admitted)
+
+    def forget(self, job: str) -> None:
+        """This start counts no more."""
+        if (admitted := self.starts.pop(job, None)) is not None:
+            del self.moments[bisect_left(self.moments, admitted)]
+
+    def since(self, moment: float) -> int:
+        """How many of their jobs were admitted after that."""
+        return len(self.moments) - bisect_right(self.moments, moment)
 
     def may(self, room: Room, now: float) -> bool:
         if room.per_owner is not None and self.running >= room.per_owner:
             return False
         if room.quota is None:
             return True
-        return sum(now - at < room.quota_seconds for at in self.starts.values()) < room.quota
+        return self.since(now - room.quota_seconds) < room.quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +118,13 @@ class Admission:
         entry.running += 1
         self._busy[environment] += 1
         self._standings[job] = _Standing(environment, owner, admitted, holds=True)
-        self._started(entry, job, admitted)
+        entry.started(job, admitted)
 
     def past(self, job: str, environment: str, owner: str, admitted: float | None) -> None:
         """The job needs no place (any more); its start counts on."""
         self._leave(job)
         if admitted is not None:
-            self._started(self._owner(environment, owner), job, admitted)
+            self._owner(environment, owner).started(job, admitted)
         self._standings[job] = _Standing(environment, owner, 0.0)
 
     def forget(self, job: str) -> None:
@@ -110,7 +133,7 @@ class Admission:
         if standing is None:
             return
         entry = self._owner(standing.environment, standing.owner)
-        entry.starts.pop(job, None)
+        entry.forget(job)
         if not (entry.running or entry.waiting or entry.starts):
             del self._owners[standing.environment][standing.owner]
 
@@ -147,13 +170,16 @@ class Admission:
 
     def _turn(self, environment: str, room: Room, now: float) -> tuple[float, str] | None:
         """Acceptance and name of the job whose turn it is in this environment."""
-        best: tuple[tuple[int, float, float, str], tuple[float, str]] | None = None
-        for entry in self._owners[environment].values():
-            if entry.waiting and entry.may(room, now):
-                turn = (entry.running, entry.served, *entry.waiting[0])
-                if best is None or turn < best[0]:
-                    best = turn, entry.waiting[0]
-        return best[1] if best else None
+        owners = [
+            entry for entry in self._owners[environment].values() if entry.waiting and entry.may(room, now)
+        ]
+        had = [entry.since(now - RECENT_SECONDS) for entry in owners]
+        least, most = min(had, default=0), room.places // 2
+        turns = (
+            (entry.running + min(count - least, most), entry.served, entry.waiting[0])
+            for entry, count in zip(owners, had, strict=True)
+        )
+        return min(turns)[2] if owners else None
 
     def _used(self) -> Demand:
         cpu, memory, disk = 0.0, 0, 0
@@ -170,10 +196,6 @@ class Admission:
 
     def _owner(self, environment: str, owner: str) -> Owner:
         return self._owners[environment].setdefault(owner, Owner())
-
-    def _started(self, entry: Owner, job: str, admitted: float) -> None:
-        entry.starts[job] = admitted
-        entry.served = max(entry.served, admitted)
 
     def _leave(self, job: str) -> _Standing | None:
         standing = self._standings.pop(job, None)

@@ -36,6 +36,7 @@ from c2d_box.operator_engine.actions import (
 from c2d_box.operator_engine.desks import Desk
 from c2d_box.operator_engine.execution import Executor
 from c2d_box.operator_engine.figures import Figures
+from c2d_box.operator_engine.lanes import Lanes
 from c2d_box.operator_engine.looking import Lookout
 from c2d_box.operator_engine.places import Places
 from c2d_box.operator_engine.plan import plan
@@ -45,14 +46,7 @@ from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
 from c2d_box.operator_engine.world import WATCHED, World
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import (
-    WORKFLOWS,
-    Changed,
-    Cluster,
-    ClusterError,
-    Object,
-    Resource,
-)
+from c2d_box.workflow.cluster import WORKFLOWS, Changed, Cluster, ClusterError, Object, Resource
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
 
@@ -101,6 +95,7 @@ class Controller:
         self.world = World(self._news)
         self.figures = Figures()
         self._places = Places(settings)
+        self._lanes = Lanes()
         self._limits = {
             entry.id: settings.limits.model_copy(
                 update={
@@ -220,10 +215,18 @@ class Controller:
             if pause := desk.pace.take(self._clock()):
                 self._wake_at(job, desk, self._clock() + pause)
                 return
-            if not await self._round(workflow, desk):
+            if not await self._in_turn(workflow, desk):
                 return
         log.error("a plan without end", extra={"job": job})
         self._wake_at(job, desk, self._clock() + _BACKOFF[-1])
+
+    async def _in_turn(self, workflow: WorkFlow, desk: Desk) -> bool:
+        """What was known of it before it waited for its turn may be old news."""
+        asked = time.perf_counter()
+        async with self._lanes.of(workflow, reserved=self._places.reserved(workflow.job)):
+            self.figures.waited(time.perf_counter() - asked)
+            known = self.world.workflow(workflow.job)
+            return known is None or await self._round(known, desk)
 
     async def _round(self, workflow: WorkFlow, desk: Desk) -> bool:
         """Look, plan, act, once. True when planning should go on."""
@@ -249,9 +252,8 @@ class Controller:
         due = [action for action in actions if not isinstance(action, Wake) and self._is_due(desk, action)]
         if wakes:
             self._wake_at(workflow.job, desk, min(wakes))
-        results = await asyncio.gather(
-            *(self._executor.perform(workflow, action) for action in due), return_exceptions=True
-        )
+        work = (self._executor.perform(workflow, action) for action in due)
+        results = await asyncio.gather(*work, return_exceptions=True)
         again = False
         for action, result in zip(due, results, strict=True):
             if isinstance(result, Changed):
@@ -326,7 +328,7 @@ class Controller:
         return await self.amend(job, lambda workflow: apply(workflow, report, self._clock()))
 
     async def prove(self, job: str) -> None:
-        """Takes the warden's word into the status now, where it has not been taken yet."""
+        """Takes the warden's word into the status now, if not yet taken."""
         workflow = self.world.workflow(job)
         if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
             with suppress(Changed):

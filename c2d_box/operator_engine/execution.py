@@ -6,6 +6,7 @@ success: it is what the action was for.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -162,12 +163,16 @@ class Executor:
             self._world.put(kind, made)
 
     async def _sweep(self, workflow: WorkFlow) -> None:
-        for name in (names.stage_secret(workflow.job), names.grants_secret(workflow.job)):
-            await self._cluster.delete(SECRETS, name)
-        for key in leases.keys(workflow.spec):
-            lease = await self._cluster.get(LEASES, leases.order(key))
-            if lease is not None and leases.holder(lease) == workflow.job:
-                await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
+        secrets = (names.stage_secret(workflow.job), names.grants_secret(workflow.job))
+        await asyncio.gather(
+            *(self._cluster.delete(SECRETS, name) for name in secrets),
+            *(self._unlock(workflow.job, leases.order(key)) for key in leases.keys(workflow.spec)),
+        )
+
+    async def _unlock(self, job: str, name: str) -> None:
+        lease = await self._cluster.get(LEASES, name)
+        if lease is not None and leases.holder(lease) == job:
+            await self._cluster.delete(LEASES, name, uid=lease["metadata"]["uid"])
 
     def _environment(self, workflow: WorkFlow) -> Environment:
         environment = self._settings.environment(workflow.spec.environment)

@@ -15,9 +15,14 @@ class Figures:
     def __init__(self) -> None:
         self._rounds: deque[float] = deque(maxlen=KEPT)
         self._plans: deque[float] = deque(maxlen=KEPT)
+        self._waits: deque[float] = deque(maxlen=KEPT)
         self.total = 0
         self.most = 0
         """Plans of the one job that had most."""
+
+    def waited(self, seconds: float) -> None:
+        """Until it was the job's turn."""
+        self._waits.append(seconds * 1000)
 
     def observe(self, round_seconds: float, plan_seconds: float, plans_of_job: int) -> None:
         """A round is look, plan and act, Kubernetes' answers included."""
@@ -32,6 +37,7 @@ class Figures:
             "mostOfOneJob": self.most,
             "reconcileMs": _quantiles(self._rounds),
             "planMs": _quantiles(self._plans),
+            "waitMs": _quantiles(self._waits),
             "held": dict(held),
             "queued": dict(queued),
         }

@@ -4,7 +4,8 @@ In a namespace of its own on a running box: half of the workflows have finished 
 half wait in the queue of an environment without a place. A second engine process, on this machine, is
 started on them; then queued ones are stopped, deleted and added. Prints one JSON object: the engine's
 memory (PSS), seconds from its start to its first list, the time of its reconciles (look, plan, act, with the
-API server's answers) and of the plan alone, and how long a list of all of them takes.
+API server's answers), of the plan alone and of the wait for a job's turn, and how long a list of all of them
+takes. What it is doing it says on stderr; whatever ends it, SIGTERM too, it takes away what it made.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from c2d_box.workflow import instants
 from c2d_box.workflow.cluster import WORKFLOWS, Gone
@@ -32,6 +34,7 @@ from sandbox.box import Box, open_box
 from sandbox.doctor.ports import is_free
 from tests.bench import handwritten
 
+T = TypeVar("T")
 NAMESPACE = "c2d-bench"
 DIGEST = "sha256:" + "0" * 64
 SECTION = {"entrypoint": "python3 $ALGO", "image": "none", "tag": "t", "checksum": DIGEST}
@@ -42,28 +45,45 @@ MOVED = 200
 def main() -> None:
     options = _options()
     box = open_box(options.home)
-    with box.kube() as kube:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        kube.apply(f"/api/v1/namespaces/{NAMESPACE}", body)
     try:
-        print(json.dumps(asyncio.run(measure(box, options.workflows)), indent=2))
+        print(json.dumps(asyncio.run(_unless_ended(measure(box, options.workflows))), indent=2))
     finally:
         with box.kube() as kube:
             kube.delete(f"/api/v1/namespaces/{NAMESPACE}")
 
 
+async def _opened(box: Box) -> bool:
+    """One that is still going has to be gone first."""
+    with box.kube() as kube:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        there = kube.apply(f"/api/v1/namespaces/{NAMESPACE}", body)
+        return "deletionTimestamp" not in there["metadata"]
+
+
+async def _unless_ended(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM is an end like Ctrl-C: what was made is taken away."""
+    task = asyncio.create_task(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 async def measure(box: Box, count: int) -> dict[str, Any]:
     cluster = Kubernetes(from_kubeconfig(box.home.kubeconfig), NAMESPACE)
-    await _empty(cluster)  # what a run that was broken off has left
+    _say("taking away what a run that was broken off has left")
+    await _empty(cluster)
+    await _until(lambda: _opened(box), "had its namespace", 60)
     began = time.monotonic()
     try:
+        _say(f"writing {count} workflows")
         await _together(lambda number: _add(cluster, number), range(count))
+        _say(f"finishing half of them ({time.monotonic() - began:.0f} s)")
         await _together(lambda number: _finish(cluster, number), range(1, count, 2))
         filling = time.monotonic() - began
         with tempfile.TemporaryDirectory(prefix="c2d-bench-") as folder:
             figures = await _engine(box, cluster, Path(folder), count)
         return {**figures, "filling_seconds": round(filling, 1), "load": os.getloadavg()[0]}
     finally:
+        _say("taking all of them away")
         await _empty(cluster)
         await cluster.close()
 
@@ -73,6 +93,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
     parser.add_argument("--workflows", type=int, default=2000)
     return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
 async def _together(work: Callable[[int], Awaitable[object]], numbers: Iterable[int]) -> None:
@@ -130,14 +154,17 @@ async def _engine(box: Box, cluster: Kubernetes, folder: Path, count: int) -> di
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
         try:
-            await _until(lambda: _get(port, "healthz").get("leading"), 120)
+            await _until(lambda: _leads(port), "led", 60)
             leading = time.monotonic() - began
-            await _until(lambda: _quiet(port, count), 300)
+            _say(f"the engine leads after {leading:.1f} s; it looks at all of them")
+            await _until(lambda: _quiet(port, count), "came to rest", 120)
             first = _get(port, "figures")
+            _say(f"first pass: {first}")
             await _move(cluster, count)
-            while not await _settled(cluster, count):  # noqa: ASYNC110
-                await asyncio.sleep(1)
+            await _until(lambda: _settled(port, count), "saw to those that changed", 90)
+            await _check(cluster, count)
             last = _get(port, "figures")
+            _say(f"after the changes: {last}")
             return {
                 "workflows": count,
                 "engine_pss_mib": round(_pss(process.pid), 1),
@@ -145,10 +172,14 @@ async def _engine(box: Box, cluster: Kubernetes, folder: Path, count: int) -> di
                 "first_pass_ms": first["reconcileMs"],
                 "reconcile_ms": last["reconcileMs"],
                 "plan_ms": last["planMs"],
+                "turn_ms": last["waitMs"],
                 "reconciles": last["reconciles"],
                 "most_reconciles_of_one_job": last["mostOfOneJob"],
                 "list_all_seconds": await _listing(cluster),
             }
+        except AssertionError:
+            _say((folder / "engine.log").read_text()[-3000:])
+            raise
         finally:
             process.terminate()
             process.wait(20)
@@ -204,22 +235,29 @@ def _moved(count: int) -> int:
     return min(MOVED, count // 8)
 
 
-async def _settled(cluster: Kubernetes, count: int) -> bool:
+async def _settled(port: int, count: int) -> bool:
+    """The queue has the length it must come to, and no more is being done."""
+    queued = _get(port, "figures").get("queued", {}).get("ocean-compute", 0)
+    return queued == count // 2 - _moved(count) // 2 and await _quiet(port, count)
+
+
+async def _check(cluster: Kubernetes, count: int) -> None:
     moved = _moved(count)
     bodies, _ = await cluster.list(WORKFLOWS)
-    cleaned = {
-        body["metadata"]["name"]
-        for body in bodies
-        if "cleaned" in (body.get("status") or {}).get("times", {})
-    }
-    stopped = {_name(2 * number) for number in range(moved)}
-    return stopped <= cleaned and len(bodies) == count + moved - moved // 2
+    times = {body["metadata"]["name"]: (body.get("status") or {}).get("times", {}) for body in bodies}
+    assert all("cleaned" in times[_name(2 * number)] for number in range(moved)), "a stopped one is left"
+    assert len(bodies) == count + moved - moved // 2, f"{len(bodies)} workflows are there"
 
 
-def _quiet(port: int, count: int) -> bool:
+async def _leads(port: int) -> bool:
+    return bool(_get(port, "healthz").get("leading"))
+
+
+async def _quiet(port: int, count: int) -> bool:
     """Every workflow has been looked at, and no more is being done."""
     before = _get(port, "figures")["reconciles"]
-    time.sleep(1.0)
+    await asyncio.sleep(1.0)
+    _say(f"{before} reconciles")
     return bool(before >= count and _get(port, "figures")["reconciles"] == before)
 
 
@@ -238,10 +276,10 @@ def _get(port: int, path: str) -> dict[str, Any]:
         return {"reconciles": -1}
 
 
-async def _until(condition: Callable[[], Any], seconds: float) -> None:
+async def _until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the engine did not get there in time"
+    while not await condition():
+        assert time.monotonic() < deadline, f"The engine never {what}: {seconds:.0f} s are over."
         await asyncio.sleep(0.3)
 
 

@@ -37,6 +37,56 @@ def test_a_burst_of_one_owner_does_not_hold_up_another_even_with_one_place() -> 
     assert [job for job in order if job[0] == "a"] == [f"a{n}" for n in range(5)]
 
 
+@given(st.integers(1, 12), st.integers(4, 12))
+def test_who_took_all_places_first_is_caught_up_with(places: int, rounds: int) -> None:
+    queue, count = Admission({"e": Room(places)}, None), places * rounds
+    owners = {f"{owner}{number:03d}": owner for owner in "ab" for number in range(count)}
+    for job in list(owners)[:count]:
+        queue.wait(job, "e", "a", 0.0)
+    running = fill(queue, {}, owners)
+    for job in list(owners)[count:]:
+        queue.wait(job, "e", "b", 1.0)
+    started = Counter(owners[job] for job in running)
+    for now in range(2, count):
+        done = running.pop(0)
+        queue.past(done, "e", owners[done], 0.0)
+        chosen = fill(queue, {}, owners, float(now))
+        started.update(owners[job] for job in chosen)
+        running += chosen
+        if now > 3 * places:
+            assert abs(started["a"] - started["b"]) <= 2
+
+
+def test_an_owner_of_long_jobs_never_loses_more_than_a_quarter_of_the_places() -> None:
+    """However many short ones the other has had meanwhile."""
+    queue = Admission({"e": Room(8)}, None)
+    owners = {f"short{n:03d}": "s" for n in range(400)} | {f"long{n}": "l" for n in range(20)}
+    for job, owner in owners.items():
+        queue.wait(job, "e", owner, 0.0)
+    running: list[str] = []
+    for now in range(300):
+        done = next((job for job in running if owners[job] == "s"), None)
+        if done is not None:
+            running.remove(done)
+            queue.past(done, "e", "s", float(now - 1))
+        running += fill(queue, {}, owners, float(now))
+    assert Counter(owners[job] for job in running) == {"l": 6, "s": 2}
+
+
+def test_a_start_that_is_told_again_or_forgotten_counts_once_or_not() -> None:
+    queue = Admission({"e": Room(9, quota=2, quota_seconds=100)}, None)
+    queue.hold("j0", "e", "o", 9.5)  # as reserved
+    queue.hold("j0", "e", "o", 10.0)
+    queue.past("j0", "e", "o", 10.0)
+    queue.wait("j1", "e", "o", 0.0)
+    assert queue.next(11.0) == "j1"
+    queue.hold("j1", "e", "o", 11.0)
+    queue.wait("j2", "e", "o", 0.0)
+    assert queue.next(12.0) is None
+    queue.forget("j0")
+    assert queue.next(12.0) == "j2"
+
+
 @given(st.integers(1, 6), st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60), st.randoms())
 def test_while_all_have_jobs_waiting_none_is_more_than_one_ahead(
     places: int, burst: list[str], dice: object
