@@ -30,7 +30,7 @@ from c2d_box.operator_engine.actions import (
 )
 from c2d_box.operator_engine.afterwards import tidy
 from c2d_box.operator_engine.limits import Limits
-from c2d_box.operator_engine.seen import Container, Pod, Seen
+from c2d_box.operator_engine.seen import Container, End, Pod, Seen
 from c2d_box.workflow import names
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.states import State, Stop
@@ -155,6 +155,8 @@ def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[
         return [_outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod was deleted and did not end.")]
     if workflow.spec.stop:
         return [_outcome(State.FINISHED, "Stopped by its owner.", Stop.ASKED)]
+    if (unstarted := _unstarted(algorithm)) is not None:
+        return [_outcome(State.INFRASTRUCTURE_LOST, unstarted)]
     warden = algorithm.container("warden").end
     if warden is not None and warden.exit_code != 0:
         return [_outcome(State.NOT_ISOLATED, _warden(warden.exit_code))]
@@ -241,6 +243,8 @@ def _ended(seen: Seen, pod: Pod) -> Record:
 def _verdict(seen: Seen, pod: Pod) -> changes.Changes:
     """What the algorithm's end means, where nobody had asked for it."""
     end, warden = pod.container("algorithm").end, pod.container("warden").end
+    if (unstarted := _unstarted(pod)) is not None:
+        return changes.outcome(State.INFRASTRUCTURE_LOST, unstarted)
     if warden is not None and warden.exit_code != 0:
         return changes.outcome(State.NOT_ISOLATED, _warden(warden.exit_code))
     if pod.reason == "Evicted":
@@ -331,6 +335,13 @@ def _outcome(code: State, reason: str, stop: Stop | None = None) -> Record:
     return Record(changes.outcome(code, reason, stop))
 
 
+def _unstarted(pod: Pod) -> str | None:
+    """That the node did not get a container of the algorithm's pod started, None where that is not so."""
+    if not any(entry.end is not None and entry.end.never_began for entry in pod.containers.values()):
+        return None
+    return f"The node could not start the algorithm's pod{_how(pod)}."
+
+
 def _image(container: Container, age: float, limits: Limits) -> str | None:
     """Why the algorithm's image will not run, None while it may."""
     if container.waiting in _NEVER or (container.waiting in _MAYBE and age >= limits.image):
@@ -350,10 +361,15 @@ def _warden(exit_code: int) -> str:
 def _how(pod: Pod) -> str:
     """The ends of its containers, for the reason."""
     ends = [
-        f"{name}: exit code {entry.end.exit_code}{f', {entry.end.reason}' if entry.end.reason else ''}"
+        f"{name}: {_words(entry.end)}"
         for name, entry in sorted(pod.containers.items())
         if entry.end is not None
     ]
     if pod.reason:
         ends.insert(0, pod.reason)
     return f" ({'; '.join(ends)})" if ends else ""
+
+
+def _words(end: End) -> str:
+    said = ", ".join(filter(None, (f"exit code {end.exit_code}", end.reason)))
+    return f"{said}: {end.message}" if end.never_began and end.message else said

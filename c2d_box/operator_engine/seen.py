@@ -16,12 +16,21 @@ from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
 
 Step = Literal["secret", "sweep"]
+MESSAGE = 300
+"""Letters of a runtime's error that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
     exit_code: int
     reason: str = ""
+    message: str = ""
+    """What the container runtime said, where it did not get it started."""
+
+    @property
+    def never_began(self) -> bool:
+        """The runtime could not start it: nothing of the image has run."""
+        return self.reason in ("StartError", "ContainerCannotRun")
 
     @property
     def signal(self) -> int | None:
@@ -126,7 +135,9 @@ def pod(body: Mapping[str, Any]) -> Pod:
 def _container(state: Mapping[str, Any]) -> Container:
     if "terminated" in state:
         end = state["terminated"]
-        return Container(end=End(end.get("exitCode", -1), end.get("reason", "")))
+        return Container(
+            end=End(end.get("exitCode", -1), end.get("reason", ""), end.get("message", "")[:MESSAGE])
+        )
     if "running" in state:
         started = (state["running"] or {}).get("startedAt")
         return Container(running=True, since=instants.from_text(started) if started else None)

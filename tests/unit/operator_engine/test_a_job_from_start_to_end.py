@@ -128,6 +128,22 @@ async def test_how_the_algorithm_ended_is_the_jobs_end(
     assert stack.node.workflow(JOB).status.algorithm.exit_code == code
 
 
+@pytest.mark.parametrize("unstarted", ["algorithm", "warden"])
+async def test_a_container_that_the_node_cannot_start_is_no_fault_of_the_algorithm(
+    stack: Any, unstarted: str
+) -> None:
+    """With the runtime's words in the reason, as who looks after the node needs them."""
+    await staged(stack)
+    ended: dict[str, Any] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    states = {"warden": ended, "algorithm": ended}
+    states[unstarted] = {"terminated": {"exitCode": 128, "reason": "StartError", "message": "no such file"}}
+    await stack.node._status(names.pod(JOB, "algorithm"), "Failed", states)
+    await published(stack)
+    status = stack.node.workflow(JOB).status
+    assert status.code == 81
+    assert f"{unstarted}: exit code 128, StartError: no such file" in status.reason
+
+
 async def test_an_open_network_ends_the_job_before_the_algorithm(stack: Any) -> None:
     await stack.submit(JOB)
     await stack.node.bind(JOB)
