@@ -53,12 +53,8 @@ def cluster(record: Record, files: str) -> dict[str, Any]:
             for name, (path, _) in node_files(record).items()
         ],
         "options": {
-            "k3d": {
-                "wait": True,
-                "timeout": TIMEOUT,
-                "disableLoadbalancer": True,
-                "disableImageVolume": True,
-            },
+            # Its volume for images is of no use, but without one k3d looks for the cluster it is making.
+            "k3d": {"wait": True, "timeout": TIMEOUT, "disableLoadbalancer": True},
             "k3s": {"extraArgs": [{"arg": word, "nodeFilters": ONLY} for word in arguments]},
             "kubeconfig": {"updateDefaultKubeconfig": False, "switchCurrentContext": False},
         },

@@ -21,6 +21,8 @@ OLDEST = (5, 8)
 """The first whose config files may hold files for the node (config/v1alpha5, ``files``)."""
 _STEP = re.compile(r"^\x1b\[\d+mINFO\x1b\[0m\[\d+\] (?P<text>.+)")
 """Its words are coloured, with a terminal and without."""
+_COLOUR = re.compile(r"\x1b\[\d+m")
+_ERROR = re.compile(r"^(ERRO|FATA)\[\d+\] ")
 
 
 def installed() -> Path | None:
@@ -66,7 +68,8 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "K3D_FIX_MOUNTS": "1"}
 
 
-def _failure(verb: str, said: list[str]) -> C2DError:
+def _failure(verb: str, coloured: list[str]) -> C2DError:
+    said = [_COLOUR.sub("", line) for line in coloured]
     text = "\n".join(said)
     if re.search(r"failed to pull image|Failed to pull|no such host|error pulling image", text):
         return EnvironmentProblem(
@@ -77,7 +80,13 @@ def _failure(verb: str, said: list[str]) -> C2DError:
         )
     return port_taken(said) or Failed(
         "C2D-K3D",
-        f"`k3d {verb}` failed: {(said or ['it said nothing'])[-1]}",
+        f"`k3d {verb}` failed: {_cause(said)}",
         "Run `c2d-box up` again: it takes away what is half made first. `c2d-box doctor` looks for causes.",
         last_lines=said[-12:],
     )
+
+
+def _cause(said: list[str]) -> str:
+    """The first of its errors: what follows is the undoing."""
+    errors = [_ERROR.sub("", line) for line in said if _ERROR.match(line)]
+    return next(iter(errors or said[-1:]), "it said nothing")

@@ -135,20 +135,21 @@ def ensure_network(client: DockerClient, name: str, home: str) -> None:
 
 
 def sweep(client: DockerClient, labels: Iterable[str], network: str) -> list[str]:
-    """Remove every container with one of the ``labels``, with its volumes, and the network. Returns their
-    names.
-    """
+    """Remove every container and volume with one of the ``labels``, and the network. Returns their names."""
     import docker.errors
 
-    gone = []
+    gone, kept = [], [{"label": label} for label in labels]
     with coded():
-        listed = [client.containers.list(all=True, filters={"label": label}) for label in labels]
+        listed = [client.containers.list(all=True, filters=label) for label in kept]
         for found in (container for some in listed for container in some):
             gone.append(str(found.name))
             try:
                 found.remove(v=True, force=True)
             except docker.errors.NotFound:
                 continue
+        for volume in (volume for label in kept for volume in client.volumes.list(filters=label)):
+            gone.append(f"volume {volume.name}")
+            volume.remove(force=True)
         for net in client.networks.list(names=[f"^{network}$"]):
             gone.append(f"network {net.name}")
             net.remove()
