@@ -29,6 +29,7 @@ def cluster(record: Record) -> dict[str, Any]:
         "seccompDefault": True,
         "containerLogMaxSize": "10Mi",
         "containerLogMaxFiles": 3,
+        "cgroupDriver": "systemd" if _by_systemd(record) else "cgroupfs",
     }
     return {
         "kind": "Cluster",
@@ -45,6 +46,15 @@ def cluster(record: Record) -> dict[str, Any]:
         "containerdConfigPatches": [runtimes(record)],
         "kubeadmConfigPatches": [json.dumps(kubelet), *(json.dumps(patch) for patch in _alone())],
     }
+
+
+def _by_systemd(record: Record) -> bool:
+    """Who makes the control groups of pods, which kubelet and containerd must agree on.
+
+    kind says systemd. For it runc freezes each new container in version 1, which a busy machine does not get
+    done in time ("unable to freeze"): there it is runc itself.
+    """
+    return record.cgroups == 2
 
 
 def _alone() -> list[dict[str, Any]]:
@@ -74,7 +84,8 @@ def port_mappings(ports: Mapping[int, int]) -> list[dict[str, Any]]:
 
 def runtimes(record: Record) -> str:
     """containerd's handlers of the three job classes, each with a CNI folder of its own."""
-    lines = []
+    by_systemd = f"  SystemdCgroup = {str(_by_systemd(record)).lower()}"
+    lines = [f'[{_RUNTIMES}."runc".options]', by_systemd]
     for handler, role in zip(record.runtime_classes.values(), NETWORKS, strict=True):
         table = f'{_RUNTIMES}."{handler}"'
         lines += [
@@ -82,7 +93,7 @@ def runtimes(record: Record) -> str:
             '  runtime_type = "io.containerd.runc.v2"',
             f'  cni_conf_dir = "{FOLDER}/cni/{role}"',
             f"[{table}.options]",
-            "  SystemdCgroup = true",
+            by_systemd,
         ]
     return "\n".join(lines) + "\n"
 

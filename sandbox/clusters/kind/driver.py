@@ -138,7 +138,7 @@ class KindCluster:
     def _make(self, client: DockerClient) -> Progress[None]:
         began = time.monotonic()
         self._layout.root.mkdir(parents=True, exist_ok=True)
-        record = self._new_record()
+        record = self._new_record().changed(cgroups=engine.cgroups(client))
         record.save(self._layout.record)
         if record.options.isolation_off:
             yield Event("cluster.isolation", "note", NOT_ISOLATED)

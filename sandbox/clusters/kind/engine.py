@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 
@@ -132,6 +132,12 @@ def ensure_network(client: DockerClient, name: str, home: str) -> None:
             client.networks.create(
                 name, driver="bridge", check_duplicate=True, labels={HOME_LABEL: home, OWNER_LABEL: _owner()}
             )
+
+
+def cgroups(client: DockerClient) -> Literal[1, 2]:
+    """Version of the control groups on the engine's machine."""
+    with coded():
+        return 1 if client.info().get("CgroupVersion") == "1" else 2
 
 
 def sweep(client: DockerClient, labels: Iterable[str], network: str) -> list[str]:

@@ -24,7 +24,8 @@ class Record:
     """Host port → NodePort, fixed when the node was made."""
     isolation: Isolation = field(default_factory=Isolation)
     options: Options = field(default_factory=Options)
-
+    cgroups: Literal[1, 2] = 2
+    """Version of the machine's control groups, as its engine says."""
     driver: Literal["kind", "k3d"] = "kind"
 
     @property

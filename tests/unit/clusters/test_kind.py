@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -43,6 +44,16 @@ def test_every_job_class_has_a_handler_with_a_network_of_its_own() -> None:
     assert networks["unrouted"]["plugins"][0]["type"] == "c2d-unrouted"
     for role in ("staging", "publishing"):
         assert networks[role]["plugins"][0]["ipam"]["routes"] == [{"dst": addresses.SERVICES}]
+
+
+@pytest.mark.parametrize(("version", "driver", "systemd"), [(1, "cgroupfs", "false"), (2, "systemd", "true")])
+def test_kubelet_and_containerd_agree_on_who_makes_control_groups(
+    version: int, driver: str, systemd: str
+) -> None:
+    wanted = configuration.cluster(RECORD.changed(cgroups=version))
+    assert json.loads(wanted["kubeadmConfigPatches"][0])["cgroupDriver"] == driver
+    said = re.findall(r"SystemdCgroup = (\w+)", wanted["containerdConfigPatches"][0])
+    assert said == [systemd] * (1 + len(RECORD.runtime_classes))
 
 
 def test_a_node_whose_rules_do_not_load_starts_no_pod() -> None:
