@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -27,6 +29,8 @@ from sandbox.progress import Event, Progress
 
 MAX_MANIFEST = 16 << 20
 CHUNK = 1 << 20
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+"""What zipfile raises of a damaged file; one that looks encrypted, or packed otherwise, is a RuntimeError."""
 _AGAIN = "Copy or download it again, and compare with the checksum of whoever made it."
 
 
@@ -128,7 +132,7 @@ def read(archive: zipfile.ZipFile, source: str) -> Contents:
             f"{source} is no bundle file: it has no manifest.",
             "Make one: c2d-box bundle save",
         ) from cause
-    except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError) as cause:
+    except (*_UNREADABLE, OSError, ValueError) as cause:
         raise _damaged(source, MANIFEST) from cause
     if hashlib.sha256(text).hexdigest() != seal:
         raise _damaged(source, MANIFEST)
@@ -213,17 +217,14 @@ def _bring(archive: zipfile.ZipFile, name: str, record: FileRecord, target: Path
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     hasher, draft = hashlib.sha256(), target.with_name(f".{target.name}.part")
-    try:
-        with archive.open(name) as stream, draft.open("wb") as out:
-            left = record.size
-            while chunk := stream.read(min(CHUNK, left + 1)):
-                left -= len(chunk)
-                if left < 0:
-                    raise _damaged(source, name)
-                hasher.update(chunk)
-                out.write(chunk)
-    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as cause:
-        raise _damaged(source, name) from cause
+    left = record.size
+    with draft.open("wb") as out:
+        for chunk in _unpacked(archive, name, source):
+            left -= len(chunk)
+            if left < 0:
+                raise _damaged(source, name)
+            hasher.update(chunk)
+            out.write(chunk)
     if hasher.hexdigest() != record.sha256:
         draft.unlink()
         raise _damaged(source, name)
@@ -273,6 +274,19 @@ def _place(cache: Cache, part: Manifest, folder: Path) -> None:
 
 def _damaged(source: str, what: str) -> C2DError:
     return Failed("C2D-BUNDLE-FILE-DAMAGED", f"{source} is damaged: {what} is not what was written.", _AGAIN)
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str, source: str) -> Iterator[bytes]:
+    try:
+        with archive.open(name) as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+    except (*_UNREADABLE, KeyError) as cause:
+        raise _damaged(source, name) from cause
+    except OSError as cause:
+        if cause.errno is None:  # bzip2's word for bad data; the disk's errors have a number
+            raise _damaged(source, name) from cause
+        raise
 
 
 # -- files and URLs ----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sandbox.bundle.cache import Cache, Entry
 from sandbox.bundle.commands import Commands
 from sandbox.bundle.golang import GoPrograms
 from sandbox.bundle.gotoolchain import GO_TOOLCHAIN
-from sandbox.bundle.machine import go_is_enough, install, install_command, missing_packages
+from sandbox.bundle.machine import NODE, go_is_enough, install, install_command, missing_packages
 from sandbox.bundle.recipe import Recipe, architecture
 from sandbox.bundle.schedule import Plan, Schedule, whole
 from sandbox.bundle.store import Bundle, damaged
@@ -37,12 +37,14 @@ def build(
     cache: Cache | None = None,
     container: bool | None = None,
     base: Path | None = None,
+    for_node: bool = True,
 ) -> Progress[Bundle]:
     """Make every part that is missing or damaged; nothing is done where all is there.
 
     ``parts`` limits it to those and what they are made from. Debian packages that the machine lacks are
     installed when ``yes`` is set or ``confirm`` agrees. Interrupted, it goes on with the first unfinished
     part the next time. ``container``: build in one (None: where this machine is not Debian), of ``base``.
+    ``for_node``: install with the builder's packages those that a cluster on this machine needs.
     """
     cache = cache or Cache()
     began = time.monotonic()
@@ -60,7 +62,7 @@ def build(
         missing = []
     go = Path("go")
     if missing:
-        yield from _provide_packages(cache, missing, yes=yes, confirm=confirm)
+        yield from _provide_packages(cache, missing, for_node, yes=yes, confirm=confirm)
         go = yield from _provide_go(cache, missing, machine)
     entries = yield from Schedule(cache, Plan(recipes, keys, machine, go)).run()
     if missing or not (cache.root / "bundle.json").exists():
@@ -100,9 +102,10 @@ def _estimate(missing: Sequence[Recipe]) -> float:
 
 
 def _provide_packages(
-    cache: Cache, missing: Sequence[Recipe], *, yes: bool, confirm: Confirm | None
+    cache: Cache, missing: Sequence[Recipe], for_node: bool, *, yes: bool, confirm: Confirm | None
 ) -> Progress[None]:
-    packages = missing_packages({group for recipe in missing for group in recipe.debian})
+    groups = {group for recipe in missing for group in recipe.debian}
+    packages = missing_packages(groups | NODE if for_node else groups)
     if not packages:
         return
     command = " ".join(install_command(packages))

@@ -16,7 +16,7 @@ from sandbox.progress import Event, run
 
 def main() -> int:
     try:
-        run(build(sys.argv[1:] or None, yes=True, container=False), _tell)
+        run(build(sys.argv[1:] or None, yes=True, container=False, for_node=False), _tell)
     except C2DError as problem:
         print(json.dumps({"error": problem.as_dict()}, default=str), flush=True)
         return problem.exit_status

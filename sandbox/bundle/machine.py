@@ -61,12 +61,15 @@ TOOLS: dict[str, tuple[Tool, ...]] = {
         Tool("ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
     ),
 }
-"""Not for building: ``docker`` is an engine for tests, ``node`` what the native cluster needs."""
+"""Not for building: ``docker`` is an engine for tests, ``node`` what a cluster asks of its machine."""
+
+
+NODE = frozenset({"node"})
 
 
 def missing_packages(groups: Iterable[str]) -> list[str]:
     """Debian packages that would have to be installed, sorted."""
-    tools = {tool for group in {*groups, "node"} for tool in TOOLS[group]}
+    tools = {tool for group in groups for tool in TOOLS[group]}
     return sorted({tool.package for tool in tools if not tool.present()})
 
 

@@ -25,9 +25,10 @@ def bundle() -> Finding:
 def packages() -> Finding:
     """Debian packages that a build would need."""
     from sandbox.bundle import catalogue
-    from sandbox.bundle.machine import missing_packages
+    from sandbox.bundle.machine import NODE, missing_packages
 
-    missing = missing_packages({group for recipe in catalogue.chosen(None) for group in recipe.debian})
+    groups = {group for recipe in catalogue.chosen(None) for group in recipe.debian}
+    missing = missing_packages(NODE | groups)
     if not missing:
         return Finding("C2D-DOC-PACKAGES", "ok", "packages", "all there")
     fix = f"apt-get install --no-install-recommends {' '.join(missing)} (bundle build does it after asking)"

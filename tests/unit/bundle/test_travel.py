@@ -153,10 +153,26 @@ def test_no_bundle_at_all(tmp_path: Path) -> None:
 @given(seed=st.integers(0, 2**32))
 def test_no_flipped_byte_comes_in(bundle: Path, tmp_path: Path, seed: int) -> None:
     """Whatever byte is flipped: refused with a code and nothing changed, or the parts are what was sent."""
+    size = bundle.stat().st_size
+    chosen = random.Random(seed)
+    refused_or_sound(bundle, tmp_path, chosen.choice([chosen.randrange(size), -chosen.randrange(1, 1400)]))
+
+
+def test_no_change_to_how_a_part_is_packed_comes_in(bundle: Path, tmp_path: Path) -> None:
+    """Flags and method of every entry: Python's reader finds it encrypted, or packed in another way."""
     sent = bundle.read_bytes()
-    at = random.Random(seed).randrange(len(sent))
+    entry = sent.find(b"PK\x01\x02")
+    while entry != -1:
+        for at, flip in ((8, 0x01), (8, 0x20), (10, 0x04), (10, 0x06), (10, 0x20)):
+            refused_or_sound(bundle, tmp_path, entry + at, flip)
+        entry = sent.find(b"PK\x01\x02", entry + 1)
+
+
+def refused_or_sound(bundle: Path, tmp_path: Path, at: int, flip: int = 0x20) -> None:
+    sent = bytearray(bundle.read_bytes())
+    sent[at] ^= flip
     damaged, there = tmp_path / "flipped.bundle", Cache(tmp_path / "flipped")
-    damaged.write_bytes(sent[:at] + bytes([sent[at] ^ 0x20]) + sent[at + 1 :])
+    damaged.write_bytes(sent)
     shutil.rmtree(there.root, ignore_errors=True)
     try:
         loaded(damaged, there)
