@@ -114,5 +114,7 @@ def _unpack_python(layer: Path, target: Path, architecture: str) -> None:
         )
         return flat_library or (name.startswith(python) and "__pycache__" not in name)
 
+    # Debian 12's own Python came before the filters.
+    careful: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(layer) as contents:
-        contents.extractall(target, [m for m in contents if wanted(m)], filter="data")
+        contents.extractall(target, [m for m in contents if wanted(m)], **careful)
