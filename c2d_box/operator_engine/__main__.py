@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -74,6 +75,7 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
     )
     leadership = Leadership(cluster, socket.gethostname(), controller.lead)
     await _patiently(controller.resync)
+    _leave_out_of_collections()
     relay = None
     if settings.registration is not None:
         relay = Relay(settings.registration, settings.result_store, store_keys(settings))
@@ -117,6 +119,14 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
     for task in done:
         if task.get_name() != "stop":
             task.result()
+
+
+def _leave_out_of_collections() -> None:
+    """What was imported and what is known of thousands of jobs stays anyway; to look through it for cycles
+    would stop everything for a fifth of a second, again and again.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _upkeep(controller: Controller, cluster: Kubernetes, binary: bytes) -> None:

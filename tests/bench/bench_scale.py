@@ -99,9 +99,10 @@ def _say(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
-async def _together(work: Callable[[int], Awaitable[object]], numbers: Iterable[int]) -> None:
-    """Eight at a time."""
-    turn = asyncio.Semaphore(8)
+async def _together(
+    work: Callable[[int], Awaitable[object]], numbers: Iterable[int], at_once: int = 8
+) -> None:
+    turn = asyncio.Semaphore(at_once)
 
     async def one(number: int) -> None:
         async with turn:
@@ -228,7 +229,7 @@ async def _move(cluster: Kubernetes, count: int) -> None:
         if number % 2:
             await cluster.delete(WORKFLOWS, _name(2 * (_moved(count) + number)))
 
-    await _together(move, range(_moved(count)))
+    await _together(move, range(_moved(count)), at_once=2)
 
 
 def _moved(count: int) -> int:
