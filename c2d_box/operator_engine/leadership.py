@@ -64,17 +64,23 @@ class Leadership:
             await asyncio.sleep(self._renew)
 
     async def attempt(self) -> None:
-        """One try to renew or to take over."""
+        """One try to renew or to take over.
+
+        Where an answer came so late that this engine stood still meanwhile, though nobody took over, it is
+        told anew that it leads: what woke it in between went by.
+        """
         asked = self._clock()
         try:
             held = await self._hold()
         except ClusterError as error:
             log.warning("the lease could not be renewed: %s", error.message)
             held = self.leading
+            stood_still = False
         else:
+            stood_still = held and self._leading and not self.leading
             if held:
                 self._renewed = asked
-        if held != self._leading:
+        if held != self._leading or stood_still:
             self._leading = held
             log.info("leading" if held else "following", extra={"identity": self._identity})
             self._lead(held)

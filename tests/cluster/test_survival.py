@@ -47,10 +47,12 @@ SECONDS = 240.0
 CELLS = [(part, phase) for phase in PHASES for part in blows.PARTS]
 
 
-def expected(part: str, phase: str) -> set[int]:
-    """The numbers of design.md's "Final states"."""
-    if part == "gate":
-        return {"running": {75}, "staging": {70, 81}}.get(phase, {70})
+def expected(part: str, phase: str, struck: int) -> set[int]:
+    """The numbers of design.md's "Final states". A gate is killed with the program in it, or while it waits
+    for the go-ahead; before there is one the blow waits for it.
+    """
+    if part == "gate" and struck:
+        return {75} if phase == "running" else {75, 81}
     if part == "containerd" and phase in ("preparing", "staging", "running"):
         return {70, 81}
     return {70}
@@ -113,7 +115,7 @@ class Assassin(threading.Thread):
             self.struck = blows.strike(self._box, self._kube, self._part, self.job)
             if time.monotonic() >= deadline:
                 return
-            time.sleep(0.1)
+            time.sleep(0.02)
 
 
 @pytest.fixture
@@ -141,7 +143,7 @@ def test_a_job_survives(
     cell = Cell(part, phase, status["code"], assassin.struck, status.get("reason") or "", round(seconds, 1))
     if request.config.getoption("--write-docs"):
         add(cell)
-    assert status["code"] in expected(part, phase), (cell, lost)
+    assert status["code"] in expected(part, phase, assassin.struck), (cell, lost)
     assert assassin.struck or part in blows.STAGES, f"{part} was not there to be killed"
     names = [result["filename"] for result in status.get("results") or ()]
     assert len(names) == len(set(names)), names
@@ -149,7 +151,7 @@ def test_a_job_survives(
     if "runs" in names:
         assert _runs(box, assassin.job, names.index("runs")) == 1
     assert "runs" in names or status["code"] != 70
-    assert _left(kube, assassin.job) == []
+    _nothing_left(kube, assassin.job)
 
 
 def _started(box: Box, pair: Pair, assassin: Assassin) -> str:
@@ -197,6 +199,14 @@ def _runs(box: Box, job: str, index: int) -> int:
                 time.sleep(1)
             else:
                 return len(fetched[0].path.read_text().splitlines())
+
+
+def _nothing_left(kube: KubeApi, job: str) -> None:
+    """The volume itself goes a moment after the job's claim to it."""
+    deadline = time.monotonic() + SECONDS
+    while found := _left(kube, job):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
 
 
 def _left(kube: KubeApi, job: str) -> list[str]:

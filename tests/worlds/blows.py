@@ -39,7 +39,8 @@ def strike(box: Box, kube: KubeApi, part: str, job: str) -> int:
     else:
         component, container = STAGES[part]
         selector = f"c2d.oceanprotocol.com/job={job},app.kubernetes.io/component={component}"
-        pids = _of_pods(kube, "c2d-jobs", {"labelSelector": selector}, container)
+        query = {"labelSelector": selector}
+        pids = _of_pods(kube, "c2d-jobs", query, container) if container else _programs(kube, query)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -95,6 +96,19 @@ def _of_pods(kube: KubeApi, namespace: str, query: dict[str, str], container: st
         if entry.get("containerID") and container in (None, entry["name"])
     ]
     return [pid for pid, groups in _control_groups() if any(name in groups for name in wanted)]
+
+
+def _programs(kube: KubeApi, query: dict[str, str]) -> list[int]:
+    """Our programs in these pods: a short one is over before Kubernetes says that it began."""
+    pods = [f"pod{pod['metadata']['uid']}" for pod in _pods(kube, "c2d-jobs", query)]
+    inside = [pid for pid, groups in _control_groups() if any(pod in groups for pod in pods)]
+    return [pid for pid in inside if b"c2d_box.pods" in _command(pid)]
+
+
+def _command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _control_groups() -> list[tuple[int, str]]:

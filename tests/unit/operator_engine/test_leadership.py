@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2d_box.operator_engine.leadership import Leadership
-from c2d_box.workflow.cluster import LEASES, ClusterError
+from c2d_box.workflow.cluster import LEASES, ClusterError, Object, Resource
 from c2d_box.workflow.memory import Memory
 
 
@@ -72,6 +72,37 @@ async def test_a_restarted_engine_of_the_same_pod_goes_on_at_once() -> None:
     again = engine(cluster, "a", clock)
     await again.attempt()
     assert again.leading
+
+
+class Late(Memory):
+    """Answers after so many seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, 0.0
+
+    async def get(self, resource: Resource, name: str) -> Object | None:
+        self.clock.now += self.seconds
+        return await super().get(resource, name)
+
+
+async def test_who_stood_still_because_an_answer_was_late_is_told_anew_to_lead() -> None:
+    clock, told = Clock(), list[str]()
+    cluster = Late(clock)
+    first = engine(cluster, "a", clock, told)
+    await first.attempt()
+    clock.now += 2.0
+    cluster.seconds = 6.5
+    await first.attempt()  # held all the time, but too old when it is known
+    assert not first.leading
+    cluster.seconds = 0.0
+    clock.now += 2.0
+    told.clear()
+    await first.attempt()
+    assert first.leading
+    assert told == ["a leads"]
+    await first.attempt()
+    assert told == ["a leads"]
 
 
 async def test_a_leader_cut_off_stops_before_another_one_starts() -> None:
