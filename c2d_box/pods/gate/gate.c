@@ -16,7 +16,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,9 +227,22 @@ static void end_the_rest(pid_t group)
     else kill(-group, SIGKILL);
 }
 
+/* Which of two files has something: 1, 2 or 3; -1 for no file. Not poll: it refuses to work once the algorithm, who
+ * is the same user, has set how many files the gate may have to none. */
+static int heard(int one, int other, long long ms)
+{
+    fd_set ready;
+    struct timeval patience = {ms / 1000, ms % 1000 * 1000};
+    FD_ZERO(&ready);
+    FD_SET(one, &ready);
+    if (other >= 0) FD_SET(other, &ready);
+    int found = select((one > other ? one : other) + 1, &ready, NULL, NULL, &patience);
+    if (found <= 0) return found < 0 && errno != EINTR ? -1 : 0;
+    return (FD_ISSET(one, &ready) ? 1 : 0) | (other >= 0 && FD_ISSET(other, &ready) ? 2 : 0);
+}
+
 static int attend(pid_t child, int signals, int output, struct sink *log, struct sink *out)
 {
-    struct pollfd watched[2] = {{signals, POLLIN, 0}, {output, POLLIN, 0}};
     static const char crowded[] = "\n[gate: no room for another process, the algorithm is ended]\n";
     int status = 0, ended = 0, refused = 0, limit = 0;
     long long until = now_ms() + PROBE_MS; /* the next probe; once it has ended, the last moment to listen */
@@ -248,8 +260,12 @@ static int attend(pid_t child, int signals, int output, struct sink *log, struct
             left = PROBE_MS;
             until = now_ms() + left;
         }
-        if (poll(watched, 2, (int)left) < 0 && errno != EINTR) break;
-        if (watched[0].revents & POLLIN) {
+        int news = heard(signals, output, left);
+        if (news < 0) {
+            end_the_rest(child);
+            return fail(OWN_FAULT, strerror(errno));
+        }
+        if (news & 1) {
             struct signalfd_siginfo info;
             if (read(signals, &info, sizeof info) == sizeof info) {
                 if (info.ssi_signo != SIGCHLD) kill(-child, (int)info.ssi_signo);
@@ -260,8 +276,8 @@ static int attend(pid_t child, int signals, int output, struct sink *log, struct
                 } else if (ended) reap(child, &status);
             }
         }
-        if (watched[1].revents && !pass(output, log, out)) {
-            watched[1].fd = -1; /* closed by all; its end may still be to come */
+        if (news & 2 && !pass(output, log, out)) {
+            output = -1; /* closed by all; its end may still be to come */
             if (ended) break;
         }
         if ((log->cut || out->cut) && limit != LOG_LIMIT) {
@@ -337,11 +353,10 @@ static int run(const struct options *o, int signals, const sigset_t *mask)
 static int wait_for_go(const struct options *o, int signals)
 {
     long long until = now_ms() + o->patience * 1000LL;
-    struct pollfd watched = {signals, POLLIN, 0};
     while (access(o->go, F_OK) != 0) {
         struct signalfd_siginfo info;
         if (now_ms() >= until) return fail(NO_GO_AHEAD, "there was no go-ahead; the algorithm was not started");
-        if (poll(&watched, 1, POLL_MS) > 0 && read(signals, &info, sizeof info) == sizeof info
+        if (heard(signals, -1, POLL_MS) > 0 && read(signals, &info, sizeof info) == sizeof info
             && (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
             return fail(128 + (int)info.ssi_signo, "stopped before the go-ahead; the algorithm was not started");
     }

@@ -31,6 +31,20 @@ ATTACKS = (
         "exit code 124",
         124,
     ),
+    _failed(
+        "starve-gate",
+        "end well in its place, by taking all files from the gate (the same user may)",
+        """
+starved = ctypes.create_string_buffer(struct.pack("QQ", 0, 0))
+print("files of the gate:", libc.prlimit(1, 7, starved, None), flush=True)
+time.sleep(0.5)
+print("and on it goes", flush=True)
+time.sleep(0.5)
+os._exit(43)
+""",
+        "exit code 43",
+        43,
+    ),
     _failed("as-killed", "look as if killed for memory (137)", "os._exit(137)\n", "signal 9", 137),
     _failed(
         "kill-all",

@@ -88,7 +88,6 @@ time.sleep(0.3)
 state = open("/proc/1/stat").read().rpartition(")")[2].split()[0]
 if state not in "SRD":
     breach(f"the gate is {state}")
-attempt("limit the gate", lambda: libc.prlimit(1, 7, ctypes.create_string_buffer(struct.pack("QQ", 0, 0)), None) == 0 or (_ for _ in ()).throw(OSError(ctypes.get_errno(), "prlimit")))
 settle()
 """,
         "exit code and end come from Kubernetes",

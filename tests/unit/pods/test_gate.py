@@ -287,6 +287,13 @@ def test_it_can_be_neither_traced_nor_read(gate: Gate) -> None:
     assert "TracerPid:\t0" in status
 
 
+def test_it_works_on_when_the_algorithm_allows_it_no_files(gate: Gate) -> None:
+    """The same user may set a limit of it; the end and the log stay the algorithm's."""
+    code, output = gate.run("prlimit --pid $PPID --nofile=0:0; sleep 0.3; echo still here; sleep 0.3; exit 3")
+    assert (code, output) == (3, b"still here\n")
+    assert gate.log.read_bytes() == b"still here\n"
+
+
 @pytest.fixture
 def shell_less(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root without shell or libc: the gate and one static program."""
