@@ -7,16 +7,19 @@ import sys
 
 from sandbox.box import Box
 
+PACE = {"TEXTUAL_FPS": "120", "TEXTUAL_ANIMATIONS": "none"}
+"""Textual reads these when it is imported. A key waits for the next frame, and a line that glides to its place
+is there two frames later.
+"""
+
 
 def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_color: bool) -> None:
     """Show the screens of ``box`` until the user leaves. The box goes on as it was."""
     if no_color:
         os.environ["NO_COLOR"] = "1"
-    from tui.collecting import put_off
     from tui.ending import guarded
 
-    put_off()
-
+    prepare()
     chosen = f"c2d-{theme}" if theme else "c2d-no-colour" if no_color else None
 
     def show() -> int:
@@ -31,3 +34,12 @@ def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_co
     status = guarded(show)
     if status:
         sys.exit(status)
+
+
+def prepare() -> None:
+    """To be called before anything of Textual is imported."""
+    from tui.collecting import put_off
+
+    for name, value in PACE.items():
+        os.environ.setdefault(name, value)
+    put_off()

@@ -126,6 +126,12 @@ class LogView(ScrollView, can_focus=True):
         top = self.scroll_offset.y
         return "\n".join(self._shown[top : top + self.size.height])
 
+    def action_scroll_up(self) -> None:
+        self.scroll_up(animate=False, immediate=True)
+
+    def action_scroll_down(self) -> None:
+        self.scroll_down(animate=False, immediate=True)
+
     def action_follow(self) -> None:
         self.following, self.unread = True, 0
         self.scroll_to(y=self.max_scroll_y, animate=False)

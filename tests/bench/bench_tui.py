@@ -211,6 +211,9 @@ class Frames:
 
 def _play(telling: int) -> None:
     """The application over a recorded box, with a log that is written all the time."""
+    from tui.entry import prepare
+
+    prepare()
     from tui.app import BoxApp
     from tui.logview import LogView
     from tui.screens.jobs.detail import JobScreen
