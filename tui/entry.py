@@ -8,8 +8,8 @@ import sys
 from sandbox.box import Box
 
 PACE = {"TEXTUAL_FPS": "120", "TEXTUAL_ANIMATIONS": "none"}
-"""Textual reads these when it is imported. A key waits for the next frame, and a line that glides to its place
-is there two frames later.
+"""Textual reads these when it is imported. A key waits for the next frame, and what glides to its place is
+there two frames later.
 """
 
 

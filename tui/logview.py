@@ -1,5 +1,5 @@
 """A view of many log lines: rendered line by line, filtered by words, following only a reader who is at the
-end.
+end. What was filtered for can also be gone through among all lines, as in a pager: one line seldom says why.
 """
 
 from __future__ import annotations
@@ -29,8 +29,13 @@ class LogView(ScrollView, can_focus=True):
         Binding("g", "scroll_home", "Top", show=False, id="log.top"),
         Binding("G,shift+g,f", "follow", "Follow", id="log.follow", key_display="f"),
         Binding("t", "trouble", "Only trouble", id="log.trouble"),
+        Binding("n", "match(1)", "Next match", id="log.next"),
+        Binding("N,shift+n", "match(-1)", "Previous", id="log.previous", key_display="N"),
     ]
     DEFAULT_CSS = "LogView { height: 1fr; scrollbar-size-horizontal: 1; }"
+
+    ABOVE = 3
+    """Lines that are seen above the one that was found."""
 
     class Moved(Message):
         """What is shown, or whether it follows, changed."""
@@ -43,7 +48,17 @@ class LogView(ScrollView, can_focus=True):
         self.only_trouble = False
         self.following = True
         self.unread = 0
+        self.found: int | None = None
+        """Which of the lines shown was found last; None as long as only lines with the words are shown."""
         self._width = 0
+
+    @property
+    def how(self) -> str:
+        """What is shown and whether it moves, for the frame around it."""
+        if self.found is not None:
+            return f"line {self.found + 1} has it · n N go on, / filters"
+        moves = "following" if self.following else f"paused, {self.unread} new · f follows"
+        return f"{moves} · only trouble" if self.only_trouble else moves
 
     @property
     def shown(self) -> list[str]:
@@ -55,8 +70,7 @@ class LogView(ScrollView, can_focus=True):
         clean = [safe(line).replace("\n", " ") for line in lines]
         self.lines += clean
         if len(self.lines) > LIMIT:
-            del self.lines[: len(self.lines) - LIMIT]
-            self._refilter()
+            self._drop(len(self.lines) - LIMIT)
             return
         added = [line for line in clean if self._passes(line)]
         self._shown += added
@@ -64,18 +78,35 @@ class LogView(ScrollView, can_focus=True):
             self.unread += len(added)
         self._laid_out(added)
 
+    def _drop(self, count: int) -> None:
+        """Forget the oldest lines."""
+        if self.found is not None:
+            self.found = max(self.found - sum(map(self._passes, self.lines[:count])), 0)
+        del self.lines[:count]
+        self._refilter()
+
     def clear(self) -> None:
         self.lines, self._shown, self.unread, self._width = [], [], 0, 0
+        self.found = None
         self._laid_out([])
 
     def filter(self, words: str) -> None:
-        self.words = words
+        """Show only lines that have every word."""
+        self.words, self.found = words, None
         self._refilter()
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without words there is no match to go to: the keys are whoever's else they are."""
+        return bool(self.words.split()) if action == "match" else True
 
     def _passes(self, line: str) -> bool:
         lowered = line.lower()
         if self.only_trouble and not any(word in lowered for word in TROUBLE):
             return False
+        return self.found is not None or self._matches(lowered)
+
+    def _matches(self, lowered: str) -> bool:
         return all(word in lowered for word in self.words.lower().split())
 
     def _refilter(self) -> None:
@@ -95,7 +126,7 @@ class LogView(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        at_end = new_value >= self.max_scroll_y
+        at_end = new_value >= self.max_scroll_y and self.found is None
         if at_end != self.following:
             self.following = at_end
             self.unread = 0 if at_end else self.unread
@@ -109,6 +140,7 @@ class LogView(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         line = self._shown[place]
         style = base + Style(bold=True) if any(word in line.lower() for word in TROUBLE[:5]) else base
+        style = style + Style(underline=True) if place == self.found else style
         return Strip(list(self._marked(line, style))).crop_extend(left, left + width, base)
 
     def _marked(self, line: str, style: Style) -> list[Segment]:
@@ -133,10 +165,42 @@ class LogView(ScrollView, can_focus=True):
         self.scroll_down(animate=False, immediate=True)
 
     def action_follow(self) -> None:
+        if self.found is not None:
+            self.filter(self.words)
         self.following, self.unread = True, 0
         self.scroll_to(y=self.max_scroll_y, animate=False)
         self.post_message(self.Moved())
 
     def action_trouble(self) -> None:
-        self.only_trouble = not self.only_trouble
+        self.only_trouble, self.found = not self.only_trouble, None
         self._refilter()
+
+    def action_match(self, step: int) -> None:
+        """The next line with the words, or the one before, among all lines."""
+        if self.found is None:
+            self._widen(step)
+            return
+        places = range(self.found + step, len(self._shown) if step > 0 else -1, step)
+        at = next((place for place in places if self._matches(self._shown[place].lower())), None)
+        if at is None:
+            self.app.notify("no further match", timeout=2)
+        else:
+            self._stand(at)
+
+    def _widen(self, step: int) -> None:
+        """All lines again, at the first or the last of those that were on the screen."""
+        top = self.scroll_offset.y
+        seen = min(top if step > 0 else top + self.size.height - 1, len(self._shown) - 1)
+        if seen < 0:
+            self.app.notify("no match", timeout=2)
+            return
+        self.found, self.following = 0, False
+        self._refilter()
+        matches = (place for place, line in enumerate(self._shown) if self._matches(line.lower()))
+        self._stand(next(place for count, place in enumerate(matches) if count == seen))
+
+    def _stand(self, at: int) -> None:
+        self.found, self.following = at, False
+        self.scroll_to(y=max(at - self.ABOVE, 0), animate=False, immediate=True)
+        self.refresh()
+        self.post_message(self.Moved())

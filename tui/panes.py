@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
@@ -19,6 +20,10 @@ from tui.text import age, one_line, plain
 
 if TYPE_CHECKING:
     from tui.app import BoxApp
+
+
+class Listed(Message):
+    """A list came or changed: what is chosen may be another."""
 
 
 class Pane(Vertical):

@@ -122,6 +122,8 @@ class Source(Protocol):
         additional: Sequence[str],
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
+        *,
+        encrypt: bool = False,
     ) -> Progress[Any]: ...
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]: ...

@@ -222,6 +222,8 @@ class Verbs:
         additional: Sequence[str],
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
+        *,
+        encrypt: bool = False,
     ) -> Progress[Any]:
         from sandbox.verbs.jobs import start
 
@@ -234,6 +236,7 @@ class Verbs:
             additional=more,
             environment=environment,
             parameters=parameters,
+            output={"encrypt": True} if encrypt else None,
         )
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]:

@@ -81,17 +81,31 @@ class Terminal:
 
     def cpu(self) -> float:
         """Seconds of CPU spent so far, by the application and by the process that waits for it."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return _spent(self.pid) + sum(_spent(int(child)) for child in children)
+        return _spent(self.pid) + sum(map(_spent, self._children()))
 
     def close(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        """End all of it, and be sure: what still ends would slow down whatever is measured next."""
+        children = self._children()
+        for pid in (*children, self.pid):
+            os.kill(pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        while any(map(_lives, children)):
+            time.sleep(0.01)
         os.close(self.file)
+
+    def _children(self) -> list[int]:
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
 
 def _sized(file: int) -> None:
     fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _spent(pid: int) -> float:

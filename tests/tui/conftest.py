@@ -438,8 +438,11 @@ class Recorded:
         additional: Sequence[str],
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
+        *,
+        encrypt: bool = False,
     ) -> Progress[Mapping[str, Any]]:
-        told = () if parameters is None else (json.dumps(dict(parameters)),)
+        told = [] if parameters is None else [json.dumps(dict(parameters))]
+        told += ["encrypted"] if encrypt else []
         yield from self._do("start", who, dataset, algorithm, *additional, str(environment), *told)
         return {"jobId": RUNNING}
 

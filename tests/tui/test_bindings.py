@@ -103,6 +103,7 @@ JOB = ("down", "enter")
 OUTPUT = ("down", "down")
 PREVIEW = (*OUTPUT, "down", "down", "enter")
 FORM = ("n",)
+FOUND = ("slash", "5", "enter", "g")
 BOOT = ("enter", "right", "enter")
 CASES = {
     "AccountsScreen accounts.act": Case("accounts", ("down",), lambda app: app.chosen_account is not None),
@@ -207,6 +208,7 @@ CASES = {
     ),
     "LaunchScreen launch.script": Case("launch", (), on("FormDialog")),
     "LaunchScreen launch.parameters": Case("launch", (), on("ParametersDialog")),
+    "LaunchScreen launch.encrypt": Case("launch", (), lambda app: "--encrypt" in _launch_words(app)),
     "LaunchScreen launch.next": Case(
         "launch", (), lambda app: app.focused is app.screen.query_one("#algorithms").query_one(LiveTable)
     ),
@@ -233,6 +235,8 @@ CASES = {
     ),
     "LogView log.top": Case("logs", (), log(lambda view: view.scroll_offset.y == 0), _long_log),
     "LogView log.follow": Case("logs", ("g",), log(lambda view: view.following), _long_log),
+    "LogView log.next": Case("logs", FOUND, log(lambda view: view.found == 5), _long_log),
+    "LogView log.previous": Case("logs", (*FOUND, "n", "n"), log(lambda view: view.found == 5), _long_log),
     "LogView log.trouble": Case("logs", (), log(lambda view: len(view.shown) == 1)),
     "LogsScreen logs.command": Case("logs", (), copied("c2d-box logs")),
     "OutputsScreen outputs.save": Case("outputs", OUTPUT, on("ActionDialog")),

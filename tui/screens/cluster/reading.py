@@ -29,8 +29,9 @@ class TextPane(Pane):
 
     def show(self, value: Any) -> None:
         view = self.query_one(LogView)
-        place = view.scroll_offset.y
+        place, found = view.scroll_offset.y, view.found
         view.clear()
+        view.found = found
         view.extend(str(value).splitlines())
         view.following = False
         view.scroll_to(y=place, animate=False)
@@ -119,8 +120,7 @@ class ContainerLogs(Pane):
 
     def on_log_view_moved(self) -> None:
         view = self.query_one(LogView)
-        how = "following" if view.following else f"paused, {view.unread} new · f follows"
-        self.footnote(f"{len(view.shown)} lines · {how}")
+        self.footnote(f"{len(view.shown)} lines · {view.how}")
 
     def on_unmount(self) -> None:
         for stream in self._streams.values():

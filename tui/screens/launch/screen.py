@@ -17,7 +17,7 @@ from tui.actions import Action
 from tui.boxscreen import BoxScreen
 from tui.screens.launch.parameters import ParametersDialog
 from tui.screens.launch.scripts import script_form
-from tui.screens.launch.widgets import Check, CheckPane, ChoicePane, EnvironmentPane
+from tui.screens.launch.widgets import SEALED, Check, CheckPane, ChoicePane, EnvironmentPane
 from tui.tables import LiveTable
 
 
@@ -31,6 +31,7 @@ class LaunchScreen(BoxScreen):
         Binding("space", "add", "Add dataset", id="launch.add"),
         Binding("n", "script", "Run a script", id="launch.script"),
         Binding("p", "parameters", "Parameters", id="launch.parameters"),
+        Binding("e", "encrypt", "Encrypt results", show=False, id="launch.encrypt"),
         Binding("tab", "app.focus_next", "Next", show=False, id="launch.next"),
         Binding("c", "as_command", "As command", id="launch.command"),
     ]
@@ -107,6 +108,7 @@ class LaunchScreen(BoxScreen):
         words = ["start", dataset, algorithm, *(f"--with {did}" for did in more)]
         words += [f"--environment {environment}"] if environment else []
         words += [f"--param {shlex.quote(f'{k}={_word(v)}')}" for k, v in self.parameters.items()]
+        words += ["--encrypt"] if self.query_one(CheckPane).encrypt else []
         return " ".join(words)
 
     @property
@@ -115,6 +117,11 @@ class LaunchScreen(BoxScreen):
 
     def action_parameters(self) -> None:
         self.app.push_screen(ParametersDialog(self.parameters), self._take)
+
+    def action_encrypt(self) -> None:
+        pane = self.query_one(CheckPane)
+        pane.encrypt = not pane.encrypt
+        pane.again()
 
     def action_script(self) -> None:
         dids = self.query_one("#datasets", ChoicePane).chosen
@@ -143,13 +150,18 @@ class LaunchScreen(BoxScreen):
         assert self.chosen is not None
         dataset, algorithm, more, environment = self.chosen
         app, who, parameters = self.box_app, self.box_app.consumer, self.parameters
+        encrypt = self.query_one(CheckPane).encrypt
         return Action(
             title="Order and start this job?",
             command=app.command(self._words()),
             verb=lambda _ask: app.source.start(
-                who, dataset, algorithm, more, environment, parameters or None
+                who, dataset, algorithm, more, environment, parameters or None, encrypt=encrypt
             ),
-            effects=(f"account {who} signs the orders on the chain", *check.lines(app.names)),
+            effects=(
+                f"account {who} signs the orders on the chain",
+                *check.lines(app.names),
+                *((SEALED,) if encrypt else ()),
+            ),
             losses=check.losses,
             proceed="Order and start",
             pokes=("jobs", "accounts"),

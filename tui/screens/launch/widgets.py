@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.message import Message
 from textual.widgets import Static
 
 from c2d_box.errors import C2DError, Refused
 from tui.feeds import Feed
-from tui.panes import Pane
+from tui.panes import Listed, Pane
 from tui.reasons import reason_tree
 from tui.screens.assets.view import AssetView
 from tui.tables import LiveTable, Row
@@ -24,6 +23,10 @@ from tui.text import safe, short
 if TYPE_CHECKING:
     from sandbox.verbs.accounts import Account
     from sandbox.verbs.quotes import Price
+
+
+SEALED = "results: encrypted, only you can read them"
+OPEN = "results: as they are; e encrypts them for you"
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,6 @@ def _price(price: Price, names: Mapping[str, str]) -> str:
     fee = f" + {price.fee:g} {price.fee_token} fee" if price.fee else ""
     cost = f"{price.price:g} {price.token}" if price.price else "free"
     return f"{name}: {'extended, ' if price.action == 'extend' else ''}{cost}{fee}"
-
-
-class Listed(Message):
-    """A list came or changed: what is chosen may be another."""
 
 
 class ChoicePane(Pane):
@@ -153,6 +152,8 @@ class CheckPane(Pane):
 
     parameters: Mapping[str, Any] = {}
     """What the algorithm will be given besides its inputs."""
+    encrypt = False
+    """Whether only the consumer will be able to read the results."""
 
     def body(self) -> ComposeResult:
         with VerticalScroll():
@@ -199,6 +200,7 @@ class CheckPane(Pane):
                 drawn.append(f"✗ {safe(problem)}\n", "bold")
             if self.parameters:
                 drawn.append(f"\nparameters: {safe(json.dumps(dict(self.parameters)))}\n")
+            drawn.append(f"\n{SEALED if self.encrypt else OPEN}\n")
             if not check.problems:
                 drawn.append("\ns orders and starts, after asking")
         self.query_one("#verdict", Static).update(drawn)

@@ -32,6 +32,4 @@ class LogsPane(Pane):
 
     def on_log_view_moved(self) -> None:
         view = self.query_one(LogView)
-        how = "following" if view.following else f"paused, {view.unread} new · f follows"
-        trouble = " · only trouble" if view.only_trouble else ""
-        self.border_title = f"Logs: {len(view.shown)} of {len(view.lines)} lines · {how}{trouble}"
+        self.border_title = f"Logs: {len(view.shown)} of {len(view.lines)} lines · {view.how}"

@@ -101,6 +101,13 @@ class PreviewPane(Pane):
         self.feeds = (self.box_app.feeds.one("result", fetch, 3600.0),)
         self.resume()
 
+    def tell(self, title: str, said: RenderableType) -> None:
+        """Show what is known already, instead of a file."""
+        self.pause()
+        self.feeds, self.border_title = (), title
+        self.footnote("")
+        self._draw(said)
+
     @property
     def reader(self) -> Widget:
         """What scrolls."""

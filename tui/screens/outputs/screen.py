@@ -13,10 +13,12 @@ from textual.widgets import DataTable
 from tui.boxscreen import BoxScreen
 from tui.dialogs.line import AskLine
 from tui.feeds import Feed
-from tui.panes import Pane
+from tui.panes import Listed, Pane
 from tui.screens.jobs.actions import saving
 from tui.screens.jobs.view import JobView
 from tui.screens.outputs.preview import CidScreen, PreviewPane, PreviewScreen
+from tui.screens.outputs.summary import left
+from tui.source import Job
 from tui.tables import LiveTable, Row
 from tui.text import short, size
 
@@ -26,9 +28,10 @@ Entry = tuple[str, int | None, dict[str, Any]]
 class OutputsPane(Pane):
     """Jobs with results, newest first, their files below them."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
-        super().__init__(title, feed, id=id)
+    def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
+        super().__init__(title, feed, assets, id=id)
         self.entries: dict[str, Entry] = {}
+        self.jobs: dict[str, Job] = {}
 
     def body(self) -> ComposeResult:
         yield LiveTable("result", "size", "type", id="outputs-table")
@@ -36,9 +39,15 @@ class OutputsPane(Pane):
     def on_mount(self) -> None:
         self.begin(self.query_one(LiveTable))
 
+    async def take(self, feed: Feed[Any]) -> None:
+        if feed is self.feeds[0]:
+            await super().take(feed)
+        else:  # names of assets, for the job under the cursor
+            self.post_message(Listed())
+
     def show(self, value: Any) -> None:
         jobs = sorted(value, key=lambda job: -float(job.get("dateCreated") or 0))
-        self.entries, rows = {}, []
+        self.entries, self.jobs, rows = {}, {str(job["jobId"]): job for job in jobs}, []
         for job in jobs:
             listed = job.get("results") or []
             if listed:
@@ -46,6 +55,7 @@ class OutputsPane(Pane):
         self.query_one(LiveTable).show(rows)
         files = sum(index is not None for _, index, _ in self.entries.values())
         self.border_title = f"Outputs: {files} files" if files else "Outputs: none yet"
+        self.post_message(Listed())
 
     def _of(self, view: JobView, listed: list[dict[str, Any]]) -> list[Row]:
         self.entries[view.id] = (view.id, None, {})
@@ -78,8 +88,9 @@ class OutputsScreen(BoxScreen):
         self._looked_at = ""
 
     def body(self) -> ComposeResult:
+        feeds = self.box_app.feeds
         with Horizontal():
-            yield OutputsPane("Outputs", self.box_app.feeds.jobs, id="outputs")
+            yield OutputsPane("Outputs", feeds.jobs, feeds.assets, id="outputs")
             yield PreviewPane("Preview", id="preview-pane")
 
     @property
@@ -89,6 +100,13 @@ class OutputsScreen(BoxScreen):
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
         """Nothing is fetched for a cursor that only passes by."""
+        self._look_soon()
+
+    def on_listed(self) -> None:
+        """The first row is under the cursor without any key."""
+        self._look_soon()
+
+    def _look_soon(self) -> None:
         if self._soon is not None:
             self._soon.stop()
         self._soon = self.set_timer(0.15, self._look)
@@ -100,14 +118,19 @@ class OutputsScreen(BoxScreen):
 
     def _look(self) -> None:
         self._soon = None
-        entry = self.entry
-        if entry is None or entry[1] is None or self._looked_at == f"{entry[0]} {entry[1]}":
+        entry, pane, app = self.entry, self.query_one(PreviewPane), self.box_app
+        before, self._looked_at = self._looked_at, "" if entry is None else f"{entry[0]} {entry[1]}"
+        if entry is None:
             return
-        self._looked_at = f"{entry[0]} {entry[1]}"
-        job_id, position, listed = entry[0], entry[1], entry[2]
-        app = self.box_app
+        job_id, position, listed = entry
+        if position is None:
+            job = self.query_one(OutputsPane).jobs[job_id]
+            pane.tell(f"Job {short(job_id)}", left(job, app.names))
+            return
+        if before == self._looked_at:
+            return
         source, who = app.source, app.consumer
-        self.query_one(PreviewPane).look_at(
+        pane.look_at(
             str(listed["filename"]),
             int(listed.get("filesize") or 0),
             lambda: source.read_result(who, job_id, position),

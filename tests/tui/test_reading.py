@@ -1,0 +1,94 @@
+"""Reading what is there: matches in logs, what a job left; and asking for results only one can read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from tui.app import BoxApp
+from tui.dialogs.action import ActionDialog
+from tui.logview import LogView
+
+Open = Callable[..., BoxApp]
+Settle = Callable[[Pilot[None]], Awaitable[None]]
+SIZE = (100, 30)
+
+
+async def _press(pilot: Pilot[None], settle: Settle, *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await settle(pilot)
+
+
+async def _until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it did not come true")
+
+
+def _odd(recorded: Any) -> None:
+    lines = [f"line {n} {'odd' if n % 30 == 17 else ''}" for n in range(200)]
+    recorded.log_lines = {"provider": lines}
+
+
+async def test_matches_are_gone_through_among_all_lines(opened: Open, settle: Settle, recorded: Any) -> None:
+    """n and N as in a pager; lines that come move nothing."""
+    _odd(recorded)
+    app = opened("logs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        view = app.screen.query_one(LogView)
+        await _press(pilot, settle, "slash", "o", "d", "d", "enter")
+        assert len(view.shown) == 7
+        places = []
+        for key in ("n", "n", "N", "n", "n"):
+            await _press(pilot, settle, key)
+            places.append(view.found)
+        assert (places, len(view.shown)) == ([17, 47, 17, 47, 77], 200)
+        assert view.scroll_offset.y == 77 - view.ABOVE
+        recorded.log_lines["provider"].append("line 200 odd")
+        await _press(pilot, settle, "r")
+        await _until(pilot, lambda: len(view.lines) == 201)
+        assert (view.found, view.scroll_offset.y, view.following) == (77, 77 - view.ABOVE, False)
+        await _press(pilot, settle, *"nnnnnn")
+        assert view.found == 200, "the last one is not left"
+
+
+async def test_the_filter_comes_back_and_without_one_there_are_no_matches(
+    opened: Open, settle: Settle, recorded: Any
+) -> None:
+    _odd(recorded)
+    app = opened("logs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        view = app.screen.query_one(LogView)
+        await _press(pilot, settle, "slash", "o", "d", "d", "enter", "n", "f")
+        assert (view.found is None, len(view.shown), view.following) == (True, 7, True)
+        await _press(pilot, settle, "escape", "N", "n")
+        assert (view.found is None, len(view.shown)) == (True, 200)
+
+
+async def test_a_job_under_the_cursor_says_what_it_left(opened: Open, settle: Settle) -> None:
+    app = opened("outputs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        said = str(app.screen.query_one("#preview-body", Static).render())
+        assert "✓ 70 Job finished" in said and "s saves all of them" in said
+
+
+async def test_results_can_be_asked_for_encrypted(opened: Open, settle: Settle, recorded: Any) -> None:
+    app = opened("launch")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await _press(pilot, settle, "e", "s")
+        assert isinstance(app.screen, ActionDialog)
+        await _press(pilot, settle, "y")
+        assert app.clipboard.endswith(" --encrypt")
+        await _press(pilot, settle, "right", "enter")
+        await _until(pilot, lambda: bool(recorded.done))
+        assert (recorded.done[0][0], recorded.done[0][-1]) == ("start", "encrypted")

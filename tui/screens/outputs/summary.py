@@ -1,0 +1,30 @@
+"""A job's results in one look: what made them, how many there are, and how to take all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.text import Text
+
+from tui.screens.jobs.view import JobView
+from tui.source import Job
+from tui.text import lasting, moment, safe, short, size
+
+
+def left(job: Job, names: Mapping[str, str]) -> Text:
+    """What the job left; ``names`` of assets by DID, as far as they are known."""
+    view, results = JobView.of(job), job.get("results") or []
+    total = sum(int(entry.get("filesize") or 0) for entry in results)
+    lines = [
+        ("state", f"{view.mark} {view.status} {view.state}"),
+        ("reason", view.reason),
+        ("algorithm", names.get(view.algorithm) or short(view.algorithm)),
+        *[("input", names.get(did) or short(did)) for did in view.inputs],
+        ("ended", f"{moment(view.ended)} after {lasting(view.took(view.ended))}" if view.ended else ""),
+        ("results", f"{len(results)}, {size(total)}"),
+    ]
+    drawn = Text()
+    for name, value in lines:
+        if value:
+            drawn.append(f"{name:<11}", "dim").append(f"{safe(value)}\n")
+    return drawn.append("\ns saves all of them; a result under the cursor is shown here", "dim")
