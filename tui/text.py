@@ -52,11 +52,11 @@ def lasting(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How old something is, in words that do not flicker."""
-    if seconds < 3:
+    """How old something is, in words that do not flicker: each new one is painted, in every pane."""
+    if seconds < 5:
         return "now"
     if seconds < 60:
-        return f"{int(seconds)} s ago"
+        return f"{int(seconds) // 5 * 5} s ago"
     return f"{int(seconds // 60)} min ago" if seconds < 3600 else f"{int(seconds // 3600)} h ago"
 
 

@@ -131,7 +131,27 @@ def pods_behind(kube: KubeApi, namespace: str, service: str) -> list[Object]:
     if not selector:
         return []
     labels = ",".join(f"{key}={value}" for key, value in selector.items())
-    pods = kube.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels)
+    return _newest_last(kube.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels))
+
+
+def pods_by_service(kube: KubeApi, namespace: str) -> dict[str, list[Object]]:
+    """Those pods of every service, for who asks all the time: two requests, however many services."""
+    pods = _newest_last(kube.items(f"/api/v1/namespaces/{namespace}/pods"))
+    found = {}
+    for service in kube.items(f"/api/v1/namespaces/{namespace}/services"):
+        selector = service.get("spec", {}).get("selector") or {}
+        found[str(service["metadata"]["name"])] = [
+            pod for pod in pods if selector and _selected(pod, selector)
+        ]
+    return found
+
+
+def _selected(pod: Object, selector: Object) -> bool:
+    labels: Object = pod["metadata"].get("labels", {})
+    return selector.items() <= labels.items()
+
+
+def _newest_last(pods: list[Object]) -> list[Object]:
     return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from c2d_box.errors import C2DError
 from sandbox.box import Box
 from sandbox.verbs import isolation
-from sandbox.verbs.kubeapi import KubeApi, Object
-from sandbox.verbs.readiness import pods_behind, ready_endpoints
+from sandbox.verbs.kubeapi import Object
+from sandbox.verbs.readiness import pods_by_service, ready_endpoints
 from sandbox.verbs.release import NAMESPACE, services_of
 
 
@@ -96,15 +96,14 @@ def resources(box: Box) -> ResourceReport:
 def _services(box: Box) -> list[Part]:
     try:
         with box.kube() as kube:
-            ready = ready_endpoints(kube, NAMESPACE)
-            return [_service(box, kube, name, name in ready) for name in services_of(box)]
+            ready, pods = ready_endpoints(kube, NAMESPACE), pods_by_service(kube, NAMESPACE)
+        return [_service(box, name, name in ready, pods.get(name, [])) for name in services_of(box)]
     except C2DError as problem:
         return [Part(name, "service", "unknown", detail=problem.message) for name in services_of(box)]
 
 
-def _service(box: Box, kube: KubeApi, name: str, ready: bool) -> Part:
+def _service(box: Box, name: str, ready: bool, pods: list[Object]) -> Part:
     url = box.urls.get(name, box.urls.get(f"{name}-gateway", ""))
-    pods = pods_behind(kube, NAMESPACE, name)
     containers = [c for pod in pods for c in pod.get("status", {}).get("containerStatuses", [])]
     restarts = sum(int(container.get("restartCount", 0)) for container in containers)
     state = "ready" if ready else "starting" if pods else "absent"

@@ -159,6 +159,7 @@ CASES = {
     "CommandLine command.close": Case("jobs", ("colon",), mode("jobs")),
     "DashboardScreen box.up": Case("dashboard", (), on("ActionDialog")),
     "DashboardScreen box.down": Case("dashboard", (), on("ActionDialog")),
+    "DashboardScreen dashboard.command": Case("dashboard", (), copied("c2d-box status")),
     "DoctorScreen doctor.command": Case("doctor", (), copied("c2d-box doctor")),
     "FilePicker files.cancel": Case("assets", ("n", "ctrl+o"), on("FormDialog")),
     "FilePicker files.down": Case(

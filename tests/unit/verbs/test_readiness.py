@@ -83,3 +83,32 @@ def test_a_service_without_pods_is_explained_too() -> None:
     with pytest.raises(Failed) as caught:
         run(await_services(Server().kube(), "c2d", ["cache"], {}, deadline=0.01), lambda event: None)
     assert caught.value.details["pods"] == "none was created"
+
+
+def test_each_service_has_the_pods_it_selects_the_newest_last() -> None:
+    """Asked all the time by the screens, so in two requests; a service without selector has none."""
+    asked = []
+    lists = {
+        "/pods": [
+            {"metadata": {"name": "new", "labels": {"app": "a", "x": "1"}, "creationTimestamp": "2"}},
+            {"metadata": {"name": "old", "labels": {"app": "a"}, "creationTimestamp": "1"}},
+            {"metadata": {"name": "other"}},
+        ],
+        "/services": [
+            {"metadata": {"name": "a"}, "spec": {"selector": {"app": "a"}}},
+            {"metadata": {"name": "b"}, "spec": {"selector": {"app": "b"}}},
+            {"metadata": {"name": "outside"}, "spec": {}},
+        ],
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(
+            200, json={"items": lists[request.url.path.removeprefix("/api/v1/namespaces/n")]}
+        )
+
+    kube = KubeApi(httpx.Client(transport=httpx.MockTransport(answer), base_url="https://api"))
+    found = readiness.pods_by_service(kube, "n")
+    names = {name: [pod["metadata"]["name"] for pod in pods] for name, pods in found.items()}
+    assert names == {"a": ["old", "new"], "b": [], "outside": []}
+    assert len(asked) == 2

@@ -24,6 +24,7 @@ class DashboardScreen(BoxScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "up", "Up", id="box.up"),
         Binding("D,shift+d", "down", "Down", id="box.down", key_display="D"),
+        Binding("c", "as_command", "As command", show=False, id="dashboard.command"),
     ]
 
     def __init__(self) -> None:
@@ -68,3 +69,6 @@ class DashboardScreen(BoxScreen):
         from tui import lifecycle
 
         self.box_app.perform(lifecycle.down(self.box_app.source))
+
+    def action_as_command(self) -> None:
+        self.box_app.copy_command("status")
