@@ -170,7 +170,7 @@ def _worded(metadata: Mapping[str, Any], status: Mapping[str, Any], states: list
 
 def _flow(item: Object) -> Flow:
     status, spec = item.get("status") or {}, item.get("spec") or {}
-    text = f"{status.get('status', '')} {status.get('statusText', '')}".strip()
+    text = f"{status.get('code', '')} {status.get('text', '')}".strip()
     return Flow(
         str(item["metadata"]["name"]),
         text or "new",

@@ -117,7 +117,7 @@ def terminal(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def _publish(terminal: Terminal, key: str, name: str) -> None:
     terminal.press(key)
-    terminal.until("no such file yet")
+    terminal.until("no file or URL yet")
     terminal.type(name)
     terminal.until("✓ it can be published")
     terminal.press("C-s")

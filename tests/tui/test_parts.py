@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from sandbox.progress import Event
-from tui.screens.logs.merging import fresh, merged, stamp
+from tui.screens.logs.merging import fresh, merged, stamp, worded
 from tui.screens.outputs.preview import preview
 from tui.steps import StepBoard
 from tui.text import age, lasting, one_line, safe, size
@@ -68,6 +68,15 @@ def test_logs_are_merged_by_the_time_in_their_lines() -> None:
     )
     assert [line.split()[0] for line in lines] == ["kubelet", "provider", "provider", "kubelet"]
     assert stamp("nothing") == ""
+
+
+def test_a_line_of_json_is_told_in_words_and_any_other_stays() -> None:
+    line = (
+        '{"time": "2026-01-02T10:00:01.5Z", "level": "error", "logger": "c2d", "message": "no", "job": "a1"}'
+    )
+    assert worded(line) == "01-02 10:00:01.5 ERROR no job=a1"
+    for other in ("plain", "{", '{"level": "info"}', "[1]", "{" * 9):
+        assert worded(other) == other
 
 
 def test_a_group_closes_when_its_steps_are_done_and_opens_when_one_fails() -> None:

@@ -43,7 +43,7 @@ class FormDialog(ModalScreen[Action | None]):
     """``preview`` words the values; ``action`` makes the action of them or raises why it cannot be."""
 
     CSS_PATH = ["dialogs.tcss", "form.tcss"]  # noqa: RUF012
-    AUTO_FOCUS = "#form-fields Input, #form-fields Select"
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="form.cancel"),
         Binding("ctrl+s", "go_on", "Go on", id="form.go"),
@@ -101,6 +101,8 @@ class FormDialog(ModalScreen[Action | None]):
         }
 
     def on_mount(self) -> None:
+        """The first field gets the keys; Textual's own focus would scroll its label away."""
+        self.set_focus(self.query_one(f"#{self.fields[0].name}"), scroll_visible=False)
         self._redraw()
 
     def on_input_changed(self, _event: Input.Changed) -> None:

@@ -63,8 +63,10 @@ def _preview(app: BoxApp, kind: str, values: Values) -> str:
     drawn = app.source.draft(
         app.publisher, kind, _source(values), offer, values.get("image", ""), values.get("entrypoint", "")
     )
-    lines = [f"✗ {path}: {problem}" for path, problem in drawn.problems.items()]
-    lines += ["" if lines else "✓ it can be published", _files(values["source"])]
+    problems = drawn.problems if values["source"] else {}
+    lines = [f"✗ {path}: {problem}" for path, problem in problems.items()]
+    can_be = values["source"] and not problems
+    lines += ["✓ it can be published" if can_be else "", _files(values["source"])]
     lines.append(f"an order costs {offer.price:g} OCEAN" if offer.price else "orders are free")
     if kind == "dataset" and values["service"] == "compute":
         lines.append("nobody may compute on it until you permit an algorithm (4)")
@@ -81,7 +83,9 @@ def _files(source: str) -> str:
     if source.startswith(("http://", "https://", "ipfs://")):
         return "1 remote file, its place encrypted to the Provider"
     path = Path(source).expanduser()
-    if not source or not path.is_file():
+    if not source:
+        return "no file or URL yet"
+    if not path.is_file():
         return "no such file yet"
     return f"1 file, {size(path.stat().st_size)}, put into the box's private S3"
 
@@ -94,7 +98,7 @@ def _offer(values: Values, check: bool = True) -> Offer:
     except ValueError:
         problem = f"{values['price']} is not a price"
         raise UsageError("C2D-USAGE", problem, "write a number, 0 is free") from None
-    if check and _files(values["source"]).startswith("no such"):
+    if check and _files(values["source"]).startswith("no "):
         raise UsageError(
             "C2D-PUBLISH-NO-FILE", f"there is no file {values['source'] or '…'}", "give a path or a URL"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from c2d_box.errors import C2DError
 from tui.source import Source
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d+)?)")
+_SAID = ("time", "level", "message", "logger")
 _KLOG = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+)")
 
 
@@ -35,6 +37,19 @@ def stamp(line: str) -> str:
     return ""
 
 
+def worded(line: str) -> str:
+    """A line of JSON as its time, level, message and the rest, which fit on a screen; others as they are."""
+    try:
+        entry = json.loads(line) if line.startswith("{") else None
+    except (ValueError, RecursionError):
+        return line
+    if not isinstance(entry, dict) or "message" not in entry:
+        return line
+    rest = (f"{name}={value}" for name, value in entry.items() if name not in _SAID)
+    words = (stamp(line), str(entry.get("level", "")).upper(), str(entry["message"]), *rest)
+    return " ".join(word for word in words if word).replace("\n", " ")
+
+
 def fresh(before: list[str], now: list[str]) -> list[str]:
     """The lines of ``now`` after those that ``before`` ended with: both are tails of one log."""
     if not before:
@@ -56,5 +71,5 @@ def merged(news: Mapping[str, list[str]]) -> list[str]:
         last = ""
         for line in lines:
             last = stamp(line) or last
-            timed.append((last, f"{source:<18.18} {line}"))
+            timed.append((last, f"{source:<18.18} {worded(line)}"))
     return [line for _, line in sorted(timed, key=lambda pair: pair[0])]
