@@ -91,10 +91,10 @@ def _prepare(seen: Seen, limits: Limits) -> list[Action]:
         return [_finish(seen, State.FINISHED, "Stopped by its owner before it was started.", Stop.ASKED)]
     if seen.claim == "Lost":
         return [_finish(seen, State.INFRASTRUCTURE_LOST, "The job's volume was lost before it was used.")]
-    if seen.now >= deadline:
-        return [_finish(seen, State.INFRASTRUCTURE_LOST, _missing(seen, limits))]
     if seen.claim == "Bound" and seen.grants and "secret" in seen.done:
         return [Record(changes.moment(seen.now, "bound", "created"))]
+    if seen.now >= deadline:
+        return [_finish(seen, State.INFRASTRUCTURE_LOST, _missing(seen, limits))]
     actions: list[Action] = [Wake(deadline)]
     if not seen.grants:  # no watch tells of Secrets
         waited = seen.now - (seen.workflow.at("admitted") or seen.now)
@@ -107,11 +107,12 @@ def _prepare(seen: Seen, limits: Limits) -> list[Action]:
 
 
 def _missing(seen: Seen, limits: Limits) -> str:
-    what = (
-        "The job's volume was not bound"
-        if seen.claim != "Bound"
-        else "The grants for the inputs did not come"
-    )
+    if seen.claim != "Bound":
+        what = "The job's volume was not bound"
+    elif not seen.grants:
+        what = "The grants for the inputs did not come"
+    else:
+        what = f"The job's keys could not be written{f' ({seen.trouble})' if seen.trouble else ''}"
     return f"{what} within {limits.binding:.0f} s."
 
 

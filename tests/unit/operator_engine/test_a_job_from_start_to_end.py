@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from c2d_box.operator_engine.actions import Record
+from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.reports import GoAhead
-from c2d_box.workflow import names
+from c2d_box.operator_engine.seen import Seen
+from c2d_box.workflow import instants, names, resource
 from c2d_box.workflow.cluster import CLAIMS, PODS, SECRETS, WORKFLOWS
+from tests.unit.operator_engine.conftest import settings, workflow_body
 
 JOB = "0" * 31 + "1"
 RESULT = {
@@ -275,3 +280,23 @@ async def test_no_credential_of_the_store_is_where_the_judge_can_see_it(stack: A
     ]
     assert keys == ["judge-token"]
     assert "kubo-token" not in json.dumps(pod)
+
+
+def test_what_came_late_but_is_there_is_used() -> None:
+    """An engine that stood still looks again after the deadline: nothing is missing, nothing failed."""
+    body = workflow_body(JOB)
+    body["status"] = {"code": 10, "text": "", "times": {"admitted": instants.to_text(1000.0)}}
+    body["metadata"]["finalizers"] = [names.FINALIZER]
+    limits = settings().limits
+    seen = Seen(
+        workflow=resource.parse(body),
+        now=1000.0 + limits.binding + 1,
+        claim="Bound",
+        grants=True,
+        done=frozenset({"secret"}),
+    )
+    (action,) = plan(seen, limits, 60.0)
+    assert isinstance(action, Record) and set(action.changes["times"]) == {"bound", "created"}
+    (action,) = plan(replace(seen, grants=False), limits, 60.0)
+    assert isinstance(action, Record) and action.changes["code"] == 81
+    assert "grants" in action.changes["reason"]
