@@ -43,6 +43,10 @@ from c2d_box.workflow.stores import S3Store
 
 log = logging.getLogger("c2d_box.operator_engine")
 T = TypeVar("T")
+_COLLECTIONS = (5_000, 20, 1_000_000)
+"""Of Python's garbage: the youngest after so many new objects, the middle ones after so many of those, and
+all practically never.
+"""
 
 
 class Server(uvicorn.Server):
@@ -123,10 +127,12 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
 
 def _leave_out_of_collections() -> None:
     """What was imported and what is known of thousands of jobs stays anyway; to look through it for cycles
-    would stop everything for a fifth of a second, again and again.
+    would stop everything for a fifth of a second, again and again. What is young is looked through as
+    ever, all of it at the upkeep only.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECTIONS)
 
 
 async def _upkeep(controller: Controller, cluster: Kubernetes, binary: bytes) -> None:
@@ -135,6 +141,7 @@ async def _upkeep(controller: Controller, cluster: Kubernetes, binary: bytes) ->
     """
     while True:
         await asyncio.sleep(RESYNC_SECONDS)
+        gc.collect()
         try:
             await controller.resync()
             if controller.leading:

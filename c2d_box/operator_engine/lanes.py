@@ -1,5 +1,5 @@
-"""How many jobs are worked on at once: those with a place all, which are few; of the thousands that wait or
-are over, a handful.
+"""How many jobs are worked on at once: those with a place all, which are few; of the thousands that wait one,
+of those that are over a handful.
 
 Without this an engine that starts on a long queue asks the API server for everything in one breath, and the
 next job with a place waits behind all of it. What waits and what is over have lanes of their own, since an
@@ -13,13 +13,15 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 from c2d_box.workflow.resource import WorkFlow
 
-AT_ONCE = 2
+AT_ONCE = 1
+"""Of those that wait."""
+_OVER_AT_ONCE = 4
 
 
 class Lanes:
     def __init__(self) -> None:
         self._waiting = asyncio.Semaphore(AT_ONCE)
-        self._over = asyncio.Semaphore(AT_ONCE)
+        self._over = asyncio.Semaphore(_OVER_AT_ONCE)
 
     def of(self, workflow: WorkFlow, *, reserved: bool) -> AbstractAsyncContextManager[None]:
         """``reserved``: the job has its place already, though that is not recorded yet."""
