@@ -13,6 +13,10 @@ import httpx
 from c2d_box.assets.addresses import checksum, is_address
 from c2d_box.errors import StateProblem
 
+CONNECT_SECONDS = 2.0
+"""For a connection to the node. One that is begun just before its pod is back stays with the old address,
+where nobody answers; the next one does not."""
+
 
 @dataclass(frozen=True)
 class Pools:
@@ -93,7 +97,7 @@ def _required(section: str, entry: dict[str, Any], key: str) -> str:
 def _read(source: str) -> dict[str, Any]:
     try:
         if source.startswith(("http://", "https://")):
-            response = httpx.get(source, timeout=10)
+            response = httpx.get(source, timeout=httpx.Timeout(10.0, connect=CONNECT_SECONDS))
             response.raise_for_status()
             value = response.json()
         else:

@@ -8,6 +8,7 @@ import asyncio
 import httpx
 
 from c2d_box.chain import Chain
+from c2d_box.chain.addresses import CONNECT_SECONDS
 
 _WAIT = 10
 
@@ -35,7 +36,9 @@ class Heads:
 
     async def _long_poll(self, number: int) -> int:
         answer = await self._client.get(
-            self._url, params={"after": number, "timeout": _WAIT}, timeout=_WAIT + 10
+            self._url,
+            params={"after": number, "timeout": _WAIT},
+            timeout=httpx.Timeout(_WAIT + 10, connect=CONNECT_SECONDS),
         )
         if answer.status_code in (502, 503, 504):
             raise httpx.TransportError("the node is not ready")
