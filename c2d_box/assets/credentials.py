@@ -43,7 +43,8 @@ def refusal(
     if chain_state not in USABLE_STATES:
         return "Asset is not consumable."
     code: str | None
-    if nft.get("state") not in USABLE_STATES or not ddo.metadata.raw:
+    told = nft.get("state")  # whatever a cache says: only a number can be a state, and True is none
+    if type(told) is not int or told not in USABLE_STATES or not ddo.metadata.raw:
         code = ASSET_DISABLED
     else:
         code = check(ddo, consumer, environments)

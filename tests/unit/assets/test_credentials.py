@@ -95,6 +95,13 @@ def test_the_nfts_state_on_chain_and_in_the_cache(changes: Any, state: int | Non
     assert credentials.refusal(ddo(**changes), ALICE, state) == text
 
 
+@pytest.mark.parametrize("told", [[], {}, ["a"], True, False, "0", None, 0.5])
+def test_a_state_that_is_no_number_disables_the_asset(told: Any) -> None:
+    """A cache may say anything; it used to end in a 503."""
+    text = credentials.refusal(ddo(nft={"address": ALICE, "state": told}), ALICE, 0)
+    assert text is not None and text.endswith("ASSET_DISABLED.")
+
+
 def test_the_text_names_the_code() -> None:
     assert credentials.refusal(ddo((BOB,)), ALICE, 0) == (
         "Error: Access to asset did:op:1 was denied with code: ConsumableCodes.CREDENTIAL_NOT_IN_ALLOW_LIST."
