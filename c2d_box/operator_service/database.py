@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from c2d_box.operator_service.arguments import Refusal
 from c2d_box.workflow import jobtable
 from c2d_box.workflow.jobtable import Connection, Postgres
 
+IDLE_SECONDS = 0.5
+"""How long a session may have been out of use before it is tried again: PostgreSQL may have been restarted
+since, and nobody may have been told."""
+
 
 class Database:
     def __init__(self, where: Postgres, secrets: Path) -> None:
@@ -20,16 +25,18 @@ class Database:
         self._secrets = secrets
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
+        self._used = 0.0
         self._schema = False
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """The session, for one caller at a time; raises Refusal 503. One broken session is renewed
-        silently.
+        """The session, for one caller at a time; raises Refusal 503. One that broke while nobody used it is
+        renewed silently.
         """
         async with self._lock:
             try:
                 yield await self._connected()
+                self._used = time.monotonic()
             except (psycopg.OperationalError, OSError) as error:
                 await self._drop()
                 raise Refusal(503, "PostgreSQL is not available.") from error
@@ -38,8 +45,8 @@ class Database:
         await self._drop()
 
     async def _connected(self) -> Connection:
-        if self._connection is not None and self._connection.closed:
-            self._connection = None
+        if self._connection is not None and not await self._answers(self._connection):
+            await self._drop()
         if self._connection is None:
             self._connection = await jobtable.connect(self._where, self._secrets)
             # What a crash of PostgreSQL may cost is half a second of nonces, for which no request shall wait.
@@ -48,6 +55,14 @@ class Database:
             await jobtable.create_schema(self._connection)
             self._schema = True
         return self._connection
+
+    async def _answers(self, connection: Connection) -> bool:
+        if connection.closed or time.monotonic() - self._used < IDLE_SECONDS:
+            return not connection.closed
+        with contextlib.suppress(psycopg.OperationalError, OSError):
+            await connection.execute("SELECT 1")
+            return True
+        return False
 
     async def _drop(self) -> None:
         connection, self._connection, self._schema = self._connection, None, False

@@ -115,6 +115,8 @@ async def connect(where: Postgres, secrets: Path, *, seconds: int = 3) -> Connec
         user=where.user,
         password=password.read_text().strip() if password.exists() else None,
         connect_timeout=seconds,
+        # A pod that was taken away says no good-bye: without this its session hangs for a quarter of an hour.
+        tcp_user_timeout=1000 * seconds,
         autocommit=True,
         row_factory=dict_row,
         options="-c timezone=UTC -c client_encoding=UTF8 -c statement_timeout=5000",

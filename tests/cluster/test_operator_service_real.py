@@ -23,6 +23,7 @@ from eth_hash.auto import keccak
 from sandbox.box import Box
 from sandbox.bundle import Bundle
 from sandbox.verbs.kubeapi import KubeApi
+from tests.worlds import blows
 
 from .conftest import until
 
@@ -172,6 +173,15 @@ def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Cur
     query = f"SELECT workflowid || ' ' || status FROM jobs WHERE owner = '{curl.owner}'"
     wanted = {f"{finished} 70", f"{running} 70"}
     until(lambda: set(psql(kubectl, query).split("\n")) >= wanted, 30, "the rebuilt rows")
+
+
+def test_a_restarted_postgresql_costs_no_request(box: Box, kube: KubeApi, curl: Curl) -> None:
+    assert curl("GET", "/compute", owner=curl.owner) == []
+    blows.strike(box, kube, "postgres", "")
+    blows.renew(kube, "postgres")
+    blows.wait_healthy(box, kube)
+    time.sleep(2)  # until the node's proxy knows the new pod too
+    assert curl("GET", "/compute", owner=curl.owner) == []
 
 
 def psql(kubectl: Kubectl, statement: str) -> str:
