@@ -175,13 +175,27 @@ def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Cur
     until(lambda: set(psql(kubectl, query).split("\n")) >= wanted, 30, "the rebuilt rows")
 
 
-def test_a_restarted_postgresql_costs_no_request(box: Box, kube: KubeApi, curl: Curl) -> None:
+def test_a_restarted_postgresql_costs_no_request(
+    box: Box, kube: KubeApi, curl: Curl, kubectl: Kubectl
+) -> None:
+    """Its pod is deleted by force, so that the old server is still there when the new one is started."""
     assert curl("GET", "/compute", owner=curl.owner) == []
     blows.strike(box, kube, "postgres", "")
     blows.renew(kube, "postgres")
     blows.wait_healthy(box, kube)
     time.sleep(2)  # until the node's proxy knows the new pod too
     assert curl("GET", "/compute", owner=curl.owner) == []
+    assert psql(kubectl, "SELECT 1").strip() == "1", "the old server took the new one's socket with it"
+
+
+def test_a_second_postgresql_waits_while_the_folder_is_in_use(
+    kubectl: Kubectl, cli: Callable[..., Any]
+) -> None:
+    second = ("timeout", "3", "/opt/c2d/bin/postgres-start", "-c", "port=5433")
+    said = cli("kubectl", "exec", "-n", "c2d", "deployment/postgres", "--", *second, check=False)
+    assert said.returncode == 124, said.stderr
+    assert "another PostgreSQL still uses /var/lib/c2d/postgres" in said.stderr
+    assert psql(kubectl, "SELECT 1").strip() == "1"
 
 
 def psql(kubectl: Kubectl, statement: str) -> str:

@@ -9,6 +9,14 @@ set -eu
 : "${POSTGRES_PASSWORD_FILE:=/etc/c2d/secrets/postgres-password}"
 bin=/usr/lib/postgresql/15/bin
 
+# Two servers on one folder destroy it, and neither sees the other's pid from its own container: the pod before this
+# one may still be ending when it was deleted by force. The lock goes when its last holder has ended.
+exec 9> "$PGDATA.lock"
+if ! flock --nonblock 9; then
+	echo "another PostgreSQL still uses $PGDATA; waiting for its end" >&2
+	flock 9
+fi
+
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
 	if [ -e "$PGDATA" ] && [ -n "$(ls -A "$PGDATA")" ]; then
 		echo "$PGDATA holds files but no database; refusing to touch them" >&2
@@ -35,6 +43,6 @@ SETTINGS
 fi
 
 # The socket lies in the data folder: the root is read-only, and whoever can open that folder owns the data anyway.
-# A pid file of a previous life says nothing here: in a fresh container its number may be anybody's.
+# A pid file of a previous life says nothing here: in a fresh container its number may be anybody's. The lock does.
 rm -f "$PGDATA/postmaster.pid"
 exec "$bin/postgres" -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories="$PGDATA" "$@"
