@@ -133,7 +133,7 @@ class Canary:
                     return answer
             except StateProblem:  # an API server that comes back from a crash may be silent for a while
                 pass
-            time.sleep(0.1)
+            time.sleep(0.25)
         status = (self._kube.get(_pod_path(namespace, name)) or {}).get("status", {})
         raise Failed(
             "C2D-CANARY-SILENT",

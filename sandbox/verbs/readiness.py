@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-
-import httpx
+from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
 from c2d_box.errors import Failed
 from sandbox.progress import Event, Progress
 from sandbox.verbs.kubeapi import KubeApi, Object
 
-POLL_SECONDS = 0.15
+POLL_SECONDS = 0.25
+PROBE_SECONDS = 1.0
 DEADLINE_SECONDS = 180.0
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError"}
 PATIENCE_SECONDS = 20.0
@@ -42,23 +44,52 @@ def await_services(
     waiting, took = list(services), {}
     for name in waiting:
         yield Event(f"service.{name}", "started", name)
-    while waiting:
-        elapsed = time.monotonic() - began
-        listed = ready_endpoints(kube, namespace) - rolling(kube, namespace)
-        for name in [name for name in waiting if name in listed and probes.get(name, _yes)()]:
-            waiting.remove(name)
-            took[name] = elapsed
-            yield Event(f"service.{name}", "done", name, seconds=elapsed)
-        if not waiting:
-            break
-        failure = _hopeless(kube, namespace, waiting, elapsed) if elapsed > 3 else None
-        if failure is None and elapsed > deadline:
-            failure = (waiting[0], f"not ready after {deadline:.0f} s")
-        if failure is not None:
-            yield Event(f"service.{failure[0]}", "failed", failure[0], seconds=elapsed)
-            raise _not_ready(kube, namespace, *failure)
-        time.sleep(POLL_SECONDS)
+    with _Asking(probes) as asking:
+        while waiting:
+            elapsed = time.monotonic() - began
+            listed = ready_endpoints(kube, namespace) - rolling(kube, namespace)
+            for name in [name for name in waiting if name in listed and asking.answered(name)]:
+                waiting.remove(name)
+                took[name] = elapsed
+                yield Event(f"service.{name}", "done", name, seconds=elapsed)
+            if not waiting:
+                break
+            failure = _hopeless(kube, namespace, waiting, elapsed) if elapsed > 3 else None
+            if failure is None and elapsed > deadline:
+                failure = (waiting[0], f"not ready after {deadline:.0f} s")
+            if failure is not None:
+                yield Event(f"service.{failure[0]}", "failed", failure[0], seconds=elapsed)
+                raise _not_ready(kube, namespace, *failure)
+            time.sleep(POLL_SECONDS)
     return took
+
+
+class _Asking:
+    """All probes side by side: behind a port whose pod is not there yet a question hangs, and the others
+    shall not wait for it.
+    """
+
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
+        self._probes = probes
+        self._pool = ThreadPoolExecutor(max(1, len(probes)))
+        self._asked: dict[str, Future[bool]] = {}
+
+    def __enter__(self) -> _Asking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def answered(self, name: str) -> bool:
+        """Whether the last question was answered well; each look at an answer asks anew."""
+        if name not in self._probes:
+            return True
+        if name not in self._asked:
+            self._asked[name] = self._pool.submit(self._probes[name])
+        answer = self._asked[name]
+        if answer.done():
+            del self._asked[name]
+        return answer.done() and answer.result()
 
 
 def ready_endpoints(kube: KubeApi, namespace: str) -> set[str]:
@@ -85,18 +116,19 @@ def rolling(kube: KubeApi, namespace: str) -> set[str]:
 
 def http_probe(url: str) -> Probe:
     """Answers HTTP at all with something below 500."""
+    parts = urlsplit(url)
 
     def probe() -> bool:
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_SECONDS)
         try:
-            return httpx.get(url, timeout=2.0, trust_env=False).status_code < 500
-        except httpx.HTTPError:
+            connection.request("GET", parts.path or "/")
+            return connection.getresponse().status < 500
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()
 
     return probe
-
-
-def _yes() -> bool:
-    return True
 
 
 def _hopeless(kube: KubeApi, namespace: str, waiting: list[str], elapsed: float) -> tuple[str, str] | None:

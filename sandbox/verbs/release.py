@@ -22,7 +22,27 @@ NAMESPACE, JOBS, SYSTEM = "c2d", "c2d-jobs", "c2d-system"
 ENVIRONMENT = "ocean-compute"
 SERVICES = ("chain", "postgres", "ipfs", "s3", "cache", "provider", "operator-service", "operator-engine")
 SERVICE_IMAGES = ("runtime", "postgres", "kubo", "s3")
-OFFSETS = {"dns": 10, "provider": 30, "operatorEngine": 31, "ipfs": 32, "s3": 33}
+OFFSETS = {
+    "dns": 10,
+    "provider": 30,
+    "operatorEngine": 31,
+    "ipfs": 32,
+    "s3": 33,
+    "chain": 34,
+    "postgres": 35,
+    "cache": 36,
+    "operatorService": 37,
+}
+_PORTS = {
+    "provider": 8030,
+    "operatorEngine": 8051,
+    "ipfs": 5001,
+    "s3": 9000,
+    "chain": 8545,
+    "postgres": 5432,
+    "cache": 5000,
+    "operatorService": 8050,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +57,15 @@ class Addresses:
         return cls({name: str(base + offset) for name, offset in OFFSETS.items() if name != "dns"})
 
     def endpoints(self) -> list[str]:
-        """``ip:port`` of each: all alive, none of them an algorithm's business."""
-        ports = {"provider": 8030, "operatorEngine": 8051, "ipfs": 5001, "s3": 9000}
-        return [f"{address}:{ports[name]}" for name, address in self.by_name.items()]
+        """``ip:port`` of each: what the box runs of them is alive, and none is an algorithm's business."""
+        return [f"{address}:{_PORTS[name]}" for name, address in self.by_name.items()]
 
     def isolation(self, result_store: str) -> Isolation:
         """What pods of the two routed job classes may reach; the algorithm's reach nothing."""
-        provider, engine = (self.by_name["provider"], 8030), (self.by_name["operatorEngine"], 8051)
-        stores = {"ipfs": (self.by_name["ipfs"], 5001), "s3": (self.by_name["s3"], 9000)}
-        return Isolation.listing(staging=[provider, engine], publishing=[engine, stores[result_store]])
+        provider, engine, store = (
+            (self.by_name[name], _PORTS[name]) for name in ("provider", "operatorEngine", result_store)
+        )
+        return Isolation.listing(staging=[provider, engine], publishing=[engine, store])
 
 
 def chart_folder() -> Path:

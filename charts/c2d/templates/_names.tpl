@@ -21,6 +21,15 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{/* host[:port] of a service inside the cluster. */}}
 {{- define "c2d.host" -}}{{ .name }}.{{ .root.Release.Namespace }}.svc{{- end }}
 
+{{/* The fixed addresses by name: after a restart of the node nothing of ours waits for the cluster's DNS. */}}
+{{- define "c2d.hostAliases" -}}
+{{- range $key, $ip := .Values.clusterIPs -}}
+{{- if $ip }}
+- {ip: {{ $ip | quote }}, hostnames: [{{ include "c2d.host" (dict "root" $ "name" (kebabcase $key)) }}]}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* A service's URL for job pods, which have no DNS: by fixed address where there is one. */}}
 {{- define "c2d.jobUrl" -}}
 {{- $ip := index .root.Values.clusterIPs .key -}}

@@ -160,6 +160,9 @@ spec:
       serviceAccountName: {{ .name }}
       automountServiceAccountToken: {{ .api | default false }}
       enableServiceLinks: false
+      {{- with include "c2d.hostAliases" $root | fromYamlArray }}
+      hostAliases: {{ toJson . }}
+      {{- end }}
       terminationGracePeriodSeconds: 10
       securityContext:
         {{- include "c2d.podSecurity" . | nindent 8 }}

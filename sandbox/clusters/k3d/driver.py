@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from c2d_box.errors import Failed, UsageError
 from sandbox.clusters.k3d import configuration, trust
 from sandbox.clusters.k3d.tool import K3d, installed
-from sandbox.clusters.kind import engine
+from sandbox.clusters.kind import api, engine
 from sandbox.clusters.kind.configuration import DEVICES, VOLUMES
 from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.kind.record import Record
@@ -79,6 +79,9 @@ class K3dCluster(KindCluster):
     def _furnish(self, container: Container, record: Record) -> None:
         engine.execute(container, "sh", "-ec", PREPARE)
 
+    def _settle(self) -> None:
+        """k3s keeps its own parts as they are."""
+
     def _await_started(self, container: Container) -> None:
         end = time.monotonic() + STARTED_PATIENCE
         while time.monotonic() < end:
@@ -95,7 +98,10 @@ class K3dCluster(KindCluster):
         node = ComponentStatus("node", "ready" if running else "stopped", state["Pid"] or None)
         if not running:
             return (node,)
-        return (node, ComponentStatus("kube-apiserver", "ready" if self._answers() else "starting"))
+        return (
+            node,
+            ComponentStatus("kube-apiserver", "ready" if api.answers(self.kubeconfig) else "starting"),
+        )
 
     def _apply_rules(self, container: Container, record: Record) -> None:
         """The chart's NetworkPolicies say it, and k3s' own controller enforces them."""

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
-from c2d_box.workflow import instants
 from sandbox.clusters.archives import read_archive
-from sandbox.clusters.kind import addresses, configuration, engine, node
+from sandbox.clusters.kind import addresses, api, configuration, engine, node
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.kind.tool import Kind, Tool, installed
 from sandbox.clusters.native.layout import Layout
@@ -159,6 +158,7 @@ class KindCluster:
         self._require_handlers(container, record)
         self._furnish(container, record)
         self._keep_kubeconfig(tool.kubeconfig())
+        self._settle()
         yield from self._until_ready(record)
         record.changed(phase="created").save(self._layout.record)
         yield Event("cluster", "done", seconds=time.monotonic() - began)
@@ -166,7 +166,7 @@ class KindCluster:
     def _resume(self, client: DockerClient, record: Record, container: Container) -> Progress[None]:
         if record.ports != self._ports and self._ports:
             raise _ports_fixed(record.ports)
-        if container.status == "running" and self._answers():
+        if container.status == "running" and api.answers(self.kubeconfig):
             yield Event("cluster", "skipped", "the cluster is running")
             return
         began, since = time.monotonic(), time.time()
@@ -250,11 +250,15 @@ class KindCluster:
         node.place(container, configuration.node_files(record))
         node.enforce(container)
 
+    def _settle(self) -> None:
+        """What the tool's own parts of the cluster are told differently."""
+        api.settle(self.kubeconfig)
+
     def _await_started(self, container: Container) -> None:
         node.await_started(container)
 
     def _parts(self, container: Container) -> tuple[ComponentStatus, ...]:
-        return node.components(container, self._answers())
+        return node.components(container, api.answers(self.kubeconfig))
 
     def _load(self, record: Record, container: Container, archive: Path) -> None:
         self._tool(record).load(archive)
@@ -294,7 +298,7 @@ class KindCluster:
         """``since``: Unix seconds; what the node said before does not count, it may be of an earlier life."""
         began = time.monotonic()
         yield Event("cluster.ready", "started", "waiting for the node")
-        while not self._node_is_ready(record, since):
+        while not api.node_is_ready(self.kubeconfig, record.node, since):
             if time.monotonic() - began > READY_PATIENCE:
                 raise Failed(
                     "C2D-NODE-NOT-READY",
@@ -303,31 +307,6 @@ class KindCluster:
                 )
             time.sleep(0.2)
         yield Event("cluster.ready", "done", seconds=time.monotonic() - began)
-
-    def _node_is_ready(self, record: Record, since: float) -> bool:
-        from sandbox.verbs.kubeapi import KubeApi
-
-        try:
-            with KubeApi.of(self.kubeconfig, timeout=5.0) as kube:
-                found = kube.get(f"/api/v1/nodes/{record.node}") or {}
-        except C2DError:
-            return False
-        conditions = found.get("status", {}).get("conditions", [])
-        return any(
-            item["type"] == "Ready"
-            and item["status"] == "True"
-            and instants.from_text(item["lastHeartbeatTime"]) >= int(since)
-            for item in conditions
-        )
-
-    def _answers(self) -> bool:
-        from sandbox.verbs.kubeapi import KubeApi
-
-        try:
-            with KubeApi.of(self.kubeconfig, timeout=2.0) as kube:
-                return kube.ok("/readyz")
-        except C2DError:
-            return False
 
     def _running(self, client: DockerClient, record: Record) -> Container:
         container = engine.container(client, record.node)

@@ -1,0 +1,64 @@
+"""What is asked of the API server of a cluster that kind or k3d made, and the one thing it is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from c2d_box.errors import C2DError
+from c2d_box.workflow import instants
+from sandbox.verbs.kubeapi import KubeApi
+
+
+def _workload(kind: str, container: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": container["name"], "namespace": "kube-system"},
+        "spec": {**more, "template": {"spec": {"containers": [container]}}},
+    }
+
+
+_APPS = "/apis/apps/v1/namespaces/kube-system"
+_MINE: dict[str, dict[str, Any]] = {
+    # Without a share of the processor it is last when a node starts with all its pods at once, and until it
+    # has written its rules no pod reaches any Service.
+    "daemonsets/kube-proxy": _workload(
+        "DaemonSet", {"name": "kube-proxy", "resources": {"requests": {"cpu": "100m"}}}
+    ),
+    # One resolver is enough for one node, and it need not wait ten seconds to be asked whether it is ready.
+    "deployments/coredns": _workload(
+        "Deployment", {"name": "coredns", "readinessProbe": {"periodSeconds": 1}}, replicas=1
+    ),
+}
+
+
+def answers(kubeconfig: Path) -> bool:
+    try:
+        with KubeApi.of(kubeconfig, timeout=2.0) as kube:
+            return kube.ok("/readyz")
+    except C2DError:
+        return False
+
+
+def node_is_ready(kubeconfig: Path, node: str, since: float) -> bool:
+    """``since``: Unix seconds; what the node said before does not count, it may be of an earlier life."""
+    try:
+        with KubeApi.of(kubeconfig, timeout=5.0) as kube:
+            found = kube.get(f"/api/v1/nodes/{node}") or {}
+    except C2DError:
+        return False
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(
+        item["type"] == "Ready"
+        and item["status"] == "True"
+        and instants.from_text(item["lastHeartbeatTime"]) >= int(since)
+        for item in conditions
+    )
+
+
+def settle(kubeconfig: Path) -> None:
+    """kubeadm's own parts as a machine of two cores needs them."""
+    with KubeApi.of(kubeconfig) as kube:
+        for path, body in _MINE.items():
+            kube.apply(f"{_APPS}/{path}", body)
