@@ -96,15 +96,7 @@ class Controller:
         self.figures = Figures()
         self._places = Places(settings)
         self._lanes = Lanes()
-        self._limits = {
-            entry.id: settings.limits.model_copy(
-                update={
-                    "queue": entry.max_queue_time or settings.limits.queue,
-                    "storage": entry.storage_expiry,
-                }
-            )
-            for entry in settings.environments
-        }
+        self._limits = settings.limits_by_environment()
         self._lookout = Lookout(cluster, self.world, self._places, settings, clock)
         self._executor = Executor(cluster, self.world, settings, tokens, gate)
         self.synced = False

@@ -100,3 +100,15 @@ class Settings(_Section):
 
     def environment(self, name: str) -> Environment | None:
         return next((entry for entry in self.environments if entry.id == name), None)
+
+    def limits_by_environment(self) -> dict[str, Limits]:
+        """The engine's limits with what each environment says otherwise."""
+        return {
+            entry.id: self.limits.model_copy(
+                update={
+                    "queue": entry.max_queue_time or self.limits.queue,
+                    "storage": entry.storage_expiry,
+                }
+            )
+            for entry in self.environments
+        }

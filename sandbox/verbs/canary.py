@@ -24,6 +24,7 @@ DIAL_TIMEOUT = 0.5
 """Seconds that silence takes."""
 PATIENCE = 60.0
 """Seconds for a pod to start and speak."""
+POLL_SECONDS = 0.25
 _ACCOUNT = "canary"
 T = TypeVar("T")
 
@@ -133,7 +134,7 @@ class Canary:
                     return answer
             except StateProblem:  # an API server that comes back from a crash may be silent for a while
                 pass
-            time.sleep(0.25)
+            time.sleep(POLL_SECONDS)
         status = (self._kube.get(_pod_path(namespace, name)) or {}).get("status", {})
         raise Failed(
             "C2D-CANARY-SILENT",

@@ -22,27 +22,17 @@ NAMESPACE, JOBS, SYSTEM = "c2d", "c2d-jobs", "c2d-system"
 ENVIRONMENT = "ocean-compute"
 SERVICES = ("chain", "postgres", "ipfs", "s3", "cache", "provider", "operator-service", "operator-engine")
 SERVICE_IMAGES = ("runtime", "postgres", "kubo", "s3")
-OFFSETS = {
-    "dns": 10,
-    "provider": 30,
-    "operatorEngine": 31,
-    "ipfs": 32,
-    "s3": 33,
-    "chain": 34,
-    "postgres": 35,
-    "cache": 36,
-    "operatorService": 37,
+_FIXED = {
+    "provider": (30, 8030),
+    "operatorEngine": (31, 8051),
+    "ipfs": (32, 5001),
+    "s3": (33, 9000),
+    "chain": (34, 8545),
+    "postgres": (35, 5432),
+    "cache": (36, 5000),
+    "operatorService": (37, 8050),
 }
-_PORTS = {
-    "provider": 8030,
-    "operatorEngine": 8051,
-    "ipfs": 5001,
-    "s3": 9000,
-    "chain": 8545,
-    "postgres": 5432,
-    "cache": 5000,
-    "operatorService": 8050,
-}
+"""By the chart's name: the place in the service range, and the port. The DNS has the tenth place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +44,19 @@ class Addresses:
     @classmethod
     def within(cls, service_cidr: str) -> Addresses:
         base = ipaddress.ip_network(service_cidr).network_address
-        return cls({name: str(base + offset) for name, offset in OFFSETS.items() if name != "dns"})
+        return cls({name: str(base + place) for name, (place, _) in _FIXED.items()})
 
     def endpoints(self) -> list[str]:
         """``ip:port`` of each: what the box runs of them is alive, and none is an algorithm's business."""
-        return [f"{address}:{_PORTS[name]}" for name, address in self.by_name.items()]
+        return ["{}:{}".format(*self._endpoint(name)) for name in self.by_name]
 
     def isolation(self, result_store: str) -> Isolation:
         """What pods of the two routed job classes may reach; the algorithm's reach nothing."""
-        provider, engine, store = (
-            (self.by_name[name], _PORTS[name]) for name in ("provider", "operatorEngine", result_store)
-        )
+        provider, engine, store = map(self._endpoint, ("provider", "operatorEngine", result_store))
         return Isolation.listing(staging=[provider, engine], publishing=[engine, store])
+
+    def _endpoint(self, name: str) -> tuple[str, int]:
+        return self.by_name[name], _FIXED[name][1]
 
 
 def chart_folder() -> Path:

@@ -1,4 +1,4 @@
-"""What is asked of the API server of a cluster that kind or k3d made, and the one thing it is told."""
+"""What is asked of the API server that kind or k3d made, and what kubeadm's parts of it are told."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _workload(kind: str, container: dict[str, Any], **more: Any) -> dict[str, An
 
 
 _APPS = "/apis/apps/v1/namespaces/kube-system"
-_MINE: dict[str, dict[str, Any]] = {
+_SETTLED: dict[str, dict[str, Any]] = {
     # Without a share of the processor it is last when a node starts with all its pods at once, and until it
     # has written its rules no pod reaches any Service.
     "daemonsets/kube-proxy": _workload(
@@ -58,7 +58,7 @@ def node_is_ready(kubeconfig: Path, node: str, since: float) -> bool:
 
 
 def settle(kubeconfig: Path) -> None:
-    """kubeadm's own parts as a machine of two cores needs them."""
+    """kubeadm's own parts as a machine of two cores needs them; what is not named here stays as it was."""
     with KubeApi.of(kubeconfig) as kube:
-        for path, body in _MINE.items():
+        for path, body in _SETTLED.items():
             kube.apply(f"{_APPS}/{path}", body)
