@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from c2d_box.errors import C2DError, Failed, StateProblem
+from sandbox.bundle.machine import SEARCH
 from sandbox.clusters.native import cgroups, control, inside, network, syscalls
 from sandbox.clusters.native.egress import open_egress
 from sandbox.clusters.native.layout import Layout
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument("--sweep", action="store_true", help="only remove what a crash left behind")
     parser.add_argument("--delete", action="store_true", help="with --sweep: remove the state as well")
     options = parser.parse_args()
+    # A user's path often lacks the places of `ip` and `nft`, and root's may be a user's.
+    os.environ["PATH"] = SEARCH
     try:
         record, layout = _load(options.home)
         lock = _take_lock(layout)
