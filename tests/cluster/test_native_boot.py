@@ -46,7 +46,10 @@ def scratch() -> Iterator[Path]:
 def box(scratch: Path) -> Iterator[TestBox]:
     made = TestBox.at(scratch / "home", scratch)
     with nothing_left(scratch / "home"):
-        made.create()
+        with pytest.MonkeyPatch.context() as environment:
+            # As an ordinary user of Debian has it: without the places of `ip` and `nft`.
+            environment.setenv("PATH", "/usr/local/bin:/usr/bin:/bin")
+            made.create()
         try:
             prepared_namespace(made)
             made.load(probe_image(scratch))
