@@ -65,7 +65,7 @@ class Registrar:
             existing = await self._locked(resource.Spec.model_validate(spec), job, spec)
         if existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
             raise Refusal(400, "`jobId` already in use for other job.")
-        if not existing.finished:
+        if existing.at("created") is None and not existing.finished:  # later on nobody would read them
             await self._grant(existing, arguments.get("grants") or {})
         return [wire.status(existing)]
 

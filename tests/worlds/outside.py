@@ -129,8 +129,10 @@ class FakeOperator:
         self.environments: list[dict[str, Any]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
         self.payloads: list[dict[str, Any]] = []
+        self.granted: set[str] = set()
         self.down = False
-        self.lose_answers = 0
+        self.deaths = 0
+        """So many starts end between the job and its grants, without an answer."""
         self.provider = signatures.address_of(PROVIDER_KEY)
         self.results = {"0": b"result bytes"}
         self._waiting: list[asyncio.Queue[dict[str, Any]]] = []
@@ -190,9 +192,10 @@ class FakeOperator:
             if data["environment"] not in [entry["id"] for entry in self.environments]:
                 return JSONResponse({"error": "Environment invalid or does not exist"}, 400)
             self.jobs.setdefault(job, _job(data))
-        if self.lose_answers:
-            self.lose_answers -= 1
-            return Response(status_code=502)
+            if self.deaths:
+                self.deaths -= 1
+                return Response(status_code=502)
+            self.granted.add(job)
         return JSONResponse([self.jobs[job]])
 
     async def _status(self, request: Request) -> Response:

@@ -54,10 +54,11 @@ async def start(services: Services, data: Mapping[str, Any], caller: Caller) -> 
     assert services.operator is not None
     if caller.repeated:
         known = await services.operator.status(caller.address, job, services.chain_id)
-        if known.status == 200 and known.body:
-            return known
         if known.status >= 500:
             raise OperatorUnavailable
+        if known.status == 200 and known.body and known.body[0].get("dateFinished"):
+            return known
+        # Whoever answered before may have died with the job made and its grants not: it goes on from there.
     return await services.operator.start(_payload(services, request, caller.address, job))
 
 

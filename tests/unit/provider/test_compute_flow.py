@@ -273,10 +273,11 @@ def test_a_lost_answer_loses_no_order_and_doubles_no_job(world: Any, pair: Any) 
     request, count = start_body(world, *pair), len(world.operator.jobs)
     world.operator.down = True
     assert world.services("compute", "POST", json=request).status_code == 503
-    world.operator.down, world.operator.lose_answers = False, 1
+    world.operator.down, world.operator.deaths = False, 1
     assert world.services("compute", "POST", json=request).status_code == 502
-    assert world.services("compute", "POST", json=request).status_code == 200
-    assert len(world.operator.jobs) == count + 1
+    again = world.services("compute", "POST", json=request)
+    assert again.status_code == 200 and len(world.operator.jobs) == count + 1
+    assert again.json()[0]["jobId"] in world.operator.granted, "the job would wait for its inputs in vain"
     finish_all(world)
 
 
