@@ -6,6 +6,7 @@ last line, ``{"result": …}`` or ``{"error": {code, message, next_step}}``.
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Generator
@@ -36,6 +37,16 @@ def event_line(event: Event) -> bytes:
 
 def error_value(error: C2DError) -> dict[str, Any]:
     return {**error.as_dict(), "exit_status": error.exit_status}
+
+
+def unforeseen(problem: BaseException, log: Path) -> C2DError:
+    """What to tell the user of an error that no rule has foreseen; its traceback stands in ``log``."""
+    if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+        return Failed("C2D-DISK-FULL", f"No space left: {problem}.", "Free some space, then try again.")
+    said = f"{type(problem).__name__}: {problem}"
+    return Failed(
+        "C2D-SUPERVISOR-DIED", f"The supervisor met what it cannot handle: {said}", f"Look at {log}."
+    )
 
 
 def raise_error(value: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ machine.
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import EnvironmentProblem
+from sandbox.bundle.machine import SEARCH
 
 LEAST_FREE = 3 << 30
 
@@ -130,7 +130,7 @@ def _control_groups() -> Finding:
 
 def _program(name: str, package: str) -> Callable[[], Finding]:
     def probe() -> Finding:
-        path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        path = shutil.which(name, path=SEARCH)
         evidence = f"{name}: {path or 'not found'}"
         return Finding(f"program.{name}", path is not None, evidence, "" if path else f"Install {package}.")
 

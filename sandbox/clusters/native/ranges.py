@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from c2d_box.errors import EnvironmentProblem
+from sandbox.bundle.machine import SEARCH
 
 DNS_OFFSET = 10
 
@@ -108,13 +109,12 @@ def overlapping(block: str, own_link: str) -> str:
 
 def _routes() -> list[tuple[IPv4Network, str]]:
     """Targets of the machine's routes with the link each leads over."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # a user's path often lacks the place of `ip`
     answer = subprocess.run(
         ["ip", "-json", "-4", "route", "show", "table", "all"],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": SEARCH},
     )
     routes = json.loads(answer.stdout or "[]")
     targets = [(str(route.get("dst", "default")), str(route.get("dev", ""))) for route in routes]

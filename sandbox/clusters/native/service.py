@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -114,8 +115,10 @@ class Supervisor:
         self._write_components()
 
     def _write_components(self) -> None:
+        """For whoever looks while nobody answers: a full disk must not end a component's supervision."""
         value = [asdict(part.status()) for part in self.parts.values()]
-        write_atomically(self.layout.components, json.dumps(value), self.record.owner, durable=False)
+        with contextlib.suppress(OSError):
+            write_atomically(self.layout.components, json.dumps(value), self.record.owner, durable=False)
 
     def _say(self, event: Event) -> None:
         self.events.append(event)
@@ -141,26 +144,42 @@ class Supervisor:
         os.chown(self.layout.socket, *self.record.owner)
         serving()
         for part in self.parts.values():
-            self._start(part.live(self._needs(part.component)))
+            self._start(self._keep(part))
         self._start(self._boot())
         self._start(self._rotate_logs())
         await self.gone.wait()
         server.close()
         self.layout.socket.unlink(missing_ok=True)
 
+    async def _keep(self, part: Supervised) -> None:
+        """A component whose supervision itself breaks would be waited for in vain."""
+        try:
+            await part.live(self._needs(part.component))
+        except Exception as problem:
+            traceback.print_exc()
+            part.last_error = f"its supervision ended: {type(problem).__name__}: {problem}"
+            part.hopeless.set()
+
     async def _boot(self) -> None:
         try:
             await asyncio.gather(self._prepare_node(), self._await_node())
         except C2DError as problem:
-            # What a stop takes away from under the boot is not the boot's failure.
-            if self.phase != "stopping":
-                self.phase, self.problem = "failed", problem
-                self._say(Event("cluster", "failed", problem.message))
+            self._fail(problem)
+            return
+        except Exception as problem:
+            traceback.print_exc()
+            self._fail(control.unforeseen(problem, self.layout.log("supervisor")))
             return
         if self.phase != "stopping":
             self.phase = "running"
             total = time.monotonic() - self.began
             self._say(Event("cluster", "done", "the node is Ready", seconds=total))
+
+    def _fail(self, problem: C2DError) -> None:
+        """What a stop takes away from under the boot is not the boot's failure."""
+        if self.phase != "stopping":
+            self.phase, self.problem = "failed", problem
+            self._say(Event("cluster", "failed", problem.message))
 
     async def _prepare_node(self) -> None:
         """What must hold before the first pod: the rules, and the image every pod begins with."""
@@ -242,7 +261,8 @@ class Supervisor:
             await asyncio.sleep(10)
             for log in self.layout.logs.glob("*.log"):
                 if log.stat().st_size > LOG_CAP:
-                    shutil.copyfile(log, log.with_suffix(".log.1"))
+                    with contextlib.suppress(OSError):  # no space for the copy: the log is cut all the more
+                        shutil.copyfile(log, log.with_suffix(".log.1"))
                     os.truncate(log, 0)
 
     async def stop(self) -> None:
@@ -288,6 +308,10 @@ class Supervisor:
             writer.write(control.encode({"error": control.error_value(problem)}))
         except (ConnectionError, ValueError):
             pass
+        except Exception as problem:
+            traceback.print_exc()
+            failed = control.unforeseen(problem, self.layout.log("supervisor"))
+            writer.write(control.encode({"error": control.error_value(failed)}))
         finally:
             with contextlib.suppress(ConnectionError):
                 await writer.drain()

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--sweep", action="store_true", help="only remove what a crash left behind")
     parser.add_argument("--delete", action="store_true", help="with --sweep: remove the state as well")
     options = parser.parse_args()
-    # A user's path often lacks the places of `ip` and `nft`, and root's may be a user's.
+    # root's path may be a user's
     os.environ["PATH"] = SEARCH
     try:
         record, layout = _load(options.home)
@@ -210,7 +210,7 @@ def _be_init(layout: Layout, record: Record, launcher: int, place: Place, told: 
         os._exit(1)
     except BaseException as problem:
         traceback.print_exc()
-        failed = _unexpected(problem, layout)
+        failed = control.unforeseen(problem, layout.log("supervisor"))
         os.write(launcher, control.encode({"error": control.error_value(failed)}))
         os._exit(1)
     if supervisor == 0:
@@ -221,12 +221,6 @@ def _be_init(layout: Layout, record: Record, launcher: int, place: Place, told: 
         pid, status = os.wait()
         if pid == supervisor:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-
-
-def _unexpected(problem: BaseException, layout: Layout) -> C2DError:
-    if isinstance(problem, OSError) and problem.errno == 28:
-        return Failed("C2D-DISK-FULL", f"No space left: {problem}.", "Free some space, then try again.")
-    return Failed("C2D-SUPERVISOR-DIED", f"{problem}", f"Look at {layout.log('supervisor')}.")
 
 
 def _be_supervisor(layout: Layout, record: Record, launcher: int, place: Place) -> NoReturn:

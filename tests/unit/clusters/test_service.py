@@ -1,0 +1,90 @@
+"""The supervisor's own failures: whoever waits for a boot is told of them, never left waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c2d_box.errors import C2DError
+from sandbox.clusters.native import control, network, service, supervision
+from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.native.service import Place, Supervisor
+from sandbox.home import Home
+from tests.unit.clusters.test_configuration import record
+
+Boot = Callable[[], C2DError]
+
+
+@pytest.fixture
+def boot(tmp_path: Path) -> Boot:
+    """Boots a supervisor whose programs are not there; what a user who waits for it is told."""
+    layout = Layout(Home(tmp_path / "h"), "c2d")
+    layout.logs.mkdir(parents=True)
+    owner = (os.getuid(), os.getgid())
+
+    async def booted() -> C2DError:
+        machine = os.open("/proc/self/ns/net", os.O_RDONLY)
+        place = Place(machine, Path(f"/proc/{os.getpid()}"))
+        supervisor = Supervisor(layout, record(owner=owner), place)
+        serving = asyncio.Event()
+        life = asyncio.create_task(supervisor.run(serving.set))
+        await serving.wait()
+        try:
+            with pytest.raises(C2DError) as problem:
+                await asyncio.to_thread(control.ask, layout.socket, {"verb": "follow-boot"}, 10.0)
+            return problem.value
+        finally:
+            await supervisor.stop()
+            await life
+            os.close(machine)
+
+    return lambda: asyncio.run(booted())
+
+
+def raising(problem: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise problem
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (RuntimeError("nobody thought of this"), "C2D-SUPERVISOR-DIED"),
+        (OSError(errno.ENOSPC, "No space left on device"), "C2D-DISK-FULL"),
+    ],
+)
+def test_what_no_rule_foresees_ends_the_boot_with_a_code(
+    monkeypatch: pytest.MonkeyPatch, boot: Boot, problem: Exception, code: str
+) -> None:
+    monkeypatch.setattr(network, "load_rules", raising(problem))
+    told = boot()
+    assert told.code == code and told.next_step
+
+
+def test_a_supervision_that_breaks_gives_its_component_up(
+    monkeypatch: pytest.MonkeyPatch, boot: Boot
+) -> None:
+    monkeypatch.setattr(network, "load_rules", lambda *_: None)
+    monkeypatch.setattr(supervision, "Backoff", raising(RuntimeError("nobody thought of this")))
+    told = boot()
+    assert told.code == "C2D-COMPONENT-FAILED" and "nobody thought of this" in told.message
+
+
+def test_a_full_disk_does_not_end_the_supervision_of_a_component(
+    monkeypatch: pytest.MonkeyPatch, boot: Boot
+) -> None:
+    """Its list of components cannot be written; the supervision goes on, and says what it finds."""
+    monkeypatch.setattr(network, "load_rules", lambda *_: None)
+    monkeypatch.setattr(
+        service, "write_atomically", raising(OSError(errno.ENOSPC, "No space left on device"))
+    )
+    told = boot()
+    assert told.code == "C2D-COMPONENT-FAILED" and "No such file" in told.message
