@@ -1,7 +1,6 @@
 """Putting a publisher's file into the box's private S3, and looking at what is there.
 
-The few S3 calls the box needs, signed with AWS Signature Version 4
-(docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html), so that no cloud SDK has to travel
+The few S3 calls the box needs, signed by :mod:`c2d_box.storage.sigv4`, so that no cloud SDK has to travel
 along. Path-style addressing, as versitygw serves it.
 """
 
@@ -12,14 +11,14 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 import httpx
 
 from c2d_box.errors import Failed, StateProblem
+from c2d_box.storage.sigv4 import EMPTY_SHA256, Credentials, signed_headers
 
 CHUNK = 1 << 20
 
@@ -116,7 +115,7 @@ class ObjectStore:
         self._asked("DELETE", f"/{bucket}/{key}")
 
     def _asked(self, method: str, path: str, query: Mapping[str, str] | None = None) -> str:
-        answer = self._send(method, path, hashlib.sha256(b"").hexdigest(), b"", query=query)
+        answer = self._send(method, path, EMPTY_SHA256, b"", query=query)
         if not answer.is_success:
             raise _refused(f"answer {method} {path}", answer)
         return answer.text
@@ -134,9 +133,10 @@ class ObjectStore:
         asked = "&".join(
             f"{name}={quote(value, safe='-_.~')}" for name, value in sorted((query or {}).items())
         )
-        headers = self._signed(method, quoted, digest, datetime.now(UTC), asked)
-        headers["content-length"] = str(size or (len(body) if isinstance(body, bytes) else 0))
         url = f"{self.endpoint}{quoted}?{asked}" if asked else self.endpoint + quoted
+        key = Credentials(self.access_key, self.secret_key, self.region)
+        length = str(size or (len(body) if isinstance(body, bytes) else 0))
+        headers = {**signed_headers(method, url, key, payload=digest), "content-length": length}
         try:
             return httpx.request(method, url, headers=headers, content=body, timeout=self.timeout)
         except httpx.TransportError as cause:
@@ -145,32 +145,6 @@ class ObjectStore:
                 f"the object store at {self.endpoint} does not answer",
                 "c2d-box status shows its state; c2d-box up starts it",
             ) from cause
-
-    def _signed(self, method: str, path: str, digest: str, now: datetime, query: str = "") -> dict[str, str]:
-        stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-        headers = {
-            "host": urlsplit(self.endpoint).netloc,
-            "x-amz-content-sha256": digest,
-            "x-amz-date": stamp,
-        }
-        names = ";".join(headers)
-        canonical = "\n".join(
-            [method, path, query, *(f"{name}:{value}" for name, value in headers.items()), "", names, digest]
-        )
-        scope = f"{day}/{self.region}/s3/aws4_request"
-        hashed = hashlib.sha256(canonical.encode()).hexdigest()
-        signature = self._signature(day, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}")
-        headers["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope},"
-            f"SignedHeaders={names},Signature={signature}"
-        )
-        return headers
-
-    def _signature(self, day: str, text: str) -> str:
-        key = f"AWS4{self.secret_key}".encode()
-        for part in (day, self.region, "s3", "aws4_request"):
-            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _texts(document: str, tag: str) -> list[str]:
