@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -64,7 +64,8 @@ async def test_a_head_that_trickles_is_not_waited_for() -> None:
         while not ended.done() and time.monotonic() - began < 10:
             writer.write(b"y")
             await asyncio.sleep(0.05)
-        assert await ended == b""
+        with suppress(ConnectionResetError):  # a byte that was on its way when the connection ended
+            assert await asyncio.wait_for(ended, 1) == b""
 
 
 async def test_a_head_without_end_is_cut_off() -> None:
