@@ -11,13 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import ValidationError
-
-from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.actions import (
     Action,
     AddFinalizer,
@@ -27,31 +24,28 @@ from c2d_box.operator_engine.actions import (
     DeleteClaim,
     DeletePod,
     DropResults,
-    ReadProof,
     Record,
     RemoveFinalizer,
     Sweep,
     Wake,
 )
-from c2d_box.operator_engine.desks import Desk
+from c2d_box.operator_engine.desks import Desk, Desks
 from c2d_box.operator_engine.execution import Executor
 from c2d_box.operator_engine.figures import Figures
+from c2d_box.operator_engine.hearing import Hearing
 from c2d_box.operator_engine.lanes import Lanes
 from c2d_box.operator_engine.looking import Lookout
 from c2d_box.operator_engine.places import Places
 from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.record import Recorder
-from c2d_box.operator_engine.reports import Answer, GoAhead
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
 from c2d_box.operator_engine.world import WATCHED, World
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import WORKFLOWS, Changed, Cluster, ClusterError, Object, Resource
-from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 ROUNDS = 12
 """Of plan and act in one go: more than any job needs, so a rule that contradicts itself cannot spin."""
 RESYNC_SECONDS = 60.0
@@ -86,12 +80,11 @@ class Controller:
         """``leads``: of several engines one acts, all answer pods. ``tell`` hears of each change of a job."""
         self._cluster = cluster
         self._settings = settings
-        self._tokens = tokens
         self._recorder = recorder
         self._clock = clock
         self._leads = leads
         self._tell = tell
-        self._desks: dict[str, Desk] = {}
+        self._desks: Desks = defaultdict(Desk)
         self.world = World(self._news)
         self.figures = Figures()
         self._places = Places(settings)
@@ -99,6 +92,9 @@ class Controller:
         self._limits = settings.limits_by_environment()
         self._lookout = Lookout(cluster, self.world, self._places, settings, clock)
         self._executor = Executor(cluster, self.world, settings, tokens, gate)
+        self.hearing = Hearing(
+            self.world, self._desks, tokens, self._lookout, self._executor, recorder, clock
+        )
         self.synced = False
 
     # -- news
@@ -126,7 +122,7 @@ class Controller:
     def _news(self, job: str) -> None:
         workflow = self.world.workflow(job)
         self._places.see(job, workflow)
-        desk = self._desk(job)
+        desk = self._desks[job]
         desk.tell()
         if not self.synced or not self._leads():
             if workflow is None:
@@ -159,13 +155,10 @@ class Controller:
         """Have a look at this job, soon."""
         if not self._leads():
             return
-        desk = self._desk(job)
+        desk = self._desks[job]
         desk.pending = True
         if desk.task is None or desk.task.done():
             desk.task = asyncio.create_task(self._attend(job, desk), name=f"job {job}")
-
-    def _desk(self, job: str) -> Desk:
-        return self._desks.setdefault(job, Desk())
 
     async def idle(self) -> None:
         """Waits until no job is being worked on; for tests and for a clean end."""
@@ -249,12 +242,12 @@ class Controller:
         again = False
         for action, result in zip(due, results, strict=True):
             if isinstance(result, Changed):
-                await self._reread(workflow)
+                await self._lookout.reread(workflow)
                 again = True
             elif isinstance(result, BaseException):
                 raise result
             else:
-                self._note(workflow, desk, action)
+                _note(desk, action)
                 again = again or isinstance(action, _SEEN_AT_ONCE)
         return again
 
@@ -267,29 +260,6 @@ class Controller:
             return False
         desk.asked[key] = now
         return True
-
-    def _note(self, workflow: WorkFlow, desk: Desk, action: Action) -> None:
-        match action:
-            case CreateSecret():
-                desk.done.add("secret")
-            case Sweep():
-                desk.done.add("sweep")
-            case Record(changes):
-                log.info(
-                    "recorded",
-                    extra={
-                        "job": workflow.job,
-                        "code": changes.get("code"),
-                        "times": [*changes.get("times", ())],
-                    },
-                )
-
-    async def _reread(self, workflow: WorkFlow) -> None:
-        body = await self._cluster.get(WORKFLOWS, workflow.name)
-        if body is None:
-            self.world.vanished(workflow)
-        else:
-            self.world.put(WORKFLOWS, body)
 
     def _wake_at(self, job: str, desk: Desk, moment: float) -> None:
         loop = asyncio.get_running_loop()
@@ -304,77 +274,6 @@ class Controller:
             self.poke(job)
 
         desk.timer = loop.call_at(at, ring)
-
-    # -- what pods say
-
-    def authorized(self, job: str, stage: Stage, token: str) -> bool:
-        workflow = self.world.workflow(job)
-        return workflow is not None and self._tokens.valid(workflow.spec.environment, job, stage, token)
-
-    async def report(self, job: str, stage: Stage, body: dict[str, Any]) -> Answer:
-        model, apply = reports.BY_STAGE[stage]
-        try:
-            report = model.model_validate(body)
-        except ValidationError as problem:
-            return Answer(422, f"not a report: {problem.error_count()} faults")
-        return await self.amend(job, lambda workflow: apply(workflow, report, self._clock()))
-
-    async def prove(self, job: str) -> None:
-        """Takes the warden's word into the status now, if not yet taken."""
-        workflow = self.world.workflow(job)
-        if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
-            with suppress(Changed):
-                await self._executor.perform(workflow, ReadProof())
-
-    async def amend(self, job: str, decide: Callable[[WorkFlow], Answer]) -> Answer:
-        """What somebody outside the plan has to say of a job: status first, then row, then answer."""
-        desk = self._desk(job)
-        async with desk.lock:
-            for _ in range(5):
-                workflow = self.world.workflow(job)
-                if workflow is None:
-                    return Answer(410, "there is no such job")
-                answer = decide(workflow)
-                if not answer.changes:
-                    return answer
-                try:
-                    await self._executor.perform(workflow, Record(answer.changes))
-                    break
-                except Changed:
-                    await self._reread(workflow)
-            else:
-                return Answer(503, "the job changes too fast")
-            self._note(workflow, desk, Record(answer.changes))
-            if (recorded := self.world.workflow(job)) is not None:
-                self._recorder.note(recorded)  # also by an engine that does not lead
-        await self._recorder.settle(job, 1.0)
-        return answer
-
-    async def stored(self, job: str, seconds: float) -> WorkFlow | Answer:
-        """The register container's long poll: the job once its results are stored and it is its turn."""
-        return await self._awaited(job, seconds, reports.stored)
-
-    async def go_ahead(self, job: str, seconds: float) -> GoAhead | Answer:
-        """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""
-        return await self._awaited(job, seconds, reports.go_ahead)
-
-    async def _awaited(self, job: str, seconds: float, ready: Callable[[WorkFlow], T | None]) -> T | Answer:
-        until = asyncio.get_running_loop().time() + seconds
-        while True:
-            workflow = self.world.workflow(job)
-            if workflow is None or workflow.finished or workflow.deleted is not None:
-                return Answer(410, "the job is over")
-            if (found := ready(workflow)) is not None:
-                return found
-            changed = self._desk(job).changed
-            left = until - asyncio.get_running_loop().time()
-            if left <= 0:
-                return Answer(204)
-            try:
-                async with asyncio.timeout(left):
-                    await changed.wait()
-            except TimeoutError:
-                return Answer(204)
 
     @property
     def leading(self) -> bool:
@@ -393,3 +292,12 @@ class Controller:
             (entry.id, entry.announced(current_jobs=held.get(entry.id, 0), last_seen=now))
             for entry in self._settings.environments
         ]
+
+
+def _note(desk: Desk, action: Action) -> None:
+    """Of a step that leaves nothing to observe, this process remembers that it was done."""
+    match action:
+        case CreateSecret():
+            desk.done.add("secret")
+        case Sweep():
+            desk.done.add("sweep")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from c2d_box.operator_engine.seen import Step
@@ -72,3 +73,7 @@ class Desk:
         self.done.clear()
         self.asked.clear()
         return task
+
+
+Desks = defaultdict[str, Desk]
+"""By job."""

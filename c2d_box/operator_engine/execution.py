@@ -140,6 +140,8 @@ class Executor:
         )
         along = {"conditions": derived} if derived != known else {}
         await self._patch(workflow, {"status": {**changes, **along}}, status=True)
+        times = [*changes.get("times", ())]
+        log.info("recorded", extra={"job": workflow.job, "code": changes.get("code"), "times": times})
 
     async def _patch(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:
         """On exactly the version that was planned on; where it was deleted meanwhile, there is

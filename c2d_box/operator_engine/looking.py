@@ -11,7 +11,7 @@ from c2d_box.operator_engine.seen import Refusal, Seen
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.world import World
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import PODS, SECRETS, Cluster
+from c2d_box.workflow.cluster import PODS, SECRETS, WORKFLOWS, Cluster
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
 
@@ -63,6 +63,14 @@ class Lookout:
             return
         if (found := await self._cluster.get(PODS, name)) is not None:
             self._world.put(PODS, found)
+
+    async def reread(self, workflow: WorkFlow) -> None:
+        """It is not what it was held for. Raises ClusterError."""
+        body = await self._cluster.get(WORKFLOWS, workflow.name)
+        if body is None:
+            self._world.vanished(workflow)
+        else:
+            self._world.put(WORKFLOWS, body)
 
     def refusal(self, workflow: WorkFlow) -> Refusal | None:
         """Why this job cannot be run here, whatever room there is."""

@@ -47,7 +47,7 @@ def application(
         body = await _body(request)
         if body is None:
             return JSONResponse({"error": "a JSON object is expected"}, 400)
-        return _answer(await controller.report(job, cast(Stage, stage), body))
+        return _answer(await controller.hearing.report(job, cast(Stage, stage), body))
 
     async def evidence(request: Request) -> Response:
         job = request.path_params["job"]
@@ -69,7 +69,7 @@ def application(
         job = request.path_params["job"]
         if (refusal := _refusal(controller, request, job, "judge")) is not None:
             return refusal
-        found = await controller.go_ahead(job, LONG_POLL_SECONDS)
+        found = await controller.hearing.go_ahead(job, LONG_POLL_SECONDS)
         return _answer(found) if isinstance(found, Answer) else JSONResponse(found.model_dump())
 
     return Starlette(
@@ -89,7 +89,7 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
     """The register container's: its turn, its intents, and what is handed through for it."""
 
     async def go_ahead(request: Request) -> Response:
-        found = await controller.stored(request.path_params["job"], LONG_POLL_SECONDS)
+        found = await controller.hearing.stored(request.path_params["job"], LONG_POLL_SECONDS)
         if isinstance(found, Answer):
             return _answer(found)
         return JSONResponse(await _relay(relay).order(found))
@@ -103,7 +103,9 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
         job = request.path_params["job"]
         before = cast("str | None", replaces)
         return _answer(
-            await controller.amend(job, lambda seen: reports.intent(seen, str(step), str(raw), before))
+            await controller.hearing.amend(
+                job, lambda seen: reports.intent(seen, str(step), str(raw), before)
+            )
         )
 
     async def rpc(request: Request) -> Response:
@@ -157,7 +159,7 @@ def _refusal(controller: Controller, request: Request, job: str, stage: str) -> 
         return JSONResponse({"error": "no token"}, 401)
     if controller.world.workflow(job) is None:
         return JSONResponse({"error": "there is no such job"}, 410)
-    if not controller.authorized(job, cast(Stage, stage), token.strip()):
+    if not controller.hearing.authorized(job, cast(Stage, stage), token.strip()):
         return JSONResponse({"error": "wrong token"}, 401)
     return None
 

@@ -49,7 +49,7 @@ class Witness:
             files = [file.model_dump() for file in _Manifest.model_validate(body).files]
         except ValidationError as problem:
             return Answer(422, f"not a manifest: {problem.error_count()} faults")
-        await controller.prove(job)
+        await controller.hearing.prove(job)
         made: dict[str, Any] = {}
 
         def decide(workflow: WorkFlow) -> Answer:
@@ -63,7 +63,7 @@ class Witness:
             head = {key: made[key] for key in ("head", "signer", "signature")}
             return Answer(200, changes={} if workflow.status.evidence == head else {"evidence": head})
 
-        answer = await controller.amend(job, decide)
+        answer = await controller.hearing.amend(job, decide)
         return made if answer.status == 200 else answer
 
     def _record(self, workflow: WorkFlow, files: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.hearing import Hearing
 from c2d_box.operator_engine.reports import Answer, GoAhead
 from c2d_box.workflow import instants, names
 from c2d_box.workflow.cluster import CLAIMS, PODS, Object, Resource
@@ -137,7 +138,7 @@ class Machine:
     async def _configuration(self, name: str, uid: str, job: str) -> None:
         await self._running(name, "configuration")
         answer = await self._asked(
-            lambda engine: engine.report(job, "configuration", {"status": self.staging})
+            lambda hearing: hearing.report(job, "configuration", {"status": self.staging})
         )
         if answer.status == 200 and self.staging == 30:
             self.marker = answer.content["algorithm"]
@@ -163,36 +164,36 @@ class Machine:
         pod = await self.cluster.get(PODS, name)
         containers = [entry["name"] for entry in pod["spec"]["containers"]] if pod else []
         await self._running(name, *containers)
-        mandate = await self._asked(lambda engine: engine.go_ahead(job, 1.0))
+        mandate = await self._asked(lambda hearing: hearing.go_ahead(job, 1.0))
         if isinstance(mandate, GoAhead):
-            await self._asked(lambda engine: engine.report(job, "judge", {"refused": []}))
+            await self._asked(lambda hearing: hearing.report(job, "judge", {"refused": []}))
             self.uploads.append(uid)
             stored = {"filename": "x", "filesize": 1, "type": "output", "url": "ipfs://x", "sha256": "0"}
-            await self._asked(lambda engine: engine.report(job, "upload", {"results": [stored]}))
+            await self._asked(lambda hearing: hearing.report(job, "upload", {"results": [stored]}))
             if "register" in containers:
                 await self._register(uid, job)
         await self._ended(name, **dict.fromkeys(containers, 0))
 
     async def _register(self, uid: str, job: str) -> None:
         """What is on record is sent; what is not is put on record first."""
-        order = await self._asked(lambda engine: engine.stored(job, 1.0))
+        order = await self._asked(lambda hearing: hearing.stored(job, 1.0))
         if not isinstance(order, WorkFlow):
             return
         known = ((order.status.asset or {}).get("transactions") or {}).get("create")
         raw = known or f"0:{uid}"
         answer = await self._asked(
-            lambda engine: engine.amend(job, lambda seen: reports.intent(seen, "create", raw, known))
+            lambda hearing: hearing.amend(job, lambda seen: reports.intent(seen, "create", raw, known))
         )
         if answer.status == 200:
             self.sent.append(raw)
             asset = {"did": f"did:op:{raw}", "nft": "0x1", "datatoken": "0x2"}
-            await self._asked(lambda engine: engine.report(job, "register", asset))
+            await self._asked(lambda hearing: hearing.report(job, "register", asset))
 
-    async def _asked(self, ask: Callable[[Controller], Awaitable[Any]]) -> Any:
+    async def _asked(self, ask: Callable[[Hearing], Awaitable[Any]]) -> Any:
         """Until the engine has said something final; as the pods' own client does it."""
         while True:
             controller, died = self.engine()
-            call = asyncio.ensure_future(ask(controller))
+            call = asyncio.ensure_future(ask(controller.hearing))
             death = asyncio.create_task(died.wait())
             await asyncio.wait([call, death], return_when=asyncio.FIRST_COMPLETED)
             death.cancel()

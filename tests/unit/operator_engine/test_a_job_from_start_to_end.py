@@ -36,16 +36,16 @@ async def staged(stack: Any, job: str = JOB) -> None:
     await stack.node.start(names.pod(job, "algorithm"), "warden", "algorithm")
     await stack.node.start(names.pod(job, "publishing"), "judge", "upload")
     await stack.node.until(lambda: stack.node.workflow(job).status.algorithm.uid is not None)
-    answer = await stack.controller.report(job, "configuration", {"status": 30})
+    answer = await stack.controller.hearing.report(job, "configuration", {"status": 30})
     assert answer.status == 200
     await stack.node.end(names.pod(job, "configuration"), configuration=0)
 
 
 async def published(stack: Any, job: str = JOB, refused: list[dict[str, str]] | None = None) -> None:
-    assert isinstance(await stack.controller.go_ahead(job, 2.0), GoAhead)
-    judged = await stack.controller.report(job, "judge", {"refused": refused or []})
+    assert isinstance(await stack.controller.hearing.go_ahead(job, 2.0), GoAhead)
+    judged = await stack.controller.hearing.report(job, "judge", {"refused": refused or []})
     assert judged.status == 200
-    stored = await stack.controller.report(job, "upload", {"results": [] if refused else [RESULT]})
+    stored = await stack.controller.hearing.report(job, "upload", {"results": [] if refused else [RESULT]})
     assert stored.status == 200
 
 
@@ -168,13 +168,13 @@ async def test_failed_inputs_end_the_job_and_name_the_cause(stack: Any) -> None:
     await stack.submit(JOB)
     await stack.node.bind(JOB)
     await stack.node.start(names.pod(JOB, "algorithm"), "warden", "algorithm")
-    answer = await stack.controller.report(
+    answer = await stack.controller.hearing.report(
         JOB, "configuration", {"status": 31, "reason": "dataset x, file 0: 403."}
     )
     assert answer.status == 200
     await stack.controller.idle()
     await stack.node.collect()
-    mandate = await stack.controller.go_ahead(JOB, 2.0)
+    mandate = await stack.controller.hearing.go_ahead(JOB, 2.0)
     assert mandate == GoAhead(outputs=False, logs=True)
     await published(stack)
     workflow = stack.node.workflow(JOB)
@@ -204,9 +204,9 @@ async def test_a_stopped_job_publishes_what_there_is(stack: Any) -> None:
 
 async def test_the_go_ahead_waits_for_kubernetes(stack: Any) -> None:
     await staged(stack)
-    answer = await stack.controller.go_ahead(JOB, 0.05)
+    answer = await stack.controller.hearing.go_ahead(JOB, 0.05)
     assert getattr(answer, "status", None) == 204
-    early = await stack.controller.report(JOB, "judge", {"refused": []})
+    early = await stack.controller.hearing.report(JOB, "judge", {"refused": []})
     assert early.status == 409
 
 
@@ -218,7 +218,7 @@ async def test_an_engine_killed_at_any_point_takes_up_where_it_was(stack: Any) -
     await stack.node.start(names.pod(JOB, "algorithm"), "warden", "algorithm")
     await stack.node.until(lambda: stack.node.workflow(JOB).status.algorithm.uid is not None)
     await stack.crash()
-    assert (await stack.controller.report(JOB, "configuration", {"status": 30})).status == 200
+    assert (await stack.controller.hearing.report(JOB, "configuration", {"status": 30})).status == 200
     await stack.crash()
     await stack.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
     await stack.crash()
@@ -236,7 +236,7 @@ async def test_a_vanished_algorithm_is_not_started_again(stack: Any) -> None:
     await stack.node.until(lambda: stack.node.workflow(JOB).at("ended") is not None)
     await stack.controller.idle()
     assert names.pod(JOB, "algorithm") not in stack.cluster.names(PODS)
-    assert await stack.controller.go_ahead(JOB, 1.0) == GoAhead(outputs=False, logs=False)
+    assert await stack.controller.hearing.go_ahead(JOB, 1.0) == GoAhead(outputs=False, logs=False)
     await published(stack)
     assert stack.node.workflow(JOB).status.code == 81
 

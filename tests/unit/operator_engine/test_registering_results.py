@@ -30,9 +30,9 @@ async def stored(stack: Any) -> None:
     """Up to the moment when the results are in the store."""
     await staged(stack)
     await stack.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
-    assert isinstance(await stack.controller.go_ahead(JOB, 2.0), GoAhead)
-    assert (await stack.controller.report(JOB, "judge", {})).status == 200
-    assert (await stack.controller.report(JOB, "upload", {"results": [RESULT]})).status == 200
+    assert isinstance(await stack.controller.hearing.go_ahead(JOB, 2.0), GoAhead)
+    assert (await stack.controller.hearing.report(JOB, "judge", {})).status == 200
+    assert (await stack.controller.hearing.report(JOB, "upload", {"results": [RESULT]})).status == 200
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def wishful(stack: Any) -> Any:
 async def test_the_job_ends_only_when_the_asset_is_there(wishful: Any) -> None:
     await stored(wishful)
     assert not wishful.node.workflow(JOB).finished
-    assert isinstance(await wishful.controller.stored(JOB, 0.1), WorkFlow)
-    assert (await wishful.controller.report(JOB, "register", ASSET)).status == 200
+    assert isinstance(await wishful.controller.hearing.stored(JOB, 0.1), WorkFlow)
+    assert (await wishful.controller.hearing.report(JOB, "register", ASSET)).status == 200
     workflow = wishful.node.workflow(JOB)
     assert (workflow.status.code, workflow.status.asset) == (70, ASSET)
     assert workflow.at("registered") is not None
@@ -55,7 +55,7 @@ async def test_the_job_ends_only_when_the_asset_is_there(wishful: Any) -> None:
 
 async def test_results_stay_where_the_asset_could_not_be_made(wishful: Any) -> None:
     await stored(wishful)
-    await wishful.controller.report(JOB, "register", {"failed": "no coins"})
+    await wishful.controller.hearing.report(JOB, "register", {"failed": "no coins"})
     workflow = wishful.node.workflow(JOB)
     assert workflow.status.code == 79
     assert "no coins" in workflow.status.reason
@@ -65,14 +65,14 @@ async def test_results_stay_where_the_asset_could_not_be_made(wishful: Any) -> N
 async def test_a_job_that_does_not_ask_is_over_with_its_results(stack: Any) -> None:
     await stored(stack)
     assert stack.node.workflow(JOB).finished
-    assert await stack.controller.stored(JOB, 0.1) == Answer(410, "the job is over")
+    assert await stack.controller.hearing.stored(JOB, 0.1) == Answer(410, "the job is over")
 
 
 async def test_a_second_upload_changes_nothing(wishful: Any) -> None:
     await stored(wishful)
     before = wishful.node.workflow(JOB).status
     other = {**RESULT, "url": "ipfs://other/x"}
-    assert (await wishful.controller.report(JOB, "upload", {"results": [other]})).status == 200
+    assert (await wishful.controller.hearing.report(JOB, "upload", {"results": [other]})).status == 200
     assert wishful.node.workflow(JOB).status == before
 
 
@@ -80,7 +80,7 @@ async def test_a_transaction_is_on_record_once(wishful: Any) -> None:
     await stored(wishful)
 
     def intent(job: str, step: str, raw: str, replaces: str | None) -> Any:
-        return wishful.controller.amend(job, lambda seen: reports.intent(seen, step, raw, replaces))
+        return wishful.controller.hearing.amend(job, lambda seen: reports.intent(seen, step, raw, replaces))
 
     assert (await intent(JOB, "create", "0:0xaa", None)).status == 200
     assert (await intent(JOB, "create", "0:0xaa", None)).status == 200

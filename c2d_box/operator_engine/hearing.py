@@ -1,0 +1,120 @@
+"""What a job's pods say of it, and what they wait to hear.
+
+Every engine answers them, also one that does not lead: what they say goes into the job's status first, then
+into its row, and only then are they answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from c2d_box.operator_engine import reports
+from c2d_box.operator_engine.actions import ReadProof, Record
+from c2d_box.operator_engine.desks import Desks
+from c2d_box.operator_engine.execution import Executor
+from c2d_box.operator_engine.looking import Lookout
+from c2d_box.operator_engine.record import Recorder
+from c2d_box.operator_engine.reports import Answer, GoAhead
+from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.world import World
+from c2d_box.workflow.cluster import Changed
+from c2d_box.workflow.names import Stage
+from c2d_box.workflow.resource import WorkFlow
+
+T = TypeVar("T")
+_TRIES = 5
+_ROW_SECONDS = 1.0
+"""How long a pod is kept waiting for its job's row: the status has its word already."""
+
+
+class Hearing:
+    def __init__(
+        self,
+        world: World,
+        desks: Desks,
+        tokens: Tokens,
+        lookout: Lookout,
+        executor: Executor,
+        recorder: Recorder,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._world = world
+        self._desks = desks
+        self._tokens = tokens
+        self._lookout = lookout
+        self._executor = executor
+        self._recorder = recorder
+        self._clock = clock
+
+    def authorized(self, job: str, stage: Stage, token: str) -> bool:
+        workflow = self._world.workflow(job)
+        return workflow is not None and self._tokens.valid(workflow.spec.environment, job, stage, token)
+
+    async def report(self, job: str, stage: Stage, body: dict[str, Any]) -> Answer:
+        model, apply = reports.BY_STAGE[stage]
+        try:
+            report = model.model_validate(body)
+        except ValidationError as problem:
+            return Answer(422, f"not a report: {problem.error_count()} faults")
+        return await self.amend(job, lambda workflow: apply(workflow, report, self._clock()))
+
+    async def prove(self, job: str) -> None:
+        """Takes the warden's word into the status now, if not yet taken."""
+        workflow = self._world.workflow(job)
+        if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
+            with suppress(Changed):
+                await self._executor.perform(workflow, ReadProof())
+
+    async def amend(self, job: str, decide: Callable[[WorkFlow], Answer]) -> Answer:
+        """What somebody outside the plan has to say of a job: status first, then row, then answer."""
+        async with self._desks[job].lock:
+            for _ in range(_TRIES):
+                workflow = self._world.workflow(job)
+                if workflow is None:
+                    return Answer(410, "there is no such job")
+                answer = decide(workflow)
+                if not answer.changes:
+                    return answer
+                try:
+                    await self._executor.perform(workflow, Record(answer.changes))
+                    break
+                except Changed:
+                    await self._lookout.reread(workflow)
+            else:
+                return Answer(503, "the job changes too fast")
+            if (recorded := self._world.workflow(job)) is not None:
+                self._recorder.note(recorded)  # also by an engine that does not lead
+        await self._recorder.settle(job, _ROW_SECONDS)
+        return answer
+
+    async def stored(self, job: str, seconds: float) -> WorkFlow | Answer:
+        """The register container's long poll: the job once its results are stored and it is its turn."""
+        return await self._awaited(job, seconds, reports.stored)
+
+    async def go_ahead(self, job: str, seconds: float) -> GoAhead | Answer:
+        """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""
+        return await self._awaited(job, seconds, reports.go_ahead)
+
+    async def _awaited(self, job: str, seconds: float, ready: Callable[[WorkFlow], T | None]) -> T | Answer:
+        until = asyncio.get_running_loop().time() + seconds
+        while True:
+            workflow = self._world.workflow(job)
+            if workflow is None or workflow.finished or workflow.deleted is not None:
+                return Answer(410, "the job is over")
+            if (found := ready(workflow)) is not None:
+                return found
+            changed = self._desks[job].changed
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0:
+                return Answer(204)
+            try:
+                async with asyncio.timeout(left):
+                    await changed.wait()
+            except TimeoutError:
+                return Answer(204)
