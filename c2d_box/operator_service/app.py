@@ -55,6 +55,7 @@ class Service:
         return [
             Route("/", self.root),
             Route("/healthz", self.healthz),
+            Route("/healthz/database", self.healthz_database),
             Route(f"{PREFIX}/compute", self.start, methods=["POST"]),
             Route(f"{PREFIX}/compute", self.status, methods=["GET"]),
             Route(f"{PREFIX}/compute", self.stop, methods=["PUT"]),
@@ -87,6 +88,11 @@ class Service:
     async def healthz(self, _: Request) -> Response:
         """200 once the jobs in Kubernetes are known."""
         return JSONResponse({"ready": self._jobs.ready}, 200 if self._jobs.ready else 503)
+
+    async def healthz_database(self, _: Request) -> Response:
+        """200 while PostgreSQL answers too. No probe of Kubernetes: without it what is open stays open."""
+        async with self._database.session():
+            return JSONResponse({"ready": True})
 
     async def spec(self, _: Request) -> Response:
         """This list of routes, as OpenAPI."""

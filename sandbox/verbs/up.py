@@ -205,10 +205,8 @@ def _probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
     urls = box.urls
     engine = f"/api/v1/namespaces/{NAMESPACE}/services/operator-engine:8051/proxy/healthz"
     return {
-        **{
-            name: http_probe(f"{urls[name]}/healthz")
-            for name in ("chain", "cache", "provider", "operator-service")
-        },
+        **{name: http_probe(f"{urls[name]}/healthz") for name in HEALTHZ},
+        "postgres": http_probe(f"{urls['operator-service']}/healthz/database"),  # of no use but through it
         "operator-engine": lambda: kube.ok(engine),
         "ipfs": http_probe(f"{urls['ipfs-gateway']}/"),
         "s3": http_probe(f"{urls['s3']}/"),

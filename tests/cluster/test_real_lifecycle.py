@@ -166,6 +166,7 @@ def test_what_was_published_is_still_there_after_down_and_up(lab: Lab) -> None:
     assert lab.call("down").returncode == 0
     report = lab.up()
     print(f"up with the state kept: {report['seconds']:.1f} s")
+    assert json.loads(lab.call("jobs", "--json").stdout) == [], "signed: PostgreSQL has to answer"
     assert did in [asset["id"] for asset in json.loads(lab.call("assets", "--json").stdout)]
 
 
@@ -186,6 +187,7 @@ def test_a_killed_supervisor_is_repaired_by_up(lab: Lab) -> None:
         if Path(f"/proc/{pid}").exists():
             os.kill(pid, signal.SIGKILL)
     lab.up()
+    assert json.loads(lab.call("jobs", "--json").stdout) == [], "signed: PostgreSQL has to answer"
     assert json.loads(lab.call("status", "--json").stdout)["state"] == "running"
 
 

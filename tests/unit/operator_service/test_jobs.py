@@ -255,3 +255,8 @@ async def test_pgsqlinit_says_when_it_failed(front: Any) -> None:
 async def test_the_root_says_what_this_is(front: Any) -> None:
     assert (await front.client.get("/")).json()["software"] == "Operator service"
     assert (await front.client.get("/healthz")).json() == {"ready": True}
+
+
+async def test_without_postgresql_it_is_ready_and_says_what_is_not(front: Any) -> None:
+    assert (await front.client.get("/healthz")).status_code == 200
+    assert (await front.client.get("/healthz/database")).status_code == 503
