@@ -195,7 +195,7 @@ class BoxApp(App[None]):
 
         perform(self, action, then)
 
-    def fill(self, form: FormDialog, *, then: Callable[[Run], None] | None = None) -> None:
+    def fill(self, form: FormDialog[Action], *, then: Callable[[Run], None] | None = None) -> None:
         """A form first, then the action it adds up to."""
         from tui.performing import fill
 

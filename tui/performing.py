@@ -35,7 +35,7 @@ def perform(app: BoxApp, action: Action, then: Then | None) -> None:
     app.push_screen(ActionDialog(action, read_only=app.read_only), decided)
 
 
-def fill(app: BoxApp, form: FormDialog, then: Then | None) -> None:
+def fill(app: BoxApp, form: FormDialog[Action], then: Then | None) -> None:
     """A form first, then the action it adds up to."""
     app.push_screen(form, lambda action: perform(app, action, then) if action is not None else None)
 

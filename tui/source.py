@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sandbox.verbs.explorer import Block, Transaction
     from sandbox.verbs.images import ContainerImage
     from sandbox.verbs.money import Holding
+    from sandbox.verbs.output import Output
     from sandbox.verbs.permissions import Cell
     from sandbox.verbs.quotes import Price
     from sandbox.verbs.status import BoxStatus, ResourceReport
@@ -122,8 +123,7 @@ class Source(Protocol):
         additional: Sequence[str],
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
-        *,
-        encrypt: bool = False,
+        output: Output | None = None,
     ) -> Progress[Any]: ...
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]: ...

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sandbox.verbs.explorer import Block, Transaction
     from sandbox.verbs.images import ContainerImage
     from sandbox.verbs.money import Holding
+    from sandbox.verbs.output import Output
     from sandbox.verbs.permissions import Cell
     from sandbox.verbs.quotes import Price
     from sandbox.verbs.status import BoxStatus, ResourceReport
@@ -222,8 +223,7 @@ class Verbs:
         additional: Sequence[str],
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
-        *,
-        encrypt: bool = False,
+        output: Output | None = None,
     ) -> Progress[Any]:
         from sandbox.verbs.jobs import start
 
@@ -236,7 +236,7 @@ class Verbs:
             additional=more,
             environment=environment,
             parameters=parameters,
-            output={"encrypt": True} if encrypt else None,
+            output=None if output is None else output.asked(),
         )
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]:

@@ -102,6 +102,12 @@ class Consumer:
         if output is not None and output.get("encrypt") is True:
             output = {**output, "encrypt": ecies.public_key_of(self.signer.key)}
         if output is not None and output.get("publish"):
+            if output.get("encrypt"):
+                raise Refused(
+                    "C2D-RESULTS-NOT-PUBLISHABLE",
+                    "results that are encrypted for one reader cannot become an asset",
+                    "start the job with one of publish and encrypt",
+                )
             self._demand_publishable((did, *additional_dids))
         before = self.jobs()
         quote = self.quote(

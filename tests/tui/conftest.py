@@ -24,6 +24,7 @@ from sandbox.verbs.drafts import Draft
 from sandbox.verbs.explorer import Block, Happening, Transaction
 from sandbox.verbs.images import ContainerImage
 from sandbox.verbs.money import Holding
+from sandbox.verbs.output import Output
 from sandbox.verbs.permissions import Cell
 from sandbox.verbs.quotes import Price
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
@@ -438,11 +439,10 @@ class Recorded:
         additional: Sequence[str],
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
-        *,
-        encrypt: bool = False,
+        output: Output | None = None,
     ) -> Progress[Mapping[str, Any]]:
         told = [] if parameters is None else [json.dumps(dict(parameters))]
-        told += ["encrypted"] if encrypt else []
+        told += [] if output is None or output.asked() is None else [json.dumps(output.asked())]
         yield from self._do("start", who, dataset, algorithm, *additional, str(environment), *told)
         return {"jobId": RUNNING}
 

@@ -209,6 +209,7 @@ CASES = {
     ),
     "LaunchScreen launch.script": Case("launch", (), on("FormDialog")),
     "LaunchScreen launch.parameters": Case("launch", (), on("ParametersDialog")),
+    "LaunchScreen launch.asset": Case("launch", (), on("FormDialog")),
     "LaunchScreen launch.encrypt": Case("launch", (), lambda app: "--encrypt" in _launch_words(app)),
     "LaunchScreen launch.next": Case(
         "launch", (), lambda app: app.focused is app.screen.query_one("#algorithms").query_one(LiveTable)

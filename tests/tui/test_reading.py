@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -91,4 +92,17 @@ async def test_results_can_be_asked_for_encrypted(opened: Open, settle: Settle, 
         assert app.clipboard.endswith(" --encrypt")
         await _press(pilot, settle, "right", "enter")
         await _until(pilot, lambda: bool(recorded.done))
-        assert (recorded.done[0][0], recorded.done[0][-1]) == ("start", "encrypted")
+        assert (recorded.done[0][0], recorded.done[0][-1]) == ("start", '{"encrypt": true}')
+
+
+async def test_results_can_be_asked_for_as_an_asset(opened: Open, settle: Settle, recorded: Any) -> None:
+    app = opened("launch")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await _press(pilot, settle, "e", "a", *"mine", "tab", "enter", "down", "enter", "ctrl+s", "s")
+        assert isinstance(app.screen, ActionDialog)
+        await _press(pilot, settle, "y")
+        assert app.clipboard.endswith(" --publish mine --free")
+        await _press(pilot, settle, "right", "enter")
+        await _until(pilot, lambda: bool(recorded.done))
+        assert json.loads(recorded.done[0][-1]) == {"publish": {"name": "mine", "free": True}}

@@ -93,6 +93,7 @@ OPENED = {
     "edit": ("assets", ("e",)),
     "parameters": ("launch", ("p",)),
     "script": ("launch", ("n",)),
+    "results": ("launch", ("a",)),
     "help": ("jobs", ("question_mark",)),
 }
 

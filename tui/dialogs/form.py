@@ -1,4 +1,4 @@
-"""A form: fields, a live preview of what they mean, and the action they add up to."""
+"""A form: fields, a live preview of what they mean, and what they add up to: an action, mostly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,11 +17,11 @@ from textual.widgets import Button, Input, Label, Select, Static
 from textual.worker import Worker
 
 from c2d_box.errors import C2DError
-from tui.actions import Action
 from tui.dialogs.files import FilePicker
 from tui.text import plain
 
 Values = Mapping[str, str]
+T = TypeVar("T")
 REST = 0.15
 """Seconds without a key after which the preview is made anew."""
 
@@ -39,8 +39,8 @@ class Field:
     placeholder: str = ""
 
 
-class FormDialog(ModalScreen[Action | None]):
-    """``preview`` words the values; ``action`` makes the action of them or raises why it cannot be."""
+class FormDialog(ModalScreen[T | None], Generic[T]):
+    """``preview`` words the values; ``meant`` makes of them what is asked for, or raises why it cannot be."""
 
     CSS_PATH = ["dialogs.tcss", "form.tcss"]  # noqa: RUF012
     AUTO_FOCUS = ""
@@ -55,11 +55,11 @@ class FormDialog(ModalScreen[Action | None]):
         title: str,
         fields: tuple[Field, ...],
         preview: Callable[[Values], str],
-        action: Callable[[Values], Action],
+        meant: Callable[[Values], T],
     ) -> None:
         super().__init__()
         self.heading, self.fields = title, fields
-        self._preview, self._action = preview, action
+        self._preview, self._meant = preview, meant
         self._soon: Timer | None = None
         self._asking: Worker[None] | None = None
 
@@ -164,7 +164,7 @@ class FormDialog(ModalScreen[Action | None]):
 
     def action_go_on(self) -> None:
         try:
-            self.dismiss(self._action(self.values))
+            self.dismiss(self._meant(self.values))
         except C2DError as problem:
             text = f"✗ {problem.message}; {problem.next_step}"
             self.query_one("#form-problem", Static).update(plain(text))

@@ -52,13 +52,11 @@ def start(
     --json: the job object, as `job` prints it.
     """
     from sandbox.verbs import jobs as verbs
+    from sandbox.verbs.output import Output
     from sandbox.verbs.parameters import parameters
 
     box, who = the_box(), acting("consumer")
-    output = {
-        **({"publish": {"name": publish, "free": free}} if publish else {}),
-        **({"encrypt": True} if encrypt else {}),
-    }
+    output = Output(encrypt, publish or "", free)
     started = verbs.start(
         box,
         who,
@@ -68,7 +66,7 @@ def start(
         environment=environment,
         parameters=parameters(told) or None,
         spending=spending,
-        output=output or None,
+        output=output.asked(),
     )
     job = perform(started)
     if wait:

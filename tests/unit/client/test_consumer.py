@@ -52,6 +52,16 @@ def test_additional_datasets_user_data_and_raw_code_are_sent(world: Any, assets:
     assert len(quoted["datasets"]) == 2
 
 
+@pytest.mark.parametrize("wish", [{"publish": {"name": "x"}}, {"publish": {"name": "x"}, "encrypt": True}])
+def test_results_that_cannot_become_an_asset_are_refused_before_anything_is_paid(
+    world: Any, assets: Any, wish: Any
+) -> None:
+    before = world.sent_by(world.consumer.signer)
+    with pytest.raises(Refused, match="C2D-RESULTS-NOT-PUBLISHABLE"):
+        world.consumer.start(*assets, output=wish)
+    assert world.sent_by(world.consumer.signer) == before and not world.provider.sent("compute")
+
+
 def test_a_refusal_names_code_and_reason_and_costs_nothing(world: Any, assets: Any) -> None:
     refusal = {"error": {"dataset": "not_trusted_algo"}, "reasons": REASONS}
     world.provider.refuse["initializeCompute"] = httpx.Response(400, json=refusal)

@@ -31,7 +31,7 @@ def _offer_fields(service: str) -> tuple[Field, ...]:
     )
 
 
-def dataset_form(app: BoxApp) -> FormDialog:
+def dataset_form(app: BoxApp) -> FormDialog[Action]:
     """For a dataset."""
     fields = (SOURCE, TITLE, *_offer_fields("compute"))
     return FormDialog(
@@ -39,7 +39,7 @@ def dataset_form(app: BoxApp) -> FormDialog:
     )
 
 
-def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> FormDialog:
+def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> FormDialog[Action]:
     """For an algorithm; the images are those on the node, as far as they are known."""
     known = tuple(image.image for image in images or ()) or (IMAGE,)
     fields = (

@@ -13,11 +13,13 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import DataTable
 
+from sandbox.verbs.output import Output
 from tui.actions import Action
 from tui.boxscreen import BoxScreen
+from tui.screens.launch import results
 from tui.screens.launch.parameters import ParametersDialog
 from tui.screens.launch.scripts import script_form
-from tui.screens.launch.widgets import SEALED, Check, CheckPane, ChoicePane, EnvironmentPane
+from tui.screens.launch.widgets import Check, CheckPane, ChoicePane, EnvironmentPane
 from tui.tables import LiveTable
 
 
@@ -28,10 +30,11 @@ class LaunchScreen(BoxScreen):
     CSS_PATH = "launch.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start", id="launch.start"),
-        Binding("space", "add", "Add dataset", id="launch.add"),
-        Binding("n", "script", "Run a script", id="launch.script"),
+        Binding("space", "add", "Add", id="launch.add"),
+        Binding("n", "script", "Script", id="launch.script"),
         Binding("p", "parameters", "Parameters", id="launch.parameters"),
         Binding("e", "encrypt", "Encrypt results", show=False, id="launch.encrypt"),
+        Binding("a", "asset", "Results as an asset", show=False, id="launch.asset"),
         Binding("tab", "app.focus_next", "Next", show=False, id="launch.next"),
         Binding("c", "as_command", "As command", id="launch.command"),
     ]
@@ -108,8 +111,7 @@ class LaunchScreen(BoxScreen):
         words = ["start", dataset, algorithm, *(f"--with {did}" for did in more)]
         words += [f"--environment {environment}"] if environment else []
         words += [f"--param {shlex.quote(f'{k}={_word(v)}')}" for k, v in self.parameters.items()]
-        words += ["--encrypt"] if self.query_one(CheckPane).encrypt else []
-        return " ".join(words)
+        return " ".join([*words, *results.words(self.query_one(CheckPane).output)])
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -119,9 +121,16 @@ class LaunchScreen(BoxScreen):
         self.app.push_screen(ParametersDialog(self.parameters), self._take)
 
     def action_encrypt(self) -> None:
-        pane = self.query_one(CheckPane)
-        pane.encrypt = not pane.encrypt
-        pane.again()
+        self._become(Output(encrypt=not self.query_one(CheckPane).output.encrypt))
+
+    def action_asset(self) -> None:
+        self.app.push_screen(results.asset_form(self.query_one(CheckPane).output), self._become)
+
+    def _become(self, output: Output | None) -> None:
+        if output is not None:
+            pane = self.query_one(CheckPane)
+            pane.output = output
+            pane.again()
 
     def action_script(self) -> None:
         dids = self.query_one("#datasets", ChoicePane).chosen
@@ -150,17 +159,17 @@ class LaunchScreen(BoxScreen):
         assert self.chosen is not None
         dataset, algorithm, more, environment = self.chosen
         app, who, parameters = self.box_app, self.box_app.consumer, self.parameters
-        encrypt = self.query_one(CheckPane).encrypt
+        output = self.query_one(CheckPane).output
         return Action(
             title="Order and start this job?",
             command=app.command(self._words()),
             verb=lambda _ask: app.source.start(
-                who, dataset, algorithm, more, environment, parameters or None, encrypt=encrypt
+                who, dataset, algorithm, more, environment, parameters or None, output
             ),
             effects=(
                 f"account {who} signs the orders on the chain",
                 *check.lines(app.names),
-                *((SEALED,) if encrypt else ()),
+                *((results.worded(output),) if output != Output() else ()),
             ),
             losses=check.losses,
             proceed="Order and start",

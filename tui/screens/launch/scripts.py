@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tui.app import BoxApp
 
 
-def script_form(app: BoxApp, data: str) -> FormDialog:
+def script_form(app: BoxApp, data: str) -> FormDialog[Action]:
     """``data`` is what is chosen now: a DID, or nothing."""
     fields = (
         Field("script", "Script (ctrl+o picks)", file=True, placeholder="./count.py"),

@@ -13,20 +13,18 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from c2d_box.errors import C2DError, Refused
+from sandbox.verbs.output import Output
 from tui.feeds import Feed
 from tui.panes import Listed, Pane
 from tui.reasons import reason_tree
 from tui.screens.assets.view import AssetView
+from tui.screens.launch.results import worded
 from tui.tables import LiveTable, Row
 from tui.text import safe, short
 
 if TYPE_CHECKING:
     from sandbox.verbs.accounts import Account
     from sandbox.verbs.quotes import Price
-
-
-SEALED = "results: encrypted, only you can read them"
-OPEN = "results: as they are; e encrypts them for you"
 
 
 @dataclass(frozen=True)
@@ -152,8 +150,7 @@ class CheckPane(Pane):
 
     parameters: Mapping[str, Any] = {}
     """What the algorithm will be given besides its inputs."""
-    encrypt = False
-    """Whether only the consumer will be able to read the results."""
+    output = Output()
 
     def body(self) -> ComposeResult:
         with VerticalScroll():
@@ -200,7 +197,8 @@ class CheckPane(Pane):
                 drawn.append(f"✗ {safe(problem)}\n", "bold")
             if self.parameters:
                 drawn.append(f"\nparameters: {safe(json.dumps(dict(self.parameters)))}\n")
-            drawn.append(f"\n{SEALED if self.encrypt else OPEN}\n")
+            drawn.append(f"\n{worded(self.output)}\n")
+            drawn.append("e encrypts them, a makes an asset\n", "dim")
             if not check.problems:
                 drawn.append("\ns orders and starts, after asking")
         self.query_one("#verdict", Static).update(drawn)

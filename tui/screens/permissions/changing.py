@@ -47,7 +47,7 @@ def permitting(app: BoxApp, cell: Cell, names: dict[str, str]) -> Action:
     )
 
 
-def trust_form(app: BoxApp, dataset: str, name: str) -> FormDialog | None:
+def trust_form(app: BoxApp, dataset: str, name: str) -> FormDialog[Action] | None:
     """The switches of one dataset; None while its DDO is not known."""
     ddo = next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == dataset), None)
     if ddo is None:

@@ -1,0 +1,53 @@
+"""What is to become of the results: as they are, encrypted for the consumer, or an asset of its own."""
+
+from __future__ import annotations
+
+import shlex
+
+from sandbox.verbs.output import Output
+from tui.dialogs.form import Field, FormDialog, Values
+from tui.text import safe
+
+HOLDERS, EVERYBODY = "whom I give a datatoken", "whoever asks, free"
+
+
+def worded(output: Output) -> str:
+    """For who is about to start the job."""
+    if output.encrypt:
+        return "results: encrypted, only you can read them"
+    if output.publish:
+        readers = "free for whoever asks" if output.free else "for whom you give a datatoken"
+        return f"results: an asset “{safe(output.publish)}” of yours, {readers}"
+    return "results: as they are; only you can fetch them"
+
+
+def words(output: Output) -> list[str]:
+    """The same on the command line."""
+    publish = ["--publish", shlex.quote(output.publish)] if output.publish else []
+    return [*publish, *(["--free"] if output.free else []), *(["--encrypt"] if output.encrypt else [])]
+
+
+def asset_form(known: Output) -> FormDialog[Output]:
+    """An asset of which name and for whom; without a name, none."""
+    fields = (
+        Field("name", "Name of the asset", known.publish, placeholder="empty: results become no asset"),
+        Field("readers", "Who may have it", EVERYBODY if known.free else HOLDERS, (HOLDERS, EVERYBODY)),
+    )
+    return FormDialog("Make an asset of the results", fields, _preview, _meant)
+
+
+def _meant(values: Values) -> Output:
+    name = values["name"].strip()
+    return Output(publish=name, free=bool(name) and values["readers"] == EVERYBODY)
+
+
+def _preview(values: Values) -> str:
+    meant = _meant(values)
+    if not meant.publish:
+        return f"{worded(meant)}\n\nWith a name they become an asset of yours."
+    return (
+        f"{worded(meant)}\n\n"
+        "The box publishes it on the chain when the job is done, and hands it over to you.\n\n"
+        "The publisher of every dataset must have allowed it; where one has not, starting is refused "
+        "before anything is paid."
+    )
