@@ -22,8 +22,8 @@ LABEL = "c2d-box.io/canary"
 PORTS = (7007,)
 DIAL_TIMEOUT = 0.5
 """Seconds that silence takes."""
-PATIENCE = 60.0
-"""Seconds for a pod to start and speak."""
+PATIENCE = 180.0
+"""Seconds for a pod to start and speak, as many as the services have: a busy node may need several tries."""
 POLL_SECONDS = 0.25
 _ACCOUNT = "canary"
 T = TypeVar("T")

@@ -133,12 +133,10 @@ def guest(foreign: Foreign, before: dict[str, set[str]]) -> Iterator[Box]:
     assert not home.exists()
 
 
-def test_keys_that_everybody_knows_are_refused(
-    foreign: Foreign, before: dict[str, set[str]], tmp_path: Path
-) -> None:
+def test_keys_that_everybody_knows_are_refused(foreign: Foreign, before: dict[str, set[str]]) -> None:
     settings = Settings(cluster="existing", existing=foreign.chosen, barge_keys=True, ports=free_ports())
-    with pytest.raises(C2DError) as problem:
-        perform(up(Box(Home(tmp_path / "home"), settings), yes=True))
+    with tempfile.TemporaryDirectory(prefix="c2d-g") as home, pytest.raises(C2DError) as problem:
+        perform(up(Box(Home(Path(home)), settings), yes=True))
     assert problem.value.code == "C2D-WELL-KNOWN-SECRET"
     assert foreign.inventory() == before
 
@@ -159,10 +157,10 @@ def test_images_on_the_node_have_the_digests_of_the_bundle(guest: Box, foreign: 
     assert all(image.startswith(guest.cluster.registry) for image in ran)
 
 
-def test_a_second_box_is_not_let_in(guest: Box, foreign: Foreign, tmp_path: Path) -> None:
+def test_a_second_box_is_not_let_in(guest: Box, foreign: Foreign) -> None:
     other = Settings(name="other", ports=free_ports(), cluster="existing", existing=foreign.chosen)
-    with pytest.raises(C2DError) as problem:
-        perform(up(Box(Home(tmp_path / "home"), other), yes=True))
+    with tempfile.TemporaryDirectory(prefix="c2d-g") as home, pytest.raises(C2DError) as problem:
+        perform(up(Box(Home(Path(home)), other), yes=True))
     assert problem.value.code == "C2D-EXISTING-OCCUPIED"
     assert status(guest).state == "running"
 
