@@ -46,6 +46,7 @@ class Pane(Vertical):
         """How many answers of each feed are on the screen."""
         self._ticking: Timer | None = None
         self._told = ""
+        self._remark = ""
 
     @property
     def box_app(self) -> BoxApp:
@@ -113,8 +114,17 @@ class Pane(Vertical):
         if feed.reading.value is not None:
             self.show(feed.reading.value)
 
+    def remark(self, text: str) -> None:
+        """What stands in the frame below besides the age."""
+        self._remark = text
+        if self.feeds:
+            self.tell_age()
+        else:
+            self.footnote("")
+
     def footnote(self, text: str) -> None:
         """Into the frame below; the pane is only painted when that says something new."""
+        text = " · ".join(part for part in (self._remark, text) if part)
         if text != self._told:
             self.border_subtitle = self._told = text
 

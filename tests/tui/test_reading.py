@@ -12,6 +12,7 @@ from textual.widgets import Static
 from tui.app import BoxApp
 from tui.dialogs.action import ActionDialog
 from tui.logview import LogView
+from tui.screens.jobs.widgets import JobLogPane
 
 Open = Callable[..., BoxApp]
 Settle = Callable[[Pilot[None]], Awaitable[None]]
@@ -106,3 +107,13 @@ async def test_results_can_be_asked_for_as_an_asset(opened: Open, settle: Settle
         await _press(pilot, settle, "right", "enter")
         await _until(pilot, lambda: bool(recorded.done))
         assert json.loads(recorded.done[0][-1]) == {"publish": {"name": "mine", "free": True}}
+
+
+async def test_the_frame_of_a_log_says_its_lines_and_its_age(opened: Open, settle: Settle) -> None:
+    app = opened("jobs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await _press(pilot, settle, "l")
+        pane = app.screen.query_one(JobLogPane)
+        pane.tick()
+        assert str(pane.border_subtitle) == "2 lines · following · now"

@@ -26,10 +26,23 @@ real = pytest.mark.skipif(
 
 
 @pytest.fixture
-def disks(tmp_path: Path) -> Iterator[Disks]:
-    yield Disks(tmp_path)
-    if os.geteuid() == 0:
-        unmount_all(tmp_path)
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose mounts propagate, as on an ordinary machine: a box that boots meanwhile gets a copy of
+    all mounts, and lets go of what is unmounted here only if it is told.
+    """
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    subprocess.run(["mount", "--bind", tmp_path, tmp_path], check=True)
+    subprocess.run(["mount", "--make-shared", tmp_path], check=True)
+    yield tmp_path
+    unmount_all(tmp_path)
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.fixture
+def disks(place: Path) -> Disks:
+    return Disks(place)
 
 
 @real
@@ -51,9 +64,9 @@ def test_a_full_volume_says_no_space_left_and_takes_no_more_of_the_node(disks: D
 
 
 @pytest.fixture
-def node_disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def node_disk(place: Path) -> Iterator[tuple[Path, Path]]:
     """A whole disk of a node as one file that can be searched, and the folder where it is mounted."""
-    image, point = tmp_path / "node.img", tmp_path / "node"
+    image, point = place / "node.img", place / "node"
     point.mkdir()
     with image.open("wb") as file:
         file.truncate(192 * MIB)
@@ -128,12 +141,12 @@ def test_a_volume_in_use_is_not_erased(disks: Disks) -> None:
 
 
 @real
-def test_unmounting_a_root_takes_all_volumes_off_and_spares_others(tmp_path: Path) -> None:
-    ours, others = Disks(tmp_path / "ours"), Disks(tmp_path / "others")
+def test_unmounting_a_root_takes_all_volumes_off_and_spares_others(place: Path) -> None:
+    ours, others = Disks(place / "ours"), Disks(place / "others")
     for name in ("pvc-1", "pvc-2"):
         ours.make(name, DISK, 16 * MIB)
     others.make("pvc-3", DISK, 16 * MIB)
-    second = tmp_path / "elsewhere"
+    second = place / "elsewhere"
     second.mkdir()
     subprocess.run(["mount", "--bind", ours.path("pvc-1", "disk"), second], check=True)
     try:

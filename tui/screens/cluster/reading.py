@@ -120,7 +120,7 @@ class ContainerLogs(Pane):
 
     def on_log_view_moved(self) -> None:
         view = self.query_one(LogView)
-        self.footnote(f"{len(view.shown)} lines · {view.how}")
+        self.remark(f"{len(view.shown)} lines · {view.how}")
 
     def on_unmount(self) -> None:
         for stream in self._streams.values():
