@@ -7,6 +7,7 @@ options.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import StateProblem, UsageError
-from sandbox.home import Home, replace_file
+from c2d_box.files import replace_file
+from c2d_box.units import LOCAL_CHAIN_ID
+from sandbox.home import Home
 
 if TYPE_CHECKING:
     from sandbox.bundle import Bundle
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "c2d"
 PROGRAM = "c2d-box"
-CHAIN_ID = 8996
 HIGHEST_PORT = 65535
 NODE_PORTS = {
     "chain": 30545,
@@ -92,7 +94,7 @@ class ChainChoice:
     rpc_url: str | None = None
     address_file: str | None = None
     """Where a chain outside keeps its contracts' addresses; None: at its URL, under ``/address.json``."""
-    chain_id: int = CHAIN_ID
+    chain_id: int = LOCAL_CHAIN_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class Existing:
     """Empty: the kubeconfig's current one."""
     registry: str = ""
     """``[http://]host[:port][/path]``: images are pushed there, and the nodes pull them from there."""
+    pull_secret: str = ""
+    """``namespace/name`` of a Secret in that cluster with which nodes pull; copied into our namespaces."""
+    pull_by_login: bool = False
+    """Make that Secret of `docker login`'s entry for the registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +205,13 @@ class Box:
         if self.name != DEFAULT_NAME:
             words.append(f"--name {self.name}")
         if self.home != default_home(self.name):
-            words.append(f"--home {self.home.path}")
+            words.append(f"--home {shlex.quote(str(self.home.path))}")
         return " ".join([*words, arguments])
 
     def remember(self, settings: Settings) -> Box:
         """Write ``box.json``; returns the box with these settings."""
         replace_file(self.home.box_file, json.dumps(asdict(settings), indent=2) + "\n")
-        return Box(self.home, settings)
+        return replace(self, settings=settings)
 
 
 def program() -> str:
@@ -214,7 +220,7 @@ def program() -> str:
     if shutil.which(PROGRAM) or called.name != PROGRAM or not called.exists():
         return PROGRAM
     here = Path.cwd()
-    return str(called.relative_to(here) if called.is_relative_to(here) else called)
+    return shlex.quote(str(called.relative_to(here) if called.is_relative_to(here) else called))
 
 
 class _BundleWhenNeeded:
@@ -261,7 +267,7 @@ def default_home(name: str) -> Home:
 
 def open_box(home: Path | None = None, name: str | None = None) -> Box:
     """The box at ``home`` (or of that ``name``), with what its ``box.json`` remembers."""
-    place = Home(home.absolute()) if home else default_home(name or DEFAULT_NAME)
+    place = Home(home.expanduser().absolute()) if home else default_home(name or DEFAULT_NAME)
     if not place.box_file.exists():
         return Box(place, Settings(name=name or DEFAULT_NAME))
     settings = _read(place.box_file)

@@ -21,7 +21,7 @@ class Home:
     def default(cls) -> Home:
         """``C2D_BOX_HOME``, else ``$XDG_DATA_HOME/c2d-box``, else ``~/.local/share/c2d-box``."""
         if chosen := os.environ.get("C2D_BOX_HOME"):
-            return cls(Path(chosen).absolute())
+            return cls(Path(chosen).expanduser().absolute())
         data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
         return cls(Path(data) / "c2d-box")
 
@@ -64,29 +64,3 @@ class Home:
     def baseline_file(self) -> Path:
         """The state to which ``reset --assets`` returns."""
         return self.path / "baseline.json"
-
-
-def replace_file(
-    path: Path,
-    content: str | bytes,
-    *,
-    mode: int = 0o666,
-    owner: tuple[int, int] | None = None,
-    durable: bool = False,
-) -> None:
-    """Write a file as a whole or not at all: a reader, or an interrupted run, has the old content or the new.
-
-    ``mode`` is cut by the umask; ``owner`` (uid, gid) is given where the process is root; ``durable``: a
-    reboot changes nothing of it either.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        if durable:
-            os.fsync(stream.fileno())
-    if owner is not None and os.geteuid() == 0:
-        os.chown(draft, *owner)
-    draft.replace(path)

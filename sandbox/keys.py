@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.home import replace_file
+from c2d_box.files import replace_file
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -44,10 +44,15 @@ RECIPES: Mapping[str, Callable[[], str]] = {
     "environment-key-ocean-compute": _signing_key,
     "register-key": _signing_key,
     "token-secret": _token,
+    "result-secret": _token,
     "admin-password": _token,
     "postgres-password": _token,
+    "postgres-engine-password": _token,
+    "postgres-service-password": _token,
     "s3-access-key": _access_key,
     "s3-secret-key": _token,
+    **{f"s3-{user}-access-key": _access_key for user in ("engine", "service", "provider")},
+    **{f"s3-{user}-secret-key": _token for user in ("engine", "service", "provider")},
     "ipfs-admin-token": _token,
     "upload-token": _token,
     "expiry-token": _token,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from xml.etree import ElementTree
 import httpx
 
 from c2d_box.errors import Failed, StateProblem
+from c2d_box.proxies import may_use_proxy
 from c2d_box.storage.sigv4 import EMPTY_SHA256, Credentials, signed_headers
 
 CHUNK = 1 << 20
@@ -85,6 +88,13 @@ class ObjectStore:
             raise _refused(f"store {path.name} as {bucket}/{key}", answer)
         return StoredObject(self.endpoint, self.region, bucket, key, size, digest)
 
+    def content(self, bucket: str, key: str) -> bytes:
+        """The bytes of ``bucket/key``."""
+        answer = self._sent("GET", f"/{bucket}/{key}")
+        if answer.status_code != 200:
+            raise _refused(f"give {bucket}/{key}", answer)
+        return answer.content
+
     def exists(self, bucket: str, key: str) -> bool:
         """Whether ``bucket/key`` is there."""
         return self._sent("HEAD", f"/{bucket}/{key}").status_code == 200
@@ -138,13 +148,41 @@ class ObjectStore:
         length = str(size or (len(body) if isinstance(body, bytes) else 0))
         headers = {**signed_headers(method, url, key, payload=digest), "content-length": length}
         try:
-            return httpx.request(method, url, headers=headers, content=body, timeout=self.timeout)
+            return httpx.request(
+                method, url, headers=headers, content=body, timeout=self.timeout, trust_env=may_use_proxy(url)
+            )
         except httpx.TransportError as cause:
+            what, next_step = _told(cause)
             raise StateProblem(
-                "C2D-S3-UNREACHABLE",
-                f"the object store at {self.endpoint} does not answer",
-                "c2d-box status shows its state; c2d-box up starts it",
+                "C2D-S3-UNREACHABLE", f"{method} {self.endpoint}{quoted} failed: {what}", next_step
             ) from cause
+
+
+def _told(problem: httpx.TransportError) -> tuple[str, str]:
+    """What happened, from the error of the network below httpx's, and the step that fits."""
+    causes: list[BaseException] = [problem]
+    while below := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(below)
+    for cause in reversed(causes):
+        match cause:
+            case ConnectionRefusedError():
+                return "nothing listens there", "c2d-box status shows its state; c2d-box up starts it"
+            case socket.gaierror():
+                return "its name has no address", "check the name of the object store, and this machine's DNS"
+            case ssl.SSLError():
+                return (
+                    f"TLS was not agreed on ({cause.reason or cause})",
+                    "check whether the object store speaks https, and who signed its certificate",
+                )
+            case httpx.TimeoutException():
+                return (
+                    "no answer came in time",
+                    "try again; c2d-box logs s3 shows what it does, c2d-box doctor what is short",
+                )
+            case httpx.ProxyError():
+                return "the proxy refused", "name the object store in NO_PROXY, or check the proxy"
+    text = f"the connection broke ({type(problem).__name__})"
+    return text, "try again; c2d-box logs s3 may say why"
 
 
 def _texts(document: str, tag: str) -> list[str]:

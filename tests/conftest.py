@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import pytest
+
+from tests import needs
 
 T = TypeVar("T")
 
@@ -24,19 +26,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     file by file, so that a file's fixtures are made once.
     """
     for item in items:
+        needs.mark(item)
         folder, file = item.path.parent.name, str(item.path)
         item.add_marker(pytest.mark.xdist_group("cluster" if folder in ("cluster", "contract") else file))
 
 
-@pytest.fixture(autouse=True)
-def usual_recursion_limit() -> Iterator[None]:
-    """Python's own limit, which importing py-evm lifts to 100,000 for the whole process: above it hostile
-    input ends in a RecursionError, with it in a segmentation fault.
+def pytest_collection_finish() -> None:
+    """Tests import py-evm and web3 by themselves, which raises the limit of the whole process. The product
+    does so with the limit kept, and what it imports later must keep it too.
     """
-    before = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
-    yield
-    sys.setrecursionlimit(before)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Short names for long values, the same in each process: the workers of a run compare what they
+    collected, and packed or random bytes differ between them.
+    """
+    if isinstance(val, bytes | bytearray) and len(val) > 16:
+        return f"{argname} of {len(val)} bytes"
+    if isinstance(val, str) and len(val) > 200:
+        return f"{argname} of {len(val)} characters"
+    return None
+
+
+def flaky_tests(stats: Mapping[str, Sequence[pytest.TestReport]]) -> list[str]:
+    """Tests that failed and passed when they were run once more: each is a defect, of the test or of the
+    product (docs/development/testing.md).
+    """
+    failed = {report.nodeid for report in stats.get("failed", ())}
+    return sorted({report.nodeid for report in stats.get("rerun", ())} - failed)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    found = flaky_tests(terminalreporter.stats)
+    if found:
+        terminalreporter.section("flaky: failed at first and passed when run once more")
+        for name in found:
+            terminalreporter.line(f"FLAKY {name}")
 
 
 @pytest.fixture(scope="session")

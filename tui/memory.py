@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from sandbox.home import replace_file
+from c2d_box.files import replace_file
 
 
 @dataclass

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sandbox.verbs.parties import NO_LIMITS, Spending
+
 if TYPE_CHECKING:
     from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
@@ -124,6 +126,7 @@ class Source(Protocol):
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
         output: Output | None = None,
+        spending: Spending = NO_LIMITS,
     ) -> Progress[Any]: ...
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]: ...

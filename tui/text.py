@@ -1,7 +1,7 @@
-"""Text of others made fit to be shown: logs, names and results come from people nobody has to trust.
+"""Text of others made fit to be shown, and the few formats that all screens share.
 
-An algorithm may print escape sequences that move the cursor, retitle the window or write the clipboard. Here
-every control character becomes a visible picture, and nothing is read as markup.
+An algorithm may print escape sequences that move the cursor, retitle the window or write the clipboard:
+:mod:`sandbox.display_text` makes them visible. Nothing is read as markup.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import time
 
 from rich.text import Text
 
-_PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
-_VISIBLE = {**_PICTURES, 0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
-_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], 0xFFFD)
-_TABLE: dict[int, int | str] = {**_VISIBLE, **_BIDI, 0x09: "    "}
+from sandbox.display_text import visible_text
 
 
 def safe(value: object) -> str:
-    """``value`` as text without anything a terminal would obey; line feeds stay."""
-    return str(value).translate(_TABLE)
+    """``value`` as text without anything a terminal would obey; line feeds stay, tabs become blanks."""
+    return visible_text(value).replace("\t", "    ")
 
 
 def one_line(value: object) -> str:

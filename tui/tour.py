@@ -96,8 +96,8 @@ LESSONS = (
     ),
     Lesson(
         "Results",
-        "Only what the algorithm wrote is left, and only you may fetch it. s saves it. The one-command way "
-        "to all of this: c2d-box run SCRIPT --data FILE.",
+        "Only what the algorithm wrote is left, and C2D hands it to you alone. s saves it. The one-command "
+        "way to all of this: c2d-box run SCRIPT --data FILE.",
         "6, s saves; T ends the tour",
     ),
 )

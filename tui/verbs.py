@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box, open_box
+from sandbox.verbs.parties import NO_LIMITS, Spending
 from tui.source import Ddo, Job
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ class Verbs:
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
         output: Output | None = None,
+        spending: Spending = NO_LIMITS,
     ) -> Progress[Any]:
         from sandbox.verbs.jobs import start
 
@@ -236,6 +238,7 @@ class Verbs:
             additional=more,
             environment=environment,
             parameters=parameters,
+            spending=spending,
             output=None if output is None else output.asked(),
         )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import C2DError
+from c2d_box.retry import Backoff
 
 if TYPE_CHECKING:
     from tui.questions import Questions
@@ -58,11 +59,11 @@ class Watcher:
 
     def _hold(self, watch: Watch) -> None:
         self._feeds.gate.wait()
-        pause = AGAIN
+        backoff = Backoff(AGAIN, SELDOM)
         while not self._over.is_set():
             try:
                 for _change in watch.follow():
-                    pause = AGAIN
+                    backoff.reset()
                     self._feeds.tell_watched(watch.told, True)
                     if self._over.wait(GATHER):
                         return
@@ -70,8 +71,7 @@ class Watcher:
             except (C2DError, OSError):
                 pass  # the feeds ask by themselves meanwhile, and say what is wrong
             self._feeds.tell_watched(watch.told, False)
-            self._over.wait(pause)
-            pause = min(pause * 2, SELDOM)
+            self._over.wait(backoff.next_pause())
 
     def _poke(self, watch: Watch) -> None:
         """Now, and once more when what stands behind the watched thing has followed: a row, an index."""

@@ -6,11 +6,11 @@ A non-empty allow list decides alone; otherwise the deny list does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any
 
 from c2d_box.assets.ddo import DDO
+from c2d_box.strict_json import JsonRefused, parse_json
 
 IN_DENY_LIST = "CREDENTIAL_IN_DENY_LIST"
 NOT_IN_ALLOW_LIST = "CREDENTIAL_NOT_IN_ALLOW_LIST"
@@ -20,8 +20,8 @@ _NOBODY: dict[str, Any] = {"allow": [{"type": "address", "values": ["nobody"]}]}
 
 
 def check(ddo: DDO, consumer: str, environments: Collection[str] = ()) -> str | None:
-    """None, or the code that refuses ``consumer``. Compute environments fetch inputs for an already judged
-    consumer, so their addresses pass."""
+    """None, or the code that refuses ``consumer``. ``environments``: addresses of compute environments that
+    pass, which is only for quotes (and for the original's pods, where a setting lets them in)."""
     if consumer.lower() in {address.lower() for address in environments}:
         return None
     allow, deny = _addresses(ddo, "allow"), _addresses(ddo, "deny")
@@ -68,7 +68,7 @@ def _lists(credentials: Any) -> dict[str, Any]:
         return {}
     if isinstance(credentials, str):
         try:
-            credentials = json.loads(credentials)
-        except ValueError:
+            credentials = parse_json(credentials)
+        except JsonRefused:
             return _NOBODY
     return credentials if isinstance(credentials, dict) else _NOBODY

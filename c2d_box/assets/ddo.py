@@ -7,12 +7,13 @@ the text ``"true"`` into a yes would open a dataset.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from c2d_box.strict_json import parse_json
 
 ACCESS = "access"
 COMPUTE = "compute"
@@ -99,7 +100,7 @@ class DDO(_Node):
     @classmethod
     def parse(cls, document: dict[str, Any] | str | bytes) -> Self:
         """A DDO from JSON text or an already parsed object; pydantic's ValidationError if it is neither."""
-        value = json.loads(document) if isinstance(document, str | bytes) else document
+        value = parse_json(document) if isinstance(document, str | bytes) else document
         return cls.model_validate(value)
 
     def service(self, service_id: str) -> Service | None:

@@ -1,21 +1,36 @@
 """What a publisher demands of everything that is computed on a dataset before it may leave.
 
 ``services[].additionalInformation.c2d.disclosure`` of a DDO. A rule that cannot be understood is not a rule
-that may be skipped: parsing is strict, and where several inputs have rules the strictest of each holds.
+that may be skipped: parsing is strict. Where several inputs have rules, what leaves has to obey each set as
+it stands; merged into one, two sets could allow what either of them refuses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 _Positive = Annotated[int, Field(ge=1, le=2**53)]
+_Amount = Annotated[int, Field(ge=0, le=2**53)]
 _Type = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,10}$")]
 _Column = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+_Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 COUNT_COLUMNS = ("count", "n")
+CHECKABLE = ("csv", "gif", "jpeg", "jpg", "json", "jsonl", "md", "ndjson", "png", "tsv", "txt")
+"""File name extensions whose content can be checked; no other type may leave where a rule speaks of it."""
+NAME_BYTES = 1024
+"""Of the names of all outputs together, where the publisher sets no other number."""
+NAME_PART = 64
+"""Characters of a part of a name, where the publisher sets no pattern."""
+MAX_COLUMNS = 50
+"""Columns of a table whose rows are limited, where the publisher sets no other number."""
+LINE_BYTES = 200
+"""Bytes of a log for each line that may leave, where the publisher sets no other number."""
+_HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
 class InvalidRules(Exception):
@@ -23,12 +38,15 @@ class InvalidRules(Exception):
 
 
 class Rules(BaseModel):
-    """None means: no such limit.
+    """One publisher's set. None means no such limit, but for names and the log, which never leave unlimited.
 
-    ``types``: allowed file name extensions, each checked against the content. ``max_rows``: of any table (CSV
-    lines without the header, elements of a JSON array). ``min_cell``: the smallest number of individuals that
-    a published figure may stand for; tables then need one of the ``count_columns``, and nothing but tables
-    may leave.
+    ``names``: patterns (``*``, ``?``, ``[…]``) of which each output's path has to match one; without any,
+    letters, digits, ``._-`` and 64 characters a part. ``max_name_bytes``: of all names together. ``types``:
+    file name extensions, each checked by parsing the whole content. ``max_rows`` and ``max_columns``: of any
+    table (lines of a CSV without its header, records of a JSON document, lines of a text). ``min_cell``: the
+    smallest number of individuals that a published figure may stand for; every record then needs one of the
+    ``count_columns``, and nothing but tables may leave. ``log_lines`` and ``log_bytes``: what may leave of
+    the algorithm's log; without either of them it stays in.
     """
 
     model_config = ConfigDict(
@@ -38,9 +56,14 @@ class Rules(BaseModel):
     max_files: _Positive | None = None
     max_bytes: _Positive | None = None
     max_rows: _Positive | None = None
+    max_columns: _Positive | None = None
     min_cell: _Positive | None = None
     types: Annotated[list[_Type], Field(max_length=50)] | None = None
     count_columns: Annotated[list[_Column], Field(max_length=50)] | None = None
+    names: Annotated[list[_Pattern], Field(max_length=50)] | None = None
+    max_name_bytes: _Positive | None = None
+    log_lines: _Amount | None = None
+    log_bytes: _Amount | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Without what is not limited; :func:`parse` reads it again."""
@@ -49,11 +72,40 @@ class Rules(BaseModel):
     @property
     def counted(self) -> frozenset[str]:
         """The columns that hold numbers of individuals, in lower case."""
-        return frozenset(name.lower() for name in self.count_columns or COUNT_COLUMNS)
+        return frozenset(name.strip().lower() for name in self.count_columns or COUNT_COLUMNS)
+
+    @property
+    def columns(self) -> int | None:
+        """The most columns of a table; None where nothing is said of tables."""
+        return self.max_columns or (MAX_COLUMNS if self.max_rows else None)
+
+    @property
+    def speaks_of_content(self) -> bool:
+        """Whether files have to be read to be held against the rules."""
+        spoken = (self.types, self.max_rows, self.max_columns, self.min_cell)
+        return any(rule is not None for rule in spoken)
+
+    @property
+    def name_bytes(self) -> int:
+        """Of the names of all outputs together."""
+        return self.max_name_bytes or NAME_BYTES
+
+    def allows_name(self, path: str) -> bool:
+        """Of an output, relative to the outputs' folder."""
+        if self.names is not None:
+            return any(fnmatchcase(path, pattern) for pattern in self.names)
+        return all(len(part) <= NAME_PART and _HARMLESS.issuperset(part) for part in path.split("/"))
+
+    @property
+    def log_allowance(self) -> tuple[int, int | None]:
+        """Bytes and lines of the algorithm's log that may leave; no bytes: it stays in."""
+        if self.log_bytes is None:
+            return LINE_BYTES * (self.log_lines or 0), self.log_lines
+        return self.log_bytes if self.log_lines != 0 else 0, self.log_lines
 
 
 def parse(section: object) -> Rules | None:
-    """None where there is no section; raises InvalidRules."""
+    """One set of rules; None where there is no section. Raises InvalidRules."""
     if section is None:
         return None
     try:
@@ -63,22 +115,34 @@ def parse(section: object) -> Rules | None:
         raise InvalidRules(f"the disclosure rule {where or 'section'} cannot be understood") from None
 
 
-def strictest(rules: Iterable[Rules | None]) -> Rules | None:
-    """All of them at once; None where nobody has any."""
-    present = [entry for entry in rules if entry is not None]
-    if not present:
-        return None
-    typed = [set(entry.types) for entry in present if entry.types is not None]
-    columns = {name for entry in present for name in entry.count_columns or ()}
-    return Rules(
-        max_files=_least(entry.max_files for entry in present),
-        max_bytes=_least(entry.max_bytes for entry in present),
-        max_rows=_least(entry.max_rows for entry in present),
-        min_cell=max((entry.min_cell for entry in present if entry.min_cell), default=None),
-        types=sorted(set.intersection(*typed)) if typed else None,
-        count_columns=sorted(columns) or None,
-    )
+def parse_sets(section: object) -> tuple[Rules, ...]:
+    """Of a job's output section: one set, or a list of them. Raises InvalidRules."""
+    found = [parse(entry) for entry in (section if isinstance(section, list) else [section])]
+    return tuple(entry for entry in found if entry is not None)
 
 
-def _least(values: Iterable[int | None]) -> int | None:
-    return min((value for value in values if value is not None), default=None)
+def unchecked_types(rules: Rules) -> list[str]:
+    """Types that the rules allow and nothing can check: such a file would never leave."""
+    return sorted(set(rules.types or ()) - set(CHECKABLE))
+
+
+def strictest(rules: Iterable[Rules | None]) -> tuple[Rules, ...]:
+    """All sets that have to hold, each once; empty where nobody has any."""
+    found: list[Rules] = []
+    for entry in rules:
+        if entry is not None and entry not in found:
+            found.append(entry)
+    return tuple(found)
+
+
+def as_section(rules: Sequence[Rules]) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """As it stands in a job; :func:`parse_sets` reads it again."""
+    sets = [entry.as_dict() for entry in rules]
+    return None if not sets else sets[0] if len(sets) == 1 else sets
+
+
+def log_budget(rules: Iterable[Rules]) -> tuple[int, int | None]:
+    """The smallest of all sets: bytes and lines of the algorithm's log."""
+    budgets = [entry.log_allowance for entry in rules]
+    lines = [count for _, count in budgets if count is not None]
+    return min((size for size, _ in budgets), default=0), min(lines, default=None)

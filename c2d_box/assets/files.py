@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 
 from c2d_box.assets import ecies
 from c2d_box.assets.addresses import is_address, same
+from c2d_box.strict_json import parse_json
 
 UNREADABLE = "cannot decrypt files for this service."
 _MISSING_KEYS = "malformed service files, missing required keys."
+_ABI_VALUES, _ABI_TYPE, _ABI_DIMENSIONS = 64, 64, 4
+"""Of a contract's function: values with their components, characters of a type, and its brackets."""
 _NO_NAME = "Invalid file name format. It was not possible to get the file name."
 
 
@@ -120,7 +123,27 @@ class S3File:
         }
 
 
-FileObject = UrlFile | IpfsFile | ArweaveFile | GraphqlFile | SmartContractFile | S3File
+@dataclass(frozen=True)
+class ResultFile:
+    """A job's result as an asset of its owner's: where it lies in the store of the Provider's operator.
+
+    No key of the store is in it. ``proof`` is the engine's word that this asset may show this result, see
+    :mod:`c2d_box.assets.results`; it stands for one NFT and datatoken, so a copied entry opens nothing.
+    """
+
+    type: ClassVar[str] = "result"
+    job: str
+    place: str = field(repr=False)
+    nft: str
+    datatoken: str
+    proof: str = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """``nft`` and ``datatoken`` stand in the document around it."""
+        return {"type": "result", "job": self.job, "place": self.place, "proof": self.proof}
+
+
+FileObject = UrlFile | IpfsFile | ArweaveFile | GraphqlFile | SmartContractFile | S3File | ResultFile
 
 
 def parse_file(value: object) -> FileObject:
@@ -152,8 +175,8 @@ def unseal(
     A DDO of version 4.0.0 (or none) holds a bare array that is bound to nothing.
     """
     try:
-        value = json.loads(ecies.decrypt(key, bytes.fromhex(sealed.removeprefix("0x"))))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(ecies.decrypt(key, bytes.fromhex(sealed.removeprefix("0x"))))
+    except ValueError as error:
         raise FileObjectError(UNREADABLE) from error
     if version in ("", "4.0.0"):
         entries = value
@@ -164,7 +187,15 @@ def unseal(
         entries = value.get("files") if bound else None
     if not isinstance(entries, list):
         raise FileObjectError(UNREADABLE)
-    return [parse_file(entry) for entry in entries]
+    return [_bound_entry(entry, entries is value, nft, datatoken) for entry in entries]
+
+
+def _bound_entry(entry: object, loose: bool, nft: str, datatoken: str) -> FileObject:
+    """A file of a document; a result only of one that is bound to its asset."""
+    if loose or not isinstance(entry, dict) or entry.get("type") != ResultFile.type:
+        return parse_file(entry)
+    job, place, proof = (_text(entry, key, _MISSING_KEYS) for key in ("job", "place", "proof"))
+    return ResultFile(job, place, nft, datatoken, proof)
 
 
 def _url(value: dict[str, Any]) -> UrlFile:
@@ -203,6 +234,8 @@ def _smartcontract(value: dict[str, Any]) -> SmartContractFile:
     if not isinstance(inputs, list) or not all(isinstance(i, dict) for i in inputs):
         raise FileObjectError("invalid abi")
     assert isinstance(abi, dict)
+    if not _is_small(abi):
+        raise FileObjectError("invalid abi")
     if abi.get("type", "function") != "function" or abi.get("stateMutability") not in ("view", "pure"):
         raise FileObjectError("only view or pure functions are allowed")
     if not isinstance(abi.get("name"), str) or not abi["name"]:
@@ -210,6 +243,26 @@ def _smartcontract(value: dict[str, Any]) -> SmartContractFile:
     if isinstance(chain_id, bool) or not isinstance(chain_id, int):
         raise FileObjectError("malformed file object.")
     return SmartContractFile(address, chain_id, abi)
+
+
+def _is_small(abi: Mapping[str, Any]) -> bool:
+    """Whether the function has few values, of types that are quickly read: a library's parser takes minutes
+    for a type of a few kilobytes, in each of its dimensions."""
+    count, pending = 0, [*_listed(abi, "inputs"), *_listed(abi, "outputs")]
+    while pending:
+        entry, count = pending.pop(), count + 1
+        kind = entry.get("type", "") if isinstance(entry, dict) else None
+        if not isinstance(kind, str) or count > _ABI_VALUES:
+            return False
+        if len(kind) > _ABI_TYPE or kind.count("[") > _ABI_DIMENSIONS:
+            return False
+        pending += _listed(entry, "components")
+    return True
+
+
+def _listed(entry: Mapping[str, Any], key: str) -> list[Any]:
+    found = entry.get(key) or []
+    return found if isinstance(found, list) else [None]
 
 
 def _s3(value: dict[str, Any]) -> S3File:

@@ -6,9 +6,10 @@ wants them compared, this is the rule; it says everything that does not fit at o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from c2d_box.strict_json import JsonRefused, parse_json
 
 _SHOWN = 64
 
@@ -69,8 +70,8 @@ def _options(given: Any) -> list[str]:
     form that the schema takes)."""
     if isinstance(given, str):
         try:
-            given = json.loads(given)
-        except (ValueError, RecursionError):
+            given = parse_json(given)
+        except JsonRefused:
             return [given]
     entries = given if isinstance(given, list) else []
     return [str(name) for entry in entries for name in (entry if isinstance(entry, dict) else [entry])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from c2d_box.assets import signatures
+from c2d_box.recursion import kept_recursion_limit
 
 PATH = "m/44'/60'/0'/0"
 
@@ -25,6 +26,7 @@ def from_key(key: bytes | str) -> Signer:
 
 def from_mnemonic(mnemonic: str, index: int) -> Signer:
     """Account ``index`` of a mnemonic, on the path every Ethereum tool uses."""
-    from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+    with kept_recursion_limit():
+        from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 
     return from_key(key_from_seed(seed_from_mnemonic(mnemonic, ""), f"{PATH}/{index}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ import httpx
 
 from c2d_box.assets.addresses import checksum, is_address
 from c2d_box.errors import StateProblem
+from c2d_box.proxies import may_use_proxy
+from c2d_box.strict_json import parse_json
 
 CONNECT_SECONDS = 2.0
 """For a connection to the node. One that is begun just before its pod is back stays with the old address,
@@ -97,11 +98,12 @@ def _required(section: str, entry: dict[str, Any], key: str) -> str:
 def _read(source: str) -> dict[str, Any]:
     try:
         if source.startswith(("http://", "https://")):
-            response = httpx.get(source, timeout=httpx.Timeout(10.0, connect=CONNECT_SECONDS))
+            timeout = httpx.Timeout(10.0, connect=CONNECT_SECONDS)
+            response = httpx.get(source, timeout=timeout, trust_env=may_use_proxy(source))
             response.raise_for_status()
-            value = response.json()
+            value = parse_json(response.content)
         else:
-            value = json.loads(Path(source).expanduser().read_text())
+            value = parse_json(Path(source).expanduser().read_bytes())
     except (OSError, ValueError, httpx.HTTPError) as error:
         raise StateProblem(
             "C2D-ADDRESSES-UNREADABLE",

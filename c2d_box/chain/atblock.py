@@ -39,11 +39,11 @@ class AtBlock(Chain):
 
     def _once(self, key: Hashable, ask: Callable[[], T]) -> T:
         try:
-            if key in self._answers:
-                found: T = self._answers[key]
-                return found
+            found: T | None = self._answers.get(key)  # one look: another thread may forget all at any time
         except TypeError:  # an argument that cannot be a key
             return ask()
+        if found is not None:
+            return found
         answer = ask()
         if answer is not None:
             if len(self._answers) >= _KEPT:

@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from web3 import HTTPProvider, Web3
-from web3.exceptions import TransactionNotFound, Web3RPCError
-from web3.middleware import ExtraDataToPOAMiddleware
-from web3.providers import BaseProvider
-from web3.types import TxReceipt
+import requests
+
+from c2d_box.chain.coding import bounded_codec
+from c2d_box.proxies import may_use_proxy
+from c2d_box.recursion import kept_recursion_limit
+
+with kept_recursion_limit():
+    from web3 import HTTPProvider, Web3
+    from web3.exceptions import TransactionNotFound, Web3RPCError
+    from web3.middleware import ExtraDataToPOAMiddleware
+    from web3.providers import BaseProvider
+    from web3.types import TxReceipt
 
 Answer = Mapping[str, Any]
 
@@ -21,8 +28,14 @@ Answer = Mapping[str, Any]
 def connected(rpc_url: str | BaseProvider, timeout: float, headers: Mapping[str, str]) -> Web3:
     """A client of the node at ``rpc_url``, or of a provider inside this process. Nothing is asked yet."""
     options = {"timeout": timeout, **({"headers": dict(headers)} if headers else {})}
-    provider = HTTPProvider(rpc_url, request_kwargs=options) if isinstance(rpc_url, str) else rpc_url
+    if isinstance(rpc_url, str):
+        session = requests.Session()
+        session.trust_env = may_use_proxy(rpc_url)
+        provider: BaseProvider = HTTPProvider(rpc_url, request_kwargs=options, session=session)
+    else:
+        provider = rpc_url
     web3 = Web3(provider)
+    web3.codec = bounded_codec(web3.codec)
     web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
     return web3
 

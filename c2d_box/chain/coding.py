@@ -2,12 +2,26 @@
 
 The coder is imported with the first value: it costs a quarter of a second, which a service should not spend
 before it answers its first request.
+
+What a contract answers is a stranger's. In its coding a list may refer to one element any number of times, in
+each of its levels, so that six kilobytes read as a thousand million values. Honest coders write each value
+once: what is read is bounded by the size of what there is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eth_abi.codec import ABICodec
+
+_READ_AGAIN = 4
+"""How often each byte is read at most: heads twice, padding apart from its value."""
+_FREE_BYTES = 4096
+MOST_BYTES = 8 << 20
+"""Of one answer."""
 
 
 def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
@@ -23,10 +37,49 @@ def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
 
 def decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
     """Raises ValueError for bytes that are no such values."""
-    from eth_abi.abi import decode as decoded
     from eth_abi.exceptions import DecodingError
 
     try:
-        return decoded(types, data)
+        return _codec().decode(types, data)
     except (DecodingError, OverflowError) as error:
         raise ValueError("the bytes are no values of these types") from error
+
+
+def bounded_codec(codec: ABICodec) -> ABICodec:
+    """``codec`` with a decoder that gives up on answers that are read again and again."""
+    return _bounded_class()(codec._registry)
+
+
+@cache
+def _codec() -> ABICodec:
+    from eth_abi.abi import default_codec
+
+    return bounded_codec(default_codec)
+
+
+@cache
+def _bounded_class() -> type[ABICodec]:
+    from eth_abi.codec import ABICodec
+    from eth_abi.decoding import ContextFramesBytesIO
+    from eth_abi.exceptions import DecodingError
+
+    class BoundedStream(ContextFramesBytesIO):
+        """Counts what is read of it."""
+
+        def __init__(self, data: bytes) -> None:
+            if len(data) > MOST_BYTES:
+                raise DecodingError(f"the answer has more than {MOST_BYTES} bytes")
+            super().__init__(data)  # type: ignore[no-untyped-call]
+            self._left = _READ_AGAIN * len(data) + _FREE_BYTES
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            self._left -= len(found)
+            if self._left < 0:
+                raise DecodingError("the answer refers to the same bytes too often")
+            return found
+
+    class BoundedCodec(ABICodec):
+        stream_class = BoundedStream
+
+    return BoundedCodec

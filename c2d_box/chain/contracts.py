@@ -8,6 +8,7 @@ from typing import Any, cast
 from c2d_box.assets.addresses import checksum
 from c2d_box.chain.failures import reverted, wrapped
 from c2d_box.chain.node import Chain
+from c2d_box.recursion import kept_recursion_limit
 
 
 def call(chain: Chain, address: str, function: Mapping[str, Any], arguments: Sequence[Any] = ()) -> Any:
@@ -15,7 +16,8 @@ def call(chain: Chain, address: str, function: Mapping[str, Any], arguments: Seq
 
     Raises Refused (C2D-CHAIN-REVERTED) also where no such contract or function is, and Failed (C2D-CHAIN-…).
     """
-    from web3.exceptions import Web3Exception
+    with kept_recursion_limit():
+        from web3.exceptions import Web3Exception
 
     name = str(function["name"])
     web3 = chain.web3

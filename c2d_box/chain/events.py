@@ -67,6 +67,33 @@ def decoded(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator
             yield event
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A log with an event's first topic whose values cannot be decoded."""
+
+    name: str
+    address: str
+    block: int
+    tx: str
+    index: int
+
+
+def unreadable(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Unreadable]:
+    """The logs that :func:`decoded` passes over although they claim to be one of ``names``."""
+    wanted = {topic(name): name for name in names}
+    for log in logs:
+        topics = [_hex(t) for t in log["topics"]]
+        name = wanted.get(topics[0]) if topics else None
+        if name is not None and _decode(name, topics, log) is None:
+            yield Unreadable(
+                name,
+                checksum(str(log["address"])),
+                int(log["blockNumber"]),
+                _hex(log["transactionHash"]),
+                int(log["logIndex"]),
+            )
+
+
 def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest") -> list[Event]:
     """Everything NFTs said about their metadata in these blocks, in chain order.
 

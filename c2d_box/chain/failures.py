@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from c2d_box.errors import C2DError, Failed, Refused
+from c2d_box.recursion import kept_recursion_limit
 
 REVERTED = "C2D-CHAIN-REVERTED"
 UNREACHABLE = "C2D-CHAIN-UNREACHABLE"
@@ -36,7 +37,9 @@ def wrapped(doing: str) -> Iterator[None]:
 def _coded(doing: str, error: Exception) -> C2DError | None:
     """None for what neither a node nor web3 raises."""
     import requests
-    from web3 import exceptions
+
+    with kept_recursion_limit():
+        from web3 import exceptions
 
     match error:
         case exceptions.ContractLogicError():
@@ -61,7 +64,7 @@ def reverted(doing: str, reason: str) -> Refused:
     return Refused(
         REVERTED,
         f"the contract refused {doing}: {reason or 'it gave no reason'}",
-        "nothing was changed on the chain; the reason names what the contract asks for",
+        "this transaction changed nothing on the chain; the reason names what the contract asks for",
         reason=reason,
     )
 

@@ -13,6 +13,7 @@ from c2d_box.chain.addresses import Addresses
 from c2d_box.chain.failures import wrapped
 from c2d_box.chain.views import View, answers
 from c2d_box.errors import StateProblem
+from c2d_box.units import LOCAL_CHAIN_ID
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -52,7 +53,7 @@ class Chain:
     @property
     def network(self) -> str:
         """The network's name as the Provider's texts say it."""
-        return "Ganache" if self.chain_id == 8996 else self.addresses.network or "Unknown"
+        return "Ganache" if self.chain_id == LOCAL_CHAIN_ID else self.addresses.network or "Unknown"
 
     @property
     def web3(self) -> Web3:
@@ -144,9 +145,11 @@ class Chain:
         from_block: int,
         to_block: int | str = "latest",
         address: str | Sequence[str] | None = None,
+        rest: Sequence[str | None] = (),
     ) -> list[Mapping[str, Any]]:
-        """Logs whose first topic is one of ``topics``."""
-        query: dict[str, Any] = {"fromBlock": from_block, "toBlock": to_block, "topics": [list(topics)]}
+        """Logs whose first topic is one of ``topics``; ``rest``: the other topics, None for any."""
+        wanted = [list(topics), *rest]
+        query: dict[str, Any] = {"fromBlock": from_block, "toBlock": to_block, "topics": wanted}
         if address:
             query["address"] = address
         with wrapped("reading logs"):

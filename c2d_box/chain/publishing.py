@@ -12,9 +12,9 @@ from c2d_box.chain.accounts import Signer
 from c2d_box.chain.node import Chain
 from c2d_box.chain.transactions import Call, allow, hash_of, send, spending
 from c2d_box.errors import Refused, UsageError
+from c2d_box.units import ETHER
 
-WEI = 10**18
-_CAP = 100_000 * WEI
+_CAP = 100_000 * ETHER
 PLAIN, COMPRESSED, ENCRYPTED = 0, 1, 2
 
 
@@ -22,8 +22,8 @@ PLAIN, COMPRESSED, ENCRYPTED = 0, 1, 2
 class Free:
     """A dispenser hands one datatoken to whoever asks."""
 
-    max_tokens: int = WEI
-    max_balance: int = WEI
+    max_tokens: int = ETHER
+    max_balance: int = ETHER
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
     return hash_of(send(chain, signer, abis.NFT, nft, "setMetaDataState", int(state)))
 
 
-def mint(chain: Chain, signer: Signer, datatoken: str, to: str, amount: int = WEI) -> str:
+def mint(chain: Chain, signer: Signer, datatoken: str, to: str, amount: int = ETHER) -> str:
     call = minting(datatoken, to, amount)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
@@ -220,11 +220,11 @@ def _with_pool(chain: Chain, signer: Signer, price: Pool, nft: Any, datatoken: A
             "it sells none",
             "put more in",
         )
-    rate = WEI * 10**decimals // price.amount
+    rate = ETHER * 10**decimals // price.amount
     vesting = (0, int(chain.read(abis.ROUTER, pools.router, "getMinVestingPeriod")) + 1)
     terms = (
         [rate, decimals, *vesting, liquidity],
-        [int(price.fee * WEI), 0],
+        [int(price.fee * ETHER), 0],
         [pools.staking, token, pools.factory, signer.address, market, pools.template],
     )
     with spending(chain, signer):

@@ -57,7 +57,11 @@ def send(
         except C2DError as error:
             if not failures.is_nonce_conflict(error) or attempt == _ATTEMPTS - 1:
                 raise
-    receipt = chain.wait(tx, unknown=120)
+    try:
+        receipt = chain.wait(tx, unknown=120)
+    except C2DError as error:
+        error.details.setdefault("tx", tx)  # sent all the same: a block may take it
+        raise
     if receipt is None:
         raise Failed(
             failures.NOT_MINED,
@@ -70,10 +74,12 @@ def send(
     return receipt
 
 
-def allow(chain: Chain, signer: Signer, token: str, spender: str, amount: int) -> None:
-    """Let ``spender`` take so many base units, where it may not yet take as many."""
-    allowed = chain.read(abis.DATATOKEN, token, "allowance", signer.address, checksum(spender))
-    if int(allowed) < amount:
+def allow(
+    chain: Chain, signer: Signer, token: str, spender: str, amount: int, *, exactly: bool = False
+) -> None:
+    """Let ``spender`` take so many base units, where it may not yet; ``exactly``: and no more than that."""
+    allowed = int(chain.read(abis.DATATOKEN, token, "allowance", signer.address, checksum(spender)))
+    if allowed < amount or (exactly and allowed > amount):
         send(chain, signer, abis.DATATOKEN, token, "approve", checksum(spender), amount)
 
 
@@ -179,6 +185,13 @@ def _price(chain: Chain) -> Mapping[str, int]:
         return {"gasPrice": web3.eth.gas_price}
     tip = web3.eth.max_priority_fee
     return {"maxPriorityFeePerGas": tip, "maxFeePerGas": 2 * base + tip}
+
+
+def highest_price(chain: Chain) -> int:
+    """The most per unit of gas that a transaction sent now would offer, in the coin's smallest unit."""
+    with wrapped("asking for the price of gas"):
+        price = _price(chain)
+    return int(price.get("maxFeePerGas", price.get("gasPrice", 0)))
 
 
 def _replay(call: Any, signer: Signer, receipt: TxReceipt) -> str:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from c2d_box.errors import C2DError, Failed, Refused
+from c2d_box.proxies import may_use_proxy
+from c2d_box.strict_json import WRAPPED, JsonRefused, parse_json
 
+T = TypeVar("T")
 UNREACHABLE = "C2D-SERVICE-UNREACHABLE"
 
-_SENTENCES: Mapping[str, tuple[str, str]] = {
+AWAY: Mapping[str, str] = {
+    "metadata cache": "C2D-CACHE-AWAY",
+    "chain": "C2D-CHAIN-AWAY",
+    "compute service": "C2D-COMPUTE-AWAY",
+    "file store": "C2D-STORE-AWAY",
+    "PostgreSQL": "C2D-DATABASE-AWAY",
+}
+"""What the Provider says is away, as a code: no fault of an asset, of its publisher or of the request."""
+
+SENTENCES: Mapping[str, tuple[str, str]] = {
     "not_trusted_algo": (
         "the dataset's publisher has not permitted this algorithm",
         "ask the publisher to permit it: c2d-box permit DATASET ALGORITHM",
@@ -46,6 +58,11 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "the algorithm's files cannot be read",
         "ask its publisher to check where they are kept",
     ),
+    "too_many": ("more datasets than one job takes", "compute on fewer at a time"),
+    "file_too_large": (
+        "a file of the algorithm is larger than this Provider checks",
+        "put what is large into the image or into a dataset of its own",
+    ),
     "in_use_or_not_on_chain": ("the algorithm's order is not valid", "order it again"),
     "order_invalid": ("the dataset's order is not valid", "order it again"),
     "fees_not_paid": ("the compute time was not paid", "ask for a new quote and order again"),
@@ -57,8 +74,7 @@ def client_for(
     url: str, timeout: float | httpx.Timeout, transport: httpx.BaseTransport | None = None
 ) -> httpx.Client:
     """An HTTP client; the environment's proxy settings are not for services on this machine."""
-    local = (httpx.URL(url).host or "") in ("127.0.0.1", "localhost", "::1")
-    return httpx.Client(base_url=url, timeout=timeout, transport=transport, trust_env=not local)
+    return httpx.Client(base_url=url, timeout=timeout, transport=transport, trust_env=may_use_proxy(url))
 
 
 @contextmanager
@@ -88,6 +104,8 @@ def refusal(response: httpx.Response, service: str, doing: str) -> C2DError:
     body = json_of(response)
     error = body.get("error") if isinstance(body, dict) else None
     errors = body.get("errors") if isinstance(body, dict) else None
+    if response.status_code == 503 and isinstance(body, dict) and isinstance(body.get("away"), str):
+        return _outage(body["away"], service, doing)
     if response.status_code >= 500:
         text = error if isinstance(error, str) else f"status {response.status_code}"
         return Failed("C2D-SERVICE-FAILED", f"the {service} failed while {doing}: {text}", "see its log")
@@ -96,17 +114,49 @@ def refusal(response: httpx.Response, service: str, doing: str) -> C2DError:
     if errors:
         text = "; ".join(_fields(errors))
         return Refused("C2D-REQUEST-INVALID", f"the {service} refused {doing}: {text}", errors=errors)
-    text = str(error or body or f"status {response.status_code}")[:2000]
+    text = str(error or body or f"status {response.status_code}")[:2000] + _because(body)
     return Refused(
         "C2D-SERVICE-REFUSED", f"the {service} refused {doing}: {text}", status=response.status_code
+    )
+
+
+def answer_of(response: httpx.Response, service: str, kind: type[T]) -> T:
+    """The body, which must be JSON of this kind: a service that answers something else is told as such."""
+    try:
+        found = parse_json(response.content, WRAPPED)
+    except JsonRefused as refused:
+        reason = refused.reason
+    else:
+        if isinstance(found, kind):
+            return found
+        reason = f"It is no {'object' if kind is dict else 'list'}."
+    raise Failed(
+        "C2D-ANSWER-INVALID",
+        f"the {service} gave an answer that cannot be used: {reason}",
+        "see whether the address is that of such a service",
+    )
+
+
+def is_outage(error: C2DError) -> bool:
+    """Whether a service that is needed does not answer now, and the same call may be made again."""
+    return error.code in (*AWAY.values(), "C2D-SERVICE-AWAY")
+
+
+def _outage(away: str, service: str, doing: str) -> Failed:
+    name = away if away == "PostgreSQL" else f"the {away}"
+    return Failed(
+        AWAY.get(away, "C2D-SERVICE-AWAY"),
+        f"{name} does not answer now, and the {service} needs it for {doing}",
+        "try again; see whether it runs: c2d-box status",
+        away=away,
     )
 
 
 def json_of(response: httpx.Response) -> Any:
     """The body as JSON, or an empty object."""
     try:
-        return response.json()
-    except ValueError:
+        return parse_json(response.content, WRAPPED)
+    except JsonRefused:
         return {}
 
 
@@ -123,9 +173,9 @@ def deciding(reasons: Any) -> str:
 def _rule(body: Mapping[str, Any], error: Mapping[str, Any], doing: str) -> Refused:
     """``{"error": {resource: code}}``: the code names ours, so that scripts can match on it."""
     resource, code = next(iter(error.items()))
-    sentence, next_step = _SENTENCES.get(str(code), (f"{resource}: {code}", ""))
+    sentence, next_step = SENTENCES.get(str(code), (f"{resource}: {code}", ""))
     reasons = body.get("reasons")
-    why = deciding(reasons)
+    why = deciding(reasons) or _problem(reasons)
     stable = str(code).upper().replace("_", "-") if str(code).replace("_", "").isalnum() else "ASSET-REFUSED"
     return Refused(
         f"C2D-{stable}",
@@ -135,6 +185,16 @@ def _rule(body: Mapping[str, Any], error: Mapping[str, Any], doing: str) -> Refu
         wire_code=code,
         reasons=reasons,
     )
+
+
+def _problem(reasons: Any) -> str:
+    """Why a file cannot be read, as the Provider found it."""
+    return str(reasons.get("problem") or "") if isinstance(reasons, dict) else ""
+
+
+def _because(body: Any) -> str:
+    why = _problem(body.get("reasons")) if isinstance(body, dict) else ""
+    return f" ({why})" if why else ""
 
 
 def _fields(errors: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from c2d_box.assets.ddo import DDO
-from c2d_box.client.answers import client_for, demand, json_of, reaching
+from c2d_box.client.answers import answer_of, client_for, demand, json_of, reaching
 from c2d_box.errors import Failed, Refused
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
@@ -46,8 +46,14 @@ class Cache:
         query = {"from": 0, "size": size, "query": {"match_all": {}}, "sort": {"event.block": "desc"}}
         with reaching("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/query", json=query)
-        hits = demand(response, "metadata cache", "listing assets").json()["hits"]["hits"]
-        return [hit["_source"] for hit in hits]
+        demand(response, "metadata cache", "listing assets")
+        found = answer_of(response, "metadata cache", dict)
+        try:
+            return [hit["_source"] for hit in found["hits"]["hits"]]
+        except (KeyError, TypeError):
+            raise Failed(
+                "C2D-ANSWER-INVALID", "the metadata cache gave no list of assets", "see its log"
+            ) from None
 
     def validate(self, document: bytes) -> dict[str, Any]:
         """The validator's proof for the exact bytes of a DDO: ``hash, publicKey, v, r, s``.
@@ -60,8 +66,21 @@ class Cache:
         if response.status_code == 400 and isinstance(body, dict) and "errors" in body:
             text = "; ".join(f"{path}: {message}" for path, message in body["errors"].items())
             raise Refused("C2D-DDO-INVALID", f"the DDO is not valid: {text}", "correct it and publish again")
-        proof: dict[str, Any] = demand(response, "metadata cache", "validating the DDO").json()
-        return proof
+        demand(response, "metadata cache", "validating the DDO")
+        return answer_of(response, "metadata cache", dict)
+
+    def demand_decryptor(self, provider_url: str) -> None:
+        """Refused C2D-PROVIDER-NOT-FOR-CACHE where the cache could never read what that Provider encrypts;
+        asked before the NFT is made. A cache that knows no such question is believed to be able to."""
+        with reaching("metadata cache", self.url):
+            response = self._http.get("/api/c2d/decryptor", params={"url": provider_url})
+        body = json_of(response) if response.status_code == 200 else None
+        if isinstance(body, dict) and body.get("usable") is False:
+            raise Refused(
+                "C2D-PROVIDER-NOT-FOR-CACHE",
+                f"the metadata cache cannot read documents from {provider_url}: {body.get('reason')}",
+                "publish with the address under which the cache knows this Provider",
+            )
 
     def wait_for(self, did: str, tx: str, timeout: float = 60) -> dict[str, Any]:
         """The record once the cache has indexed transaction ``tx``."""
@@ -84,8 +103,8 @@ class Cache:
             response = self._http.get(f"{_ROOT}/ddo/{quote(did, safe=':')}")
         if response.status_code == 404:
             return None
-        record: dict[str, Any] = demand(response, "metadata cache", "looking an asset up").json()
-        return record
+        demand(response, "metadata cache", "looking an asset up")
+        return answer_of(response, "metadata cache", dict)
 
     def _problem(self, tx: str) -> str:
         """What the cache itself says about a transaction it did not index."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from c2d_box.client.cache import Cache
 from c2d_box.client.provider import Provider
+from c2d_box.units import LOCAL_CHAIN_ID
 
 if TYPE_CHECKING:
     from c2d_box.chain import Chain
@@ -23,7 +24,7 @@ class Connection:
         cache_url: str,
         rpc_url: str,
         address_file: str | Path,
-        chain_id: int = 8996,
+        chain_id: int = LOCAL_CHAIN_ID,
     ) -> None:
         self.provider_url = provider_url.rstrip("/")
         self.cache_url = cache_url.rstrip("/")

@@ -6,6 +6,8 @@ initializeCompute, prices and balances are looked at before the first transactio
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 from c2d_box.assets import ecies
 from c2d_box.assets.ddo import ACCESS, COMPUTE, DDO, Service
 from c2d_box.client import downloads, outcomes, unsealing, verification
+from c2d_box.client.answers import is_outage
+from c2d_box.client.computing_time import end_of_time, end_within, orders_of
 from c2d_box.client.connection import Connection
 from c2d_box.client.jobs import Job, id_of, is_finished
-from c2d_box.client.ordering import Item, Quote, earlier_order, pay, quoted
+from c2d_box.client.ordering import Item, Quote, earlier_order, quoted
+from c2d_box.client.paying import Payment, pay, telling
 from c2d_box.client.provider import save
 from c2d_box.client.verification import Verification
 from c2d_box.errors import Failed, Refused
@@ -24,7 +29,9 @@ from c2d_box.workflow.manifests import SEALED
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
+    from c2d_box.chain.orders import ConsumeMarketFee
 
+READ_BYTES = 64 << 20
 Algorithm = str | Mapping[str, Any]
 """A published algorithm's DID, or a raw one: ``{"rawcode" or "url", "container": {…}}``."""
 
@@ -47,34 +54,26 @@ class Consumer:
         userdata: Mapping[str, Mapping[str, Any]] | None = None,
         algocustomdata: Mapping[str, Any] | None = None,
         reuse: bool = True,
+        market: ConsumeMarketFee | None = None,
     ) -> Quote:
         """What the job would cost, or the refusal it would meet. Pays nothing.
 
-        One order carries one job at a time: orders of jobs that still run are not offered for reuse.
+        One order carries one job at a time: orders of jobs that still run are not offered for reuse. Where
+        orders of a start that broke off still pay for at least half of the time, the job gets what is left
+        of it (``valid_until`` of the quote) instead of being paid twice. ``market`` is the fee of the market
+        through which the consumer orders.
         """
         chosen = self._environment(environment)
         longest = int(chosen.get("maxJobDuration") or 3600)
-        valid_until = int(time.time()) + (min(3600, longest) if seconds is None else seconds)
-        busy = _busy(self.jobs()) if reuse else None
+        seconds = min(3600, longest) if seconds is None else seconds
+        jobs = self._jobs_unless_away() if reuse else None
+        busy = None if jobs is None else orders_of([job for job in jobs if not is_finished(job)])
         data = userdata or {}
         items = [self._item(each, COMPUTE, data, busy) for each in (did, *additional_dids)]
-        request: dict[str, Any] = {
-            "datasets": [item.request() for item in items],
-            "compute": {"env": chosen["id"], "validUntil": valid_until},
-            "consumerAddress": self.signer.address,
-        }
         if isinstance(algorithm, str):
-            item = self._item(algorithm, None, data, busy, algocustomdata)
-            request["algorithm"] = item.request()
-            items.append(item)
-        else:
-            request["algorithm"] = {"meta": dict(algorithm)}
-        answer = self.connection.provider.initialize_compute(request)
-        answers = [*answer.get("datasets", []), *([answer["algorithm"]] if answer.get("algorithm") else [])]
-        provider = self.connection.provider.address
-        return quoted(
-            self.connection.chain, self.signer.address, items, answers, provider, chosen, valid_until
-        )
+            items.append(self._item(algorithm, None, data, busy, algocustomdata))
+        end = end_of_time(self.connection.chain, items, str(chosen["id"]), seconds, jobs or [])
+        return self._quoted_until(end, items, algorithm, chosen, market)
 
     def start(
         self,
@@ -90,14 +89,19 @@ class Consumer:
         limits: Mapping[str, int] | None = None,
         slippage: float = 0.0,
         reuse: bool = True,
+        market: ConsumeMarketFee | None = None,
     ) -> Job:
         """Run ``algorithm`` on ``did`` and the additional datasets; the started job.
 
         ``environment`` defaults to the cheapest one, ``seconds`` of compute time to an hour or its limit.
-        ``userdata`` is keyed by DID. ``limits`` are the most to pay per token, in base units. Orders that are
-        still good are reused. ``output["publish"]`` (name, description, license, tags, free) makes the
-        results an asset of this account's, where every dataset's publisher allows it; ``output["encrypt"]``
-        (a public key, or True for this account's own) encrypts them, so that nobody else can read them.
+        ``userdata`` is keyed by DID. ``limits`` are the most to pay per token over everything, in base units:
+        what would cost more, or anything of a token that is not named, is refused before the first
+        transaction. A limit that was quoted suffices: where the Provider asks a little more now, because it
+        counts a second more, the job gets up to ten seconds less. Orders that are still good are reused, so
+        where a start breaks off (``paid`` in the error's details), the same call goes on from there.
+        ``output["publish"]`` (name, description, license, tags, free) makes the results an asset of this
+        account's, where every dataset's publisher allows it; ``output["encrypt"]`` (a public key, or True for
+        this account's own) encrypts them, so that nobody else can read them.
         """
         if output is not None and output.get("encrypt") is True:
             output = {**output, "encrypt": ecies.public_key_of(self.signer.key)}
@@ -119,15 +123,19 @@ class Consumer:
             userdata=userdata,
             algocustomdata=algocustomdata,
             reuse=reuse,
+            market=market,
         )
+        if (end := end_within(quote, limits)) is not None:
+            quote = self._quoted_until(end, quote.items, algorithm, quote.environment or {}, market)
         assert quote.environment is not None
-        consumer = str(quote.environment["consumerAddress"])
-        proofs = pay(self.connection.chain, self.signer, quote, consumer, limits, slippage)
+        consumer, payments = str(quote.environment["consumerAddress"]), list[Payment]()
+        proofs = pay(self.connection.chain, self.signer, quote, consumer, limits, slippage, payments)
         paid = [item.request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
         count = 1 + len(additional_dids)
         request: dict[str, Any] = {
             "consumerAddress": self.signer.address,
             "environment": quote.environment["id"],
+            "seconds": seconds,  # a reused order may have been paid for longer
             "dataset": paid[0],
             "algorithm": paid[count] if isinstance(algorithm, str) else {"meta": dict(algorithm)},
         }
@@ -135,12 +143,13 @@ class Consumer:
             request["additionalDatasets"] = paid[1:count]
         if output is not None:
             request["output"] = dict(output)
-        details = self._post(request, before)
+        with telling(payments):
+            details = self._post(request, before)
         return Job(str(details["jobId"]), quote.costs, details)
 
     def get_job_details(self, job: Job | str) -> dict[str, Any]:
         """The job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has no such job."""
-        found = self.connection.provider.jobs(self.signer.address, id_of(job))
+        found = self.connection.provider.jobs(self.signer.address, id_of(job), self.signer)
         match = next((j for j in found if j.get("jobId") == id_of(job)), None)
         if match is None:
             raise Refused(
@@ -152,7 +161,7 @@ class Consumer:
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs of this account."""
-        return self.connection.provider.jobs(self.signer.address)
+        return self.connection.provider.jobs(self.signer.address, signer=self.signer)
 
     def verify(self, job: Job | str) -> Verification:
         """The job's evidence, compared with chain, descriptions, files, image and results."""
@@ -205,11 +214,31 @@ class Consumer:
 
     fetch_result = download_result
 
-    def read_result(self, job: Job | str, index: int) -> bytes:
-        """One result as bytes, for small ones such as logs; opened where it is encrypted for this account."""
+    def read_result(self, job: Job | str, index: int, most: int = READ_BYTES) -> bytes:
+        """One result as bytes, for small ones such as logs; opened where it is encrypted for this account.
+
+        Refused C2D-RESULT-LARGE beyond ``most`` bytes: :meth:`download_result` takes results of any size.
+        """
+        content = bytearray()
         with self.connection.provider.result(self.signer, id_of(job), index) as response:
-            content = response.read()
-        return unsealing.opened(self.signer.key, content) if self._is_sealed(job, index) else content
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > most:
+                    raise Refused(
+                        "C2D-RESULT-LARGE",
+                        f"result {index} of job {id_of(job)} is larger than {most} bytes",
+                        "fetch it into a file: c2d-box results JOB INDEX --to FOLDER",
+                    )
+        if self._is_sealed(job, index):
+            return unsealing.opened(self.signer.key, bytes(content))
+        return bytes(content)
+
+    def result_sha256(self, job: Job | str, index: int) -> str:
+        """The SHA-256 of a result, opened where it is encrypted for this account, in bounded memory."""
+        with tempfile.TemporaryDirectory(prefix="c2d-result-") as scratch:
+            path = self.download_result(job, index, Path(scratch) / "result")
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _is_sealed(self, job: Job | str, index: int) -> bool:
         listed = self.results(job)
@@ -224,7 +253,13 @@ class Consumer:
             )
         return "".join(self.read_result(job, e["index"]).decode(errors="replace") for e in listed)
 
-    def quote_download(self, did: str, *, userdata: Mapping[str, Any] | None = None) -> Quote:
+    def quote_download(
+        self,
+        did: str,
+        *,
+        userdata: Mapping[str, Any] | None = None,
+        market: ConsumeMarketFee | None = None,
+    ) -> Quote:
         """What downloading ``did`` would cost now, or the refusal it would meet. Pays nothing."""
         ddo = self.connection.cache.ddo(did)
         service = ddo.first(ACCESS)
@@ -238,7 +273,7 @@ class Consumer:
         item = Item(ddo, service, previous, userdata)
         answer = self.connection.provider.initialize(downloads.query(item, self.signer.address))
         provider = self.connection.provider.address
-        return quoted(self.connection.chain, self.signer.address, [item], [answer], provider)
+        return quoted(self.connection.chain, self.signer.address, [item], [answer], provider, market=market)
 
     def download(
         self,
@@ -248,11 +283,36 @@ class Consumer:
         userdata: Mapping[str, Any] | None = None,
         limits: Mapping[str, int] | None = None,
         slippage: float = 0.0,
+        market: ConsumeMarketFee | None = None,
     ) -> list[Path]:
         """Order an access service where no earlier order is good, and fetch its files into ``folder``."""
-        quote = self.quote_download(did, userdata=userdata)
-        (order,) = pay(self.connection.chain, self.signer, quote, self.signer.address, limits, slippage)
-        return downloads.fetch_all(self.connection.provider, self.signer, quote.items[0], order, Path(folder))
+        quote, payments = self.quote_download(did, userdata=userdata, market=market), list[Payment]()
+        chain, who = self.connection.chain, self.signer
+        (order,) = pay(chain, who, quote, who.address, limits, slippage, payments)
+        with telling(payments):
+            return downloads.fetch_all(self.connection.provider, who, quote.items[0], order, Path(folder))
+
+    def _quoted_until(
+        self,
+        valid_until: int,
+        items: Sequence[Item],
+        algorithm: Algorithm,
+        environment: Mapping[str, Any],
+        market: ConsumeMarketFee | None,
+    ) -> Quote:
+        """The Provider's quote for ``items``, the published algorithm last, with the chain's prices."""
+        asked = [item.request() for item in items]
+        published = asked.pop() if isinstance(algorithm, str) else {"meta": dict(algorithm)}
+        request: dict[str, Any] = {
+            "datasets": asked,
+            "compute": {"env": environment["id"], "validUntil": valid_until},
+            "consumerAddress": self.signer.address,
+            "algorithm": published,
+        }
+        answer = self.connection.provider.initialize_compute(request)
+        answers = [*answer.get("datasets", []), *([answer["algorithm"]] if answer.get("algorithm") else [])]
+        chain, provider = self.connection.chain, self.connection.provider.address
+        return quoted(chain, self.signer.address, items, answers, provider, environment, valid_until, market)
 
     def _post(self, request: dict[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Start; where that stays uncertain, the job that appeared for these orders is the one."""
@@ -267,6 +327,16 @@ class Consumer:
             for job in self.jobs():
                 if job.get("agreementId") in orders and job.get("jobId") not in known:
                     return job
+            raise
+
+    def _jobs_unless_away(self) -> list[dict[str, Any]] | None:
+        """The account's jobs; None, whereupon no order is reused, while nobody can list them: what a job
+        would cost can be said without."""
+        try:
+            return self.jobs()
+        except Failed as error:
+            if is_outage(error):
+                return None
             raise
 
     def _demand_publishable(self, dids: Sequence[str]) -> None:
@@ -316,9 +386,3 @@ def _service(ddo: DDO, preferred: str | None) -> Service:
     if service is None:
         raise Refused("C2D-ASSET-NO-SERVICE", f"{ddo.id} offers no service", "ask its publisher")
     return service
-
-
-def _busy(jobs: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The orders of jobs that still run, by key, and by transaction where a Provider tells only that."""
-    running = [job for job in jobs if not is_finished(job)]
-    return {str(key) for job in running for key in [*(job.get("orders") or []), job.get("agreementId")]}

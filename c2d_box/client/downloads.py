@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
+import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
+from c2d_box.assets.filenames import name_in
 from c2d_box.client.ordering import Item
 from c2d_box.client.provider import Provider, save
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
 
-_DISPOSITION = re.compile(r"filename=\"?([^\";]+)\"?")
-_UNSAFE = re.compile(r"[\x00-\x1f/\\]")
+_NAME_BYTES = 240
+"""What file systems take, less what a part being written adds."""
 
 
 def query(item: Item, consumer: str, order: str | None = None) -> dict[str, str]:
@@ -39,13 +41,37 @@ def fetch_all(provider: Provider, signer: Signer, item: Item, order: str, folder
         request = {**query(item, signer.address, order), "fileIndex": str(index)}
         with provider.download(signer, request) as response:
             name = name_of(response, f"file-{index}")
-            path = folder / (name if folder / name not in fetched else f"{index}-{name}")
+            path = folder / unused_name(name, {path.name for path in fetched})
             fetched.append(save(response, path))
     return fetched
 
 
 def name_of(response: httpx.Response, otherwise: str) -> str:
-    """The name the Provider gives the file, reduced to its last part."""
-    found = _DISPOSITION.search(response.headers.get("content-disposition", ""))
-    name = _UNSAFE.split(found.group(1))[-1].strip() if found else ""
-    return otherwise if name in ("", ".", "..") else name[:200]
+    """The name the Provider gives the file, reduced to its last part and to what a file system takes."""
+    name = name_in(response.headers.get("content-disposition", "")) or otherwise
+    return name if len(name.encode()) <= _NAME_BYTES else _cut(name)
+
+
+def unused_name(name: str, used: Collection[str]) -> str:
+    """``name``, or the same with a number before its extension where a file of this call has it already.
+    Names that some file systems take for one are one."""
+    taken = {_folded(each) for each in used}
+    stem, dot, extension = name.rpartition(".") if "." in name[1:] else (name, "", "")
+    number, candidate = 1, name
+    while _folded(candidate) in taken:
+        number += 1
+        candidate = f"{stem}-{number}{dot}{extension}"
+    return candidate
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _cut(name: str) -> str:
+    """Whole characters at the end of the stem go, the extension stays."""
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension.encode()) > 40:
+        stem, dot, extension = name, "", ""
+    left = _NAME_BYTES - len(f"{dot}{extension}".encode())
+    return f"{stem.encode()[:left].decode(errors='ignore')}{dot}{extension}"

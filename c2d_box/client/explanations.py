@@ -6,6 +6,9 @@ Only what an operator sets is not to be seen from outside and has to be given.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from c2d_box.assets import checksums
 from c2d_box.assets.ddo import COMPUTE
 from c2d_box.assets.permissions import (
@@ -21,6 +24,24 @@ from c2d_box.errors import Refused
 
 RAW = "raw"
 """Stands for code that nobody has published, where an algorithm's DID is asked for."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an algorithm, as a permission pins it: the checksums of its files and container."""
+
+    files_checksum: str
+    container_checksum: str
+
+    @classmethod
+    def of(cls, digests: Iterable[str], entrypoint: str, image: str) -> Version:
+        """Of files given by SHA-256, started by ``entrypoint`` in the image with the digest ``image``."""
+        return cls(checksums.files(digests), checksums.container_section(entrypoint, image))
+
+    def is_of(self, facts: PublishedAlgorithm) -> bool:
+        """Whether a published algorithm is this very version. One whose files cannot be read is not."""
+        files, container = facts.files_checksum.lower(), facts.container_checksum.lower()
+        return (files, container) == (self.files_checksum.lower(), self.container_checksum.lower())
 
 
 def explain(

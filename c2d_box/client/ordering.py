@@ -1,22 +1,25 @@
-"""What a job or download costs, and paying exactly that.
+"""What a job or download costs.
 
-A quote is the Provider's answer (fees, orders still valid) joined with the chain's prices. Everything due is
-compared with the payer's balances before the first transaction, so that nobody pays for half a job.
+A quote is the Provider's answer (fees, orders still valid) joined with the chain's prices: all that the
+contracts will take, of every token. :mod:`c2d_box.client.paying` pays exactly that.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from c2d_box.assets.addresses import ZERO, same
+from c2d_box.assets.addresses import ZERO, checksum, is_address, same
 from c2d_box.assets.ddo import DDO, Service
+from c2d_box.assets.endpoints import same_endpoint
 from c2d_box.errors import C2DError, Failed, Refused
+from c2d_box.units import ETHER
 
 if TYPE_CHECKING:
-    from c2d_box.chain import Chain, Signer
+    from c2d_box.chain import Chain
+    from c2d_box.chain.orders import ConsumeMarketFee, Offer
 
 Action = Literal["order", "extend", "none"]
 
@@ -50,8 +53,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one asset costs: ``price`` base units of ``token`` for its datatoken, ``fee`` of ``fee_token`` for
-    the Provider. ``action``: a new order, one extended by a new fee, or one that still covers all."""
+    """What one asset costs: ``price`` base units of ``token`` for its datatoken (``swap_fee`` of them are
+    fees of the sale), ``fee`` of ``fee_token`` for the Provider, ``market_fee`` for the market where it was
+    published, ``consume_fee`` for the market through which it is ordered. ``action``: a new order, one
+    extended by a new fee, or one that still covers all."""
 
     did: str
     action: Action
@@ -59,6 +64,27 @@ class Cost:
     token: str = ZERO
     fee: int = 0
     fee_token: str = ZERO
+    swap_fee: int = 0
+    market_fee: int = 0
+    market_token: str = ZERO
+    consume_fee: int = 0
+    consume_token: str = ZERO
+
+    @property
+    def order_fees(self) -> dict[str, int]:
+        """Base units per token that the order takes, besides the datatoken's price."""
+        return _summed(
+            [
+                (self.fee_token, self.fee),
+                (self.market_token, self.market_fee),
+                (self.consume_token, self.consume_fee),
+            ]
+        )
+
+    @property
+    def due(self) -> dict[str, int]:
+        """Base units per token in all."""
+        return _summed([(self.token, self.price), *self.order_fees.items()])
 
 
 @dataclass(frozen=True)
@@ -70,15 +96,12 @@ class Quote:
     costs: tuple[Cost, ...]
     environment: Mapping[str, Any] | None = None
     valid_until: int = 0
+    market: ConsumeMarketFee | None = None
 
     @property
     def totals(self) -> dict[str, int]:
-        """Base units due per token."""
-        due: defaultdict[str, int] = defaultdict(int)
-        for cost in self.costs:
-            due[cost.token] += cost.price
-            due[cost.fee_token] += cost.fee
-        return {token: amount for token, amount in due.items() if amount}
+        """Base units due per token: all that will be taken."""
+        return _summed([entry for cost in self.costs for entry in cost.due.items()])
 
 
 def quoted(
@@ -89,56 +112,18 @@ def quoted(
     provider: str,
     environment: Mapping[str, Any] | None = None,
     valid_until: int = 0,
+    market: ConsumeMarketFee | None = None,
 ) -> Quote:
     """The Provider's ``answers`` with prices. A fee for anybody but the ``provider`` asked is refused."""
     if len(answers) != len(items):
-        raise Failed(
-            "C2D-PROVIDER-ANSWER", "the Provider answered for other assets than asked", "see its log"
-        )
-    costs = tuple(_cost(chain, payer, item, answer) for item, answer in zip(items, answers, strict=True))
+        raise _unusable("it answered for other assets than were asked")
     for item, answer in zip(items, answers, strict=True):
-        fee = answer.get("providerFee")
-        own = same(item.service.service_endpoint.rstrip("/"), items[0].service.service_endpoint.rstrip("/"))
-        if fee and own and not same(fee.get("providerFeeAddress"), provider):
-            raise Refused(
-                "C2D-PROVIDER-FEE",
-                "the Provider asks for a fee to an address that is not its own",
-                "do not pay it",
-            )
-    return Quote(tuple(items), tuple(answers), costs, environment, valid_until)
-
-
-def pay(
-    chain: Chain,
-    signer: Signer,
-    quote: Quote,
-    consumer: str,
-    limits: Mapping[str, int] | None = None,
-    slippage: float = 0.0,
-) -> list[str]:
-    """Order, extend or reuse each item; the transaction per item that proves it, in the order of the items.
-
-    ``limits`` are the most to pay per token over all; C2D-ORDER-TOO-DEAR or -FUNDS before paying anything.
-    """
-    from c2d_box.chain import orders
-
-    _demand_affordable(chain, signer, quote, limits or {})
-    proofs = []
-    for item, answer, cost in zip(quote.items, quote.answers, quote.costs, strict=True):
-        token = item.service.datatoken_address
-        fee: Mapping[str, Any] = answer.get("providerFee") or {}
-        if cost.action == "none":
-            proofs.append(str(answer["validOrder"]))
-        elif cost.action == "extend":
-            proofs.append(orders.reuse(chain, signer, token, str(answer["validOrder"]), fee))
-        else:
-            limit = cost.price + int(cost.price * slippage)
-            proofs.append(
-                orders.buy_and_start(
-                    chain, signer, token, consumer, item.index, fee, max_price=limit, slippage=slippage
-                )
-            )
-    return proofs
+        _demand_own_fee(item, answer, items[0], provider)
+    purse = _Purse(chain, payer)
+    costs = tuple(
+        _cost(chain, purse, item, answer, market) for item, answer in zip(items, answers, strict=True)
+    )
+    return Quote(tuple(items), tuple(answers), costs, environment, valid_until, market)
 
 
 def earlier_order(chain: Chain, account: str, service: Service, index: int, busy: set[str]) -> str | None:
@@ -170,17 +155,75 @@ def earlier_order(chain: Chain, account: str, service: Service, index: int, busy
     return free[-1] if free else None
 
 
-def _cost(chain: Chain, payer: str, item: Item, answer: Mapping[str, Any]) -> Cost:
+def paid_until(chain: Chain, item: Item, environment: str, used: set[str]) -> int | None:
+    """Until when computing in ``environment`` is paid by an order that no job has used: one of a start that
+    broke off. None where the item's earlier order is none of that kind.
+    """
+    from c2d_box.chain import events, orders
+
+    if item.previous is None or item.previous in used:
+        return None
+    receipt = chain.receipt(item.previous)
+    fees = list(events.decoded(receipt["logs"] if receipt else (), ("ProviderFee", "OrderReused")))
+    token, key = item.service.datatoken_address, f"{item.previous}:{item.service.datatoken_address}"
+    if any(event.name == "OrderReused" and event["orderTxId"] in used for event in fees):
+        return None
+    if f"{key}:{item.index}".lower() in used:
+        return None
+    for event in fees:
+        data = orders.read_data(event["providerData"]) if event.name == "ProviderFee" else None
+        if data and same(event.address, token) and data.get("environment") == environment:
+            return int(event["validUntil"])
+    return None
+
+
+class _Purse:
+    """The payer's datatokens while a quote is made up: each of them pays for one order only."""
+
+    def __init__(self, chain: Chain, payer: str) -> None:
+        self._chain, self._payer = chain, payer
+        self._left: dict[str, int] = {}
+        self._pools: set[str] = set()
+
+    def take(self, datatoken: str) -> bool:
+        """Whether there is one more; it is spent then."""
+        if datatoken not in self._left:
+            self._left[datatoken] = self._chain.balance(self._payer, datatoken)
+        if self._left[datatoken] < ETHER:
+            return False
+        self._left[datatoken] -= ETHER
+        return True
+
+    def demand_one_purchase(self, offer: Offer, did: str) -> None:
+        """Refuse a second purchase from one pool: its price is known only after the first."""
+        if offer.kind == "pool" and offer.source in self._pools:
+            raise Refused(
+                "C2D-ORDER-POOL-TWICE",
+                f"{did} would be bought twice from its pool, and the first purchase raises the price of the "
+                "second",
+                "name it once, or get a datatoken first",
+            )
+        self._pools.add(offer.source)
+
+
+def _cost(
+    chain: Chain, purse: _Purse, item: Item, answer: Mapping[str, Any], market: ConsumeMarketFee | None
+) -> Cost:
     from c2d_box.chain import orders
-    from c2d_box.chain.publishing import WEI
 
     fee = answer.get("providerFee") or {}
     amount, token = int(fee.get("providerFeeAmount") or 0), str(fee.get("providerFeeToken") or ZERO)
     if answer.get("validOrder"):
         return Cost(item.ddo.id, "extend" if fee else "none", fee=amount, fee_token=token)
     datatoken = item.service.datatoken_address
-    if chain.balance(payer, datatoken) >= WEI:
-        return Cost(item.ddo.id, "order", fee=amount, fee_token=token)
+    market_token, market_fee = orders.publishing_fee(chain, datatoken)
+    cost = Cost(
+        item.ddo.id, "order", fee=amount, fee_token=token, market_fee=market_fee, market_token=market_token
+    )
+    if market is not None and market.address != ZERO:
+        cost = replace(cost, consume_fee=market.amount, consume_token=market.token)
+    if purse.take(datatoken):
+        return cost
     offer = orders.offer_for(chain, datatoken)
     if offer is None:
         raise Refused(
@@ -188,29 +231,39 @@ def _cost(chain: Chain, payer: str, item: Item, answer: Mapping[str, Any]) -> Co
             f"nobody dispenses or sells the datatoken of {item.ddo.id}",
             "ask its publisher for one, or for a price",
         )
-    return Cost(item.ddo.id, "order", offer.amount, offer.token, amount, token)
+    purse.demand_one_purchase(offer, item.ddo.id)
+    return replace(cost, price=offer.amount, token=offer.token, swap_fee=offer.fees)
 
 
-def _demand_affordable(chain: Chain, signer: Signer, quote: Quote, limits: Mapping[str, int]) -> None:
-    ceilings = {token.lower(): amount for token, amount in limits.items()}
-    for token, due in quote.totals.items():
-        ceiling = ceilings.get(token.lower())
-        if ceiling is not None and due > ceiling:
-            raise Refused(
-                "C2D-ORDER-TOO-DEAR",
-                f"the job costs {due} base units of {token}, more than the limit {ceiling}",
-                "raise the limit, or ask for less time",
-                due=due,
-                limit=ceiling,
-                token=token,
-            )
-        held = chain.balance(signer.address, token)
-        if held < due:
-            raise Refused(
-                "C2D-ORDER-FUNDS",
-                f"{signer.address} holds {held} base units of {token}, {due} are due",
-                "get more of that token (faucet) and try again",
-                due=due,
-                held=held,
-                token=token,
-            )
+def _demand_own_fee(item: Item, answer: Mapping[str, Any], first: Item, provider: str) -> None:
+    """What would only be refused by the contract, after the datatoken was bought, is refused here."""
+    from c2d_box.chain import orders
+
+    fee = answer.get("providerFee") if isinstance(answer, Mapping) else None
+    if not isinstance(fee, Mapping) or not fee:
+        if not isinstance(answer, Mapping) or not answer.get("validOrder"):
+            raise _unusable("it names neither a fee nor a valid order")
+        return
+    own = same_endpoint(item.service.service_endpoint, first.service.service_endpoint)
+    if own and not same(fee.get("providerFeeAddress"), provider):
+        raise Refused(
+            "C2D-PROVIDER-FEE",
+            "the Provider asks for a fee to an address that is not its own",
+            "do not pay it",
+        )
+    signer = orders.signer_of(fee)
+    if signer is None or not same(signer, fee["providerFeeAddress"]):
+        raise _unusable("its fee is not signed by whom it is for")
+
+
+def _unusable(why: str) -> Failed:
+    return Failed("C2D-PROVIDER-ANSWER", f"the Provider's answer cannot be used: {why}", "see its log")
+
+
+def _summed(entries: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Without tokens of which nothing is due; the zero address is the token of what is free."""
+    due: defaultdict[str, int] = defaultdict(int)
+    for token, amount in entries:
+        if amount and token != ZERO:
+            due[checksum(token) if is_address(token) else token] += amount
+    return dict(due)

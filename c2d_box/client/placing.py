@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from c2d_box.client.unsealing import plain_name
+from c2d_box.workflow.filenames import is_hidden
 
 _NAME_BYTES = 240
 """A part of it is written under a longer name first."""
@@ -50,6 +51,6 @@ def _inside(name: str, index: int) -> PurePosixPath:
 
 
 def _harmless(part: str) -> str:
-    """What is not to be printed becomes ``_``; what is too long for a file's name is cut."""
-    plain = "".join(char if char.isprintable() else "_" for char in part)
+    """What is hidden becomes ``_``; what is too long for a file's name is cut."""
+    plain = "".join("_" if is_hidden(part, position) else char for position, char in enumerate(part))
     return plain.encode("utf-8", "replace")[:_NAME_BYTES].decode("utf-8", "ignore")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
@@ -43,14 +43,16 @@ def on_chain(chain: Chain, price: Amount | Pooled, token: str | None = None) -> 
 
 
 def _units(chain: Chain, amount: Amount, token: str | None) -> int:
-    try:
-        value = Decimal(str(amount))
-    except InvalidOperation:
-        value = Decimal(-1)
-    if not value.is_finite() or value < 0:
-        raise UsageError("C2D-PUBLISH-PRICE", f"{amount} is no price", "give tokens per order; 0 is free")
-    units = int(value * 10 ** chain.decimals(token or chain.addresses.ocean))
-    if value and not units:
+    from c2d_box.chain.amounts import base_units
+
+    units = base_units(amount, chain.decimals(token or chain.addresses.ocean))
+    if units is None:
+        raise UsageError(
+            "C2D-PUBLISH-PRICE",
+            f"{amount} is no price, or more than anybody could pay",
+            "give tokens per order; 0 is free",
+        )
+    if not units and Decimal(str(amount)):
         raise UsageError(
             "C2D-PUBLISH-PRICE", f"{amount} is less than the token's smallest unit", "ask for more"
         )

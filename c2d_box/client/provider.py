@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from c2d_box.assets import signatures
-from c2d_box.client.answers import client_for, demand, json_of, reaching, refusal
+from c2d_box.assets import lookups, signatures, statusproofs
+from c2d_box.client.answers import answer_of, client_for, demand, json_of, reaching, refusal
 from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:
@@ -63,26 +63,41 @@ class Provider:
         )
         return response.text
 
-    def file_info(self, query: Fields) -> list[Fields]:
-        """What the Provider finds where the files are; ``query`` is ``{did, serviceId}`` or a file object."""
-        infos: list[Fields] = self._send("POST", "fileinfo", "looking at the files", json=query).json()
-        return infos
+    def file_info(self, query: Fields, signer: Signer | None = None) -> list[Fields]:
+        """What the Provider finds where the files are; ``query`` is ``{did, serviceId}`` or a file object.
+
+        ``signer``: sources that are not read by a bare GET are looked at for a signed caller only, and names
+        and hashes of compute-only data are told to its publisher and to who names an order of it.
+        """
+        doing = "looking at the files"
+        if signer is None:
+            return answer_of(self._send("POST", "fileinfo", doing, json=query), "Provider", list)
+        request = {**query, "consumerAddress": signer.address}
+
+        def post(proof: Fields) -> httpx.Response:
+            return self._request("POST", "fileinfo", json={**request, **proof})
+
+        answer = self._signed(signer, lookups.signed_text(request), doing, post)
+        return answer_of(answer, "Provider", list)
 
     def environments(self) -> list[Fields]:
         params = {"chainId": str(self.chain_id)}
-        body = self._send("GET", "computeEnvironments", "listing environments", params=params).json()
+        answer = self._send("GET", "computeEnvironments", "listing environments", params=params)
+        body: Any = answer_of(answer, "Provider", object)
         found = body.get(str(self.chain_id), []) if isinstance(body, dict) else body
-        return list(found)
+        if not isinstance(found, list):
+            raise Failed("C2D-ANSWER-INVALID", "the Provider gave no list of environments", "see its log")
+        return found
 
     def initialize(self, query: Mapping[str, str]) -> Fields:
         """Fee or valid order for an access service."""
-        body: Fields = self._send("GET", "initialize", "asking for the asset", params=query).json()
-        return body
+        answer = self._send("GET", "initialize", "asking for the asset", params=query)
+        return answer_of(answer, "Provider", dict)
 
     def initialize_compute(self, request: Fields) -> Fields:
         """Fees and valid orders for a job; whatever would refuse the job refuses here, before paying."""
-        body: Fields = self._send("POST", "initializeCompute", "the compute job", json=request).json()
-        return body
+        answer = self._send("POST", "initializeCompute", "the compute job", json=request)
+        return answer_of(answer, "Provider", dict)
 
     def start(self, signer: Signer, request: Fields) -> Fields:
         """Start a job. The signed request is its own identity: where the connection breaks before the answer
@@ -107,22 +122,31 @@ class Provider:
                 time.sleep(pause)
             return self._certain(self._request("POST", "computeStart", json={**request, **proof}), broken)
 
-        return _first(self._signed(signer, subject, "the compute job", post).json(), "started no job")
+        answer = self._signed(signer, subject, "the compute job", post)
+        return _first(answer_of(answer, "Provider", object), "started no job")
 
-    def jobs(self, owner: str, job_id: str | None = None) -> list[Fields]:
-        """The jobs of an owner as the Provider reports them; ``[]`` for an unknown one."""
+    def jobs(self, owner: str, job_id: str | None = None, signer: Signer | None = None) -> list[Fields]:
+        """The jobs of an owner as the Provider reports them; ``[]`` for an unknown one. To ``signer``, where
+        it is the owner, with names, reasons, exit codes and times.
+        """
         params = {"consumerAddress": owner, **({"jobId": job_id} if job_id else {})}
-        jobs = self._send("GET", "computeStatus", "asking for jobs", params=params).json()
+        if signer is not None:
+            params |= statusproofs.proof(signer.key, owner, job_id, time.time())
+        answer = self._send("GET", "computeStatus", "asking for jobs", params=params)
+        jobs: Any = answer_of(answer, "Provider", object)
         return list(jobs) if isinstance(jobs, list) else [jobs]
 
     def stop(self, signer: Signer, job_id: str) -> Fields:
-        fields = {"consumerAddress": signer.address, "jobId": job_id}
+        """Ask a job to stop. The signature names a dataset of the job: without a DID its text would be that
+        of fetching a result, and a Provider takes it for neither."""
+        did = _first_dataset(self.jobs(signer.address, job_id))
+        fields = {"consumerAddress": signer.address, "jobId": job_id, **({"documentId": did} if did else {})}
 
         def put(proof: Fields) -> httpx.Response:
             return self._request("PUT", "computeStop", json={**fields, **proof})
 
-        jobs = self._signed(signer, signer.address + job_id, "stopping the job", put).json()
-        return _first(jobs, "knows no such job")
+        answer = self._signed(signer, signer.address + job_id + did, "stopping the job", put)
+        return _first(answer_of(answer, "Provider", object), "knows no such job")
 
     @contextmanager
     def result(self, signer: Signer, job_id: str, index: int) -> Iterator[httpx.Response]:
@@ -140,8 +164,12 @@ class Provider:
 
     def nonce(self, address: str) -> int:
         """The last nonce the Provider has seen of ``address``."""
-        body = self._send("GET", "nonce", "asking for the nonce", params={"userAddress": address}).json()
-        return int(float(body.get("nonce") or 0))
+        answer = self._send("GET", "nonce", "asking for the nonce", params={"userAddress": address})
+        nonce = answer_of(answer, "Provider", dict).get("nonce") or 0
+        try:
+            return int(float(nonce))
+        except (ValueError, TypeError, OverflowError):
+            raise Failed("C2D-ANSWER-INVALID", "the Provider's nonce is no number", "see its log") from None
 
     def _certain(self, response: httpx.Response, broken: bool) -> httpx.Response:
         """Signing anew after an unanswered request might start a second job."""
@@ -238,6 +266,13 @@ def _first(jobs: Any, problem: str) -> Fields:
     if not isinstance(job, dict) or "jobId" not in job:
         raise Failed("C2D-PROVIDER-ANSWER", f"the Provider {problem}", "see its log")
     return job
+
+
+def _first_dataset(jobs: list[Fields]) -> str:
+    """The DID of the job's first dataset, empty where the Provider does not tell."""
+    named = jobs[0].get("inputDID") if jobs and isinstance(jobs[0], dict) else None
+    did = named[0] if isinstance(named, list) and named else named
+    return did if isinstance(did, str) else ""
 
 
 def _is_stale(response: httpx.Response) -> bool:

@@ -26,7 +26,7 @@ from c2d_box.assets.documents import (
 from c2d_box.assets.files import FileObject, FileObjectError, document, parse_file
 from c2d_box.client import rulebook
 from c2d_box.client.connection import Connection
-from c2d_box.client.explanations import algorithm_facts
+from c2d_box.client.explanations import Version, algorithm_facts
 from c2d_box.client.prices import Amount, Pooled, on_chain
 from c2d_box.errors import Refused, UsageError
 
@@ -135,12 +135,13 @@ class Publisher:
             check_files,
         )
 
-    def permit(self, dataset: str, algorithm: str) -> str:
+    def permit(self, dataset: str, algorithm: str, version: Version | None = None) -> str:
         """Let ``algorithm``, exactly as it is now, run on ``dataset``; the transaction's hash.
 
         The permission holds the checksums of its files and container: a changed algorithm needs a new one.
+        With ``version``, Refused (C2D-PERMIT-CHANGED) where the algorithm is not, or no longer, that one.
         """
-        entry = self._trusted_entry(algorithm)
+        entry = self._trusted_entry(algorithm, version)
 
         def change(document: dict[str, Any]) -> None:
             for rules in rulebook.compute_rules(document):
@@ -215,7 +216,7 @@ class Publisher:
         try:
             rules = parse_rules(disclosure or None)
         except InvalidRules as problem:
-            raise UsageError("C2D-DISCLOSURE-INVALID", str(problem), "see Rules") from problem
+            raise UsageError("C2D-DISCLOSURE-INVALID", str(problem), "see docs/disclosure.md") from problem
         settings: dict[str, Any] = {}
         if may_be_published is not None:
             settings["allowPublishedResults"] = may_be_published
@@ -299,6 +300,7 @@ class Publisher:
             return ddo(nft, self.connection.chain_id, metadata, sections, credentials)
 
         demand_valid(document_for(ZERO, ZERO, "0x"))
+        self.connection.cache.demand_decryptor(self.connection.provider_url)
         if check_files:
             self._demand_reachable(objects)
         made = publishing.create_asset(
@@ -332,7 +334,7 @@ class Publisher:
         self.connection.cache.wait_for(document["id"], tx)
         return tx
 
-    def _trusted_entry(self, did: str) -> dict[str, str]:
+    def _trusted_entry(self, did: str, version: Version | None) -> dict[str, str]:
         """What a dataset stores of an algorithm it trusts."""
         facts = algorithm_facts(self.connection, did)
         if not facts.files_checksum:
@@ -341,6 +343,12 @@ class Publisher:
                 f"the files of {did} cannot be read or are too large for a checksum: "
                 "nobody could say later whether they changed",
                 "ask the algorithm's publisher to check where they are kept",
+            )
+        if version is not None and not version.is_of(facts):
+            raise Refused(
+                "C2D-PERMIT-CHANGED",
+                f"{did} is not the version that was looked at",
+                "nothing was permitted; look at what it is now, and permit that",
             )
         return {
             "did": did,
@@ -360,13 +368,19 @@ class Publisher:
 
     def _demand_reachable(self, files: Sequence[FileObject]) -> None:
         for position, file in enumerate(files):
-            infos = self.connection.provider.file_info(file.to_dict())
-            if not infos or not all(info.get("valid") for info in infos):
-                raise Refused(
-                    "C2D-FILE-UNREACHABLE",
-                    f"the Provider cannot read file {position} ({file.type})",
-                    "check its address, and whether the Provider may reach it",
-                )
+            infos = self.connection.provider.file_info(file.to_dict(), self.signer)
+            bad = next((info for info in infos if not info.get("valid")), None)
+            if bad is None and infos:
+                continue
+            reason = str((bad or {}).get("reason") or "")
+            inside = "not a public address" in reason
+            raise Refused(
+                "C2D-FILE-UNREACHABLE",
+                f"the Provider cannot read file {position} ({file.type}){f': {reason}' if reason else ''}",
+                "a Provider never reads addresses of its own machine or network: give the file itself"
+                if inside
+                else "check its address, and whether the Provider may reach it",
+            )
 
 
 def _file(file: Mapping[str, Any] | FileObject) -> FileObject:

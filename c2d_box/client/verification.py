@@ -1,56 +1,84 @@
 """Checking a job's evidence against its sources: chain, descriptions, files, image, results.
 
-Nothing in the record is believed because it stands there. Its signer must be the account that the orders on
-the chain name as their consumer; everything else is read again where it comes from and compared.
+The record's signer must be the account that the orders on the chain name as their consumer. What chain,
+Provider, cache, store and node can say is asked again there and compared. What only the operator saw (which
+files were staged, the limits, the warden's report, what Kubernetes ran) is the word of the environment's key:
+it is checked for contradictions, and ``Check.source`` says whose word each comparison rests on.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from c2d_box.assets.addresses import same
 from c2d_box.assets.ddo import DDO
 from c2d_box.assets.did import did_for
 from c2d_box.assets.documents import compact, published
 from c2d_box.client.connection import Connection
+from c2d_box.client.consents import Executed, consent
 from c2d_box.client.unsealing import is_sealed, plain_name
 from c2d_box.errors import C2DError, Refused
-from c2d_box.workflow import evidence
+from c2d_box.strict_json import WRAPPED, JsonRefused, parse_json
+from c2d_box.workflow import evidence, instants
 
 if TYPE_CHECKING:
+    from c2d_box.chain import Signer
     from c2d_box.client.consumer import Consumer
+
+Source = Literal["signature", "chain", "cache", "Provider", "operator", "store", "node", "yours"]
+Verdict = Literal["agrees", "unknown", "disagrees"]
+REPLACED_SECONDS = 60.0
+"""A description that was replaced so long before a job was accepted must not have admitted it: the bound
+within which the Provider hears of a change."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison; ``ok`` is None where the source cannot be asked (a file too large for a checksum)."""
+    """One comparison.
+
+    ``ok`` is None where the source could not be asked (a file too large for a checksum, a service that did
+    not answer): that is unknown, not fine. ``source`` is whose word the comparison rests on.
+    """
 
     name: str
     ok: bool | None
     text: str
+    source: Source = "operator"
 
 
 @dataclass(frozen=True)
 class Verification:
+    """All comparisons of one job's record."""
+
     job: str
     checks: tuple[Check, ...]
 
     @property
+    def verdict(self) -> Verdict:
+        """``disagrees`` where one comparison failed, else ``unknown`` where one could not be made."""
+        found = {check.ok for check in self.checks}
+        return "disagrees" if False in found else "unknown" if None in found else "agrees"
+
+    @property
     def sound(self) -> bool:
-        return all(check.ok is not False for check in self.checks)
+        """Whether every source was asked and agrees."""
+        return self.verdict == "agrees"
 
 
-def verify(consumer: Consumer, job: str, record: Mapping[str, Any] | None = None) -> Verification:
-    """``record``: one that was kept elsewhere, instead of the published one. Raises C2DError where a source
-    does not answer at all.
+def verify(
+    consumer: Consumer, job: str, record: Mapping[str, Any] | None = None, code: bytes | None = None
+) -> Verification:
+    """Compare a job's record with its sources.
+
+    ``record``: one that was kept elsewhere, instead of the published one. ``code``: the code that a raw
+    algorithm should have been. Raises C2DError where a source does not answer at all.
     """
     details = consumer.get_job_details(job)
     found = fetch(consumer, job) if record is None else record
-    return Verification(job, tuple(_checks(consumer, job, details, found)))
+    return Verification(job, tuple(_checks(consumer, job, details, found, code)))
 
 
 def fetch(consumer: Consumer, job: str) -> dict[str, Any]:
@@ -64,35 +92,46 @@ def fetch(consumer: Consumer, job: str) -> dict[str, Any]:
         )
     content = consumer.read_result(job, listed[0]["index"])
     try:
-        found = json.loads(content)
-    except ValueError:
+        found = parse_json(content, WRAPPED)
+    except JsonRefused:
         found = None
     return found if isinstance(found, dict) else {}
 
 
 def _checks(
-    consumer: Consumer, job: str, details: Mapping[str, Any], found: Mapping[str, Any]
+    consumer: Consumer,
+    job: str,
+    details: Mapping[str, Any],
+    found: Mapping[str, Any],
+    code: bytes | None,
 ) -> Iterator[Check]:
     wrong = evidence.problems(found)
-    yield Check("record", not wrong, "; ".join(wrong) or "hashes and signature are sound")
+    yield Check("record", not wrong, "; ".join(wrong) or "hashes and signature are sound", "signature")
     if wrong:
         return
-    yield Check("job", found["job"] == job, f"the record is of job {found['job']}")
+    yield Check("job", found["job"] == job, f"the record is of job {found['job']}", "signature")
     kept = (details.get("evidence") or {}).get("head")
-    yield Check("head", kept == found["head"], f"the job's status keeps head {kept}")
-    order = evidence.facts(found, "order")
+    yield Check("head", kept == found["head"], f"the job's status keeps head {kept}", "operator")
+    order, run = evidence.facts(found, "order"), evidence.facts(found, "run")
+    times = evidence.facts(found, "times")
     connection = consumer.connection
     yield _environment(connection, str(order.get("environment")), str(found["signer"]))
     owner = same(order.get("owner"), consumer.signer.address)
-    yield Check("owner", owner, f"the record names {order.get('owner')} as owner")
+    yield Check("owner", owner, f"the record names {order.get('owner')} as owner", "yours")
     assets = [*order.get("inputs", ()), *([order["algorithm"]] if order["algorithm"]["did"] else [])]
-    staged = evidence.facts(found, "staged").get("files", [])
+    inputs = evidence.facts(found, "staged")
+    staged = inputs.get("files", [])
     for asset in assets:
         yield from _asset(connection, asset, str(found["signer"]), str(order["owner"]))
-        yield from _files(connection, asset, staged)
+        yield from _replaced(connection, asset, times)
+        yield from _files(connection, asset, staged, consumer.signer)
+    if (more := int(inputs.get("count") or 0) - len(staged)) > 0:
+        yield Check("further files", None, f"{more} more were staged: the record has them in one digest")
+    yield from _run(connection, order["algorithm"], run, times, code)
     if order["algorithm"]["did"]:
-        yield _image(connection, order["algorithm"]["did"], evidence.facts(found, "run"))
-    yield _isolation(evidence.facts(found, "isolation"), evidence.facts(found, "times"))
+        ran = Executed.of(str(order["algorithm"]["did"]), run, staged)
+        yield from _consents(connection, order.get("inputs", ()), ran)
+    yield _isolation(evidence.facts(found, "isolation"), times)
     yield from _outputs(consumer, job, evidence.facts(found, "outputs"))
 
 
@@ -100,7 +139,8 @@ def _environment(connection: Connection, name: str, signer: str) -> Check:
     known = [entry for entry in connection.provider.environments() if entry.get("id") == name]
     addresses = [str(entry.get("consumerAddress")) for entry in known]
     right = any(same(address, signer) for address in addresses)
-    return Check("environment", right, f"{name} is {', '.join(addresses) or 'unknown'}; {signer} signed")
+    text = f"{name} is {', '.join(addresses) or 'unknown'}; {signer} signed"
+    return Check("environment", right, text, "Provider")
 
 
 def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner: str) -> Iterator[Check]:
@@ -108,10 +148,9 @@ def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner:
     from c2d_box.chain import events
 
     did, chain = str(asset["did"]), connection.chain
-    try:
-        cached = connection.cache.record(did)
-    except C2DError as problem:
-        yield Check(f"description of {did}", False, problem.message)
+    cached = _cached(connection, did)
+    if cached is None:
+        yield Check(f"description of {did}", None, "the metadata cache does not have it", "cache")
         return
     ddo = DDO.parse(cached)
     service = ddo.service(str(asset["serviceId"]))
@@ -130,47 +169,136 @@ def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner:
         event.name == "OrderStarted" and same(event["consumer"], signer) and same(event["payer"], owner)
         for event in orders
     )
-    yield Check(f"order of {did}", good, f"{asset.get('txId')} orders it for {signer}, paid by {owner}")
+    text = f"{asset.get('txId')} orders it for {signer}, paid by {owner}"
+    yield Check(f"order of {did}", good, text, "chain")
     tx = asset.get("metadataTx")
     event = events.metadata_of(chain, str(tx), ddo.nft_address) if tx else None
     genuine = event is not None and did_for(ddo.nft_address, connection.chain_id) == did
     if event is not None and same((cached.get("event") or {}).get("tx"), str(tx)):
         text = "0x" + hashlib.sha256(compact(published(cached))).hexdigest()
         genuine = genuine and text == str(event["metaDataHash"]).lower()
-    yield Check(f"description of {did}", genuine, f"published by {tx}")
+    yield Check(f"description of {did}", genuine, f"published by {tx}", "chain")
+
+
+def _cached(connection: Connection, did: str) -> dict[str, Any] | None:
+    """The cache's record of an asset, or None where the cache has none or does not answer."""
+    try:
+        return connection.cache.record(did)
+    except C2DError:
+        return None
+
+
+def _replaced(connection: Connection, asset: Mapping[str, Any], times: Mapping[str, Any]) -> Iterator[Check]:
+    """Whether the description that admitted the job was still the asset's when it was accepted.
+
+    Without it a job that ran on a permission withdrawn before would agree with all its sources.
+    """
+    from c2d_box.chain import events
+
+    did, tx = str(asset["did"]), asset.get("metadataTx")
+    chain, accepted = connection.chain, times.get("accepted")
+    receipt = chain.receipt(str(tx)) if tx else None
+    cached = _cached(connection, did)
+    if receipt is None or accepted is None or cached is None:
+        text = f"{tx} cannot be placed among the asset's descriptions"
+        yield Check(f"description of {did} in force", None, text, "chain")
+        return
+    emitter = DDO.parse(cached).nft_address
+    logs = chain.logs([events.topic("MetadataUpdated")], int(receipt["blockNumber"]) + 1, "latest", emitter)
+    later = next(events.decoded(logs, ("MetadataUpdated",)), None)
+    if later is None:
+        yield Check(f"description of {did} in force", True, f"{tx} is the last one", "chain")
+        return
+    seconds = instants.from_text(str(accepted)) - float(chain.block(later.block)["timestamp"])
+    text = f"{later.tx} replaced it " + (f"{seconds:.0f} s before" if seconds > 0 else "after") + " the start"
+    yield Check(f"description of {did} in force", seconds <= REPLACED_SECONDS, text, "chain")
 
 
 def _files(
-    connection: Connection, asset: Mapping[str, Any], staged: list[Mapping[str, Any]]
+    connection: Connection,
+    asset: Mapping[str, Any],
+    staged: list[Mapping[str, Any]],
+    signer: Signer,
 ) -> Iterator[Check]:
-    """What was staged, compared with what the Provider reads there now."""
+    """What was staged, compared with what the Provider reads there now and tells who shows an order."""
     did = str(asset["did"])
     mine = [file for file in staged if file["did"] == did]
     try:
         query = {"did": did, "serviceId": str(asset["serviceId"]), "checksum": True}
-        infos = connection.provider.file_info(query)
+        order = {"transferTxId": str(asset["txId"])} if asset.get("txId") else {}
+        infos = connection.provider.file_info({**query, **order}, signer)
     except C2DError as problem:
-        yield Check(f"files of {did}", None, problem.message)
+        yield Check(f"files of {did}", None, problem.message, "Provider")
         return
     for file in mine:
         index = int(file["index"])
         now = str(infos[index].get("checksum") or "") if index < len(infos) else ""
         ok = None if not now else now.lower() == str(file["sha256"]).lower()
         text = "no checksum to be had" if ok is None else f"sha256 {now}"
-        yield Check(f"file {index} of {did}", ok, text)
+        yield Check(f"file {index} of {did}", ok, text, "Provider")
 
 
-def _image(connection: Connection, did: str, run: Mapping[str, Any]) -> Check:
-    container = connection.cache.ddo(did).container
+def _run(
+    connection: Connection,
+    algorithm: Mapping[str, Any],
+    run: Mapping[str, Any],
+    times: Mapping[str, Any],
+    code: bytes | None,
+) -> Iterator[Check]:
+    """Image, entrypoint and code: what Kubernetes ran beside what was published or asked for."""
+    asked = str(run.get("image"))
+    if "started" in times or "staged" in times:
+        yield _ran(asked, str((run.get("ran") or {}).get("image") or ""))
+    did = str(algorithm.get("did") or "")
+    if not did:
+        yield _raw_code(str(run.get("rawcode") or ""), code)
+        return
+    cached = _cached(connection, did)
+    if cached is None or not same((cached.get("event") or {}).get("tx"), str(algorithm.get("metadataTx"))):
+        text = "the description that admitted the algorithm is not in the cache (any more)"
+        yield Check("image", None, text, "cache")
+        yield Check("entrypoint", None, text, "cache")
+        return
+    container = DDO.parse(cached).container
     checksum = str(container.checksum) if container else ""
-    ran = str((run.get("ran") or {}).get("image") or run.get("image"))
-    right = checksum.startswith("sha256:") and str(run.get("image")).endswith(checksum)
-    return Check("image", right, f"{run.get('image')}; Kubernetes ran {ran}")
+    right = checksum.startswith("sha256:") and asked.endswith(checksum)
+    yield Check("image", right, f"{asked} was asked for, {checksum or 'nothing'} is published", "chain")
+    entrypoint = container.entrypoint if container else None
+    text = f"{run.get('entrypoint')!r} was run, {entrypoint!r} is published"
+    yield Check("entrypoint", entrypoint == run.get("entrypoint"), text, "chain")
+
+
+def _consents(connection: Connection, inputs: Sequence[Mapping[str, Any]], ran: Executed) -> Iterator[Check]:
+    """Whether each publisher permitted the very version that ran, where it names the algorithm."""
+    for asset in inputs:
+        cached = _cached(connection, str(asset["did"]))
+        if cached is None:
+            continue  # the check of its description says so
+        admitted = same((cached.get("event") or {}).get("tx"), str(asset.get("metadataTx")))
+        for found in consent(cached, str(asset["serviceId"]), ran, admitted):
+            yield Check(f"permission of {ran.did} on {found.dataset}", found.ok, found.text, "chain")
+
+
+def _ran(asked: str, ran: str) -> Check:
+    """The digest that the node reported, beside the one that was asked for."""
+    digest = asked.partition("@")[2]
+    known = bool(digest and ran)
+    text = f"{asked} was asked for; Kubernetes ran {ran or 'what it did not say'}"
+    return Check("image that ran", ran.endswith(digest) if known else None, text, "operator")
+
+
+def _raw_code(digest: str, code: bytes | None) -> Check:
+    if code is None:
+        return Check("code", None, f"sha256 {digest}; give the code to compare it (--code FILE)", "yours")
+    return Check("code", hashlib.sha256(code).hexdigest() == digest, f"sha256 {digest} ran", "yours")
 
 
 def _isolation(proof: Mapping[str, Any], times: Mapping[str, Any]) -> Check:
+    """The warden's report, in the operator's words: nobody else saw it."""
     if "started" not in times and "staged" not in times:
-        return Check("isolation", None, "the algorithm was not started")
+        return Check("isolation", True, "the algorithm was not started")
+    if not proof:
+        return Check("isolation", None, "no report of the warden was kept")
     closed = proof.get("verdict") == "closed" and not proof.get("answered")
     return Check("isolation", closed, f"{proof.get('probes', 0)} probes, verdict {proof.get('verdict')}")
 
@@ -181,12 +309,13 @@ def _outputs(consumer: Consumer, job: str, outputs: Mapping[str, Any]) -> Iterat
     same_list = [(plain_name(entry), entry["type"]) for entry in listed] == [
         (file["filename"], file["type"]) for file in named
     ]
-    yield Check("results", same_list, f"{len(listed)} are listed, {len(named)} were judged")
+    yield Check("results", same_list, f"{len(listed)} are listed, {len(named)} were judged", "store")
     key = (outputs.get("encryption") or {}).get("key")
     sealed = [entry for entry in listed if is_sealed(entry)]
     if key or sealed:
         text = f"{len(sealed)} of {len(listed)} are encrypted, for {key}"
-        yield Check("encryption", bool(key) and len(sealed) == len(listed), text)
+        yield Check("encryption", bool(key) and len(sealed) == len(listed), text, "store")
     for entry, file in zip(listed, named, strict=False):
-        digest = hashlib.sha256(consumer.read_result(job, entry["index"])).hexdigest()
-        yield Check(f"result {entry['filename']}", digest == file["sha256"], f"sha256 {digest}")
+        digest = consumer.result_sha256(job, entry["index"])
+        text = f"sha256 {digest}"
+        yield Check(f"result {entry['filename']}", digest == file["sha256"], text, "store")

@@ -12,6 +12,8 @@ import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from c2d_box.chain import Chain, addresses
 from c2d_box.errors import C2DError, StateProblem
@@ -21,6 +23,7 @@ from c2d_box.metadata.indexer import Indexer
 from c2d_box.metadata.routes import Cache, routes
 from c2d_box.metadata.settings import Settings
 from c2d_box.metadata.store import Store
+from c2d_box.service.request_body import BodyRefused
 from c2d_box.storage import AddressRules, Fetcher
 
 log = logging.getLogger("c2d.cache")
@@ -38,12 +41,20 @@ def application(settings: Settings) -> Starlette:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            cache.threads.shutdown(wait=False, cancel_futures=True)
             cache.store.close()
 
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
-    app = Starlette(routes=routes(), middleware=[cors], lifespan=lifespan)
+    refusals = {BodyRefused: _refused_body}
+    app = Starlette(routes=routes(), middleware=[cors], exception_handlers=refusals, lifespan=lifespan)
     app.state.cache = cache
     return app
+
+
+async def _refused_body(_: Request, error: Exception) -> Response:
+    """Aquarius has one status for whatever is wrong with a body: 400."""
+    assert isinstance(error, BodyRefused)
+    return JSONResponse({"error": error.text}, 400)
 
 
 async def _index(cache: Cache) -> None:
@@ -56,11 +67,21 @@ async def _index(cache: Cache) -> None:
     chain = await _chain(settings)
     rules = AddressRules(settings.endpoint_aliases.values())
     fetcher = Fetcher(rules, aliases=settings.endpoint_aliases)
-    decryptor = Decryptor(fetcher, key, settings.chain.id, settings.decrypt_seconds, settings.max_document)
+    decryptor = Decryptor(
+        fetcher,
+        key,
+        settings.chain.id,
+        settings.decrypt_seconds,
+        settings.max_document,
+        configured=settings.endpoint_aliases,
+    )
     async with httpx.AsyncClient(trust_env=False) as client:
         heads = Heads(client, chain, settings.chain.rpc_url, settings.poll_seconds)
         cache.indexer = Indexer(chain, cache.store, decryptor, heads, settings)
-        await cache.indexer.run()
+        try:
+            await cache.indexer.run()
+        finally:
+            cache.indexer.close()
 
 
 async def _chain(settings: Settings) -> Chain:

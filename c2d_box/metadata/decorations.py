@@ -12,12 +12,17 @@ from typing import Any
 from c2d_box.assets.addresses import ZERO, checksum, is_address, same
 from c2d_box.chain import Chain
 from c2d_box.chain.abis import DATATOKEN, NFT
+from c2d_box.chain.failures import UNREACHABLE
 from c2d_box.chain.orders import offer_for
 from c2d_box.chain.views import View
 from c2d_box.errors import C2DError
+from c2d_box.metadata.publications import services_of
 from c2d_box.metadata.store import Version
 
 ADDED = ("event", "nft", "datatokens", "stats", "purgatory")
+_LONGEST_NAME, _LONGEST_URI = 512, 64 << 10
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: calendars, ours and those of clients, know no later time."""
 GONE = frozenset({2, 3})  # deprecated, revoked: only what the chain says is left of the record
 
 
@@ -42,9 +47,9 @@ class Facts:
         self._keep(unknown, rest)
         return {
             "address": checksum(address),
-            "name": name or "",
-            "symbol": symbol or "",
-            "tokenURI": uri or "",
+            "name": _text(name),
+            "symbol": _text(symbol),
+            "tokenURI": str(uri or "")[:_LONGEST_URI],
             "owner": owner or "",
         }
 
@@ -64,7 +69,9 @@ class Facts:
                 return {}
             if offer.is_free or same(offer.token, ZERO):
                 return {"value": 0}
-        except (C2DError, ValueError):
+        except (C2DError, ValueError) as problem:
+            if isinstance(problem, C2DError) and problem.code == UNREACHABLE:
+                raise  # an outage is not the absence of a price
             return {}
         plain = int(offer.rate) if offer.rate == int(offer.rate) else offer.rate
         symbol = self.token(offer.token)["symbol"]
@@ -73,8 +80,13 @@ class Facts:
     def _keep(self, tokens: list[str], answers: list[Any]) -> None:
         pairs = zip(answers[::2], answers[1::2], strict=True)
         for token, (name, symbol) in zip(tokens, pairs, strict=True):
-            details = {"address": checksum(token), "name": name or "", "symbol": symbol or ""}
+            details = {"address": checksum(token), "name": _text(name), "symbol": _text(symbol)}
             self._names[token.lower()] = details
+
+
+def _text(value: Any) -> str:
+    """A token's contract is its publisher's: it may answer with any length."""
+    return str(value or "")[:_LONGEST_NAME]
 
 
 def _token_views(tokens: list[str]) -> list[View]:
@@ -86,7 +98,7 @@ def record(facts: Facts, versions: list[Version], orders: int) -> dict[str, Any]
     latest, first = versions[-1], versions[0]
     published = next((v for v in reversed(versions) if v.document is not None), None)
     document: dict[str, Any] = json.loads(published.document or "{}") if published else {}
-    services = document.get("services") or []
+    services = services_of(document)
     tokens = [str(service.get("datatokenAddress", "")) for service in services]
     added = {
         "event": _event(published or latest),
@@ -125,4 +137,4 @@ def _event(version: Version) -> dict[str, Any]:
 
 
 def _iso(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(min(max(timestamp, 0), _LAST_SECOND), UTC).strftime("%Y-%m-%dT%H:%M:%S")

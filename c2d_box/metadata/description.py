@@ -11,6 +11,7 @@ from starlette.routing import Route
 QUERIES = {
     "/api/aquarius/state/ddo": ("did", "nft", "txId"),
     "/api/aquarius/validation/schema": ("version",),
+    "/api/c2d/decryptor": ("url",),
 }
 """Parameters in the query; all are optional texts."""
 BODIES = {

@@ -8,16 +8,28 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 from c2d_box.assets import signatures
 from c2d_box.storage import Fetcher, StorageError
+from c2d_box.storage.addresses import Origin
+from c2d_box.storage.errors import Forbidden
 from c2d_box.storage.http1 import HttpRequest
+from c2d_box.strict_json import JsonRefused, parse_json
+
+_BUFFERED_BYTES = 32 << 20
+_LONGEST_URL = 2048
 
 
 class DocumentUnavailable(Exception):
     """Try again later: the decryptor could not be reached or failed."""
+
+
+class DecryptorUnreachable(DocumentUnavailable):
+    """Nothing came from the decryptor's host in time, so its other documents need not be asked for now."""
 
 
 class DocumentWithheld(Exception):
@@ -44,26 +56,77 @@ class CacheKey:
         return f"CacheKey({self.address})"
 
 
+class Documents(Protocol):
+    """Where published documents come from."""
+
+    def host(self, decryptor_url: str) -> str:
+        """The host that answers for this URL; any text for a URL that is none."""
+
+    def is_configured(self, decryptor_url: str) -> bool:
+        """Whether the operator of this cache named that host."""
+
+    async def problem_of(self, decryptor_url: str) -> str:
+        """Why this cache may never ask that host; empty where it may."""
+
+    async def document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
+        """The document that transaction ``tx`` published for ``nft``, its hash verified."""
+
+
 class Decryptor:
-    def __init__(self, fetcher: Fetcher, key: CacheKey, chain_id: int, seconds: float, limit: int) -> None:
+    """Asks the Providers that publishers named. Calls for one host must not overlap: nonces arrive there in
+    the order in which they are made here."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        key: CacheKey,
+        chain_id: int,
+        seconds: float,
+        limit: int,
+        configured: Iterable[str] = (),
+    ) -> None:
         self._fetcher = fetcher
         self._key = key
         self._chain_id = chain_id
         self._seconds = seconds
         self._limit = limit
-        self._turn = asyncio.Lock()  # nonces must arrive in the order in which they were made
+        self._configured = {self.host(url) for url in configured}
         self._nonce = 0
+        self._buffered = 0
+
+    def host(self, decryptor_url: str) -> str:
+        try:
+            origin = Origin.of(self._fetcher.renamed(decryptor_url[:_LONGEST_URL]))
+        except StorageError:
+            return ""
+        return f"{origin.scheme}://{origin.netloc}"
+
+    def is_configured(self, decryptor_url: str) -> bool:
+        return self.host(decryptor_url) in self._configured
+
+    async def problem_of(self, decryptor_url: str) -> str:
+        """By the address alone; nothing is sent there. A name that cannot be looked up now is no problem
+        that lasts."""
+        if len(decryptor_url) > _LONGEST_URL or not self.host(decryptor_url):
+            return "the address is not a URL that can be asked"
+        try:
+            await self._fetcher.demand_permitted(decryptor_url)
+        except Forbidden as error:
+            return error.text
+        except StorageError:
+            return ""
+        return ""
 
     async def document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
-        """The document that transaction ``tx`` published for ``nft``, its hash verified."""
-        async with self._turn:
-            try:
-                async with asyncio.timeout(self._seconds):
-                    status, body = await self._ask(decryptor_url, nft, tx)
-            except TimeoutError:
-                raise DocumentUnavailable("the decryptor did not answer in time") from None
-            except StorageError as error:
-                raise DocumentUnavailable(f"the decryptor cannot be used: {error.text}") from None
+        if len(decryptor_url) > _LONGEST_URL or not self.host(decryptor_url):
+            raise DocumentWrong("the decryptor's address is not a URL that can be asked")
+        try:
+            async with asyncio.timeout(self._seconds):
+                status, body = await self._ask(decryptor_url, nft, tx)
+        except TimeoutError:
+            raise DecryptorUnreachable("the decryptor did not answer in time") from None
+        except StorageError as error:
+            raise DecryptorUnreachable(f"the decryptor cannot be used: {error.text}") from None
         if status == 403:
             raise DocumentWithheld("the decryptor refuses this cache")
         if status not in (200, 201):
@@ -92,22 +155,26 @@ class Decryptor:
             follow=False,
         )
         response = await self._fetcher.fetch(request)
+        body = bytearray()
         try:
-            body = bytearray()
             async for chunk in response.chunks():
                 body += chunk
+                self._buffered += len(chunk)
                 if len(body) > self._limit:
                     raise DocumentWrong("the document is too large")
+                if self._buffered > _BUFFERED_BYTES and len(body) > _BUFFERED_BYTES // 64:
+                    raise DocumentUnavailable("too much is being read at once")
             return response.status, bytes(body)
         finally:
+            self._buffered -= len(body)
             response.close()
 
 
 def _why(body: bytes) -> str:
     """The Provider's own words, where it gave any."""
     try:
-        value = json.loads(body)
-    except ValueError:
+        value = parse_json(body)
+    except JsonRefused:
         return ""
     text = value.get("error") or value.get("errors") if isinstance(value, dict) else None
     return f": {str(text)[:200]}" if text else ""

@@ -9,6 +9,7 @@ import httpx
 
 from c2d_box.chain import Chain
 from c2d_box.chain.addresses import CONNECT_SECONDS
+from c2d_box.strict_json import parse_json
 
 _WAIT = 10
 
@@ -42,7 +43,7 @@ class Heads:
         )
         if answer.status_code in (502, 503, 504):
             raise httpx.TransportError("the node is not ready")
-        body = answer.json() if answer.status_code == 200 else None
+        body = parse_json(answer.content) if answer.status_code == 200 else None
         if not isinstance(body, dict) or "number" not in body:
             raise ValueError("this node has no long poll")
         value = body["number"]

@@ -1,8 +1,13 @@
-"""Follows the chain: reads each block's metadata events once, in order, and keeps the records they leave.
+"""Follows the chain: reads each block's events once, in order, and keeps the records they leave.
 
 Blocks are asked for in spans. Before each span the last block read is compared with the node's: where the
 chain was reorganised (or a test chain reverted), everything after the last common block is taken back
 first.
+
+A block is finished when each of its events is noted; nobody but the node is waited for. Documents are read
+beside it (:mod:`c2d_box.metadata.fetching`). An event that cannot be processed is set aside with its
+reason, so that it holds up no other one; only an outage of the node or of the cache's own file stops a
+block, which is read again then.
 """
 
 from __future__ import annotations
@@ -10,46 +15,65 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
-from typing import Any
+import sqlite3
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from c2d_box.assets.addresses import checksum
 from c2d_box.assets.did import did_for
-from c2d_box.chain import Chain, events, nfts
+from c2d_box.chain import Chain, events
 from c2d_box.chain.events import Event
+from c2d_box.chain.failures import UNREACHABLE
 from c2d_box.errors import C2DError
 from c2d_box.metadata.decorations import Facts, record
-from c2d_box.metadata.documents import (
-    Decryptor,
-    DocumentUnavailable,
-    DocumentWithheld,
-    DocumentWrong,
-)
+from c2d_box.metadata.documents import Documents
+from c2d_box.metadata.fetching import DocumentQueue
 from c2d_box.metadata.heads import Heads
-from c2d_box.metadata.publications import Rejected, checked_document
+from c2d_box.metadata.origins import OriginCheck
+from c2d_box.metadata.progress import Progress
+from c2d_box.metadata.publications import checked_document, services_of
+from c2d_box.metadata.sales import SALE_EVENTS, SaleEvents
 from c2d_box.metadata.settings import Settings
-from c2d_box.metadata.store import Store, Version
+from c2d_box.metadata.store import OutcomeState, Publication, Store, Version
 
 log = logging.getLogger("c2d.cache.indexer")
 
+T = TypeVar("T")
+
 _CREATED_OR_UPDATED = ("MetadataCreated", "MetadataUpdated")
-_PRICES = ("ExchangeCreated", "ExchangeRateChanged", "DispenserCreated")
+_READ = (*events.METADATA, "OrderStarted", *SALE_EVENTS)
+_NFT_TOKEN = "0x" + f"{1:064x}"
+"""A data NFT's only token: the third indexed value of its transfers, by which they are asked for."""
+_THREADS = 4
+_TRIGGERS = 4
+_FIRST_TURN_SECONDS = 5.0
+
+
+class TooManyTriggers(Exception):
+    """As many transactions are being read again as may be at once."""
 
 
 class Indexer:
-    """One task. ``caught_up`` is set once everything up to some head has been read."""
+    """One task for blocks and one for documents; ``progress`` says how far it is."""
 
     def __init__(
-        self, chain: Chain, store: Store, decryptor: Decryptor, heads: Heads, settings: Settings
+        self, chain: Chain, store: Store, documents: Documents, heads: Heads, settings: Settings
     ) -> None:
         self._chain = chain
         self._store = store
-        self._decryptor = decryptor
         self._heads = heads
         self._settings = settings
         self._facts = Facts(chain)
-        self._genuine: dict[str, bool] = {}
+        self._span = settings.span
         self._turn = asyncio.Lock()
+        self._triggers = 0
+        # Of its own: name resolution and searches on the common threads must not keep the chain waiting.
+        self._threads = ThreadPoolExecutor(_THREADS, "indexer")
+        origins = OriginCheck(chain, self._asked, settings)
+        self._sales = SaleEvents(chain, self._asked)
+        self.documents = DocumentQueue(store, documents, origins.require_permitted, self._serve)
+        self.progress = Progress(settings.ready_seconds, settings.confirmations)
         self.caught_up = asyncio.Event()
 
     @property
@@ -59,57 +83,89 @@ class Indexer:
 
     async def run(self) -> None:
         """Until cancelled; a node that fails is asked again."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.documents.run())
+            tasks.create_task(self._follow())
+
+    async def _follow(self) -> None:
         head = -1
         while True:
             try:
                 if head < 0:
-                    head = await asyncio.to_thread(self._chain.latest_block)
+                    head = await self._asked(self._chain.latest_block)
+                self.progress.saw(head, self.last_block)
                 await self.catch_up(head)
-                self.caught_up.set()
-                await self._retry_due()
-                head = await self._next_head()
+                self.progress.saw(head, self.last_block)
+                await self._retry_stale()
+                await self._first_turn()
+                head = await self._next_head(head)
             except C2DError as error:
                 log.warning("the chain could not be read", extra={"code": error.code})
+                self.progress.failed(f"the chain could not be read ({error.code})")
                 head = -1
                 await asyncio.sleep(1)
-            except Exception:
+            except Exception as error:
                 log.exception("indexing failed, trying again")
+                self.progress.failed(f"blocks cannot be processed ({type(error).__name__})")
                 head = -1
                 await asyncio.sleep(1)
+
+    async def _first_turn(self) -> None:
+        """Whoever waits for a cache that starts finds the documents there too, unless they are slow."""
+        if not self.caught_up.is_set():
+            await self.documents.first_turn(_FIRST_TURN_SECONDS)
+            self.caught_up.set()
+            self.progress.is_started = True
 
     async def catch_up(self, head: int) -> None:
-        """Reads every block up to ``head``, or down to it where the chain has become shorter."""
+        """Reads every block up to ``head`` that is confirmed, or down to it where the chain has become
+        shorter."""
         async with self._turn:
             await self._take_back_if_changed(head)
-            while (start := self.last_block + 1) <= head:
-                if not await self._read(start, min(head, start + self._settings.span - 1)):
+            while (start := self.last_block + 1) <= (last := head - self._settings.confirmations):
+                if not await self._read_span(start, last):
                     return
+                self.progress.moved(self.last_block)
 
-    async def trigger(self, tx: str, position: int | None = None) -> bool:
-        """Reads one transaction's metadata events (again); False if it holds none."""
-        receipt = await asyncio.to_thread(self._chain.receipt, tx)
+    async def trigger(self, tx: str, position: int | None = None) -> list[Publication]:
+        """Reads one transaction's metadata events (again); empty if it holds none."""
+        if self._triggers >= _TRIGGERS:
+            raise TooManyTriggers
+        self._triggers += 1
+        try:
+            receipt = await self._asked(lambda: self._chain.receipt(tx))
+        finally:
+            self._triggers -= 1
         if receipt is None:
-            return False
+            return []
         found = [
-            event
+            self._publication(event)
             for event in events.decoded(receipt["logs"], _CREATED_OR_UPDATED)
             if position in (None, event.index)
         ]
-        async with self._turn:
-            for event in found:
-                await self._published(event)
-        return bool(found)
+        for publication in found:
+            self.documents.ask_again(publication)
+        return found
 
-    async def _next_head(self) -> int:
+    async def _next_head(self, head: int) -> int:
         """The next head; sooner when something waits to be tried again."""
-        waiting = self._store.rows("SELECT MIN(next) FROM retries")[0][0]
-        if waiting is None:
-            return await self._heads.after(self.last_block)
+        if self.last_block < head - self._settings.confirmations:
+            return await self._asked(self._chain.latest_block)
+        if not self._store.rows("SELECT 1 FROM stale LIMIT 1"):
+            return await self._heads.after(head)
         try:
             async with asyncio.timeout(1.0):
-                return await self._heads.after(self.last_block)
+                return await self._heads.after(head)
         except TimeoutError:
-            return await asyncio.to_thread(self._chain.latest_block)
+            return await self._asked(self._chain.latest_block)
+
+    async def _asked(self, question: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # -- blocks
 
     async def _take_back_if_changed(self, head: int) -> None:
         last = self._store.last_block()
@@ -121,6 +177,7 @@ class Indexer:
                 common = known[0]
                 break
         changed = self._store.take_back(common)
+        self.documents.forget_missing()
         log.warning("the chain was reorganised", extra={"after_block": common, "assets": len(changed)})
         await self._refresh(changed)
 
@@ -129,164 +186,199 @@ class Indexer:
 
     async def _hash(self, number: int) -> str:
         try:
-            block = await asyncio.to_thread(self._chain.block, number)
+            block = await self._asked(lambda: self._chain.block(number))
         except C2DError as error:
-            if error.code == "C2D-CHAIN-UNREACHABLE":
+            if error.code == UNREACHABLE:
                 raise
             return ""
         value = block["hash"]
         return value.lower() if isinstance(value, str) else "0x" + bytes(value).hex()
 
+    async def _read_span(self, start: int, last: int) -> bool:
+        """As many blocks as the node answers for: half as many after a refusal, slowly more again."""
+        end = min(last, start + self._span - 1)
+        try:
+            read = await self._read(start, end)
+        except C2DError as error:
+            if end == start:
+                raise
+            self._span = max(1, (end - start + 1) // 2)
+            log.info("the node did not answer for a span", extra={"blocks_next": self._span})
+            if error.code == UNREACHABLE:
+                raise
+            return True
+        self._span = min(self._settings.span, self._span + max(1, self._span // 4))
+        return read
+
     async def _read(self, start: int, end: int) -> bool:
         """One span; False if the chain changed under it. The end's hash is taken before and after, so
         that logs of another branch do not slip in between."""
         before = await self._hash(end)
-        names = (*events.METADATA, "OrderStarted", *_PRICES)
-        topics = [events.topic(name) for name in names]
-        logs = await asyncio.to_thread(self._chain.logs, topics, start, end)
-        found = sorted(events.decoded(logs, names), key=lambda event: (event.block, event.index))
+        topics = [events.topic(name) for name in _READ]
+        logs = await self._asked(lambda: self._chain.logs(topics, start, end))
         moved = await self._new_owners(start, end)
         if await self._hash(end) != before or not before:
             return False
-        await self._apply(found, moved)
+        await self._apply(logs, moved)
         self._store.checkpoint(end, before)
         return True
 
-    async def _apply(self, found: list[Event], moved: set[str]) -> None:
-        priced: set[str] = set()
-        for event in found:
-            if event.name in _CREATED_OR_UPDATED:
-                await self._published(event)
-            elif event.name == "MetadataState":
-                await self._state_changed(event)
-            elif event.name == "TokenURIUpdate":
-                moved.add(event.address)
-            elif event.name == "OrderStarted":
-                self._store.add_order(event.tx, event.index, event.address, event.block)
-                priced.add(event.address.lower())
-            elif event.name in _PRICES:
-                priced |= self._priced_by(event)
-        dids = {did_for(nft, self._settings.chain.id) for nft in moved} & set(self._store.records)
-        dids |= {did for did in self._store.records if self._store.tokens_of(did) & priced}
-        await self._refresh(dids)
-
-    def _priced_by(self, event: Event) -> set[str]:
-        """Datatokens whose price an event may have changed; a rate change names only its exchange."""
-        for name in ("datatoken", "datatokenAddress", "dataToken"):
-            if name in event.arguments:
-                return {str(event[name]).lower()}
-        return {token for did in self._store.records for token in self._store.tokens_of(did)}
-
     async def _new_owners(self, start: int, end: int) -> set[str]:
-        """Known NFTs that were transferred in these blocks."""
-        known = [str(entry.get("nft", {}).get("address")) for entry in self._store.records.values()]
-        moved: set[str] = set()
-        for at in range(0, len(known), 500):
-            topic = events.topic("Transfer721")
-            logs = await asyncio.to_thread(self._chain.logs, [topic], start, end, known[at : at + 500])
-            moved |= {checksum(str(entry["address"])) for entry in logs}
-        return moved
+        """NFTs that were transferred in these blocks, other people's among them."""
+        topics, first_token = [events.topic("Transfer721")], (None, None, _NFT_TOKEN)
+        logs = await self._asked(lambda: self._chain.logs(topics, start, end, None, first_token))
+        return {checksum(str(entry["address"])) for entry in logs}
 
-    async def _published(self, event: Event) -> None:
-        nft = event.address
-        did = did_for(nft, self._settings.chain.id)
-        try:
-            await self._check_origin(event)
-            document = await self._document(event)
-            checked_document(document, nft, self._settings.chain.id)
-        except Rejected as refusal:
-            self._store.drop_retry(event.tx, event.index)
-            self._store.put_outcome(nft, did, event.tx, str(refusal))
-            log.info("an asset was not accepted", extra={"did": did, "tx": event.tx, "why": str(refusal)})
-            return
-        except DocumentUnavailable as problem:
-            self._store.put_retry(event.tx, event.index, nft, event.block, str(problem))
-            self._store.put_outcome(nft, did, event.tx, str(problem))
-            log.warning("a document has to wait", extra={"did": did, "tx": event.tx, "why": str(problem)})
-            return
-        self._store.add_version(
-            Version(
-                did,
-                event.block,
-                event.index,
-                nft,
-                event.tx,
-                _author(event),
-                int(event["state"]),
-                int(event["timestamp"]),
-                document.decode(),
-            )
+    # -- events
+
+    async def _apply(self, logs: list[Any], moved: set[str]) -> None:
+        changed: set[str] = {self._did(nft) for nft in moved}
+        priced: set[str] = set()
+        found = sorted(events.decoded(logs, _READ), key=lambda event: (event.block, event.index))
+        for event in found:
+            try:
+                await self._note(event, changed, priced)
+            except (C2DError, sqlite3.OperationalError) as problem:
+                if isinstance(problem, C2DError) and problem.code != UNREACHABLE:
+                    self._set_aside(event, problem)
+                else:
+                    raise
+            except Exception as problem:
+                self._set_aside(event, problem)
+        self._note_unreadable(logs)
+        changed &= set(self._store.records) | {did for did in changed if self._store.versions(did)}
+        changed |= {did for did in self._store.records if self._store.tokens_of(did) & priced}
+        await self._refresh(changed)
+
+    async def _note(self, event: Event, changed: set[str], priced: set[str]) -> None:
+        """What one event says, for its asset (``changed``) or for a datatoken's price and orders."""
+        if event.name in _CREATED_OR_UPDATED:
+            self.documents.add(self._publication(event))
+        elif event.name == "MetadataState":
+            if self._note_state(event):
+                changed.add(self._did(event.address))
+        elif event.name == "TokenURIUpdate":
+            changed.add(self._did(event.address))
+        elif event.name == "OrderStarted":
+            self._store.add_order(event.tx, event.index, event.address, event.block)
+            priced.add(event.address.lower())
+        elif event.name in SALE_EVENTS:
+            priced |= await self._sales.tokens_of(event)
+
+    def _set_aside(self, event: Event, problem: Exception) -> None:
+        """Notes why an event could not be processed. That fails only where nothing can be stored at all."""
+        log.error(
+            "an event was set aside",
+            exc_info=problem,
+            extra={"event": event.name, "nft": event.address, "tx": event.tx},
         )
-        await self._refresh({did})
-        self._store.drop_retry(event.tx, event.index)
-        self._store.put_outcome(nft, did, event.tx, "")
-        log.info("an asset was indexed", extra={"did": did, "tx": event.tx, "block": event.block})
+        if event.name in (*_CREATED_OR_UPDATED, "MetadataState"):
+            reason = f"the event {event.name} cannot be processed ({type(problem).__name__})"
+            self._store.put_outcome(self._placeholder(event), OutcomeState.FAILED, reason)
 
-    async def _check_origin(self, event: Event) -> None:
-        if event.address not in self._genuine:
-            self._genuine[event.address] = await asyncio.to_thread(
-                nfts.is_deployed_nft, self._chain, event.address
-            )
-        if not self._genuine[event.address]:
-            raise Rejected("The NFT was not made by Ocean's factory.")
-        publishers = {entry.lower() for entry in self._settings.allowed_publishers}
-        if publishers and _author(event).lower() not in publishers:
-            raise Rejected("The publisher is not among the allowed ones.")
-        validators = {entry.lower() for entry in self._settings.allowed_validators}
-        if validators and not validators & await self._validators(event):
-            raise Rejected("No allowed validator has signed the document.")
+    def _note_unreadable(self, logs: list[Any]) -> None:
+        """An update that no one can read is still an update: the asset is not what it was before."""
+        for event in events.unreadable(logs, (*_CREATED_OR_UPDATED, "MetadataState")):
+            if self._store.versions(self._did(event.address)):
+                reason = f"the values of the event {event.name} cannot be decoded"
+                self._store.put_outcome(self._placeholder(event), OutcomeState.REFUSED, reason)
 
-    async def _validators(self, event: Event) -> set[str]:
-        receipt = await asyncio.to_thread(self._chain.receipt, event.tx)
-        proofs = events.decoded(receipt["logs"] if receipt else [], ("MetadataValidated",))
-        return {
-            str(proof["validator"]).lower()
-            for proof in proofs
-            if proof.address == event.address and proof["metaDataHash"] == event["metaDataHash"]
-        }
+    def _placeholder(self, event: Event | events.Unreadable) -> Publication:
+        did = self._did(event.address)
+        return Publication(did, event.address, event.tx, event.index, event.block, "", 0, 0, "", "")
 
-    async def _document(self, event: Event) -> bytes:
-        try:
-            return await self._decryptor.document(
-                str(event["decryptorUrl"]), event.address, event.tx, str(event["metaDataHash"])
-            )
-        except (DocumentWithheld, DocumentWrong) as problem:
-            raise Rejected(str(problem)) from None
-
-    async def _state_changed(self, event: Event) -> None:
-        did = did_for(event.address, self._settings.chain.id)
-        if not self._store.versions(did):
-            return
-        self._store.add_version(
-            Version(
-                did,
-                event.block,
-                event.index,
-                event.address,
-                event.tx,
-                _author(event),
-                int(event["state"]),
-                int(event["timestamp"]),
-                None,
-            )
+    def _publication(self, event: Event) -> Publication:
+        return Publication(
+            did=self._did(event.address),
+            nft=event.address,
+            tx=event.tx,
+            position=event.index,
+            block=event.block,
+            author=_author(event),
+            state=int(event["state"]),
+            timestamp=int(event["timestamp"]),
+            decryptor_url=str(event["decryptorUrl"]),
+            document_hash=str(event["metaDataHash"]),
         )
-        await self._refresh({did})
+
+    def _note_state(self, event: Event) -> bool:
+        """Whether the event is about an asset that is known here, or whose document is on its way."""
+        did = self._did(event.address)
+        if not self._store.versions(did) and self._store.last_outcome(did) is None:
+            return False
+        version = Version(
+            did,
+            event.block,
+            event.index,
+            event.address,
+            event.tx,
+            _author(event),
+            int(event["state"]),
+            int(event["timestamp"]),
+            None,
+        )
+        self._store.add_version(version)
+        return True
+
+    # -- documents
+
+    async def _serve(self, publication: Publication, text: bytes) -> None:
+        """Makes a document that was read the asset's newest version. Raises Rejected."""
+        checked_document(text, publication.nft, self._settings.chain.id)
+        async with self._turn:
+            if self._store.queued(*publication.key) is None:
+                return
+            self._store.add_version(
+                Version(
+                    publication.did,
+                    publication.block,
+                    publication.position,
+                    publication.nft,
+                    publication.tx,
+                    publication.author,
+                    publication.state,
+                    publication.timestamp,
+                    text.decode(),
+                )
+            )
+            await self._refresh({publication.did})
+
+    # -- records
 
     async def _refresh(self, dids: Iterable[str]) -> None:
-        """Makes these records anew from their versions and the chain."""
+        """Makes these records anew from their versions and the chain; one that cannot be made waits."""
         for did in dids:
-            versions = self._store.versions(did)
-            if not any(version.document is not None for version in versions):
-                self._store.drop_record(did)
-                continue
-            orders = self._store.order_count(_tokens(versions))
-            made = await asyncio.to_thread(record, self._facts, versions, orders)
-            self._store.put_record(did, made)
+            try:
+                await self._remake(did)
+            except (C2DError, sqlite3.OperationalError) as problem:
+                if not isinstance(problem, C2DError) or problem.code == UNREACHABLE:
+                    raise
+                self._wait_for_record(did, problem)
+            except Exception as problem:
+                self._wait_for_record(did, problem)
 
-    async def _retry_due(self) -> None:
-        for tx, position, _ in self._store.due_retries():
-            if not await self.trigger(tx, position):
-                self._store.drop_retry(tx, position)
+    async def _remake(self, did: str) -> None:
+        versions = self._store.versions(did)
+        if not any(version.document is not None for version in versions):
+            self._store.drop_record(did)
+        else:
+            orders = self._store.order_count(_tokens(versions))
+            made = await self._asked(lambda: record(self._facts, versions, orders))
+            self._store.put_record(did, made)
+        self._store.drop_stale(did)
+
+    def _wait_for_record(self, did: str, problem: Exception) -> None:
+        log.error("a record could not be made", exc_info=problem, extra={"did": did})
+        self._store.put_stale(did, f"the record cannot be made ({type(problem).__name__})")
+
+    async def _retry_stale(self) -> None:
+        due = self._store.due_stale()
+        if due:
+            async with self._turn:
+                await self._refresh(due)
+
+    def _did(self, nft: str) -> str:
+        return did_for(nft, self._settings.chain.id)
 
 
 def _author(event: Event) -> str:
@@ -298,5 +390,4 @@ def _tokens(versions: list[Version]) -> set[str]:
     for version in versions:
         if version.document is not None:
             document = json.loads(version.document)
-    services = document.get("services") or []
-    return {str(service.get("datatokenAddress", "")).lower() for service in services}
+    return {str(service.get("datatokenAddress", "")).lower() for service in services_of(document)}

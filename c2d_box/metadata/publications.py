@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from c2d_box.assets.addresses import same
 from c2d_box.assets.validation import validate
+from c2d_box.strict_json import JsonRefused, parse_object
 
 
 class Rejected(Exception):
@@ -16,11 +16,9 @@ class Rejected(Exception):
 def checked_document(text: bytes, nft: str, chain_id: int) -> dict[str, Any]:
     """The document, which must be valid and speak of the very NFT whose event published it."""
     try:
-        document = json.loads(text.decode())
-    except (ValueError, RecursionError):
-        raise Rejected("The document is not JSON.") from None
-    if not isinstance(document, dict):
-        raise Rejected("The document is not an object.")
+        document = parse_object(text)
+    except JsonRefused as refusal:
+        raise Rejected(f"The document is refused ({refusal.code}): {refusal.reason}") from None
     if problems := validate(document):
         path, message = next(iter(problems.items()))
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -28,3 +26,10 @@ def checked_document(text: bytes, nft: str, chain_id: int) -> dict[str, Any]:
     if not same(document.get("nftAddress"), nft) or document.get("chainId") != chain_id:
         raise Rejected("The document describes another NFT or chain.")
     return document
+
+
+def services_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The document's services; a single object stands for the list that holds only it."""
+    services = document.get("services") or []
+    listed = [services] if isinstance(services, dict) else services
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []

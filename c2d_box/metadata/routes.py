@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import dataclass
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -18,14 +20,23 @@ from c2d_box.assets.validation import VERSIONS, validate
 from c2d_box.errors import C2DError
 from c2d_box.metadata.description import document
 from c2d_box.metadata.documents import CacheKey
-from c2d_box.metadata.indexer import Indexer
+from c2d_box.metadata.indexer import Indexer, TooManyTriggers
 from c2d_box.metadata.search import Unsupported, search
 from c2d_box.metadata.settings import Settings
-from c2d_box.metadata.store import Store
+from c2d_box.metadata.store import Outcome, OutcomeState, Publication, Store
+from c2d_box.service.request_body import parse_body, read_body
 
+BLOCK_HEADER = "c2d-indexed-block"
+"""Up to which block an answer is true; Providers read it."""
+UNREAD_HEADER = "c2d-unread-update"
+"""State and transaction of the asset's newest metadata event, and why it is not the one that is served,
+percent-encoded."""
 VERSION = "5.1.5"
 _ROOT = {"plugin": "module", "software": "Aquarius", "version": VERSION}
 _ASSETS = "/api/aquarius/assets"
+_MOST_SEARCHES = 32
+_SEARCH_THREADS = 2
+_TRIGGER_SECONDS = 2.0
 
 
 @dataclass
@@ -36,19 +47,26 @@ class Cache:
     store: Store
     key: CacheKey | None
     indexer: Indexer | None = None
+    searches: int = 0
+    threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_SEARCH_THREADS, "search"), repr=False
+    )
 
 
 def routes() -> list[Route]:
     return [
         Route("/", _root),
         Route("/health", _health),
-        Route("/healthz", _healthz),
+        Route("/livez", _livez),
+        Route("/readyz", _readyz),
+        Route("/healthz", _readyz),
         Route(f"{_ASSETS}/ddo/validate", _validate, methods=["POST"]),
         Route(f"{_ASSETS}/ddo/{{did}}", _ddo),
         Route(f"{_ASSETS}/metadata/{{did}}", _metadata),
         Route(f"{_ASSETS}/names", _names, methods=["POST"]),
         Route(f"{_ASSETS}/query", _query, methods=["POST"]),
         Route(f"{_ASSETS}/triggerCaching", _trigger, methods=["POST"]),
+        Route("/api/c2d/decryptor", _decryptor),
         Route("/api/aquarius/chains/list", _chains),
         Route("/api/aquarius/chains/status/{chain}", _chain_status),
         Route("/api/aquarius/state/ddo", _state),
@@ -74,33 +92,66 @@ async def _health(request: Request) -> Response:
     return PlainTextResponse("Elasticsearch connected" if ready else "Not connected", 200 if ready else 400)
 
 
-async def _healthz(request: Request) -> Response:
-    """Whether the chain is read up to its head, and which block that is."""
+async def _livez(request: Request) -> Response:
+    """Whether this process answers at all; nothing outside it is asked."""
+    return JSONResponse({"alive": True})
+
+
+async def _readyz(request: Request) -> Response:
+    """Whether the chain is read up to its head, and if not, how far behind and why."""
     cache = _cache(request)
-    ready = _ready(cache)
-    block = cache.indexer.last_block if cache.indexer else None
-    return JSONResponse({"ready": ready, "block": block}, 200 if ready else 503)
+    if cache.indexer is None:
+        reason = "there is no cache-key" if cache.key is None else "the contracts are not deployed yet"
+        return JSONResponse({"ready": False, "reason": reason}, 503)
+    ready, waiting = cache.indexer.progress.is_ready, cache.indexer.documents.waiting
+    body = {"ready": ready, **cache.indexer.progress.report(), "waiting_documents": waiting}
+    return JSONResponse(body, 200 if ready else 503)
 
 
 def _ready(cache: Cache) -> bool:
-    return cache.indexer is not None and cache.indexer.caught_up.is_set()
+    return cache.indexer is not None and cache.indexer.progress.is_ready
 
 
 async def _ddo(request: Request) -> Response:
-    """The decorated DDO."""
+    """The decorated DDO; its headers say up to which block it is true, and which update is missing."""
     did = request.path_params["did"]
-    text = _cache(request).store.texts.get(did)
+    store = _cache(request).store
+    text, unread = store.texts.get(did), store.unread(did)
+    headers = _age(store, did, unread)
     if text is None:
-        return JSONResponse({"error": f"Asset DID {did[:128]} not found in Elasticsearch."}, 404)
-    return _tagged(request, text)
+        error = {"error": f"Asset DID {did[:128]} not found in Elasticsearch."}
+        reason = {"reason": told(unread)} if unread else {}
+        return JSONResponse(error | reason, 404, headers)
+    return _tagged(request, text, headers)
 
 
-def _tagged(request: Request, text: str) -> Response:
+def _age(store: Store, did: str, unread: Outcome | None) -> dict[str, str]:
+    """What a Provider must know before it acts on permissions."""
+    last = store.last_block()
+    headers = {BLOCK_HEADER: str(last[0])} if last else {}
+    stale = store.stale_reason(did)
+    if unread or stale:
+        reason = f"{unread.state} {unread.tx}: {told(unread)}" if unread else f"waiting: {stale}."
+        headers[UNREAD_HEADER] = quote(reason, safe=" :;,.()'/")
+    return headers
+
+
+def told(outcome: Outcome) -> str:
+    """An event's outcome in words; empty where its document is served."""
+    if outcome.state is OutcomeState.WAITING:
+        return f"The document is still to be read: {outcome.error or 'nobody has tried yet'}."
+    if outcome.state is OutcomeState.FAILED:
+        return f"The event was set aside: {outcome.error}."
+    return outcome.error
+
+
+def _tagged(request: Request, text: str, headers: dict[str, str]) -> Response:
     """With an ETag, so that a Provider may ask each time and rarely read."""
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
+    headers = {**headers, "etag": tag}
     if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers={"etag": tag})
-    return Response(text, media_type="application/json", headers={"etag": tag})
+        return Response(status_code=304, headers=headers)
+    return Response(text, media_type="application/json", headers=headers)
 
 
 async def _metadata(request: Request) -> Response:
@@ -138,11 +189,17 @@ async def _query(request: Request) -> Response:
         return JSONResponse(
             {"error": "Invalid payload. The request could not be converted into a dict."}, 400
         )
-    records = list(_cache(request).store.records.values())
+    cache = _cache(request)
+    if cache.searches >= _MOST_SEARCHES:
+        return JSONResponse({"error": "Too many searches at once, try again."}, 503, {"retry-after": "1"})
+    records = list(cache.store.records.values())
+    cache.searches += 1
     try:
-        found = await asyncio.to_thread(search, body, records)
+        found = await asyncio.get_running_loop().run_in_executor(cache.threads, search, body, records)
     except Unsupported as problem:
         return JSONResponse({"error": f"Not supported in a query: {problem}"}, 400)
+    finally:
+        cache.searches -= 1
     return JSONResponse(found)
 
 
@@ -152,7 +209,7 @@ async def _validate(request: Request) -> Response:
         text = "Invalid request content type: should be application/octet-stream"
         return JSONResponse({"error": text}, 400)
     raw = await _body(request)
-    ddo = _parsed(raw)
+    ddo = parse_body(raw)
     if not isinstance(ddo, dict):
         text = "Invalid payload. The request could not be converted into a dict."
         return JSONResponse({"error": text}, 400)
@@ -160,7 +217,7 @@ async def _validate(request: Request) -> Response:
         return JSONResponse([{"message": "no version provided for DDO."}], 400)
     if problems := validate(ddo):
         return JSONResponse({"errors": problems}, 400)
-    return JSONResponse(proof(_cache(request).key, raw or b""))
+    return JSONResponse(proof(_cache(request).key, raw))
 
 
 def proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
@@ -179,7 +236,7 @@ def proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
 
 
 async def _trigger(request: Request) -> Response:
-    """Read a transaction's metadata events again."""
+    """Read a transaction's metadata events again; a refusal comes with its reason."""
     cache, body = _cache(request), await _json(request)
     tx = body.get("transactionId") if isinstance(body, dict) else None
     chain_id = (body.get("chainId") or body.get("chain_id")) if isinstance(body, dict) else None
@@ -188,10 +245,37 @@ async def _trigger(request: Request) -> Response:
         return JSONResponse({"error": "Invalid transactionId or chain_id"}, 400)
     position = body.get("logIndex")
     try:
-        await cache.indexer.trigger(str(tx).lower(), position if isinstance(position, int) else None)
+        found = await cache.indexer.trigger(str(tx).lower(), position if isinstance(position, int) else None)
+    except TooManyTriggers:
+        error = "Too many transactions are being read again, try again."
+        return JSONResponse({"error": error}, 503, {"retry-after": "1"})
     except (C2DError, ValueError):
         return JSONResponse({"error": "Invalid transactionId or chain_id"}, 400)
+    for outcome in await _outcomes(cache.store, found):
+        if outcome.state in (OutcomeState.REFUSED, OutcomeState.FAILED):
+            return JSONResponse({"error": told(outcome)}, 400)
     return PlainTextResponse("Queued")
+
+
+async def _outcomes(store: Store, found: list[Publication]) -> list[Outcome]:
+    """What became of the publications, for which a moment is waited."""
+    deadline = time.monotonic() + _TRIGGER_SECONDS
+    while True:
+        known = [store.outcome(*publication.key) for publication in found]
+        outcomes = [outcome for outcome in known if outcome is not None]
+        settled = all(outcome.state is not OutcomeState.WAITING for outcome in outcomes)
+        if settled or time.monotonic() > deadline:
+            return outcomes
+        await asyncio.sleep(0.05)
+
+
+async def _decryptor(request: Request) -> Response:
+    """Whether documents can be had from the Provider at ``url``: asked before anything is published."""
+    cache, url = _cache(request), request.query_params.get("url", "")
+    if cache.indexer is None:
+        return JSONResponse({"error": "The chain is not known yet, try again."}, 503, {"retry-after": "1"})
+    problem = await cache.indexer.documents.source.problem_of(url)
+    return JSONResponse({"usable": not problem, "reason": problem})
 
 
 async def _chains(request: Request) -> Response:
@@ -214,16 +298,21 @@ async def _state(request: Request) -> Response:
     if not any(given.values()):
         return JSONResponse({"error": "You need to specify one of: nft, txId, did"}, 400)
     cache = _cache(request)
-    rows = cache.store.rows(
-        "SELECT nft, did, tx, valid, error FROM outcomes WHERE (? IS NULL OR lower(nft) = lower(?)) "
-        "AND (? IS NULL OR did = ?) AND (? IS NULL OR tx = lower(?)) ORDER BY at DESC LIMIT 1",
-        *(value for name in given for value in (given[name], given[name])),
-    )
-    if not rows:
+    found = cache.store.find_outcome(given["nft"], given["did"], given["txId"])
+    if found is None:
         return JSONResponse({"error": "Nothing is known about it: no metadata event was seen."}, 404)
-    nft, did, tx, valid, error = rows[0]
-    state = {"nft": nft, "did": did, "chain_id": cache.settings.chain.id, "tx_id": tx}
-    return JSONResponse({**state, "valid": bool(valid), "error": error})
+    stale = cache.store.stale_reason(found.did)
+    valid = found.state is OutcomeState.SERVED and not stale
+    return JSONResponse(
+        {
+            "nft": found.nft,
+            "did": found.did,
+            "chain_id": cache.settings.chain.id,
+            "tx_id": found.tx,
+            "valid": valid,
+            "error": "" if valid else told(found) or stale,
+        }
+    )
 
 
 async def _retry_queue(request: Request) -> Response:
@@ -252,21 +341,8 @@ async def _spec(request: Request) -> Response:
 
 
 async def _json(request: Request) -> Any:
-    return _parsed(await _body(request))
+    return parse_body(await _body(request))
 
 
-def _parsed(raw: bytes | None) -> Any:
-    try:
-        return json.loads(raw or b"")
-    except (ValueError, RecursionError):
-        return None
-
-
-async def _body(request: Request) -> bytes | None:
-    """The request's body, or None when there is more of it than a document may have."""
-    limit, received = _cache(request).settings.max_document, bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > limit:
-            return None
-    return bytes(received)
+async def _body(request: Request) -> bytes:
+    return await read_body(request, _cache(request).settings.max_document)

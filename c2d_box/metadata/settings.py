@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
+
+from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Listen(_Section):
-    host: str = "0.0.0.0"
+class Listen(ListenSection):
     port: int = 5000
 
 
-class ChainSection(_Section):
-    id: int = 8996
-    rpc_url: str
-    address_file: str
-
-
-class Settings(_Section):
+class Settings(SettingsSection):
     """``endpoint_aliases``: Provider URLs as publishers wrote them, and where those Providers are from
     here; their targets are the only non-public addresses the cache may ask. ``poll_seconds`` counts where
-    the node has no long poll for its head; ``span`` is how many blocks one question for logs covers."""
+    the node has no long poll for its head; ``span`` is how many blocks one question for logs covers at most;
+    ``confirmations`` is how many blocks must follow one before it is read. The cache is ready while it was
+    level with the head within the last ``ready_seconds``."""
 
     listen: Listen = Listen()
     chain: ChainSection
@@ -35,7 +27,9 @@ class Settings(_Section):
     secrets_dir: Path = Path("/etc/c2d/secrets")
     poll_seconds: float = 0.25
     decrypt_seconds: float = 4.0
-    span: int = 2000
+    span: int = Field(default=2000, ge=1)
+    confirmations: int = Field(default=0, ge=0)
+    ready_seconds: float = Field(default=30.0, gt=0)
     allowed_publishers: tuple[str, ...] = ()
     allowed_validators: tuple[str, ...] = ()
     max_document: int = 4 << 20

@@ -6,7 +6,10 @@ versions along.
     records     the decorated DDO that is served, made from the last version
     orders      one row per OrderStarted: ``stats.orders``
     outcomes    what became of each metadata event, with the reason: ``state/ddo``
-    retries     events whose document could not be fetched yet
+    retries     events whose document has not been read yet
+    stale       assets whose record could not be made anew yet
+
+All of it can be read again from the chain, so a file of another schema is emptied, not converted.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +40,68 @@ CREATE TABLE IF NOT EXISTS orders (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_datatoken ON orders (datatoken);
 CREATE TABLE IF NOT EXISTS outcomes (
-    nft TEXT NOT NULL, did TEXT NOT NULL, tx TEXT NOT NULL, valid INTEGER NOT NULL, error TEXT NOT NULL,
-    at REAL NOT NULL, PRIMARY KEY (nft, tx)
+    tx TEXT NOT NULL, position INTEGER NOT NULL, nft TEXT NOT NULL, did TEXT NOT NULL, block INTEGER NOT NULL,
+    state TEXT NOT NULL, error TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (tx, position)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS outcomes_did ON outcomes (did, block, position);
 CREATE TABLE IF NOT EXISTS retries (
-    tx TEXT NOT NULL, position INTEGER NOT NULL, nft TEXT NOT NULL, block INTEGER NOT NULL,
-    attempts INTEGER NOT NULL, next REAL NOT NULL, error TEXT NOT NULL, PRIMARY KEY (tx, position)
+    tx TEXT NOT NULL, position INTEGER NOT NULL, nft TEXT NOT NULL, did TEXT NOT NULL, block INTEGER NOT NULL,
+    published TEXT NOT NULL, attempts INTEGER NOT NULL, next REAL NOT NULL, error TEXT NOT NULL,
+    PRIMARY KEY (tx, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stale (
+    did TEXT PRIMARY KEY, attempts INTEGER NOT NULL, next REAL NOT NULL, error TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_TABLES = ("blocks", "versions", "records", "orders", "outcomes", "retries", "stale")
+_SCHEMA_VERSION = 2
 _KEPT_BLOCKS = 5000
+_LARGEST_INTEGER = 2**63 - 1
+_STALE_ATTEMPTS = 12
+
+
+class OutcomeState(StrEnum):
+    """``WAITING``: the document is still to be read. ``REFUSED``: it will not be shown. ``FAILED``: nothing
+    tries to read it any more, until somebody asks for it."""
+
+    WAITING = "waiting"
+    SERVED = "served"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One metadata event and the place of its document. ``attempts`` counts the tries to read it; ``next``
+    is the time of the next one in seconds since 1970."""
+
+    did: str
+    nft: str
+    tx: str
+    position: int
+    block: int
+    author: str
+    state: int
+    timestamp: int
+    decryptor_url: str
+    document_hash: str
+    attempts: int = 0
+    next: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.tx, self.position
+
+
+@dataclass(frozen=True)
+class Outcome:
+    nft: str
+    did: str
+    tx: str
+    position: int
+    block: int
+    state: OutcomeState
+    error: str
 
 
 @dataclass(frozen=True)
@@ -73,14 +130,22 @@ class Store:
         self._lock = threading.RLock()
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
+            for table in _TABLES:
+                self._connection.execute(f"DROP TABLE IF EXISTS {table}")
         self._connection.executescript(_SCHEMA)
+        self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         rows = self._connection.execute("SELECT did, record FROM records").fetchall()
         self.texts: dict[str, str] = dict(rows)
         self.records: dict[str, dict[str, Any]] = {did: json.loads(text) for did, text in rows}
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; inside another one, a part of it."""
         with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -124,6 +189,7 @@ class Store:
             for table, column in (
                 ("versions", "block"),
                 ("orders", "block"),
+                ("outcomes", "block"),
                 ("retries", "block"),
                 ("blocks", "number"),
             ):
@@ -138,7 +204,8 @@ class Store:
                 "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     version.did, version.block, version.position, version.nft, version.tx,
-                    version.author, version.state, version.timestamp, version.document,
+                    version.author, version.state, min(version.timestamp, _LARGEST_INTEGER),
+                    version.document,
                 ),
             )  # fmt: skip
 
@@ -181,40 +248,105 @@ class Store:
             self.rows("SELECT COUNT(*) FROM orders WHERE datatoken = ?", token)[0][0] for token in datatokens
         )
 
-    # -- outcomes and retries
+    # -- outcomes, and documents that wait
 
-    def put_outcome(self, nft: str, did: str, tx: str, error: str) -> None:
-        """``error`` is empty when the event's document is served."""
+    def put_outcome(self, publication: Publication, state: OutcomeState, error: str = "") -> None:
+        """Replaces what was known of this event; a publication that no longer waits leaves the queue."""
+        with self.transaction() as connection:
+            if state is not OutcomeState.WAITING:
+                connection.execute("DELETE FROM retries WHERE tx = ? AND position = ?", publication.key)
+            connection.execute(
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    publication.tx, publication.position, publication.nft, publication.did,
+                    publication.block, state, printable(error), time.time(),
+                ),
+            )  # fmt: skip
+
+    def outcome(self, tx: str, position: int) -> Outcome | None:
+        return self._one_outcome("tx = ? AND position = ?", tx, position)
+
+    def last_outcome(self, did: str) -> Outcome | None:
+        """Of the newest metadata event of an asset."""
+        return self._one_outcome("did = ?", did)
+
+    def find_outcome(self, nft: str | None, did: str | None, tx: str | None) -> Outcome | None:
+        """The newest one that has all that is given."""
+        return self._one_outcome(
+            "(? IS NULL OR lower(nft) = lower(?)) AND (? IS NULL OR did = ?) "
+            "AND (? IS NULL OR tx = lower(?))",
+            *(value for given in (nft, did, tx) for value in (given, given)),
+        )
+
+    def _one_outcome(self, condition: str, *values: object) -> Outcome | None:
+        rows = self.rows(
+            f"SELECT nft, did, tx, position, block, state, error FROM outcomes WHERE {condition} "
+            "ORDER BY block DESC, position DESC LIMIT 1",
+            *values,
+        )
+        if not rows:
+            return None
+        nft, did, tx, position, block, state, error = rows[0]
+        return Outcome(nft, did, tx, position, block, OutcomeState(state), error)
+
+    def unread(self, did: str) -> Outcome | None:
+        """The newest metadata event of an asset where it is not the one that is served."""
+        last = self.last_outcome(did)
+        return last if last is not None and last.state is not OutcomeState.SERVED else None
+
+    def queue(self, publication: Publication, error: str = "") -> None:
+        """Lets a document wait for its next attempt."""
+        fields = asdict(publication)
         with self.transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
-                (nft, did, tx, int(not error), error, time.time()),
-            )
+                "INSERT OR REPLACE INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    publication.tx, publication.position, publication.nft, publication.did,
+                    publication.block, json.dumps(fields), publication.attempts, publication.next,
+                    printable(error),
+                ),
+            )  # fmt: skip
+            self.put_outcome(publication, OutcomeState.WAITING, error)
 
-    def put_retry(self, tx: str, position: int, nft: str, block: int, error: str) -> None:
-        """Waits 1, 2, 4 … 300 seconds between attempts."""
+    def queued(self, tx: str, position: int) -> Publication | None:
+        rows = self.rows("SELECT published FROM retries WHERE tx = ? AND position = ?", tx, position)
+        return Publication(**json.loads(rows[0][0])) if rows else None
+
+    def waiting(self) -> list[Publication]:
+        """Every document that waits, the oldest event first."""
+        rows = self.rows("SELECT published FROM retries ORDER BY block, position")
+        return [Publication(**json.loads(row[0])) for row in rows]
+
+    # -- records that could not be made
+
+    def put_stale(self, did: str, error: str) -> None:
+        """Waits 1, 2, 4 … 300 seconds; after twelve attempts only the next event of the asset tries again."""
         with self.transaction() as connection:
-            row = connection.execute(
-                "SELECT attempts FROM retries WHERE tx = ? AND position = ?", (tx, position)
-            ).fetchone()
+            row = connection.execute("SELECT attempts FROM stale WHERE did = ?", (did,)).fetchone()
             attempts = (row[0] if row else 0) + 1
-            wait = min(2 ** (attempts - 1), 300)
+            wait = min(2 ** (attempts - 1), 300) if attempts < _STALE_ATTEMPTS else 10**9
             connection.execute(
-                "INSERT OR REPLACE INTO retries VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (tx, position, nft, block, attempts, time.time() + wait, error),
+                "INSERT OR REPLACE INTO stale VALUES (?, ?, ?, ?)",
+                (did, attempts, time.time() + wait, printable(error)),
             )
 
-    def drop_retry(self, tx: str, position: int) -> None:
+    def drop_stale(self, did: str) -> None:
         with self.transaction() as connection:
-            connection.execute("DELETE FROM retries WHERE tx = ? AND position = ?", (tx, position))
+            connection.execute("DELETE FROM stale WHERE did = ?", (did,))
 
-    def due_retries(self) -> list[tuple[str, int, int]]:
-        """(tx, position, block) of what should be tried again now."""
-        return [
-            (row[0], row[1], row[2])
-            for row in self.rows("SELECT tx, position, block FROM retries WHERE next <= ?", time.time())
-        ]
+    def due_stale(self) -> list[str]:
+        return [row[0] for row in self.rows("SELECT did FROM stale WHERE next <= ? LIMIT 100", time.time())]
+
+    def stale_reason(self, did: str) -> str:
+        """Why the record of an asset could not be made anew; empty where it could."""
+        rows = self.rows("SELECT error FROM stale WHERE did = ?", did)
+        return str(rows[0][0]) if rows else ""
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+
+def printable(text: str) -> str:
+    """The text as SQLite and JSON can carry it, at most 500 characters."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:500]

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import gc
-import json
 import logging
-import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-import uvicorn
-
-from c2d_box.errors import C2DError
+from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.controller import RESYNC_SECONDS, Controller
 from c2d_box.operator_engine.execution import (
     install_gate,
@@ -27,7 +22,9 @@ from c2d_box.operator_engine.execution import (
     remove_gates,
     store_keys,
 )
+from c2d_box.operator_engine.job_network import JobNetworkResolver, targets_of_this_pod
 from c2d_box.operator_engine.leadership import Leadership
+from c2d_box.operator_engine.order_locks import remove_left_locks
 from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.registration import Relay
 from c2d_box.operator_engine.server import application
@@ -35,8 +32,10 @@ from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.slots import Slots
 from c2d_box.operator_engine.storytelling import Storyteller
 from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.witness import Witness
-from c2d_box.workflow import connection, logs
+from c2d_box.operator_engine.witness import Witness, read_keys
+from c2d_box.service.http_server import EmbeddedServer, server_config
+from c2d_box.service.main import run_service, service_parser, stop_event
+from c2d_box.workflow import connection
 from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.kubernetes import Kubernetes
 from c2d_box.workflow.stores import S3Store
@@ -49,53 +48,46 @@ all practically never.
 """
 
 
-class Server(uvicorn.Server):
-    """Leaves signals to :func:`run`, which has more to stop than HTTP."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> None:
     """``binary``: the gate."""
     from c2d_box.operator_engine.watching import watch  # kopf takes half a second to import
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_event()
     access = connection.find(kubeconfig)
     cluster = Kubernetes(access, settings.namespace)
-    keys = {
-        entry.id: read_secret(settings.secrets_dir, f"environment-key-{entry.id}")
-        for entry in settings.environments
-    }
+    keys = read_keys(settings)
     tokens = Tokens({environment: key.encode() for environment, key in keys.items()})
     gate = await _patiently(lambda: install_gate(cluster, binary))
     recorder = Recorder(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
     teller = Storyteller(cluster, settings.namespace)
+    network = JobNetworkResolver(settings, targets_of_this_pod(access.server))
+    if not (await _patiently(network.current)).targets:
+        raise StateProblem(
+            "C2D-ENGINE-NO-TARGETS",
+            "There is nothing that a job's warden could find closed, so every job would end with 78.",
+            "Name the API server and the services as operatorEngine.wardenTargets, each as ip:port.",
+        )
     controller = Controller(
-        cluster, settings, tokens, recorder, gate, leads=lambda: leadership.leading, tell=teller.note
+        cluster,
+        settings,
+        tokens,
+        recorder,
+        gate,
+        leads=lambda: leadership.leading,
+        tell=teller.note,
+        network=network,
     )
     leadership = Leadership(cluster, socket.gethostname(), controller.lead)
     await _patiently(controller.resync)
     _leave_out_of_collections()
     relay = None
     if settings.registration is not None:
-        relay = Relay(settings.registration, settings.result_store, store_keys(settings))
+        relay = Relay(settings.registration, read_secret(settings.secrets_dir, "result-secret"))
     slots = None
     if isinstance(settings.result_store, S3Store):
         slots = Slots(settings.result_store, store_keys(settings))
-    server = Server(
-        uvicorn.Config(
-            application(controller, Witness(settings, keys), relay, slots),
-            host=settings.listen.host,
-            port=settings.listen.port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
+    app = application(controller, Witness(settings, keys), relay, slots)
+    server = EmbeddedServer(server_config(app, settings.listen.host, settings.listen.port, stop_seconds=1))
     tasks = [
         asyncio.create_task(work, name=name)
         for name, work in (
@@ -136,8 +128,8 @@ def _leave_out_of_collections() -> None:
 
 
 async def _upkeep(controller: Controller, cluster: Kubernetes, binary: bytes) -> None:
-    """Now and then: all of it is read anew, and old gates go. The current one is put back by whoever leads,
-    should another version have taken it for stale.
+    """Now and then: all of it is read anew, and old gates and locks go. The current gate is put back by
+    whoever leads, should another version have taken it for stale.
     """
     while True:
         await asyncio.sleep(RESYNC_SECONDS)
@@ -147,6 +139,7 @@ async def _upkeep(controller: Controller, cluster: Kubernetes, binary: bytes) ->
             if controller.leading:
                 gate = await install_gate(cluster, binary)
                 await remove_gates(cluster, gate, controller.world.config_maps(), time.time())
+                await remove_left_locks(cluster, controller.world.workflow, time.time())
         except ClusterError as error:
             log.warning("upkeep failed: %s", error.message)
 
@@ -162,20 +155,15 @@ async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="c2d_box.operator_engine")
-    parser.add_argument("--config", type=Path, required=True)
+def main(arguments: list[str] | None = None) -> int:
+    parser = service_parser("c2d_box.operator_engine", "The operator-engine.")
     parser.add_argument("--kubeconfig", type=Path, help="instead of the pod's service account")
-    options = parser.parse_args()
-    logs.to_stdout()
-    try:
-        settings = Settings.model_validate_json(options.config.read_text())
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(run(settings, options.kubeconfig, read_gate(settings.gate_path)))
-    except C2DError as error:
-        print(json.dumps(error.as_dict()), file=sys.stderr)
-        return error.exit_status
-    return 0
+    return run_service(parser, Settings, _prepared, arguments)
+
+
+def _prepared(settings: Settings, options: argparse.Namespace) -> Callable[[], None]:
+    binary = read_gate(settings.gate_path)
+    return lambda: asyncio.run(run(settings, options.kubeconfig, binary))
 
 
 if __name__ == "__main__":

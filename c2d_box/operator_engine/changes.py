@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from c2d_box import limits
 from c2d_box.workflow import instants, states
 from c2d_box.workflow.resource import Moment, WorkFlow
 from c2d_box.workflow.states import State, Stop
 
-REASON_LENGTH = 1000
+REASON_LENGTH = limits.REASON_CHARACTERS
 SHOWN_PATH = 120
 """Characters of a path in a reason: a long one must not push the reason itself out."""
 Changes = dict[str, Any]
@@ -67,11 +68,8 @@ def publishing_over(workflow: WorkFlow, now: float, failure: str | None) -> Chan
     refused = workflow.status.refused or ()
     if refused and code is State.FINISHED:
         first = refused[0]
-        path = _shortened(str(first.get("path")))
-        text = f"{len(refused)} of the outputs refused, the first: {path}: {first.get('reason')}"
+        path = limits.shortened(str(first.get("path")), SHOWN_PATH)
+        count = max(workflow.status.refused_count or 0, len(refused))
+        text = f"{count} of the outputs refused, the first: {path}: {first.get('reason')}"
         return finish(now, State.OUTPUTS_REFUSED, text)
     return finish(now, code, reason)
-
-
-def _shortened(path: str) -> str:
-    return path if len(path) <= SHOWN_PATH else f"{path[: SHOWN_PATH // 2]}…{path[-SHOWN_PATH // 2 :]}"

@@ -29,10 +29,11 @@ from c2d_box.operator_engine.actions import (
     Sweep,
     Wake,
 )
-from c2d_box.operator_engine.desks import Desk, Desks
+from c2d_box.operator_engine.desks import LONGEST_PAUSE_SECONDS, Desk, Desks
 from c2d_box.operator_engine.execution import Executor
 from c2d_box.operator_engine.figures import Figures
 from c2d_box.operator_engine.hearing import Hearing
+from c2d_box.operator_engine.job_network import JobNetworkResolver
 from c2d_box.operator_engine.lanes import Lanes
 from c2d_box.operator_engine.looking import Lookout
 from c2d_box.operator_engine.places import Places
@@ -49,7 +50,6 @@ log = logging.getLogger(__name__)
 ROUNDS = 12
 """Of plan and act in one go: more than any job needs, so a rule that contradicts itself cannot spin."""
 RESYNC_SECONDS = 60.0
-_BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0)
 _AGAIN_AFTER = 5.0
 """Seconds after which a deletion that has not been seen to work is asked for again."""
 _SEEN_AT_ONCE = (
@@ -76,8 +76,11 @@ class Controller:
         clock: Callable[[], float] = time.time,
         leads: Callable[[], bool] = lambda: True,
         tell: Callable[[WorkFlow], None] = lambda _: None,
+        network: JobNetworkResolver | None = None,
     ) -> None:
-        """``leads``: of several engines one acts, all answer pods. ``tell`` hears of each change of a job."""
+        """``leads``: of several engines one acts, all answer pods. ``tell`` hears of each change of a job.
+        ``network``: what job pods are told of addresses; None: what the settings say.
+        """
         self._cluster = cluster
         self._settings = settings
         self._recorder = recorder
@@ -91,7 +94,9 @@ class Controller:
         self._lanes = Lanes()
         self._limits = settings.limits_by_environment()
         self._lookout = Lookout(cluster, self.world, self._places, settings, clock)
-        self._executor = Executor(cluster, self.world, settings, tokens, gate)
+        self._executor = Executor(
+            cluster, self.world, settings, tokens, gate, network or JobNetworkResolver(settings)
+        )
         self.hearing = Hearing(
             self.world, self._desks, tokens, self._lookout, self._executor, recorder, clock
         )
@@ -178,16 +183,15 @@ class Controller:
             try:
                 async with desk.lock:
                     await self._work(job, desk)
-                desk.failures = 0
+                desk.backoff.reset()
             except ClusterError as error:
                 desk.trouble = error.message
-                pause = _BACKOFF[min(desk.failures, len(_BACKOFF) - 1)]
-                desk.failures += 1
+                pause = desk.backoff.next_pause()
                 log.warning("will try again: %s", error.message, extra={"job": job})
                 self._wake_at(job, desk, self._clock() + pause)
             except Exception:
                 log.exception("a rule failed", extra={"job": job})
-                self._wake_at(job, desk, self._clock() + _BACKOFF[-1])
+                self._wake_at(job, desk, self._clock() + LONGEST_PAUSE_SECONDS)
         if self.world.workflow(job) is None and desk.timer is None:
             self._desks.pop(job, None)
 
@@ -203,7 +207,7 @@ class Controller:
             if not await self._in_turn(workflow, desk):
                 return
         log.error("a plan without end", extra={"job": job})
-        self._wake_at(job, desk, self._clock() + _BACKOFF[-1])
+        self._wake_at(job, desk, self._clock() + LONGEST_PAUSE_SECONDS)
 
     async def _in_turn(self, workflow: WorkFlow, desk: Desk) -> bool:
         """What was known of it before it waited for its turn may be old news."""

@@ -7,7 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from c2d_box.operator_engine.seen import Step
+from c2d_box.retry import Backoff
 
+LONGEST_PAUSE_SECONDS = 10.0
 BURST = 200
 """Plans a job may have in quick succession: several times what the longest job needs."""
 REFILL_SECONDS = 2.0
@@ -47,7 +49,7 @@ class Desk:
     asked: dict[str, float] = field(default_factory=dict)
     """Deletions that were asked for, and when."""
     trouble: str = ""
-    failures: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(0.1, LONGEST_PAUSE_SECONDS, 3.0))
     pace: Pace = field(default_factory=Pace)
     noted: str = ""
     """The version whose row has been asked for."""
@@ -69,7 +71,8 @@ class Desk:
         task, self.task = self.task, None
         if task is not None:
             task.cancel()
-        self.pending, self.failures, self.trouble = False, 0, ""
+        self.pending, self.trouble = False, ""
+        self.backoff.reset()
         self.done.clear()
         self.asked.clear()
         return task

@@ -33,7 +33,9 @@ from c2d_box.operator_engine.actions import (
     RemoveFinalizer,
     Sweep,
 )
-from c2d_box.operator_engine.podspecs import MANAGED_BY, Bodies, gate_map
+from c2d_box.operator_engine.job_network import JobNetworkResolver
+from c2d_box.operator_engine.pod_parts import MANAGED_BY
+from c2d_box.operator_engine.podspecs import BESIDE_GATE, Bodies, gate_map
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
 from c2d_box.operator_engine.world import World
@@ -63,8 +65,17 @@ GATE_SECONDS = 600.0
 
 
 class Executor:
-    def __init__(self, cluster: Cluster, world: World, settings: Settings, tokens: Tokens, gate: str) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        world: World,
+        settings: Settings,
+        tokens: Tokens,
+        gate: str,
+        network: JobNetworkResolver,
+    ) -> None:
         """``gate``: the name of the gate's ConfigMap."""
+        self._network = network
         self._cluster = cluster
         self._world = world
         self._settings = settings
@@ -90,7 +101,8 @@ class Executor:
             case CreatePod(component, attempt):
                 environment = self._environment(workflow)
                 secret = self._tokens.secret(environment.id, workflow.job)
-                body = self._bodies.pod(workflow, environment, component, attempt, secret)
+                network = await self._network.current()
+                body = self._bodies.pod(workflow, environment, component, attempt, secret, network)
                 await self._create(PODS, body)
             case DeletePod(name, uid, grace):
                 await self._cluster.delete(PODS, name, grace=grace, uid=uid)
@@ -107,8 +119,10 @@ class Executor:
 
     async def _drop(self, workflow: WorkFlow) -> None:
         results, folder = workflow.status.results or (), self._settings.secrets_dir
-        await expiring.drop(self._settings.result_store, lambda name: read_secret(folder, name), results)
-        await self._record(workflow, {**changes.moment(time.time(), "expired"), "results": []})
+        store, job = self._settings.result_store, workflow.job
+        await expiring.drop(store, lambda name: read_secret(folder, name), job, results)
+        gone: changes.Changes = {"results": [], "packedResults": None}
+        await self._record(workflow, {**changes.moment(time.time(), "expired"), **gone})
 
     async def _read_proof(self, workflow: WorkFlow) -> None:
         """Where the log cannot be had any more there is no proof to keep: the exit code has been
@@ -229,7 +243,8 @@ def store_keys(settings: Settings) -> dict[str, str]:
 
 async def install_gate(cluster: Cluster, binary: bytes) -> str:
     """Puts the gate where algorithm pods mount it from. Named by its content: a new one is a new object."""
-    name = f"{GATE_PREFIX}{hashlib.sha256(binary).hexdigest()[:16]}"
+    content = binary + json.dumps(BESIDE_GATE).encode()
+    name = f"{GATE_PREFIX}{hashlib.sha256(content).hexdigest()[:16]}"
     if await cluster.get(CONFIG_MAPS, name) is None:
         with contextlib.suppress(Exists):
             await cluster.create(CONFIG_MAPS, gate_map(binary, name))

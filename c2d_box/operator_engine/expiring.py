@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from c2d_box.storage.sigv4 import Credentials, signed_headers
+from c2d_box.assets.results import object_key
+from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.resource import Result
 from c2d_box.workflow.stores import IpfsStore, S3Store
@@ -20,16 +21,20 @@ _NOT_PINNED = "not pinned"
 Secret = Callable[[str], str]
 
 
-async def drop(store: IpfsStore | S3Store, secret: Secret, results: Sequence[Result]) -> None:
-    """Raises ClusterError where the store does not answer or does not let us."""
-    places = {urlsplit(result.url) for result in results}
+async def drop(store: IpfsStore | S3Store, secret: Secret, job: str, results: Sequence[Result]) -> None:
+    """Raises ClusterError where the store does not answer or does not let us.
+
+    In S3 only what lies below the job's own prefix is deleted.
+    """
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
             if isinstance(store, IpfsStore):
+                places = [urlsplit(result.url) for result in results]
                 roots = sorted({place.netloc for place in places if place.scheme == "ipfs"})
                 await _unpin(client, store, secret("expiry-token"), roots)
             else:
-                keys = sorted(f"{place.netloc}{place.path}" for place in places if place.scheme == "s3")
+                found = {object_key(result.url, bucket=store.bucket, job=job) for result in results}
+                keys = sorted(key for key in found if key is not None)
                 await _delete(
                     client,
                     store,
@@ -57,7 +62,7 @@ async def _delete(
     client: httpx.AsyncClient, store: S3Store, credentials: Credentials, keys: list[str]
 ) -> None:
     for key in keys:
-        url = f"{store.endpoint.rstrip('/')}/{key}"
+        url = store.endpoint.rstrip("/") + object_path(store.bucket, key)
         answer = await client.delete(url, headers=signed_headers("DELETE", url, credentials))
         if answer.status_code not in (200, 204, 404):
             raise ClusterError(f"S3 answered {answer.status_code} to deleting a result")

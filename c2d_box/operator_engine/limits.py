@@ -4,8 +4,10 @@ deadline here.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from c2d_box.limits import OUTPUT_FILES, OUTPUT_FILES_MOST
 
 
 class Limits(BaseModel):
@@ -35,6 +37,6 @@ class Limits(BaseModel):
     """From a job's end until its results leave the store, 0: never. Each environment's ``storageExpiry``."""
     log_bytes: int = 10 << 20
     """Of each log."""
-    output_files: int = 2000
+    output_files: int = Field(default=OUTPUT_FILES, ge=1, le=OUTPUT_FILES_MOST)
     output_bytes: int | None = None
     """None: what the environment's disk holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from c2d_box.assets import ecies
+from c2d_box.limits import carries_code
 from c2d_box.operator_engine.desks import Desk
 from c2d_box.operator_engine.places import Places
 from c2d_box.operator_engine.seen import Refusal, Seen
@@ -44,6 +45,7 @@ class Lookout:
             pods=self._world.pods(workflow.job),
             claim=phase,
             claim_deleted=going,
+            claims_wait=self._settings.claims_wait,
             grants=desk.grants,
             may_start=self._places.reserved(workflow.job),
             refusal=self.refusal(workflow),
@@ -113,4 +115,4 @@ class Lookout:
 
 def needs_grants(workflow: WorkFlow) -> bool:
     """A job without inputs whose code it carries itself needs nothing from the Provider."""
-    return bool(workflow.stage.input) or len(workflow.stage.algorithm.rawcode or "") <= 10
+    return bool(workflow.stage.input) or not carries_code(workflow.stage.algorithm.rawcode)

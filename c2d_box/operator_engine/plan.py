@@ -42,6 +42,8 @@ _MAYBE = frozenset({"ErrImagePull", "ImagePullBackOff", "CreateContainerError", 
 _UNKNOWN_END = frozenset({"ContainerStatusUnknown", "Unknown"})
 _WARDEN_OPEN = 10
 """The warden's exit code for "something answered"."""
+_WARDEN_UNRESTRICTED = 13
+"""The warden's exit code for a pod without the restrictions it must have."""
 _GATE_LIMITS = {
     names.GATE_PIDS_LIMIT: "The algorithm used up the processes and threads it may have.",
     names.GATE_LOG_LIMIT: "The algorithm wrote more than its log may hold.",
@@ -91,7 +93,7 @@ def _prepare(seen: Seen, limits: Limits) -> list[Action]:
         return [_finish(seen, State.FINISHED, "Stopped by its owner before it was started.", Stop.ASKED)]
     if seen.claim == "Lost":
         return [_finish(seen, State.INFRASTRUCTURE_LOST, "The job's volume was lost before it was used.")]
-    if seen.claim == "Bound" and seen.grants and "secret" in seen.done:
+    if seen.claim_is_usable and seen.grants and "secret" in seen.done:
         return [Record(changes.moment(seen.now, "bound", "created"))]
     if seen.now >= deadline:
         return [_finish(seen, State.INFRASTRUCTURE_LOST, _missing(seen, limits))]
@@ -107,7 +109,7 @@ def _prepare(seen: Seen, limits: Limits) -> list[Action]:
 
 
 def _missing(seen: Seen, limits: Limits) -> str:
-    if seen.claim != "Bound":
+    if not seen.claim_is_usable:
         what = "The job's volume was not bound"
     elif not seen.grants:
         what = "The grants for the inputs did not come"
@@ -355,6 +357,10 @@ def _warden(exit_code: int) -> str:
     if exit_code == _WARDEN_OPEN:
         return (
             "The network was open: an address that must be closed could be reached from the algorithm's pod."
+        )
+    if exit_code == _WARDEN_UNRESTRICTED:
+        return (
+            "The algorithm's pod lacks a restriction that it must have: the node did not apply all of them."
         )
     return f"The warden could not prove that the network is closed (exit code {exit_code})."
 

@@ -10,20 +10,38 @@ import base64
 import json
 from typing import Any
 
+from c2d_box.operator_engine.algorithm_variables import ocean_variables
+from c2d_box.operator_engine.job_network import UNKNOWN_NETWORK, JobNetwork
+from c2d_box.operator_engine.pod_parts import (
+    MANAGED_BY,
+    account_mounts,
+    environment_list,
+    folder_mount,
+    host_aliases,
+    literal_text,
+    masking_mount,
+    object_metadata,
+    pull_secrets,
+    restricted_context,
+    same_node_affinity,
+    stage_secret_volume,
+    volume_mount,
+)
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import Object
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.names import Component
-from c2d_box.workflow.resource import WorkFlow, owner_reference
+from c2d_box.workflow.resource import WorkFlow
 
 OWN_MEMORY = 256 << 20
 """Limit of each container of ours, in bytes."""
 OWN_REQUEST = {"cpu": "20m", "memory": "48Mi"}
 TMP_BYTES = 512 << 20
-PARAMETER_BYTES = 64 << 10
-"""Of one variable: the kernel takes twice that; longer parameters are in the file alone."""
-MANAGED_BY = "c2d-operator-engine"
+VOLUME_FOR_GROUP = {"fsGroup": names.GID_JOB, "fsGroupChangePolicy": "OnRootMismatch"}
+"""Once, for the first pod: what an algorithm's files may be read by stays as the algorithm left it."""
+POLICY_TIMEOUT = 1.0
+"""Seconds of silence that count as closed where no network of its own closes the algorithm's pod."""
 
 _STAGING_FOLDERS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS, names.CONTROL, names.ADMIN_LOGS)
 _ALGORITHM_READS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS)
@@ -42,7 +60,7 @@ class Bodies:
         return {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": _metadata(workflow, names.claim(workflow.job), "volume"),
+            "metadata": object_metadata(workflow, names.claim(workflow.job), "volume"),
             "spec": {
                 "accessModes": ["ReadWriteOnce"],
                 "storageClassName": self._settings.storage_class,
@@ -56,25 +74,31 @@ class Bodies:
             "kind": "Secret",
             "type": "Opaque",
             "immutable": True,
-            "metadata": _metadata(workflow, names.stage_secret(workflow.job), "stages"),
+            "metadata": object_metadata(workflow, names.stage_secret(workflow.job), "stages"),
             "stringData": values,
         }
 
     def pod(
-        self, workflow: WorkFlow, environment: Environment, component: Component, attempt: int, secret: str
+        self,
+        workflow: WorkFlow,
+        environment: Environment,
+        component: Component,
+        attempt: int,
+        secret: str,
+        network: JobNetwork = UNKNOWN_NETWORK,
     ) -> Object:
         """``secret``: the value of the algorithm's variable of that name."""
         if component == "configuration":
             containers, volumes = self._configuration(workflow, environment)
         elif component == "algorithm":
-            containers, volumes = self._algorithm(workflow, environment, secret)
+            containers, volumes = self._algorithm(workflow, environment, secret, network)
         else:
             containers, volumes = self._publishing(workflow, environment)
-        runtime_class = getattr(self._settings.runtime_classes, component)
+        runtime_class = self._settings.runtime_class(component, environment)
         return {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": _metadata(workflow, names.pod(workflow.job, component, attempt), component),
+            "metadata": object_metadata(workflow, names.pod(workflow.job, component, attempt), component),
             "spec": {
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
@@ -82,13 +106,20 @@ class Bodies:
                 "hostUsers": self._settings.host_users,
                 "terminationGracePeriodSeconds": self._settings.limits.grace,
                 "activeDeadlineSeconds": self._longest(environment),
-                # Nothing in a job resolves names; addresses are given as numbers.
+                # Nothing in a job resolves names; the few it may use stand in its hosts file.
                 "dnsPolicy": "None",
                 "dnsConfig": {"nameservers": ["127.0.0.1"], "searches": []},
+                **({"tolerations": list(environment.tolerations)} if environment.tolerations else {}),
+                **host_aliases(component, network),
+                **same_node_affinity(workflow),
                 **({"runtimeClassName": runtime_class} if runtime_class else {}),
                 **({"nodeSelector": environment.node_selector} if environment.node_selector else {}),
-                **_pulling(environment, component),
-                "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, "runAsNonRoot": True},
+                **pull_secrets(self._settings.image_pull_secrets, environment, component),
+                "securityContext": {
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                    "runAsNonRoot": True,
+                    **({} if self._settings.folders_made else VOLUME_FOR_GROUP),
+                },
                 "containers": containers,
                 "volumes": [
                     {"name": "data", "persistentVolumeClaim": {"claimName": names.claim(workflow.job)}},
@@ -108,20 +139,20 @@ class Bodies:
             names.UID_CONFIGURATION,
             self._environment(workflow, environment),
             [
-                *(_folder(name, read_only=False) for name in _STAGING_FOLDERS),
-                _mount("job", names.JOB_FOLDER),
-                _mount("grants", names.GRANTS_FOLDER),
+                *(folder_mount(name, read_only=False) for name in _STAGING_FOLDERS),
+                volume_mount("job", names.JOB_FOLDER),
+                volume_mount("grants", names.GRANTS_FOLDER),
             ],
         )
         volumes = [
-            _secret_volume("job", workflow, {"job.json": "job.json", "configuration-token": "token"}),
+            stage_secret_volume("job", workflow, {"job.json": "job.json", "configuration-token": "token"}),
             # Optional: a job that carries its own code and has no inputs has no grants either.
             {"name": "grants", "secret": {"secretName": names.grants_secret(workflow.job), "optional": True}},
         ]
         return [container], volumes
 
     def _algorithm(
-        self, workflow: WorkFlow, environment: Environment, secret: str
+        self, workflow: WorkFlow, environment: Environment, secret: str, network: JobNetwork
     ) -> tuple[list[Object], list[Object]]:
         limits = self._settings.limits
         patience = {names.ENV_DEADLINE: str(int(limits.staging + limits.binding))}
@@ -129,11 +160,11 @@ class Bodies:
             "warden",
             "c2d_box.pods.warden",
             names.UID_WARDEN,
-            {names.ENV_WARDEN: json.dumps(self._settings.warden.model_dump()), **patience},
-            [_folder(names.CONTROL), _mount("go", names.GO_FOLDER, read_only=False)],
+            {names.ENV_WARDEN: json.dumps(self._warden(network, environment)), **patience},
+            [folder_mount(names.CONTROL), volume_mount("go", names.GO_FOLDER, read_only=False)],
         )
-        own_uid = {"fieldRef": {"fieldPath": "metadata.uid"}}
-        warden["env"].append({"name": names.ENV_POD_UID, "valueFrom": own_uid})
+        for variable, field in ((names.ENV_POD_UID, "metadata.uid"), (names.ENV_NODE_IP, "status.hostIP")):
+            warden["env"].append({"name": variable, "valueFrom": {"fieldRef": {"fieldPath": field}}})
         section = workflow.stage.algorithm.container
         gate = [
             names.GATE,
@@ -142,8 +173,12 @@ class Bodies:
             f"--log={names.ALGORITHM_LOG}",
             f"--cap={limits.log_bytes}",
             f"--outputs={names.DATA}/{names.OUTPUTS}",
+            f"--file={_largest_file(environment)}",
+            f"--scratch={names.SCRATCH}",
+            # What a container prints is kept by the node and can be read at once: rules come too late there.
+            *(["--live=no"] if _has_rules(workflow) else []),
             "--",
-            _literal(section.entrypoint.replace("$ALGO", names.ALGORITHM_FILE)),
+            literal_text(section.entrypoint.replace("$ALGO", names.ALGORITHM_FILE)),
         ]
         cpu, memory = f"{int(environment.cpu_number * 1000)}m", str(int(environment.ramGB * (1 << 30)))
         request = f"{max(1, int(environment.cpu_number * 1000 * self._settings.cpu_request))}m"
@@ -152,8 +187,8 @@ class Bodies:
             "image": section.reference,
             "imagePullPolicy": environment.images.pull_policy or self._settings.image_pull_policy,
             "command": gate,
-            "env": _variables(ocean_variables(workflow, secret)),
-            "securityContext": _restricted(names.UID_ALGORITHM),
+            "env": environment_list(ocean_variables(workflow, secret)),
+            "securityContext": restricted_context(names.UID_ALGORITHM),
             "resources": {
                 "requests": {"cpu": request, "memory": memory},
                 "limits": {
@@ -168,24 +203,33 @@ class Bodies:
                 },
             },
             "volumeMounts": [
-                *(_folder(name) for name in _ALGORITHM_READS),
-                *(_folder(name, read_only=False) for name in _ALGORITHM_WRITES),
-                _mount("gate", names.GATE_FOLDER),
-                _mount("go", names.GO_FOLDER),
-                _mount("tmp", "/tmp", read_only=False),
+                *(folder_mount(name) for name in _ALGORITHM_READS),
+                *(folder_mount(name, read_only=False) for name in _ALGORITHM_WRITES),
+                volume_mount("gate", names.GATE_FOLDER),
+                volume_mount("go", names.GO_FOLDER),
+                volume_mount("tmp", names.SCRATCH, read_only=False),
+                *account_mounts(),
+                volume_mount("hidden", names.HIDDEN_FOLDER, read_only=False),
+                *(masking_mount(path) for path in self._settings.masked),
             ],
+            # Kubernetes masks the folder after it has mounted this file: it is there and out of reach.
+            "terminationMessagePath": names.TERMINATION_LOG,
         }
         volumes: list[Object] = [
             {"name": "gate", "configMap": {"name": self._gate_map, "defaultMode": 0o555}},
-            {"name": "go", "emptyDir": {"sizeLimit": "1Mi"}},
+            {"name": "go", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
             # In memory: what an algorithm puts there may be the data itself, and a folder of the node's disk
             # would be unlinked at the pod's end, not overwritten. It counts against the memory limit.
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(TMP_BYTES)}},
+            *(
+                {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+                for name in ("hidden", "nothing")
+            ),
         ]
         return [warden, algorithm], volumes
 
     def _publishing(self, workflow: WorkFlow, environment: Environment) -> tuple[list[Object], list[Object]]:
-        published = [_folder(name) for name in _PUBLISHED]
+        published = [folder_mount(name) for name in _PUBLISHED]
         judge = self._own(
             "judge",
             "c2d_box.pods.judge",
@@ -196,8 +240,8 @@ class Bodies:
             },
             [
                 *published,
-                _mount("judge", names.JOB_FOLDER),
-                _mount("verdict", names.VERDICT_FOLDER, read_only=False),
+                volume_mount("judge", names.JOB_FOLDER),
+                volume_mount("verdict", names.VERDICT_FOLDER, read_only=False),
             ],
         )
         upload = self._own(
@@ -208,11 +252,15 @@ class Bodies:
                 **self._environment(workflow, environment),
                 **({names.ENV_ENCRYPT: workflow.encrypt} if workflow.encrypt else {}),
             },
-            [*published, _mount("upload", names.JOB_FOLDER), _mount("verdict", names.VERDICT_FOLDER)],
+            [
+                *published,
+                volume_mount("upload", names.JOB_FOLDER),
+                volume_mount("verdict", names.VERDICT_FOLDER),
+            ],
         )
         volumes = [
-            _secret_volume("judge", workflow, {"judge-token": "token"}),
-            _secret_volume("upload", workflow, {"upload-token": "token", "store.json": "store.json"}),
+            stage_secret_volume("judge", workflow, {"judge-token": "token"}),
+            stage_secret_volume("upload", workflow, {"upload-token": "token", "store.json": "store.json"}),
             {"name": "verdict", "emptyDir": {"sizeLimit": str(16 * self._settings.limits.log_bytes)}},
         ]
         if workflow.publish is None:
@@ -222,10 +270,10 @@ class Bodies:
             "c2d_box.pods.register",
             names.UID_REGISTER,
             self._environment(workflow, environment),
-            [_mount("register", names.JOB_FOLDER)],
+            [volume_mount("register", names.JOB_FOLDER)],
         )
         keys = {"register-token": "token", "register-key": "register-key"}
-        return [judge, upload, register], [*volumes, _secret_volume("register", workflow, keys)]
+        return [judge, upload, register], [*volumes, stage_secret_volume("register", workflow, keys)]
 
     # -- their parts
 
@@ -234,6 +282,20 @@ class Bodies:
         limits = self._settings.limits
         waits = limits.staging + limits.publishing + 2 * limits.binding + limits.image + limits.kill
         return int(waits + environment.max_job_duration)
+
+    def _warden(self, network: JobNetwork, environment: Environment) -> dict[str, Any]:
+        """Where policies alone isolate, an address that is far away must not pass for a closed one. An
+        environment's own RuntimeClass is taken for one that leaves the network as it is.
+        """
+        given, general = self._settings.warden, self._settings.runtime_classes.algorithm
+        by_construction = general is not None and environment.runtime_class in ("", general)
+        demanded = (*given.restrictions, *(() if self._settings.host_users else ("user_namespace",)))
+        return {
+            "targets": network.targets,
+            "timeout": given.timeout if by_construction else max(given.timeout, POLICY_TIMEOUT),
+            "required": given.required,
+            "restrictions": demanded,
+        }
 
     def _environment(self, workflow: WorkFlow, environment: Environment) -> dict[str, str]:
         return {
@@ -245,7 +307,7 @@ class Bodies:
     def _output_limits(self, workflow: WorkFlow, environment: Environment) -> dict[str, Any]:
         limits = self._settings.limits
         return {
-            "disclosure": (workflow.stage.output or {}).get("disclosure"),
+            "disclosure": _rules(workflow),
             "files": limits.output_files,
             "bytes": limits.output_bytes or int(environment.diskGB * (1 << 30)),
             "logBytes": limits.log_bytes,
@@ -259,45 +321,37 @@ class Bodies:
             "image": self._settings.images.runtime,
             "imagePullPolicy": self._settings.image_pull_policy,
             "command": ["python3", "-m", module],
-            "env": _variables({**environment, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
-            "securityContext": _restricted(uid),
+            "env": environment_list({**environment, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
+            "securityContext": restricted_context(uid),
             "resources": {"requests": OWN_REQUEST, "limits": {"cpu": "1", "memory": str(OWN_MEMORY)}},
             "volumeMounts": mounts,
         }
 
 
-def _pulling(environment: Environment, component: Component) -> Object:
-    """The kubelet's, not the pod's: nothing of it is mounted."""
-    secrets = environment.images.pull_secrets if component == "algorithm" else ()
-    return {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
+def _rules(workflow: WorkFlow) -> Any:
+    """The publishers' disclosure rules for this job, None where there are none."""
+    return (workflow.stage.output or {}).get("disclosure")
 
 
-def ocean_variables(workflow: WorkFlow, secret: str) -> dict[str, str]:
-    """The environment Ocean's algorithms know, and what makes Python and home-seeking tools behave."""
-    dids = [names.bare_did(entry.id) for entry in workflow.stage.input]
-    return {
-        "DIDS": json.dumps(dids),
-        "TRANSFORMATION_DID": names.bare_did(workflow.stage.algorithm.id or ""),
-        "VOLUME": names.DATA,
-        "INPUTS": f"{names.DATA}/{names.INPUTS}",
-        "OUTPUTS": f"{names.DATA}/{names.OUTPUTS}",
-        "LOGS": f"{names.DATA}/{names.LOGS}",
-        "secret": secret,
-        **_parameters(workflow),
-        "HOME": "/tmp",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+def _has_rules(workflow: WorkFlow) -> bool:
+    return _rules(workflow) is not None
 
 
-def _parameters(workflow: WorkFlow) -> dict[str, str]:
-    """The consumer's parameters as JSON, beside the file; one variable each, whatever the parameters are
-    called, since a name of the consumer's choice could be one that a loader or an interpreter obeys.
+def _largest_file(environment: Environment) -> int:
+    """Bytes that one file of the algorithm may hold: files lie on the job's disk or in its memory. The limit
+    also bounds what no quota counts, such as files that the kubelet mounts from the node's disk.
     """
-    algorithm = workflow.stage.algorithm
-    given = {"ALGO_CUSTOM_DATA": algorithm.algocustomdata, "ALGO_USER_DATA": algorithm.userdata}
-    texts = {name: json.dumps(value) for name, value in given.items() if value is not None}
-    return {name: text for name, text in texts.items() if len(text) <= PARAMETER_BYTES}
+    return int(max(environment.diskGB, environment.ramGB) * (1 << 30))
+
+
+_USERS = f"""\
+root:x:0:0:root:/root:/bin/sh
+{names.ALGORITHM_USER}:x:{names.UID_ALGORITHM}:{names.GID_JOB}:algorithm:{names.SCRATCH}:/bin/sh
+nobody:x:65534:65534:nobody:/nonexistent:/bin/false
+"""
+_GROUPS = f"root:x:0:\nc2djob:x:{names.GID_JOB}:\nnogroup:x:65534:\n"
+BESIDE_GATE = {"passwd": _USERS, "group": _GROUPS, "nothing": ""}
+"""Files that stand beside the gate in its ConfigMap."""
 
 
 def gate_map(binary: bytes, name: str) -> Object:
@@ -307,65 +361,5 @@ def gate_map(binary: bytes, name: str) -> Object:
         "immutable": True,
         "metadata": {"name": name, "labels": {names.LABEL_MANAGED_BY: MANAGED_BY}},
         "binaryData": {"gate": base64.b64encode(binary).decode()},
+        "data": BESIDE_GATE,
     }
-
-
-def _metadata(workflow: WorkFlow, name: str, component: str) -> Object:
-    return {
-        "name": name,
-        "labels": {
-            names.LABEL_JOB: workflow.job,
-            names.LABEL_COMPONENT: component,
-            names.LABEL_ENVIRONMENT: workflow.spec.environment,
-            names.LABEL_MANAGED_BY: MANAGED_BY,
-        },
-        "ownerReferences": [owner_reference(workflow)],
-    }
-
-
-def _restricted(uid: int) -> Object:
-    return {
-        "runAsUser": uid,
-        "runAsGroup": names.GID_JOB,
-        "runAsNonRoot": True,
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def _folder(name: str, *, read_only: bool = True) -> Object:
-    """One folder of the job's volume, at its place below /data."""
-    return {
-        "name": "data",
-        "mountPath": f"{names.DATA}/{name}",
-        "subPath": name,
-        "readOnly": read_only,
-    }
-
-
-def _mount(volume: str, path: str, *, read_only: bool = True) -> Object:
-    return {"name": volume, "mountPath": path, "readOnly": read_only}
-
-
-def _secret_volume(name: str, workflow: WorkFlow, items: dict[str, str]) -> Object:
-    """Only the named keys of the stages' Secret, each under the name its reader expects."""
-    return {
-        "name": name,
-        "secret": {
-            "secretName": names.stage_secret(workflow.job),
-            "items": [{"key": key, "path": path} for key, path in items.items()],
-        },
-    }
-
-
-def _variables(values: dict[str, str]) -> list[dict[str, Any]]:
-    return [{"name": name, "value": _literal(value)} for name, value in values.items()]
-
-
-def _literal(text: str) -> str:
-    """Kubernetes replaces ``$(NAME)`` in commands and variables and turns ``$$`` into ``$``; we mean
-    what we say.
-    """
-    return text.replace("$", "$$")

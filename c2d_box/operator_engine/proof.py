@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from c2d_box.operator_engine import changes
+from c2d_box.strict_json import JsonRefused, parse_json
 from c2d_box.workflow.resource import WorkFlow
 
 READ_BYTES = 256 << 10
@@ -16,8 +16,8 @@ def parse(output: bytes) -> dict[str, Any] | None:
     """The last line of the warden's output that is a report."""
     for line in reversed(output[:READ_BYTES].splitlines()):
         try:
-            found = json.loads(line)
-        except ValueError:
+            found = parse_json(line)
+        except JsonRefused:
             continue
         if isinstance(found, dict) and isinstance(found.get("probes"), list):
             return found
@@ -31,8 +31,18 @@ def _restrictions(said: Any) -> dict[str, str]:
     return {str(name)[:40]: str(value)[:40] for name, value in list(said.items())[:_LISTED]}
 
 
+def _control(report: dict[str, Any]) -> dict[str, Any]:
+    """What answered another pod of the job, and how many seconds before the verdict it did."""
+    alive, seconds = report.get("alive"), report.get("aliveSeconds")
+    if not isinstance(alive, list) or not isinstance(seconds, int | float):
+        return {}
+    return {"alive": [str(address)[:60] for address in alive[:_LISTED]], "seconds": seconds}
+
+
 def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
-    """Verdict, number of probes, which answered, what the kernel said; the go-ahead's moment if possible."""
+    """Verdict, number of probes, which answered, what answered another pod then, what the kernel said;
+    the go-ahead's moment if possible.
+    """
     probes = [probe for probe in report["probes"] if isinstance(probe, dict)]
     answered = [f"{probe.get('kind')} {probe.get('target')}" for probe in probes if not probe.get("closed")]
     found: changes.Changes = {
@@ -41,6 +51,7 @@ def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
             "probes": len(probes),
             "answered": answered[:_LISTED],
             "restrictions": _restrictions(report.get("restrictions")),
+            "control": _control(report),
         }
     }
     at, staged = report.get("at"), workflow.at("staged")

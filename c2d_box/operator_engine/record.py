@@ -16,12 +16,12 @@ from typing import Any
 
 import psycopg
 
+from c2d_box.retry import Backoff
 from c2d_box.workflow import jobtable
 from c2d_box.workflow.jobtable import Connection, Postgres
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
-_BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 ANNOUNCE_SECONDS = 15.0
 
 Announce = Callable[[], Iterable[tuple[str, dict[str, Any]]]]
@@ -51,18 +51,17 @@ class Recorder:
 
     async def run(self) -> None:
         """For ever; every failure of the database is met with another connection."""
-        failures = 0
+        backoff = Backoff(0.2, 5.0)
         while True:
             try:
                 connection = await jobtable.connect(self._where, self._secrets)
                 async with connection:
-                    await jobtable.create_schema(connection)
-                    failures = 0
+                    await jobtable.create_jobs(connection)
+                    backoff.reset()
                     await asyncio.gather(self._write_all(connection), self._announce_all(connection))
             except (psycopg.Error, OSError) as error:
                 log.warning("PostgreSQL is away: %s", type(error).__name__)
-                await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
-                failures += 1
+                await asyncio.sleep(backoff.next_pause())
 
     async def _write_all(self, connection: Connection) -> None:
         while True:
@@ -71,7 +70,7 @@ class Recorder:
                 try:
                     await jobtable.upsert(connection, workflow)
                 except psycopg.DataError as error:
-                    log.error("row refused", extra={"job": job, "problem": str(error)[:300]})
+                    log.error("row refused", extra={"job": job, "sqlstate": error.sqlstate})
                 if self._latest.get(job) is workflow:
                     del self._latest[job]
                 async with self._written:

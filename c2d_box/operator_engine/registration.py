@@ -9,18 +9,16 @@ of methods.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from c2d_box.assets.files import document, parse_file
+from c2d_box.assets import results
+from c2d_box.assets.files import ResultFile, document
 from c2d_box.operator_engine.settings import Registration
+from c2d_box.strict_json import WRAPPED, parse_json
 from c2d_box.workflow.resource import Result, WorkFlow
-from c2d_box.workflow.stores import IpfsStore, S3Store
 
 METHODS = frozenset(
     {
@@ -37,7 +35,6 @@ METHODS = frozenset(
         "eth_sendRawTransaction",
     }
 )
-Store = IpfsStore | S3Store
 
 
 class Unavailable(Exception):
@@ -45,11 +42,10 @@ class Unavailable(Exception):
 
 
 class Relay:
-    def __init__(self, where: Registration, store: Store, credentials: Mapping[str, str]) -> None:
-        """``credentials``: ``accessKey`` and ``secretKey`` of an S3 store, with which the Provider reads."""
+    def __init__(self, where: Registration, secret: str) -> None:
+        """``secret``: shared with the Provider, for the proof that an asset may show a result."""
         self._where = where
-        self._store = store
-        self._credentials = credentials
+        self._secret = secret
         self._client = httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(30.0, connect=5.0))
         self._addresses: dict[str, Any] | None = None
 
@@ -74,12 +70,20 @@ class Relay:
         for call in body if isinstance(body, list) else [body]:
             if not isinstance(call, dict) or call.get("method") not in METHODS:
                 raise ValueError("this method is not relayed")
-        return (await self._post(self._where.chain.rpc_url, json=body)).json()
+        answer = await self._post(self._where.chain.rpc_url, json=body)
+        return parse_json(answer.content, WRAPPED)
 
     async def seal_files(self, workflow: WorkFlow, nft: str, datatoken: str) -> str:
-        """The outputs as a files document, encrypted by the Provider."""
-        files = [self._file(result) for result in workflow.status.results or () if result.type == "output"]
-        return await self.seal(document(nft, datatoken, [parse_file(file) for file in files]))
+        """The outputs as a files document, encrypted by the Provider.
+
+        It goes onto a chain, where it stays: so it holds places in the store and no key.
+        """
+        files = [
+            self._file(workflow.job, result, nft, datatoken)
+            for result in workflow.status.results or ()
+            if result.type == "output"
+        ]
+        return await self.seal(document(nft, datatoken, files))
 
     async def seal(self, content: bytes) -> str:
         """0x and hex, to be opened by the Provider alone."""
@@ -92,29 +96,17 @@ class Relay:
         )
         return answer.text
 
-    def _file(self, result: Result) -> dict[str, Any]:
-        """As the Provider reads it: by content address, or with credentials that only it will see."""
-        parts = urlsplit(result.url)
-        path = unquote(parts.path)
-        if isinstance(self._store, IpfsStore):
-            return {"type": "ipfs", "hash": f"{parts.netloc}{path}"}
-        access = {
-            "endpoint": self._store.endpoint,
-            "region": self._store.region,
-            "bucket": parts.netloc,
-            "objectKey": path.lstrip("/"),
-            "accessKeyId": self._credentials["accessKey"],
-            "secretAccessKey": self._credentials["secretKey"],
-        }
-        return {"type": "s3", "s3Access": access}
+    def _file(self, job: str, result: Result, nft: str, datatoken: str) -> ResultFile:
+        said = {"nft": nft, "datatoken": datatoken, "job": job, "place": result.url}
+        return ResultFile(**said, proof=results.proof(self._secret, **said))
 
     async def _address_file(self) -> dict[str, Any]:
         if self._addresses is None:
             source = self._where.chain.address_file
             if source.startswith("http"):
-                found = (await self._send("GET", source)).json()
+                found = parse_json((await self._send("GET", source)).content)
             else:
-                found = json.loads(await asyncio.to_thread(Path(source).read_text))
+                found = parse_json(await asyncio.to_thread(Path(source).read_bytes))
             self._addresses = found
         return self._addresses or {}
 

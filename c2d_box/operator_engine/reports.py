@@ -11,14 +11,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from c2d_box.operator_engine import changes
+from c2d_box import limits
+from c2d_box.operator_engine import changes, deliveries
+from c2d_box.workflow import listing, manifests
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
 
-_Text = Annotated[str, StringConstraints(max_length=2000)]
+
+def _cut(text: object) -> object:
+    """A report that says too much is not refused: all the work has been done by then."""
+    return limits.shortened(text, limits.TEXT_CHARACTERS) if isinstance(text, str) else text
+
+
+_Text = Annotated[str, BeforeValidator(_cut)]
+_Url = Annotated[str, StringConstraints(max_length=limits.URL_CHARACTERS)]
 
 
 class _Report(BaseModel):
@@ -37,7 +46,7 @@ class File(_Report):
 class ConfigurationReport(_Report):
     status: Literal[30, 31, 32]
     reason: _Text = ""
-    files: tuple[File, ...] = Field(default=(), max_length=10_000)
+    files: tuple[File, ...] = ()
 
 
 class Refusal(_Report):
@@ -46,11 +55,13 @@ class Refusal(_Report):
 
 
 class JudgeReport(_Report):
-    """``exited``: the node's clock at the algorithm's end, if known; ``full``: no room was left on
-    the volume; ``manifest``: the digest of what may leave.
+    """``refused``: the first of the outputs that may not leave, ``refusedCount`` of them in all; ``exited``:
+    the node's clock at the algorithm's end, if known; ``full``: no room was left on the volume; ``manifest``:
+    the digest of what may leave.
     """
 
-    refused: tuple[Refusal, ...] = Field(default=(), max_length=100)
+    refused: tuple[Refusal, ...] = ()
+    refused_count: int = Field(default=0, ge=0, alias="refusedCount")
     files: int = 0
     exited: float | None = None
     full: bool = False
@@ -61,14 +72,16 @@ class Stored(_Report):
     filename: _Text
     filesize: int = Field(ge=0)
     type: Literal["output", "algorithmLog", "configrationLog", "publishLog", "filteringLog", "evidence"]
-    url: _Text
+    url: _Url
     cid: _Text | None = None
     sha256: _Text
     encryption: Literal["ecies"] | None = None
+    judged: _Text | None = None
+    """Of an encrypted file: the hash of what was encrypted."""
 
 
 class UploadReport(_Report):
-    results: tuple[Stored, ...] = Field(default=(), max_length=10_000)
+    results: tuple[Stored, ...] = Field(default=(), max_length=limits.LISTED_FILES)
     failed: _Text | None = None
 
 
@@ -82,11 +95,17 @@ class RegisterReport(_Report):
 
 
 class GoAhead(_Report):
-    """The judge's mandate: ``outputs`` is false where the algorithm did not run or its end is not certain;
-    ``logs`` only in the latter case."""
+    """The judge's mandate: ``outputs`` is false where the algorithm did not run, its end is not certain, or a
+    limit ended it; ``logs`` only where the end is not certain. ``failed``: with a full volume that is such a
+    limit, too, which the judge sees first.
+
+    What a job wrote until a limit stopped it is no result, and a store that kept it for good would be filled
+    by failures: up to the volume's size for each.
+    """
 
     outputs: bool
     logs: bool
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +136,20 @@ def configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -
         changes=changes.merged(
             changes.state(State.PROVISIONED),
             changes.moment(now, "staged"),
-            {"inputs": [file.model_dump() for file in report.files]},
+            _staged(workflow.stage.algorithm.id, [file.model_dump() for file in report.files]),
         ),
     )
+
+
+def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> changes.Changes:
+    """Where not all can be listed, the algorithm's own are: they say what ran."""
+    listed = limits.fitting(files, limits.STAGED_LISTED, limits.RECORD_BYTES)
+    if len(listed) == len(files):
+        return {"inputs": listed}
+    own_first = sorted(files, key=lambda file: file["did"] != algorithm)
+    listed = limits.fitting(own_first, limits.STAGED_LISTED, limits.RECORD_BYTES)
+    digest = manifests.lines_digest(files)
+    return {"inputs": listed, "inputsCount": len(files), "inputsDigest": digest}
 
 
 def go_ahead(workflow: WorkFlow) -> GoAhead | None:
@@ -128,8 +158,10 @@ def go_ahead(workflow: WorkFlow) -> GoAhead | None:
     if workflow.at("ended") is None or outcome is None:
         return None
     ran = workflow.at("staged") is not None
-    certain = outcome.code in (State.FINISHED, State.ALGORITHM_FAILED, State.LIMIT_EXCEEDED)
-    return GoAhead(outputs=ran and certain, logs=certain or not ran)
+    whole = outcome.code in (State.FINISHED, State.ALGORITHM_FAILED)
+    certain = whole or outcome.code == State.LIMIT_EXCEEDED
+    failed = outcome.code == State.ALGORITHM_FAILED
+    return GoAhead(outputs=ran and whole, logs=certain or not ran, failed=failed)
 
 
 def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
@@ -137,18 +169,32 @@ def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
         return Answer(410, "the job is over")
     if workflow.at("ended") is None:
         return Answer(409, "the algorithm has not ended")
+    refused = [refusal.model_dump() for refusal in report.refused]
     found: list[changes.Changes] = [
         changes.moment(now, "judged"),
-        {"refused": [refusal.model_dump() for refusal in report.refused], "manifest": report.manifest},
+        {
+            "refused": limits.fitting(refused, limits.REFUSED_LISTED, limits.RECORD_BYTES),
+            "refusedCount": max(report.refused_count, len(refused)),
+            "manifest": report.manifest,
+        },
     ]
     staged, ended = workflow.at("staged"), workflow.at("ended")
-    if report.exited is not None and staged and ended and staged <= report.exited <= ended:
+    known = report.exited is not None and staged and ended and staged <= report.exited <= ended
+    if known and report.exited is not None and _gate_was_last(workflow):
         found.append(changes.moment(report.exited, "exited"))
     outcome = workflow.status.outcome
     if report.full and outcome is not None and outcome.code == State.ALGORITHM_FAILED:
         reason = f"The algorithm filled its volume. {outcome.reason or ''}".strip()
         found.append(changes.outcome(State.LIMIT_EXCEEDED, reason))
     return Answer(200, changes=changes.merged(*found))
+
+
+def _gate_was_last(workflow: WorkFlow) -> bool:
+    """Whether the gate came to its last act, which is to touch the log. Where it was killed, the log's time
+    is that of the last line, or one that the algorithm chose.
+    """
+    ran = workflow.status.algorithm
+    return workflow.status.stop == 0 and ran.exit_code is not None and ran.exit_code < 128
 
 
 def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
@@ -162,7 +208,9 @@ def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
     over = changes.publishing_over(workflow, now, report.failed)
     if report.failed is not None:
         return Answer(200, changes=over)
-    results: dict[str, Any] = {"results": [result.model_dump() for result in report.results]}
+    if (problem := deliveries.problem(workflow, report.results)) is not None:
+        return Answer(409, problem)
+    results = listing.stored([result.model_dump(exclude={"judged"}) for result in report.results])
     stored = changes.merged(changes.moment(now, "uploaded"), results)
     asset = workflow.publish is not None and over["code"] == State.FINISHED
     if asset and any(result.type == "output" for result in report.results):
@@ -199,11 +247,15 @@ def intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -> Ans
         return Answer(410, "the job is over")
     if workflow.at("uploaded") is None or workflow.publish is None:
         return Answer(409, "there is nothing to register")
-    known = ((workflow.status.asset or {}).get("transactions") or {}).get(step)
+    recorded = (workflow.status.asset or {}).get("transactions") or {}
+    known = recorded.get(step)
     if known == raw:
         return Answer(200)
     if known != replaces:
         return Answer(409, "another transaction is on record")
+    others = sum(len(str(other)) for name, other in recorded.items() if name != step)
+    if others + len(raw) > limits.TRANSACTIONS_CHARACTERS:
+        return Answer(422, "the asset's description and its list of files are too long for the record")
     return Answer(200, changes={"asset": {"transactions": {step: raw}}})
 
 

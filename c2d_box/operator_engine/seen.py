@@ -86,6 +86,8 @@ class Seen:
     claim: str | None = None
     """The claim's phase, None where there is none."""
     claim_deleted: bool = False
+    claims_wait: bool = False
+    """A claim is bound only once a pod uses it: pods are made with one that is still pending."""
     grants: bool = False
     may_start: bool = False
     """Admission's word: there is room for all pods of this job."""
@@ -94,6 +96,10 @@ class Seen:
     """Why the last attempt to create something for this job failed."""
     done: frozenset[Step] = frozenset()
     """Steps that leave nothing to observe, done in this process; after a restart they are repeated."""
+
+    @property
+    def claim_is_usable(self) -> bool:
+        return self.claim == "Bound" or (self.claims_wait and self.claim == "Pending")
 
     @property
     def proof_missing(self) -> bool:

@@ -5,7 +5,6 @@ Each call carries the token of its job and stage; a wrong one gets 401 and learn
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -14,19 +13,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from c2d_box import limits
 from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.registration import Relay, Unavailable
 from c2d_box.operator_engine.reports import Answer
 from c2d_box.operator_engine.slots import Slots
 from c2d_box.operator_engine.witness import Witness
+from c2d_box.service.liveness import LIVEZ
+from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
+from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json, parse_object
 from c2d_box.workflow.names import Stage
 
 LONG_POLL_SECONDS = 25.0
 Handler = Callable[[Request], Awaitable[Response]]
-_BODY_LIMIT = 8 << 20
-_TRANSACTION = 200_000
-"""Characters of a signed transaction with an asset's description in it."""
+_LIMITS = JsonLimits(size_bytes=limits.REPORT_BYTES, values=1_000_000)
 _STAGES = frozenset({"configuration", "judge", "upload", "register"})
 
 
@@ -45,8 +46,6 @@ def application(
         if (refusal := _refusal(controller, request, job, stage)) is not None:
             return refusal
         body = await _body(request)
-        if body is None:
-            return JSONResponse({"error": "a JSON object is expected"}, 400)
         return _answer(await controller.hearing.report(job, cast(Stage, stage), body))
 
     async def evidence(request: Request) -> Response:
@@ -54,7 +53,7 @@ def application(
         if (refusal := _refusal(controller, request, job, "upload")) is not None:
             return refusal
         body = await _body(request)
-        found = await witness.attest(controller, job, body or {})
+        found = await witness.attest(controller, job, body)
         return _answer(found) if isinstance(found, Answer) else JSONResponse({"record": found})
 
     async def places(request: Request) -> Response:
@@ -62,7 +61,7 @@ def application(
         if (refusal := _refusal(controller, request, job, "upload")) is not None:
             return refusal
         found = Answer(409, "results are not kept in S3")
-        offered = found if slots is None else slots.offer(job, await _body(request) or {})
+        offered = found if slots is None else slots.offer(job, await _body(request))
         return _answer(offered) if isinstance(offered, Answer) else JSONResponse({"slots": offered})
 
     async def go_ahead(request: Request) -> Response:
@@ -74,6 +73,8 @@ def application(
 
     return Starlette(
         routes=[
+            LIVEZ,
+            Route("/readyz", healthz),
             Route("/healthz", healthz),
             Route("/figures", figures),
             Route("/v1/jobs/{job}/judge/go-ahead", go_ahead),
@@ -81,7 +82,8 @@ def application(
             Route("/v1/jobs/{job}/upload/evidence", evidence, methods=["POST"]),
             Route("/v1/jobs/{job}/upload/slots", places, methods=["POST"]),
             *register_routes(controller, relay),
-        ]
+        ],
+        exception_handlers={BodyRefused: answer_refused_body},
     )
 
 
@@ -95,10 +97,10 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
         return JSONResponse(await _relay(relay).order(found))
 
     async def intent(request: Request) -> Response:
-        body = await _body(request) or {}
+        body = await _body(request)
         step, raw, replaces = body.get("step"), body.get("raw"), body.get("replaces")
         good = isinstance(step, str) and isinstance(raw, str) and isinstance(replaces, str | None)
-        if not good or len(str(step)) > 20 or len(str(raw)) > _TRANSACTION:
+        if not good or len(str(step)) > 20 or len(str(raw)) > limits.TRANSACTION_CHARACTERS:
             return JSONResponse({"error": "not an intent"}, 422)
         job = request.path_params["job"]
         before = cast("str | None", replaces)
@@ -110,7 +112,11 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
 
     async def rpc(request: Request) -> Response:
         try:
-            return JSONResponse(await _relay(relay).rpc(json.loads(await _content(request) or b"null")))
+            call = parse_json(await _content(request), _LIMITS)
+        except JsonRefused as refused:
+            raise BodyRefused(400, refused.reason) from None
+        try:
+            return JSONResponse(await _relay(relay).rpc(call))
         except ValueError as problem:
             return JSONResponse({"error": str(problem)}, 403)
 
@@ -122,7 +128,7 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
             if workflow is None:
                 return JSONResponse({"error": "there is no such job"}, 410)
             return JSONResponse({"sealed": await _relay(relay).seal_files(workflow, nft, datatoken)})
-        return JSONResponse({"sealed": await _relay(relay).seal(await _content(request) or b"")})
+        return JSONResponse({"sealed": await _relay(relay).seal(await _content(request))})
 
     def only_register(handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
@@ -164,22 +170,16 @@ def _refusal(controller: Controller, request: Request, job: str, stage: str) -> 
     return None
 
 
-async def _content(request: Request) -> bytes | None:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > _BODY_LIMIT:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+async def _content(request: Request) -> bytes:
+    return await read_body(request, limits.REPORT_BYTES)
 
 
-async def _body(request: Request) -> dict[str, object] | None:
+async def _body(request: Request) -> dict[str, object]:
+    """The body's object. Raises BodyRefused (400) for anything else."""
     try:
-        found = json.loads(await _content(request) or b"")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+        return parse_object(await _content(request), _LIMITS)
+    except JsonRefused as refused:
+        raise BodyRefused(400, f"a JSON object is expected. {refused.reason}") from None
 
 
 def _answer(answer: Answer) -> Response:

@@ -5,31 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from c2d_box.operator_engine.limits import Limits
+from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
 from c2d_box.workflow.environments import Environment, PullPolicy
 from c2d_box.workflow.jobtable import Postgres
+from c2d_box.workflow.names import JOBS_NAMESPACE, Component
 from c2d_box.workflow.stores import IpfsStore, S3Store
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Listen(_Section):
-    host: str = "0.0.0.0"
+class Listen(ListenSection):
     port: int = 8051
 
 
-class Images(_Section):
+class Images(SettingsSection):
     """``runtime``: the image of all our own programs, by digest."""
 
     runtime: str
 
 
-class RuntimeClasses(_Section):
+class RuntimeClasses(SettingsSection):
     """By role; None where the cluster isolates by policy alone."""
 
     algorithm: str | None = None
@@ -37,18 +33,21 @@ class RuntimeClasses(_Section):
     publishing: str | None = None
 
 
-class Warden(_Section):
+class Warden(SettingsSection):
     """``targets``: ``ip:port`` of things that are alive and must not be reachable; ``timeout`` per probe.
 
     ``required`` false: the operator lets jobs run that are not isolated; the proof says so, and the evidence.
+    ``restrictions``: what the kernel must say of the pod besides, by the warden's names; the user namespace
+    is added where pods have one.
     """
 
     targets: tuple[str, ...] = ()
     timeout: float = 0.3
     required: bool = True
+    restrictions: tuple[str, ...] = ("capabilities", "no_new_privileges", "seccomp")
 
 
-class Capacity(_Section):
+class Capacity(SettingsSection):
     """What all jobs may request together; None: only ``maxJobs`` counts."""
 
     cpu: float
@@ -56,28 +55,20 @@ class Capacity(_Section):
     disk_gb: float
 
 
-class ChainPlace(_Section):
-    """``address_file``: a path or a URL."""
-
-    id: int = 8996
-    rpc_url: str
-    address_file: str
-
-
-class Registration(_Section):
+class Registration(SettingsSection):
     """For jobs whose results become assets: the chain, and the Provider that seals and serves them.
 
     ``public_url`` is the Provider's address as it stands in the asset's description.
     """
 
-    chain: ChainPlace
+    chain: ChainSection
     provider_url: str
     public_url: str
 
 
-class Settings(_Section):
+class Settings(SettingsSection):
     listen: Listen = Listen()
-    namespace: str = "c2d-jobs"
+    namespace: str = JOBS_NAMESPACE
     postgres: Postgres
     environments: tuple[Environment, ...]
     images: Images
@@ -85,9 +76,23 @@ class Settings(_Section):
     runtime_classes: RuntimeClasses = RuntimeClasses()
     storage_class: str = "c2d-jobs"
     engine_url: str
+    provider_url: str | None = None
+    """Where configuration pods fetch from; its host name is resolved for them."""
+    image_pull_secrets: tuple[str, ...] = ()
+    """For every pod of a job; an environment's own come on top for the algorithm's."""
+    claims_wait: bool = False
+    """The StorageClass binds a claim only once a pod uses it (``WaitForFirstConsumer``)."""
+    folders_made: bool = True
+    """The StorageClass makes a job's folders, each with its owner, as our provisioner does. Elsewhere a
+    volume comes empty and root's: the kubelet gives it to the pods' group and makes what they mount.
+    """
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
     warden: Warden = Warden()
     host_users: bool = False
+    masked: tuple[str, ...] = ("/proc/diskstats", "/sys/block", "/sys/class/block", "/sys/dev/block")
+    """Files of ``/proc`` and folders of ``/sys``, there on every node, that an algorithm finds empty: the
+    counters and names of the node's disks would tell it what other jobs do.
+    """
     cpu_request: float = Field(default=0.1, gt=0, le=1)
     """The share of an environment's cores that is requested; the limit is always the whole."""
     capacity: Capacity | None = None
@@ -100,6 +105,12 @@ class Settings(_Section):
 
     def environment(self, name: str) -> Environment | None:
         return next((entry for entry in self.environments if entry.id == name), None)
+
+    def runtime_class(self, component: Component, environment: Environment | None) -> str | None:
+        """The RuntimeClass of a job's pod; None where the cluster's default runs it."""
+        own = environment.runtime_class if environment and component == "algorithm" else ""
+        chosen: str | None = own or getattr(self.runtime_classes, component)
+        return chosen
 
     def limits_by_environment(self) -> dict[str, Limits]:
         """The engine's limits with what each environment says otherwise."""

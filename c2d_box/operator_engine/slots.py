@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from c2d_box import limits
 from c2d_box.operator_engine.reports import Answer
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 from c2d_box.workflow.stores import S3Store
@@ -27,7 +28,7 @@ class _File(BaseModel):
 class _Wish(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    files: tuple[_File, ...] = Field(max_length=10_000)
+    files: tuple[_File, ...] = Field(max_length=limits.LISTED_FILES)
 
 
 class Slots:

@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from c2d_box import limits
+from c2d_box.assets import signatures
+from c2d_box.assets.addresses import same
+from c2d_box.errors import StateProblem
+from c2d_box.operator_engine.execution import read_secret
 from c2d_box.operator_engine.reports import Answer
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow import evidence, manifests
@@ -32,7 +37,31 @@ class _File(BaseModel):
 class _Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    files: tuple[_File, ...] = Field(max_length=10_000)
+    files: tuple[_File, ...] = Field(max_length=limits.LISTED_FILES)
+
+
+def read_keys(settings: Settings) -> dict[str, str]:
+    """Each environment's private key. Raises StateProblem where the address that the environment is announced
+    by is another key's: orders would name a stranger, and no evidence of its jobs could be verified."""
+    keys: dict[str, str] = {}
+    for environment in settings.environments:
+        name = f"environment-key-{environment.id}"
+        key = read_secret(settings.secrets_dir, name)
+        try:
+            address = signatures.address_of(key)
+        except ValueError:
+            raise StateProblem(
+                "C2D-ENVIRONMENT-KEY", f"the secret {name} is not 32 bytes of hex", "write a new key"
+            ) from None
+        if not same(address, environment.consumer_address):
+            raise StateProblem(
+                "C2D-ENVIRONMENT-KEY",
+                f"environment {environment.id} is announced as {environment.consumer_address}, but its key "
+                f"signs as {address}",
+                f"set the environment's consumerAddress to {address}, or give it the key of the address",
+            )
+        keys[environment.id] = key
+    return keys
 
 
 class Witness:
@@ -77,6 +106,6 @@ class Witness:
             "outputFiles": self._settings.limits.output_files,
             "logBytes": self._settings.limits.log_bytes,
             "hostUsers": self._settings.host_users,
-            "runtimeClass": self._settings.runtime_classes.algorithm,
+            "runtimeClass": self._settings.runtime_class("algorithm", environment),
         }
         return evidence.record(workflow, files, limits, self._keys[workflow.spec.environment])

@@ -39,6 +39,7 @@ class World:
         """``changed`` is called with a job's name whenever something of it is news."""
         self._entries: dict[str, Entry] = {}
         self._changed = changed
+        self._listed_at: dict[str, int] = {}
 
     def workflow(self, job: str) -> WorkFlow | None:
         entry = self._entries.get(job)
@@ -79,7 +80,9 @@ class World:
             try:
                 workflow = resource.parse(body)
             except ValidationError as problem:
-                log.error("not a workflow, left alone", extra={"job": job, "problem": str(problem)[:500]})
+                first = problem.errors(include_input=False)[0]
+                where = {"key": str(first["loc"])[:200], "problem": first["type"]}
+                log.error("not a workflow, left alone", extra={"job": job, **where})
                 return
             self._entry(job).workflow = workflow
         elif kind is PODS:
@@ -112,13 +115,30 @@ class World:
         self.remove(WORKFLOWS, {"metadata": metadata})
 
     def replace(self, kind: Resource, bodies: list[Object], listed_at: int) -> None:
-        """A complete list: what is not in it is gone, unless it is younger than the list (``listed_at``)."""
+        """A complete list: what is not in it is gone, unless it is younger than the list (``listed_at``).
+
+        A list older than the last one means that etcd was restored: the versions known so far belong to
+        another history, and the list counts whatever they say.
+        """
+        if listed_at < self._listed_at.get(kind.plural, 0):
+            log.warning("Kubernetes went back in time, taking its list", extra={"resource": kind.plural})
+            self._forget_versions(kind)
+        self._listed_at[kind.plural] = listed_at
         present = {body["metadata"]["name"] for body in bodies}
         for body in self._known(kind):
-            if body["metadata"]["name"] not in present and version(body) <= listed_at:
+            name = body["metadata"]["name"]
+            if name not in present and self._known_version(kind, body) <= listed_at:
                 self.remove(kind, body)
         for body in bodies:
             self.put(kind, body)
+
+    def _forget_versions(self, kind: Resource) -> None:
+        for entry in self._entries.values():
+            for key in [key for key in entry.versions if key[0] == kind.plural]:
+                del entry.versions[key]
+
+    def _known_version(self, kind: Resource, body: Object) -> int:
+        return self._version(_job(kind, body) or "", (kind.plural, body["metadata"]["name"]))
 
     def _known(self, kind: Resource) -> list[Object]:
         if kind is PODS:

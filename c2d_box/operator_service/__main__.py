@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 
-from c2d_box.errors import C2DError
 from c2d_box.operator_service.app import Service, application
 from c2d_box.operator_service.callers import Callers
 from c2d_box.operator_service.database import Database
@@ -20,7 +17,9 @@ from c2d_box.operator_service.jobs import Jobs
 from c2d_box.operator_service.nonces import Nonces
 from c2d_box.operator_service.results import Results
 from c2d_box.operator_service.settings import Settings
-from c2d_box.workflow import connection, logs
+from c2d_box.service.http_server import serve
+from c2d_box.service.main import run_service, service_parser
+from c2d_box.workflow import connection
 from c2d_box.workflow.cluster import WORKFLOWS
 from c2d_box.workflow.informer import Informer
 from c2d_box.workflow.kubernetes import Kubernetes
@@ -51,26 +50,15 @@ def build(settings: Settings, kubeconfig: Path | None) -> Starlette:
     return Starlette(lifespan=lifespan)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="c2d_box.operator_service")
-    parser.add_argument("--config", type=Path, required=True)
+def main(arguments: list[str] | None = None) -> int:
+    parser = service_parser("c2d_box.operator_service", "The operator-service.")
     parser.add_argument("--kubeconfig", type=Path, help="instead of the pod's service account")
-    options = parser.parse_args()
-    logs.to_stdout()
-    try:
-        settings = Settings.model_validate_json(options.config.read_text())
-        uvicorn.run(
-            build(settings, options.kubeconfig),
-            host=settings.listen.host,
-            port=settings.listen.port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-    except C2DError as error:
-        print(json.dumps(error.as_dict()), file=sys.stderr)
-        return error.exit_status
-    return 0
+    return run_service(
+        parser,
+        Settings,
+        lambda settings, options: partial(serve, build(settings, options.kubeconfig), settings.listen),
+        arguments,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ The original announces most of them and answers 404; what it does answer it answ
 from __future__ import annotations
 
 import hmac
+import time
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ from c2d_box.operator_service.live_logs import Logs, followed
 from c2d_box.workflow import jobtable, wire
 from c2d_box.workflow.resource import WorkFlow
 
+FAILURES, FAILURE_SECONDS = 20, 60.0
+"""So many wrong passwords of one address in so long; then none is looked at."""
+_ADDRESSES = 10_000
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -38,6 +43,8 @@ class Admin:
         self._jobs = jobs
         self._database = database
         self._logs = logs
+        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
+        """When wrong passwords came, by network address: a stranger's must not shut the operator out."""
 
     def routes(self, prefix: str) -> list[Route]:
         """``/logs`` is not among them: the path is shared with owners, see :meth:`is_asked`."""
@@ -82,7 +89,7 @@ class Admin:
         """Makes the database's tables; says whether it worked, which the original did not."""
         try:
             async with self._database.session() as session:
-                await jobtable.create_schema(session)
+                await jobtable.create_nonces(session)
         except (Refusal, psycopg.Error) as error:
             cause = error.__cause__ or error
             return HTMLResponse(f"Error PostgreSQL: {type(cause).__name__}", 500)
@@ -107,8 +114,21 @@ class Admin:
         offered = request.headers.get("admin", "")
         if not offered:
             raise AdminRefusal(400, "Admin header is empty.")
+        failed, now = self._failures(request.client.host if request.client else ""), time.monotonic()
+        while failed and now - failed[0] > FAILURE_SECONDS:
+            failed.popleft()
+        if len(failed) >= FAILURES:
+            raise AdminRefusal(429, "Too many wrong passwords, wait a minute.")
         if not hmac.compare_digest(offered.encode(), self._password()):
+            failed.append(now)
             raise AdminRefusal(401, "Access admin route failed due to invalid admin address.")
+
+    def _failures(self, address: str) -> deque[float]:
+        found = self._failed.setdefault(address, deque())
+        self._failed.move_to_end(address)
+        if len(self._failed) > _ADDRESSES:
+            self._failed.popitem(last=False)
+        return found
 
     def _password(self) -> bytes:
         try:

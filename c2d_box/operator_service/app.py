@@ -16,11 +16,13 @@ from c2d_box.operator_service.arguments import Arguments, Refusal, require, text
 from c2d_box.operator_service.callers import Callers
 from c2d_box.operator_service.database import Database
 from c2d_box.operator_service.heartbeat import Heartbeat
-from c2d_box.operator_service.jobs import Jobs, Page
+from c2d_box.operator_service.jobs import Jobs, Page, is_of
 from c2d_box.operator_service.live_logs import Logs, followed
 from c2d_box.operator_service.registering import Registrar
 from c2d_box.operator_service.results import Results
 from c2d_box.operator_service.settings import Settings
+from c2d_box.service.liveness import LIVEZ
+from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
 from c2d_box.workflow.cluster import WORKFLOWS, Changed, Cluster, ClusterError, Gone
 from c2d_box.workflow.resource import WorkFlow
 
@@ -54,6 +56,8 @@ class Service:
     def routes(self) -> list[Route]:
         return [
             Route("/", self.root),
+            LIVEZ,
+            Route("/readyz", self.healthz),
             Route("/healthz", self.healthz),
             Route("/healthz/database", self.healthz_database),
             Route(f"{PREFIX}/compute", self.start, methods=["POST"]),
@@ -131,7 +135,9 @@ class Service:
 
     async def status(self, request: Request) -> Response:
         """Jobs by ``jobId``, ``agreementId`` or ``owner``, newest first, in pages (``limit``, ``before``)."""
-        arguments, _ = await self._signed(request)
+        arguments, caller = await self._signed(request)
+        if not self._jobs.listed:  # else a job would be said not to exist
+            raise Refusal(503, "The jobs are not known yet, try again.")
         job, agreement, owner = (text(arguments, key) for key in ("jobId", "agreementId", "owner"))
         if job is None and agreement is None and owner is None:
             raise Refusal(400, "You have to specify one of agreementId, jobId or owner")
@@ -139,12 +145,15 @@ class Service:
         if chain not in (None, "") and str(chain) != str(self._settings.chain_id):
             return JSONResponse([])
         page = Page.read(arguments)
-        return JSONResponse(await self._jobs.find(job=job, agreement=agreement, owner=owner, page=page))
+        found = await self._jobs.find(
+            job=job, agreement=agreement, owner=owner, provider=self._scope(caller), page=page
+        )
+        return JSONResponse(found)
 
     async def stop(self, request: Request) -> Response:
         """Only what is named: without job and order the original stopped everything the owner had."""
-        arguments, _ = await self._signed(request, ("owner",), "PUT:/compute")
-        chosen = self._chosen(arguments)
+        arguments, caller = await self._signed(request, ("owner",), "PUT:/compute")
+        chosen = self._chosen(arguments, caller)
         for workflow in chosen:
             if not workflow.finished and not workflow.spec.stop:
                 try:
@@ -155,19 +164,20 @@ class Service:
                     continue
         job, agreement = text(arguments, "jobId"), text(arguments, "agreementId")
         owner = str(arguments["owner"])
-        return JSONResponse(await self._jobs.find(job=job, agreement=agreement, owner=owner))
+        found = await self._jobs.find(job=job, agreement=agreement, owner=owner, provider=self._scope(caller))
+        return JSONResponse(found)
 
     async def delete(self, request: Request) -> Response:
         """Signed, unlike the original's, because unlike the original's it does something."""
-        arguments, _ = await self._signed(request, ("owner", "jobId"), "DELETE:/compute")
-        for workflow in self._chosen(arguments):
+        arguments, caller = await self._signed(request, ("owner", "jobId"), "DELETE:/compute")
+        for workflow in self._chosen(arguments, caller):
             await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
         return JSONResponse("")
 
     async def result(self, request: Request) -> Response:
         """One result as a stream; ``Range`` is honoured."""
-        arguments, _ = await self._signed(request, ("owner", "index", "jobId"), "GET:/getResult")
-        workflow, owner = self._jobs.get(str(arguments["jobId"])), str(arguments["owner"])
+        arguments, caller = await self._signed(request, ("owner", "index", "jobId"), "GET:/getResult")
+        workflow, owner = self._started_by(caller, str(arguments["jobId"])), str(arguments["owner"])
         try:
             index = int(arguments["index"])
         except (TypeError, ValueError) as error:
@@ -179,27 +189,28 @@ class Service:
             raise Refusal(404, f"Negative index {index}")
         if index >= len(listed):
             raise Refusal(404, f"No such index {index} in this compute job")
-        return await self._results.stream(listed[index], request.headers.get("range"))
+        return await self._results.stream(workflow.job, listed[index], request.headers.get("range"))
 
     async def logs(self, request: Request) -> Response:
         """A job's log (``component``), live while it runs (``follow``), from its results afterwards."""
         if self._admin.is_asked(request):
             return await self._admin.logs(request)
-        arguments, _ = await self._signed(request, ("owner", "jobId", "component"), "GET:/logs")
-        workflow = self._owned(arguments)
+        arguments, caller = await self._signed(request, ("owner", "jobId", "component"), "GET:/logs")
+        workflow = self._owned(arguments, caller)
         lines = await self._logs.open(workflow, str(arguments["component"]), follow=followed(arguments))
         return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
 
     async def events(self, request: Request) -> Response:
-        """Every status change of every job, as server-sent events."""
-        await self._callers.check(request, b"", dict(request.query_params), "", "")
+        """Every status change of the Provider's own jobs, as server-sent events."""
+        caller = await self._callers.check(request, b"", dict(request.query_params), "", "")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(events.stream(self._jobs), media_type="text/event-stream", headers=headers)
+        news = events.stream(self._jobs, self._scope(caller))
+        return StreamingResponse(news, media_type="text/event-stream", headers=headers)
 
     # -- what they share
 
     async def _body(self, request: Request) -> bytes:
-        return await given.body(request, self._settings.body_bytes)
+        return await read_body(request, self._settings.body_bytes)
 
     async def _signed(
         self, request: Request, keys: tuple[str, ...] = (), call: str = ""
@@ -211,21 +222,30 @@ class Service:
         owner, job = str(arguments.get("owner") or ""), str(arguments.get("jobId") or "")
         return arguments, await self._callers.check(request, content, arguments, owner, job)
 
-    def _owned(self, arguments: Arguments) -> WorkFlow:
-        workflow, owner = self._jobs.get(str(arguments["jobId"])), str(arguments["owner"])
+    def _scope(self, caller: str) -> str | None:
+        """The Provider whose jobs a call is about; None where nobody has to prove who calls."""
+        return caller if self._settings.signature_required else None
+
+    def _started_by(self, caller: str, job: str) -> WorkFlow | None:
+        workflow, provider = self._jobs.get(job), self._scope(caller)
+        return None if workflow is None or (provider and not is_of(workflow, provider)) else workflow
+
+    def _owned(self, arguments: Arguments, caller: str) -> WorkFlow:
+        workflow, owner = self._started_by(caller, str(arguments["jobId"])), str(arguments["owner"])
         if workflow is None or workflow.spec.owner.lower() != owner.lower():
             raise Refusal(404, f"Owner {owner} mismatch for job {arguments['jobId']}")
         return workflow
 
-    def _chosen(self, arguments: Arguments) -> list[WorkFlow]:
+    def _chosen(self, arguments: Arguments, caller: str) -> list[WorkFlow]:
         job, agreement = text(arguments, "jobId"), text(arguments, "agreementId")
         if job is None and agreement is None:
             raise Refusal(400, "You have to specify one of agreementId or jobId")
-        owner = str(arguments["owner"]).lower()
+        owner, provider = str(arguments["owner"]).lower(), self._scope(caller)
         return [
             entry
             for entry in self._jobs.all()
             if entry.spec.owner.lower() == owner
+            and (provider is None or is_of(entry, provider))
             and (job is None or entry.job == job)
             and (agreement is None or entry.spec.agreement_id == agreement)
         ]
@@ -248,6 +268,7 @@ def application(service: Service) -> Starlette:
         routes=service.routes(),
         exception_handlers={
             Refusal: refused,
+            BodyRefused: answer_refused_body,
             AdminRefusal: admin_refused,
             ClusterError: cluster_failed,
         },

@@ -4,14 +4,17 @@ original's rule.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from c2d_box.service.request_body import parse_body
+from c2d_box.strict_json import JsonLimits
+
 Arguments = Mapping[str, Any]
+_LIMITS = JsonLimits(depth=96, allow_nul=False)
+"""Deeper than what the Provider takes of its callers, which is wrapped once more on its way here."""
 
 
 class Refusal(Exception):
@@ -23,25 +26,11 @@ class Refusal(Exception):
         self.text = text
 
 
-async def body(request: Request, limit: int) -> bytes:
-    """Raises HTTP's own 413."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise HTTPException(413)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def read(request: Request, content: bytes) -> Arguments:
     """Raises Refusal where there are neither query nor JSON object."""
     if request.url.query:
         return dict(request.query_params)
-    try:
-        found = json.loads(content)
-    except ValueError:
-        found = None
+    found = parse_body(content, _LIMITS)
     if not isinstance(found, dict) or not found:
         raise Refusal(400, "payload seems empty.")
     return found

@@ -2,12 +2,16 @@
 
 Ours signs method, target and body hash (headers). The original signs owner, job and nonce, which says
 nothing of what is asked for; that form is taken only where signatures are not required or
-``compat.bareSignatures`` is on, and so is the form without nonce that other Providers send.
+``compat.bareSignatures`` is on, and so is the form without nonce that other Providers send. Nothing stands
+between the parts of that text, so owner, job and nonce must have their spelling: else a text that was signed
+for one call could be cut elsewhere, or one of our headers' texts be taken for an owner. A text without nonce
+must name a job; without one it would start jobs for ever.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 from starlette.requests import Request
@@ -19,6 +23,10 @@ from c2d_box.operator_service.nonces import Nonces
 from c2d_box.operator_service.settings import Settings
 
 SIGNATURE, NONCE = "x-c2d-signature", "x-c2d-nonce"
+_OWNER = re.compile(r"(0x[0-9a-fA-F]{40})?\Z")
+_JOB = re.compile(r"[0-9A-Za-z-]{0,64}\Z")
+_BARE_NONCE = re.compile(r"[0-9.]{1,24}\Z")
+"""Shorter than a job's name, for which it could be taken."""
 
 
 class Callers:
@@ -42,12 +50,15 @@ class Callers:
                 str(arguments.get("providerSignature") or ""),
                 str(arguments.get("nonce") or ""),
             )
+            if self._required and not _is_spelled(owner, job, nonce):
+                raise Refusal(401, _unauthorized(signature))
             addresses = [signatures.recover(text, signature) for text in _original(owner, job, nonce)]
         else:
             raise Refusal(401, _unauthorized("(none in the headers)"))
-        return await self._admit([address for address in addresses if address], signature, nonce)
+        is_read = request.method in ("GET", "HEAD")
+        return await self._admit([entry for entry in addresses if entry], signature, nonce, is_read)
 
-    async def _admit(self, addresses: list[str], signature: str, nonce: str) -> str:
+    async def _admit(self, addresses: list[str], signature: str, nonce: str, is_read: bool) -> str:
         if not addresses:
             raise Refusal(400, "Failed to recover address")
         value = nonces.parse(nonce)
@@ -55,7 +66,7 @@ class Callers:
         if self._required and not known:
             raise Refusal(401, _unauthorized(signature))
         caller = (known or addresses)[0]
-        await self._taken.take(caller, value)
+        await self._taken.take(caller, value, is_read=is_read)
         return caller
 
 
@@ -68,7 +79,12 @@ def _target(request: Request) -> str:
 
 def _original(owner: str, job: str, nonce: str) -> Iterator[str]:
     yield f"{owner}{job}{nonce}"
-    yield f"{owner}{job}"
+    if job:
+        yield f"{owner}{job}"
+
+
+def _is_spelled(owner: str, job: str, nonce: str) -> bool:
+    return all(rule.match(part) for rule, part in ((_OWNER, owner), (_JOB, job), (_BARE_NONCE, nonce)))
 
 
 def _unauthorized(signature: str) -> str:

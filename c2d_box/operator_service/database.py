@@ -18,6 +18,9 @@ IDLE_SECONDS = 0.5
 """How long a session may have been out of use before it is tried again: PostgreSQL may have been restarted
 since, and nobody may have been told."""
 
+AWAY_SECONDS = 0.5
+"""How long nobody tries again after a failed attempt, or as long as the attempt took."""
+
 
 class Database:
     def __init__(self, where: Postgres, secrets: Path) -> None:
@@ -27,6 +30,7 @@ class Database:
         self._connection: Connection | None = None
         self._used = 0.0
         self._schema = False
+        self._away_until = 0.0
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
@@ -48,13 +52,27 @@ class Database:
         if self._connection is not None and not await self._answers(self._connection):
             await self._drop()
         if self._connection is None:
-            self._connection = await jobtable.connect(self._where, self._secrets)
+            self._connection = await self._connect()
             # What a crash of PostgreSQL may cost is half a second of nonces, for which no request shall wait.
             await self._connection.execute("SET synchronous_commit = off")
         if not self._schema:
-            await jobtable.create_schema(self._connection)
+            await jobtable.create_nonces(self._connection)
             self._schema = True
         return self._connection
+
+    async def _connect(self) -> Connection:
+        """Who asks right after a failed attempt is refused at once: many waiting one after another for the
+        same time-out would keep reads that need no PostgreSQL for minutes.
+        """
+        began = time.monotonic()
+        if began < self._away_until:
+            raise Refusal(503, "PostgreSQL is not available.")
+        try:
+            return await jobtable.connect(self._where, self._secrets)
+        except (psycopg.OperationalError, OSError):
+            now = time.monotonic()
+            self._away_until = now + max(AWAY_SECONDS, now - began)
+            raise
 
     async def _answers(self, connection: Connection) -> bool:
         if connection.closed or time.monotonic() - self._used < IDLE_SECONDS:

@@ -10,25 +10,34 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-from c2d_box.operator_service.jobs import Jobs
+from c2d_box.operator_service.jobs import Jobs, is_of
 from c2d_box.workflow import wire
 from c2d_box.workflow.resource import WorkFlow
 
 KEEP_ALIVE_SECONDS = 10.0
+REMEMBERED = 1_000
+"""Of jobs that are gone, so many states are kept for a listener before they are forgotten."""
 
 
-async def stream(jobs: Jobs) -> AsyncIterator[bytes]:
-    """All jobs as they are, then every change; comments in between show that the line is alive."""
+async def stream(jobs: Jobs, provider: str | None) -> AsyncIterator[bytes]:
+    """The Provider's jobs as they are, then every change; comments in between show that the line is alive.
+    ``provider`` None: all jobs.
+    """
     pending: dict[str, WorkFlow] = {}
     told: dict[str, tuple[int, bool]] = {}
     news = asyncio.Event()
 
     def changed(workflow: WorkFlow) -> None:
+        if provider is not None and not is_of(workflow, provider):
+            return
         state = (workflow.status.code, workflow.finished)
         if told.get(workflow.job) != state:
             told[workflow.job] = state
             pending[workflow.job] = workflow
             news.set()
+        if len(told) > REMEMBERED + jobs.count:
+            for job in [job for job in told if jobs.get(job) is None]:
+                del told[job]
 
     end = jobs.listen(changed)
     try:

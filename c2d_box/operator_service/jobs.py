@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,9 @@ class Page:
         try:
             limit, before = int(arguments.get("limit", LISTED)), arguments.get("before")
             moment = None if before in (None, "") else float(str(before))
-        except (TypeError, ValueError):
+            if moment is not None and not math.isfinite(moment):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
             raise Refusal(400, '"limit" and "before" must be numbers') from None
         if not 1 <= limit <= LISTED:
             raise Refusal(400, f'"limit" must be between 1 and {LISTED}')
@@ -53,7 +56,16 @@ class Jobs:
 
     @property
     def ready(self) -> bool:
+        return self._informer.is_current
+
+    @property
+    def listed(self) -> bool:
+        """Whether all jobs were seen once: before that, an unknown job may exist."""
         return self._informer.synced.is_set()
+
+    @property
+    def count(self) -> int:
+        return len(self._jobs)
 
     def get(self, job: str) -> WorkFlow | None:
         return self._jobs.get(job)
@@ -78,9 +90,17 @@ class Jobs:
         )
 
     async def find(
-        self, *, job: str | None, agreement: str | None, owner: str | None, page: Page = Page()
+        self,
+        *,
+        job: str | None,
+        agreement: str | None,
+        owner: str | None,
+        provider: str | None = None,
+        page: Page = Page(),
     ) -> list[dict[str, Any]]:
-        """Status objects, newest first; filters are AND-ed, the owner's in any letter case, none is all."""
+        """Status objects, newest first; filters are AND-ed, none is all. ``owner`` and ``provider`` count in
+        any letter case.
+        """
         if job is not None:
             candidates = self._named({job})
         elif agreement is not None:
@@ -94,34 +114,40 @@ class Jobs:
             for entry in candidates
             if (agreement is None or entry.spec.agreement_id == agreement)
             and (owner is None or entry.spec.owner.lower() == owner.lower())
+            and (provider is None or is_of(entry, provider))
             and (page.before is None or _accepted(entry) < page.before)
         ]
         present.sort(key=_accepted, reverse=True)
         found = [wire.status(entry) for entry in present[: page.limit]]
-        if job is not None and found:
+        if job in self._jobs:
             return found
-        found += await self._gone(job, agreement, owner, page)
+        try:
+            found += await self._gone(job, agreement, owner, provider, page)
+        except Refusal:
+            if not found:  # "there is none" is not known without the history
+                raise
         found.sort(key=lambda entry: float(entry["dateCreated"] or 0), reverse=True)
         return found[: page.limit]
 
     async def _gone(
-        self, job: str | None, agreement: str | None, owner: str | None, page: Page
+        self,
+        job: str | None,
+        agreement: str | None,
+        owner: str | None,
+        provider: str | None,
+        page: Page,
     ) -> list[dict[str, Any]]:
-        """What only history knows. Without PostgreSQL there is no history, and that is no reason to
-        know nothing.
-        """
-        try:
-            async with self._database.session() as session:
-                rows = await jobtable.history(
-                    session,
-                    job=job,
-                    agreement=agreement,
-                    owner=owner,
-                    before=page.before,
-                    limit=LISTED,
-                )
-        except Refusal:
-            return []
+        """What only history knows; raises Refusal 503 while PostgreSQL is away."""
+        async with self._database.session() as session:
+            rows = await jobtable.history(
+                session,
+                job=job,
+                agreement=agreement,
+                owner=owner,
+                provider=provider,
+                before=page.before,
+                limit=LISTED,
+            )
         return [row for row in rows if row["jobId"] not in self._jobs]
 
     def listen(self, listener: Callable[[WorkFlow], None]) -> Callable[[], None]:
@@ -135,8 +161,8 @@ class Jobs:
         name = body["metadata"]["name"]
         known = self._jobs.pop(name, None)
         if known is not None:
-            self._by_owner.get(known.spec.owner.lower(), set()).discard(name)
-            self._by_agreement.get(known.spec.agreement_id, set()).discard(name)
+            _discard(self._by_owner, known.spec.owner.lower(), name)
+            _discard(self._by_agreement, known.spec.agreement_id, name)
         if deleted:
             return
         try:
@@ -149,6 +175,19 @@ class Jobs:
         self._by_agreement.setdefault(workflow.spec.agreement_id, set()).add(name)
         for listener in list(self._listeners):
             listener(workflow)
+
+
+def is_of(workflow: WorkFlow, provider: str) -> bool:
+    """Whether this Provider has started the job."""
+    return (workflow.spec.provider_address or "").lower() == provider.lower()
+
+
+def _discard(index: dict[str, set[str]], key: str, name: str) -> None:
+    """Takes a job out of an index, and the key with its last job: keys of ended jobs would add up."""
+    names = index.get(key, set())
+    names.discard(name)
+    if not names:
+        index.pop(key, None)
 
 
 def _accepted(workflow: WorkFlow) -> float:

@@ -58,7 +58,7 @@ class Logs:
         live = None
         if not (ruled and component in _WITHHELD):
             live = await self._live(workflow, component, follow)
-        return live or self._stored(workflow, component)
+        return live or await self._stored(workflow, component)
 
     async def _awaited(self, job: str, component: str) -> AsyncIterator[bytes]:
         while (workflow := self._jobs.get(job)) is not None:
@@ -90,12 +90,12 @@ class Logs:
             raise
         return _joined(first, lines)
 
-    def _stored(self, workflow: WorkFlow, component: str) -> AsyncIterator[bytes] | None:
+    async def _stored(self, workflow: WorkFlow, component: str) -> AsyncIterator[bytes] | None:
         kind = _STORED.get(component)
         found = next((entry for entry in workflow.status.results or () if entry.type == kind), None)
         if found is not None and found.encryption:
             raise Refusal(409, f"The log of {component} is encrypted for its owner: get it as a result.")
-        return None if found is None else self._results.content(found)
+        return None if found is None else await self._results.content(workflow.job, found)
 
 
 def followed(arguments: Mapping[str, Any]) -> bool:
@@ -117,6 +117,6 @@ async def _gated(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[byt
                 yield passed
             if gate.truncated:
                 break
-    except ClusterError:
+    except (ClusterError, Refusal):
         yield b"\n[log broke off]\n"
     yield gate.end()

@@ -4,11 +4,18 @@
 taken that is new and not below the window; the window is what keeps the table small. Values that come while
 PostgreSQL is busy with others go into one statement together: one round trip for each was the most expensive
 part of a status request.
+
+While PostgreSQL is away, requests that change nothing are still answered: jobs are known from Kubernetes.
+Their value must be a time of the last ``RECENT_SECONDS`` that this process has not seen, and it is written
+down as soon as PostgreSQL is back. A restart of this service meanwhile can cost one repeated read of what the
+caller had read in the same half minute. Requests that change something are refused with 503.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -19,6 +26,9 @@ from c2d_box.workflow.jobtable import Connection
 WINDOW = 4096
 PRUNE_EVERY = 512
 BATCH = 256
+RECENT_SECONDS = 30.0
+OWED = 20_000
+"""So many values wait for PostgreSQL at most; a read beyond that is refused."""
 _LARGEST = Decimal(10) ** 40
 _TAKE = """
 INSERT INTO nonces (provider, nonce)
@@ -43,22 +53,57 @@ class _Asked:
     nonce: Decimal
     answer: asyncio.Future[bool]
 
+    @property
+    def key(self) -> tuple[str, Decimal]:
+        return self.caller, self.nonce
+
 
 class Nonces:
-    def __init__(self, database: Database) -> None:
+    """Takes each value of a caller once."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._clock = clock
+        self._recent: dict[tuple[str, Decimal], float] = {}
+        self._owed: list[_Asked] = []
         self._waiting: list[_Asked] = []
         self._writing: asyncio.Task[None] | None = None
         self._taken: dict[str, int] = {}
 
-    async def take(self, caller: str, nonce: Decimal) -> None:
-        """Raises Refusal for a value that was seen before or is below the window."""
+    async def take(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
+        """Uses up ``nonce``; ``is_read`` says that the request changes nothing.
+
+        Raises Refusal 400 for a value that was seen before or is below the window, 503 where PostgreSQL is
+        away and the request cannot be answered without it.
+        """
         asked = _Asked(caller.lower(), nonce, asyncio.get_running_loop().create_future())
+        if asked.key in self._recent:
+            raise _used(nonce)
         self._waiting.append(asked)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all(), name="nonces")
-        if not await asked.answer:
-            raise Refusal(400, f"Nonce {nonce} was used before or is too old.")
+        try:
+            is_fresh = await asked.answer
+        except Refusal:
+            if not is_read or not self._is_recent(nonce) or len(self._owed) >= OWED:
+                raise
+            is_fresh = asked.key not in self._recent
+            self._owed += [asked] if is_fresh else []
+        if not is_fresh:
+            raise _used(nonce)
+        self._remember(asked)
+
+    def _is_recent(self, nonce: Decimal) -> bool:
+        return abs(self._clock() - seconds_of(nonce)) <= RECENT_SECONDS
+
+    def _remember(self, asked: _Asked) -> None:
+        now = self._clock()
+        self._recent[asked.key] = now
+        while self._recent:
+            oldest = next(iter(self._recent))
+            if now - self._recent[oldest] <= 2 * RECENT_SECONDS + 1:
+                return
+            del self._recent[oldest]
 
     async def _write_all(self) -> None:
         try:
@@ -71,6 +116,7 @@ class Nonces:
     async def _write(self, batch: list[_Asked]) -> None:
         try:
             async with self._database.session() as session:
+                await self._settle(session)
                 fresh = await _insert(session, batch)
                 await self._prune(session, batch)
         except Exception as problem:
@@ -83,6 +129,13 @@ class Nonces:
             fresh.discard((asked.caller, asked.nonce))  # the same value twice in one batch is good once
             if not asked.answer.done():
                 asked.answer.set_result(good)
+
+    async def _settle(self, session: Connection) -> None:
+        """Writes what was taken while PostgreSQL was away, before anything else is taken."""
+        while self._owed:
+            part = self._owed[:BATCH]
+            await _insert(session, part)
+            del self._owed[: len(part)]
 
     async def _prune(self, session: Connection, batch: list[_Asked]) -> None:
         """The floor first: a value below it is refused before its row is gone."""
@@ -98,6 +151,18 @@ async def _insert(session: Connection, batch: list[_Asked]) -> set[tuple[str, De
     values = ([asked.caller for asked in batch], [asked.nonce for asked in batch])
     found = await (await session.execute(_TAKE, values)).fetchall()
     return {(line["provider"], Decimal(line["nonce"])) for line in found}
+
+
+def seconds_of(nonce: Decimal) -> float:
+    """A nonce as Unix seconds, taken for nanoseconds, microseconds, milliseconds or seconds by its size."""
+    value = float(nonce)
+    while value > 1e11:
+        value /= 1000
+    return value
+
+
+def _used(nonce: Decimal) -> Refusal:
+    return Refusal(400, f"Nonce {nonce} was used before or is too old.")
 
 
 def parse(value: object) -> Decimal:

@@ -36,7 +36,7 @@ class Output(BaseModel):
 
     publish: Publish | None = None
     encrypt: Annotated[str, AfterValidator(ecies.public_key)] | None = None
-    disclosure: Rules | None = None
+    disclosure: Rules | Annotated[list[Rules], Field(min_length=1, max_length=100)] | None = None
 
 
 def read(given: Any, *, sealed_only: bool = False) -> dict[str, Any]:

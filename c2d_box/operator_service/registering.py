@@ -13,13 +13,14 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from c2d_box import limits
 from c2d_box.operator_service import outputs
 from c2d_box.operator_service.arguments import Arguments, Refusal, require
-from c2d_box.operator_service.jobs import Jobs
+from c2d_box.operator_service.jobs import Jobs, is_of
+from c2d_box.operator_service.locking import IN_USE, OrderLocks
 from c2d_box.operator_service.settings import Settings
 from c2d_box.workflow import leases, names, resource, wire
 from c2d_box.workflow.cluster import (
-    LEASES,
     SECRETS,
     WORKFLOWS,
     Cluster,
@@ -34,9 +35,7 @@ _REQUIRED = ("workflow", "agreementId", "owner", "providerSignature", "environme
 _STAGE = ("algorithm", "compute", "input", "output")
 _JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
 _REMOTE = ("txId", "serviceId", "metadataTx")
-_SPEC_BYTES = 900_000
 _MOST_ORDERS, _ORDER_LENGTH = 256, 255
-IN_USE = "`agreementId` already in use for other job."
 
 Authenticate = Callable[[], Awaitable[str]]
 
@@ -46,6 +45,7 @@ class Registrar:
         self._settings = settings
         self._cluster = cluster
         self._jobs = jobs
+        self._locks = OrderLocks(cluster)
 
     async def register(self, arguments: Arguments, authenticate: Authenticate) -> list[dict[str, Any]]:
         """The status of the new job, or of the one that an earlier call with this ``jobId`` has made."""
@@ -55,17 +55,19 @@ class Registrar:
             raise Refusal(400, "`workflow` is required in the payload and must include workflow stages")
         job = _job_id(arguments)
         agreement, owner = str(arguments["agreementId"]), str(arguments["owner"])
+        provider = await authenticate()  # before anything is said of other jobs
         if any(other.job != job for other in self._jobs.unfinished(agreement)):
             raise Refusal(400, IN_USE)
         self._check_environment(arguments)
-        provider = await authenticate()
         spec = _spec(arguments, workflow, job, provider, self._settings.result_store.require_encryption)
         existing = await self._existing(job)
         if existing is None:
             existing = await self._locked(resource.Spec.model_validate(spec), job, spec)
-        if existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
+        foreign = self._settings.signature_required and not is_of(existing, provider)
+        if foreign or existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
             raise Refusal(400, "`jobId` already in use for other job.")
         if existing.at("created") is None and not existing.finished:  # later on nobody would read them
+            await self._locks.hold(existing)
             await self._grant(existing, arguments.get("grants") or {})
         return [wire.status(existing)]
 
@@ -84,47 +86,15 @@ class Registrar:
         return None if body is None else self._jobs.put(body)
 
     async def _locked(self, read: resource.Spec, job: str, spec: Object) -> WorkFlow:
-        """The job's WorkFlow, once all its orders are locked; no lock of ours is left where it comes to none.
-
-        Always in the same order, so that of two jobs that share several orders one gets them all.
-        """
-        taken: list[str] = []
+        """The job's WorkFlow, once all its orders are locked; no lock of ours is left where it comes to
+        none."""
+        keys = leases.keys(read)
+        await self._locks.take(keys, job)
         try:
-            for key in sorted(leases.keys(read)):
-                if await self._lock(key, job):
-                    taken.append(key)
             return await self._create(job, spec)
         except Refusal:
-            for key in taken:
-                await self._cluster.delete(LEASES, leases.order(key))
+            await self._locks.release(keys, job)
             raise
-
-    async def _lock(self, key: str, job: str) -> bool:
-        """One order, one job at a time. A lock whose job is over, or never came to be, is taken over.
-
-        False where an earlier call for the same job has taken it.
-        """
-        for _ in range(3):
-            try:
-                await self._cluster.create(LEASES, leases.body(key, job, time.time()))
-                return True
-            except Exists:
-                lease = await self._cluster.get(LEASES, leases.order(key))
-            if lease is None:
-                continue
-            if leases.holder(lease) == job:
-                return False
-            if not await self._left_behind(lease):
-                raise Refusal(400, IN_USE)
-            await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
-        raise Refusal(400, IN_USE)
-
-    async def _left_behind(self, lease: Object) -> bool:
-        holder = leases.holder(lease)
-        body = await self._cluster.get(WORKFLOWS, holder) if holder else None
-        if body is not None:
-            return resource.parse(body).finished
-        return time.time() > leases.taken_at(lease) + leases.STALE_SECONDS
 
     async def _create(self, job: str, spec: Object) -> WorkFlow:
         body = resource.build(job, spec, time.time())
@@ -200,7 +170,7 @@ def _spec(arguments: Arguments, workflow: Object, job: str, provider: str, seale
         ],
     }
     spec = {key: value for key, value in spec.items() if value is not None}
-    if len(json.dumps(spec)) > _SPEC_BYTES:
+    if limits.stored_bytes(spec) > limits.SPEC_BYTES:
         raise Refusal(400, "The workflow is too big.")
     return spec
 
@@ -221,6 +191,8 @@ def _inputs(entries: Any, grants: Any) -> list[Object]:
     ):
         raise Refusal(400, "Missing input in stage 0")
     granted = (grants.get("inputs") if isinstance(grants, dict) else None) or []
+    if not isinstance(granted, list) or not all(_is_grant(entry) for entry in granted):
+        raise Refusal(400, '"grants" must hold one entry for each input, each with its list of files')
     if [entry["id"] for entry in entries] != [entry.get("did") for entry in granted]:
         raise Refusal(400, '"grants" must hold one entry for each input, in the same order')
     found = []
@@ -232,10 +204,16 @@ def _inputs(entries: Any, grants: Any) -> list[Object]:
     return found
 
 
+def _is_grant(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("files") or [], list)
+
+
 def _algorithm(given: Any) -> Object:
     container = given.get("container") if isinstance(given, dict) else None
     if not isinstance(container, dict):
         raise Refusal(400, "Missing algorithm in stage 0")
+    if not isinstance(given.get("rawcode") or "", str):
+        raise Refusal(400, "The algorithm's rawcode must be a text")
     algorithm: Object = {
         "rawcode": given.get("rawcode") or "",
         "container": {

@@ -1,21 +1,28 @@
-"""Results as streams: from the IPFS gateway or S3 to the caller, in whatever pieces they come."""
+"""Results as streams: from the IPFS gateway or S3 to the caller, in whatever pieces they come.
+
+What is asked for in S3 lies below the job's own prefix, whatever a report once said. A store that errs is an
+error, never an empty file.
+"""
 
 from __future__ import annotations
 
 import mimetypes
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import httpx
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
+from c2d_box.assets.filenames import disposition
+from c2d_box.assets.results import content_path, object_key
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.settings import Settings
-from c2d_box.storage.sigv4 import Credentials, signed_headers
+from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 from c2d_box.workflow.resource import Result
 from c2d_box.workflow.stores import IpfsStore, S3Store
 
+_GOOD = frozenset({200, 206, 416})
 _PASSED = ("content-length", "content-range", "accept-ranges", "etag")
 
 
@@ -30,9 +37,9 @@ class Results:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def stream(self, result: Result, wanted: str | None) -> StreamingResponse:
-        """``wanted``: the caller's Range header. The store's status is passed through."""
-        response = await self.open(result, wanted)
+    async def stream(self, job: str, result: Result, wanted: str | None) -> StreamingResponse:
+        """``wanted``: the caller's Range header."""
+        response = await self.open(job, result, wanted)
         headers = {key: response.headers[key] for key in _PASSED if key in response.headers}
         return StreamingResponse(
             response.aiter_raw(),
@@ -42,35 +49,49 @@ class Results:
             background=BackgroundTask(response.aclose),
         )
 
-    async def open(self, result: Result, wanted: str | None = None) -> httpx.Response:
-        """Raises Refusal where the store cannot be reached."""
-        url, headers = self._address(result)
+    async def open(self, job: str, result: Result, wanted: str | None = None) -> httpx.Response:
+        """Raises Refusal where the store cannot be reached, or has not got it, or errs."""
+        url, headers = self._address(job, result)
         if wanted:
             headers["Range"] = wanted
         try:
             request = self._client.build_request("GET", url, headers=headers)
-            return await self._client.send(request, stream=True)
+            response = await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
             text = f"Error getResult: the result store cannot be reached ({type(error).__name__})"
-            raise Refusal(400, text) from error
+            raise Refusal(503, text) from error
+        if response.status_code in _GOOD:
+            return response
+        await response.aclose()
+        if response.status_code == 404:
+            raise Refusal(404, "Error getResult: the result store has it no more")
+        raise Refusal(503, f"Error getResult: the result store answered {response.status_code}")
 
-    async def content(self, result: Result) -> AsyncIterator[bytes]:
-        response = await self.open(result)
-        try:
-            if response.status_code == 200:
+    async def content(self, job: str, result: Result) -> AsyncIterator[bytes]:
+        """All of it; raises Refusal before the first byte."""
+        response = await self.open(job, result)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
                 async for chunk in response.aiter_raw():
                     yield chunk
-        finally:
-            await response.aclose()
+            finally:
+                await response.aclose()
 
-    def _address(self, result: Result) -> tuple[str, dict[str, str]]:
-        parts = urlsplit(result.url)
+        return pieces()
+
+    def _address(self, job: str, result: Result) -> tuple[str, dict[str, str]]:
         headers = {"Accept-Encoding": "identity"}
-        if parts.scheme == "ipfs" and isinstance(self._store, IpfsStore):
-            return f"{self._store.gateway.rstrip('/')}/ipfs/{parts.netloc}{parts.path}", headers
-        if parts.scheme == "s3" and isinstance(self._store, S3Store):
-            url = f"{self._store.endpoint.rstrip('/')}/{parts.netloc}{parts.path}"
-            return url, {**headers, **signed_headers("GET", url, self._credentials(self._store))}
+        store = self._store
+        if isinstance(store, IpfsStore):
+            path = content_path(result.url)
+            if path is not None:
+                return f"{store.gateway.rstrip('/')}/ipfs/{quote(path, safe='/')}", headers
+        else:
+            key = object_key(result.url, bucket=store.bucket, job=job)
+            if key is not None:
+                url = store.endpoint.rstrip("/") + object_path(store.bucket, key)
+                return url, {**headers, **signed_headers("GET", url, self._credentials(store))}
         raise Refusal(404, "This result is in a store that is not configured any more.")
 
     def _credentials(self, store: S3Store) -> Credentials:
@@ -87,9 +108,7 @@ def _disposition(filename: str) -> dict[str, str]:
     name = unquote(filename).rsplit("/", 1)[-1]
     if "." not in name:
         name += ".bin"
-    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
-    extended = "" if plain == name else f";filename*=UTF-8''{quote(name, safe='')}"
     return {
-        "Content-Disposition": f"attachment;filename={plain}{extended}",
+        "Content-Disposition": disposition(name),
         "Access-Control-Expose-Headers": "Content-Disposition",
     }

@@ -5,38 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from c2d_box.service.settings import ListenSection, SettingsSection
+from c2d_box.units import LOCAL_CHAIN_ID
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.jobtable import Postgres
+from c2d_box.workflow.names import JOBS_NAMESPACE
 from c2d_box.workflow.stores import IpfsStore, S3Store
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Listen(_Section):
-    host: str = "0.0.0.0"
+class Listen(ListenSection):
     port: int = 8050
 
 
-class Compat(_Section):
+class Compat(SettingsSection):
     """``bareSignatures``: take the original's signatures, which cover neither method, path nor body."""
 
     bare_signatures: bool = False
 
 
-class Settings(_Section):
+class Settings(SettingsSection):
     listen: Listen = Listen()
-    namespace: str = "c2d-jobs"
+    namespace: str = JOBS_NAMESPACE
     postgres: Postgres
     signature_required: bool = True
     allowed_providers: tuple[str, ...] = ()
     environments: tuple[Environment, ...]
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
-    chain_id: int = 8996
+    chain_id: int = LOCAL_CHAIN_ID
     address: str | None = None
     """Echoed by ``GET /``, for information only."""
     compat: Compat = Compat()

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from c2d_box import limits
+from c2d_box.retry import Backoff
+from c2d_box.strict_json import JsonLimits, parse_json
 from c2d_box.workflow import names
 from c2d_box.workflow.names import Stage
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_ANSWER = JsonLimits(size_bytes=limits.REPORT_BYTES, values=1_000_000)
 _ASK_AGAIN = frozenset({204, 408, 425, 429, 500, 502, 503, 504})
 
 
@@ -59,7 +62,7 @@ class Engine:
     def _until_answered(
         self, method: str, what: str, body: dict[str, Any] | bytes | None, wait: float
     ) -> dict[str, Any]:
-        pause, last = _FIRST_PAUSE, "nothing was tried"
+        backoff, last = Backoff(0.05, 2.0, 1.6), "nothing was tried"
         while time.monotonic() < self.deadline:
             try:
                 status, answer = self._call(method, what, body, wait)
@@ -70,9 +73,8 @@ class Engine:
             if status not in _ASK_AGAIN:
                 raise GivenUp(f"the engine answered {status}: {answer.get('error', '')}")
             if status == 204:  # a long poll came to its end; the next one may begin
-                pause = _FIRST_PAUSE
-            time.sleep(pause)
-            pause = min(pause * 1.6, _LONGEST_PAUSE)
+                backoff.reset()
+            time.sleep(backoff.next_pause())
         raise GivenUp(f"time is up: {last}")
 
     def _call(
@@ -84,15 +86,20 @@ class Engine:
             connection.request(
                 method,
                 f"/v1/jobs/{self.job}/{self.stage}/{what}",
-                body=json.dumps(body) if isinstance(body, dict) else body,
+                body=_encoded(body) if isinstance(body, dict) else body,
                 headers={**self.authorization, "Content-Type": "application/json"},
             )
             response = connection.getresponse()
-            data = response.read(8 << 20)
-            answer = json.loads(data) if data else {}
+            data = response.read(limits.REPORT_BYTES)
+            answer = parse_json(data, _ANSWER) if data else {}
             return response.status, answer if isinstance(answer, dict) else {}
         finally:
             connection.close()
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    """As UTF-8: names in other scripts would take twice their size as ASCII."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def from_environment(stage: Stage) -> Engine:

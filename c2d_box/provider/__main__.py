@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from pathlib import Path
+from functools import partial
 
-from pydantic import ValidationError
-
-from c2d_box.errors import C2DError
 from c2d_box.provider.app import application
 from c2d_box.provider.settings import Settings
-from c2d_box.serving import configure_logging, serve
+from c2d_box.service.http_server import serve
+from c2d_box.service.main import run_service, service_parser
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="c2d_box.provider", description="The Provider.")
-    parser.add_argument("--config", type=Path, required=True)
-    path = parser.parse_args().config
-    configure_logging()
-    try:
-        settings = Settings.model_validate(json.loads(path.read_text()))
-        serve(application(settings), settings.listen.host, settings.listen.port)
-    except C2DError as error:
-        print(f"{error}. {error.next_step}", file=sys.stderr)
-        return error.exit_status
-    except (OSError, ValidationError, ValueError) as error:
-        print(f"C2D-CONFIG: {path} cannot be used: {error}", file=sys.stderr)
-        return 2
-    return 0
+def main(arguments: list[str] | None = None) -> int:
+    return run_service(
+        service_parser("c2d_box.provider", "The Provider."),
+        Settings,
+        lambda settings, _: partial(serve, application(settings), settings.listen),
+        arguments,
+    )
 
 
 if __name__ == "__main__":

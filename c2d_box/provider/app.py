@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -20,14 +20,17 @@ from c2d_box.provider.catalog import Catalog
 from c2d_box.provider.database import Database
 from c2d_box.provider.edge import Edge
 from c2d_box.provider.environments import Environments
+from c2d_box.provider.errors import TooMany
 from c2d_box.provider.grants import Grants
 from c2d_box.provider.ledger import Ledger
 from c2d_box.provider.listener import listen
+from c2d_box.provider.liveness import Liveness
 from c2d_box.provider.nonces import Nonces
 from c2d_box.provider.openapi.document import document
 from c2d_box.provider.openapi.page import page
 from c2d_box.provider.operator import Operator
 from c2d_box.provider.patience import Patience
+from c2d_box.provider.resultplace import open_origins, result_store
 from c2d_box.provider.routes import discovery
 from c2d_box.provider.routing import listed, routes
 from c2d_box.provider.secrets import ProviderKey, TokenSecret, provider_key, token_secret
@@ -35,7 +38,11 @@ from c2d_box.provider.services import Services
 from c2d_box.provider.settings import Settings
 from c2d_box.provider.table import ENDPOINTS
 from c2d_box.provider.tokens import Tokens
+from c2d_box.provider.visitors import Allowance, visitor
 from c2d_box.storage import AddressRules, Fetcher, Gateways, Storage, Timeouts
+
+_LARGEST_PER_MINUTE = 16
+"""Algorithms of the largest size that are read for the requests of one network address."""
 
 
 def application(settings: Settings) -> Starlette:
@@ -62,6 +69,8 @@ def application(settings: Settings) -> Starlette:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             await clients.aclose()
+            if services.liveness:
+                services.liveness.write()
             services.ledger.close()
             services.database.close()
 
@@ -84,15 +93,16 @@ def assemble(
     settings: Settings, key: ProviderKey, secret: TokenSecret, client: httpx.AsyncClient
 ) -> Services:
     database = Database(settings.database)
-    nonces = Nonces(database)
-    tokens = Tokens(secret.derive("tokens"), database)
+    nonces = Nonces(database, settings.signatures.first_nonce)
+    tokens = Tokens(secret.derive("tokens"), database, settings.signatures.token_seconds)
     chain, patience = settings.chain, Patience(settings.limits.unknown_orders)
     ledger = Ledger(client, chain.rpc_url, chain.address_file, chain.id, patience)
     fetch = settings.fetch
+    results = result_store(settings)
     fetcher = Fetcher(
-        AddressRules(fetch.allow),
+        AddressRules(open_origins(settings, results)),
         aliases={**settings.endpoint_aliases, **fetch.aliases},
-        timeouts=Timeouts(head=fetch.timeout),
+        timeouts=Timeouts(head=fetch.timeout, opening=2 * fetch.timeout),
     )
     url = settings.operator_service_url
     operator = Operator(client, url, key) if url else None
@@ -105,12 +115,34 @@ def assemble(
         tokens=tokens,
         callers=Callers(nonces, tokens),
         grants=Grants(secret.derive("grants")),
-        catalog=Catalog(client, settings.cache_url),
+        catalog=Catalog(client, settings.cache_url, settings.chain.id),
         ledger=ledger,
-        storage=Storage(fetcher, Gateways(fetch.ipfs_gateway, fetch.arweave_gateway), ledger.read_contract),
+        storage=Storage(
+            fetcher,
+            Gateways(fetch.ipfs_gateway, fetch.arweave_gateway),
+            ledger.read_contract,
+            results,
+            spend=_budget(fetch.max_algorithm_length),
+        ),
         operator=operator,
         environments=Environments(operator, settings.chain.id) if operator else None,
+        liveness=Liveness(operator, database, settings.chain.id, settings.grant_seconds)
+        if operator
+        else None,
     )
+
+
+def _budget(largest: int) -> Callable[[int], None]:
+    """Bytes that are read from sources for their hashes, in the name of one network address: signed or not,
+    such requests cost their senders nothing.
+    """
+    allowance = Allowance(_LARGEST_PER_MINUTE * largest)
+
+    def spend(count: int) -> None:
+        if seconds := allowance.take(visitor.get(), count):
+            raise TooMany(seconds, "Too many bytes of files were read for this address.")
+
+    return spend
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -10,29 +10,43 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from hashlib import sha256
 from typing import Any
 
 from c2d_box.assets import signatures
 from c2d_box.assets.addresses import checksum, is_address
 from c2d_box.provider import fields
-from c2d_box.provider.errors import BAD_SIGNATURE, Invalid
+from c2d_box.provider.errors import BAD_SIGNATURE, Invalid, Refusal
 from c2d_box.provider.nonces import Freshness, Nonces, Scale
 from c2d_box.provider.tokens import Tokens
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a request says about its author. ``message`` is the signed text before the nonce; ``bare`` is
-    accepted signed without a nonce (an ocean.js slip); ``purpose`` names the request for a nonce that may
-    be repeated."""
+    """What a request says about its author. ``message`` is the signed text before the nonce, None where the
+    request lacks a part without which the text could be that of another call; ``bare`` is accepted signed
+    without a nonce (an ocean.js slip); ``purpose`` names the request for a nonce that may be repeated.
+    ``open_ended``: the message ends in a number or name of any length, so that it and the nonce after it can
+    be read in more than one way. ``refusal`` is what even the rightful author is told, before the nonce is
+    used."""
 
     owner: str
-    message: str
+    message: str | None
     bare: str | None = None
     purpose: str = ""
     scale: Scale = "client"
     token_allowed: bool = True
+    open_ended: bool = False
+    refusal: Refusal | None = None
+
+
+class Proof(Enum):
+    """What a caller has shown. Only a signature over the nonce says that the nonce is the owner's."""
+
+    SIGNED = "signed"
+    BARE = "bare"
+    TOKEN = "token"
 
 
 @dataclass(frozen=True)
@@ -43,13 +57,20 @@ class Caller:
     nonce: Decimal
     claim: Claim
     repeated: bool
+    proof: Proof = Proof.SIGNED
+    text: str = ""
+    """The signed text that must not be taken again, where it has other readings."""
 
     def use_nonce(self, nonces: Nonces) -> None:
         """Raises Invalid when another request with this nonce was faster."""
-        freshness = nonces.use(self.address, self.nonce, self.claim.purpose, self.claim.scale)
+        purpose, scale = self.claim.purpose, self.claim.scale
+        if self.proof is Proof.SIGNED:
+            freshness = nonces.use(self.address, self.nonce, purpose, scale, self.text)
+        else:
+            freshness = nonces.advance(self.address, self.nonce, purpose, self.text)
         if freshness is Freshness.FRESH or (freshness is Freshness.REPEATED and self.repeated):
             return
-        raise Invalid({"signature": stale(nonces, self.address, self.nonce, self.claim.scale)})
+        raise Invalid(_unfresh(nonces, freshness, self.address, self.nonce, scale))
 
 
 class Callers:
@@ -60,7 +81,7 @@ class Callers:
     def verified(
         self, data: fields.Data, rules: tuple[fields.Field, ...], claim: Claim, token: str | None = None
     ) -> Caller:
-        """Raises Invalid with every text that applies."""
+        """Raises Invalid with every text that applies, or the claim's own Refusal."""
         checked = fields.check(data, rules)
         caller: Caller | None = None
         if not checked.bailed:
@@ -68,51 +89,84 @@ class Callers:
             if isinstance(outcome, Caller):
                 caller = outcome
             else:
-                checked.errors.setdefault("signature", outcome)
+                for name, texts in outcome.items():
+                    checked.errors.setdefault(name, texts)
         if checked.errors or caller is None:
             raise Invalid(checked.errors)
+        if claim.refusal is not None:
+            raise claim.refusal
         return caller
 
-    def _authenticated(self, data: fields.Data, claim: Claim, token: str | None) -> Caller | list[str] | str:
+    def _authenticated(
+        self, data: fields.Data, claim: Claim, token: str | None
+    ) -> Caller | dict[str, list[str] | str]:
         nonce = fields.as_number(data.get("nonce"))
         if nonce is None:
-            return [BAD_SIGNATURE]
-        signature = data.get("signature")
+            return {"signature": [BAD_SIGNATURE]}
+        signature, proof = data.get("signature"), Proof.TOKEN
         if signature in (None, ""):
             if not token or not claim.token_allowed or not is_address(claim.owner):
-                return [BAD_SIGNATURE]
+                return {"signature": [BAD_SIGNATURE]}
             if problem := self._tokens.problem(token, claim.owner):
-                return [problem]
-        elif problem := _signature_problem(str(signature), claim, str(data["nonce"])):
-            if self._stale(claim, nonce):
-                return stale(self.nonces, checksum(claim.owner), nonce, claim.scale)
-            return problem
+                return {"signature": [problem]}
+        else:
+            found = _proof(str(signature), claim, str(data["nonce"]))
+            if not isinstance(found, Proof):
+                return self._stale(claim, nonce) or {"signature": found}
+            proof = found
+        address, text = checksum(claim.owner), _text_of(proof, claim, str(data["nonce"]))
+        signed_text = text if proof is Proof.SIGNED else ""
+        freshness = self.nonces.freshness(address, nonce, claim.purpose, claim.scale, signed_text)
+        if freshness is Freshness.FAR and proof is not Proof.SIGNED:
+            freshness = Freshness.FRESH  # it moves the stored nonce by one, whatever it says
+        if freshness not in (Freshness.FRESH, Freshness.REPEATED):
+            return _unfresh(self.nonces, freshness, address, nonce, claim.scale)
+        return Caller(address, nonce, claim, freshness is Freshness.REPEATED, proof, text)
+
+    def _stale(self, claim: Claim, nonce: Decimal) -> dict[str, list[str] | str] | None:
+        if not is_address(claim.owner):
+            return None
         address = checksum(claim.owner)
         freshness = self.nonces.freshness(address, nonce, claim.purpose, claim.scale)
-        if freshness is Freshness.STALE:
-            return stale(self.nonces, address, nonce, claim.scale)
-        return Caller(address, nonce, claim, freshness is Freshness.REPEATED)
-
-    def _stale(self, claim: Claim, nonce: Decimal) -> bool:
-        if not is_address(claim.owner):
-            return False
-        address = checksum(claim.owner)
-        return self.nonces.freshness(address, nonce, claim.purpose, claim.scale) is Freshness.STALE
+        if freshness is not Freshness.STALE:
+            return None
+        return _unfresh(self.nonces, freshness, address, nonce, claim.scale)
 
 
-def stale(nonces: Nonces, address: str, nonce: Decimal, scale: Scale) -> str:
+def _unfresh(
+    nonces: Nonces, freshness: Freshness, address: str, nonce: Decimal, scale: Scale
+) -> dict[str, list[str] | str]:
+    """The error of a nonce that cannot be taken."""
+    if freshness is Freshness.FAR:
+        limit = nonces.limit(address, scale)
+        return {"nonce": [f"The nonce must be at most {limit}, or the time now (s, ms)."]}
+    if freshness is Freshness.USED:
+        return {"signature": "Invalid signature: the signed message was used before."}
     stored = nonces.stored(address, scale)
-    return f"Invalid signature expected nonce ({stored}) > current nonce ({format(nonce, 'f')})."
+    return {
+        "signature": f"Invalid signature expected nonce ({stored}) > current nonce ({format(nonce, 'f')})."
+    }
 
 
-def _signature_problem(signature: str, claim: Claim, nonce: str) -> str | None:
-    """None when the owner signed message and nonce; else the text that clients show."""
+def _text_of(proof: Proof, claim: Claim, nonce: str) -> str:
+    """The text by which a second use of the same signature is known, where its nonce alone does not tell."""
+    if proof is Proof.BARE:
+        return claim.bare or ""
+    return f"{claim.message}{nonce}" if proof is Proof.SIGNED and claim.open_ended else ""
+
+
+def _proof(signature: str, claim: Claim, nonce: str) -> Proof | list[str] | str:
+    """What the owner's signature covers; else the text that clients show."""
     owner = checksum(claim.owner) if is_address(claim.owner) else None
-    recovered = signatures.recover(claim.message + nonce, signature)
-    if owner is not None and recovered == owner:
-        return None
+    recovered = None
+    if claim.message is not None:
+        recovered = signatures.recover(claim.message + nonce, signature)
+        if owner is not None and recovered == owner:
+            return Proof.SIGNED
     if claim.bare and owner is not None and signatures.recover(claim.bare, signature) == owner:
-        return None
+        return Proof.BARE
+    if claim.message is None:
+        return [BAD_SIGNATURE]
     got = recovered or "an unreadable signature"
     return (
         f"Invalid signature {signature[:140]} for ethereum address {claim.owner[:64]}, "

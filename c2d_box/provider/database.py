@@ -1,4 +1,8 @@
-"""The Provider's SQLite file: nonces and revoked tokens. It holds nothing that a job needs.
+"""The Provider's SQLite file: nonces, used messages, revoked tokens, ended jobs. It holds nothing that a job
+needs.
+
+The file knows when it was made. Who loses it begins with a new one, and what was signed, sealed or issued
+before that time is told by this: see :mod:`nonces` and :mod:`tokens`.
 
 One connection, one lock, write-ahead log, synced at every commit: a nonce that was accepted stays used
 after a crash.
@@ -6,8 +10,10 @@ after a crash.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +26,14 @@ CREATE TABLE IF NOT EXISTS nonces (
 CREATE TABLE IF NOT EXISTS deleted_tokens (
     digest TEXT PRIMARY KEY, expires INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS used_messages (
+    id INTEGER PRIMARY KEY, address TEXT NOT NULL, digest BLOB NOT NULL UNIQUE, reach INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS used_messages_of ON used_messages (address);
+CREATE TABLE IF NOT EXISTS ended_jobs (job TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS birth (
+    one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL, name TEXT NOT NULL
+);
 """
 
 
@@ -35,6 +49,14 @@ class Database:
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute("PRAGMA busy_timeout=5000")
         self._connection.executescript(_SCHEMA)
+        self._connection.execute(
+            "INSERT OR IGNORE INTO birth VALUES (1, ?, ?)", (time.time(), secrets.token_hex(16))
+        )
+        born = self._connection.execute("SELECT at, name FROM birth").fetchone()
+        self.created = float(born[0])
+        """Unix seconds at which this file was made."""
+        self.name = str(born[1])
+        """Random: another file, also one in the same place, has another name."""
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

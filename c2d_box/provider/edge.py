@@ -15,25 +15,40 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from c2d_box.provider.errors import ApiError, Refusal, TooMany, without_urls
+from c2d_box.provider.catalog import CatalogUnavailable
+from c2d_box.provider.errors import ApiError, Away, Refusal, TooMany, without_urls
 from c2d_box.provider.ledger import LedgerUnavailable
 from c2d_box.provider.operator import OperatorUnavailable
 from c2d_box.provider.settings import LimitsSection
 from c2d_box.provider.streaming import ContentChanged
 from c2d_box.provider.visitors import Allowance, Visitors, visitor
-from c2d_box.storage import StorageError
+from c2d_box.service.request_body import BodyRefused
+from c2d_box.storage import ChainAway, OwnAway, StorageError
 
 log = logging.getLogger("c2d.provider")
 
 _SLASHES = re.compile(r"/{2,}")
 _CORS = [(b"access-control-allow-origin", b"*")]
+_ALWAYS = [*_CORS, (b"x-content-type-options", b"nosniff")]
+"""No browser may take a stranger's file for a page or a script, whatever is in it."""
 _PREFLIGHT = [
     *_CORS,
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
     (b"access-control-max-age", b"600"),
     (b"content-length", b"0"),
 ]
-_QUIET = {"/", "/healthz"}
+_PROBES = {"/healthz", "/livez", "/readyz"}
+_QUIET = {"/", *_PROBES}
+_OF_SERVICES = {"/api/c2d/grant", "/api/services/decrypt"}
+"""Asked for by running jobs and metadata caches, as often as they have files and documents."""
+_AWAY: dict[type[Exception], str] = {
+    CatalogUnavailable: "metadata cache",
+    OperatorUnavailable: "compute service",
+    LedgerUnavailable: "chain",
+    ChainAway: "chain",
+    OwnAway: "file store",
+}
+_OUTAGES = tuple(_AWAY)
 
 
 class Edge:
@@ -57,9 +72,12 @@ class Edge:
             await self._handled(scope, receive, answer)
         except ApiError as error:
             await answer.json(error.status, without_urls(error.body), error.headers)
-        except (OperatorUnavailable, LedgerUnavailable) as error:
-            text = "The compute service" if isinstance(error, OperatorUnavailable) else "The chain"
-            await answer.json(503, {"error": f"{text} does not answer now, try again.", "context": {}})
+        except BodyRefused as error:
+            await answer.json(error.status, {"error": error.text})
+        except _OUTAGES as error:
+            away = _outage(error)
+            log.warning("a service is away", extra={"path": path[:200], "away": away.service})
+            await answer.json(away.status, away.body, away.headers)
         except (StorageError, ContentChanged) as error:
             log.warning("an answer was broken off", extra={"path": path, "why": type(error).__name__})
             await answer.json(502, {"error": "The file cannot be read from its source."})
@@ -68,6 +86,8 @@ class Edge:
             log.exception("a request failed", extra={"path": path, "reference": reference})
             text = f"Something went wrong, reference {reference}."
             await answer.json(503, {"error": text, "context": {"path": path[:200]}})
+        if self._allowance and path in _OF_SERVICES and 400 <= answer.status < 500:
+            self._allowance.take(visitor.get())
         if path not in _QUIET:
             took = round((time.perf_counter() - began) * 1000, 1)
             extra = {"method": scope["method"], "path": path[:200], "status": answer.status, "ms": took}
@@ -76,8 +96,10 @@ class Edge:
     async def _handled(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         name = self._visitors.of(scope)
         visitor.set(name)
-        if self._allowance and scope["path"] != "/healthz" and (seconds := self._allowance.take(name)):
-            raise TooMany(seconds)
+        if self._allowance and scope["path"] not in _PROBES:
+            good = scope["path"] in _OF_SERVICES and not self._allowance.exhausted(name)
+            if not good and (seconds := self._allowance.take(name)):
+                raise TooMany(seconds)
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > self._limits.target:
             raise Refusal("The request target is too long.", status=414)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.headers:
@@ -90,6 +112,10 @@ class Edge:
             await self._app(scope, receive, answer.send)
 
 
+def _outage(error: Exception) -> Away:
+    return Away(next(name for kind, name in _AWAY.items() if isinstance(error, kind)))
+
+
 class _Answer:
     """What has been sent of an answer: an error can only be told before its start."""
 
@@ -100,7 +126,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", []), *_CORS]}
+            message = {**message, "headers": [*message.get("headers", []), *_ALWAYS]}
         await self._send(message)
 
     async def json(self, status: int, body: Any, more: Mapping[str, str] | None = None) -> None:

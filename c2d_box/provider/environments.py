@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from c2d_box.provider.errors import Refusal
+from c2d_box.provider.errors import Away
 from c2d_box.provider.operator import Operator, OperatorUnavailable
 
 FRESH_SECONDS = 2.0
@@ -23,16 +23,16 @@ class Environments:
         self._known: list[dict[str, Any]] = []
 
     async def all(self) -> list[dict[str, Any]]:
-        """Raises Refusal (503) when nobody can say; concurrent askers share one question."""
+        """Raises Away when nobody can say; concurrent askers share one question."""
         async with self._lock:
             if time.monotonic() - self._read_at >= FRESH_SECONDS:
                 try:
                     found = await self._operator.environments(self._chain_id)
                 except OperatorUnavailable:
-                    raise Refusal(
+                    raise Away(
+                        "compute service",
                         f"Compute envs could not be retrieved for chainId {self._chain_id}, "
                         "check configuration.",
-                        status=503,
                     ) from None
                 self._known = [_with_numbers(entry) for entry in found if self._offered(entry)]
                 self._read_at = time.monotonic()
@@ -42,11 +42,15 @@ class Environments:
         return next((entry for entry in await self.all() if entry["id"] == name), None)
 
     async def consumers(self) -> set[str]:
-        """The addresses in whose name environments order and fetch; none if the backend is down."""
-        try:
-            return {str(entry.get("consumerAddress", "")) for entry in await self.all()} - {""}
-        except Refusal:
-            return set()
+        """The addresses in whose name environments order. Raises what :meth:`all` raises."""
+        return await self._addresses() - {""}
+
+    async def has_consumer(self, address: str) -> bool:
+        """Whether an environment goes by this address. Raises Refusal (503) when nobody can say."""
+        return address.lower() in {entry.lower() for entry in await self._addresses()}
+
+    async def _addresses(self) -> set[str]:
+        return {str(entry.get("consumerAddress", "")) for entry in await self.all()}
 
     def _offered(self, entry: dict[str, Any]) -> bool:
         allowed = entry.get("allowedChainId")

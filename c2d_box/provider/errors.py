@@ -4,6 +4,7 @@ ApiError
 ├── Invalid     400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
 ├── Refusal     400/403/404 {"error": text} or {"error": {resource: code}}, with "reasons" where there are any
 ├── TooMany     429 {"error": text}, with Retry-After
+├── Away        503 {"error": text, "away": service}, with Retry-After: a service that this one needs is away
 └── Upstream    the status and body of a service behind us
 """
 
@@ -51,13 +52,32 @@ class Refusal(ApiError):
 class TooMany(ApiError):
     """``seconds`` until the next request of this address is answered."""
 
-    def __init__(self, seconds: float) -> None:
-        text = "Too many requests from this address."
+    def __init__(self, seconds: float, text: str = "Too many requests from this address.") -> None:
         super().__init__(429, {"error": text}, {"retry-after": str(math.ceil(seconds))})
 
 
+RETRY_SECONDS = 5
+
+
+class Away(ApiError):
+    """An outage is told as one: ``service`` names what is away, so that nobody takes it for a fault of the
+    asset, of its publisher or of the request, which may be sent again."""
+
+    def __init__(self, service: str, text: str = "") -> None:
+        text = text or f"The {service} does not answer now, try again."
+        body = {"error": text, "away": service, "context": {}}
+        super().__init__(503, body, {"retry-after": str(RETRY_SECONDS)})
+        self.service = service
+
+
 class Upstream(ApiError):
-    """An answer of operator-service handed through."""
+    """An answer of operator-service handed through; of an outage it says whose it is."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        if status == 503 and isinstance(body, Mapping) and "away" not in body:
+            service = "PostgreSQL" if "PostgreSQL" in str(body.get("error")) else "compute service"
+            body = {**body, "away": service}
+        super().__init__(status, body, {"retry-after": str(RETRY_SECONDS)} if status == 503 else None)
 
 
 def without_urls(value: Any) -> Any:

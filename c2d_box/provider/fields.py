@@ -18,6 +18,7 @@ Data = Mapping[str, Any]
 Rule = Callable[[Data, str], str | None]
 
 MAX_NONCE = 2**53 - 1
+_PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,8 @@ def check(data: Data, fields: tuple[Field, ...]) -> Checked:
 
 
 def lookup(data: Data, name: str) -> Any:
-    """The value at a dotted name, or None; a literal key with dots is found too."""
-    if name in data:
-        return data[name]
+    """The value at a dotted name, or None. A literal key with dots is no such value: what handles the
+    request afterwards reads the objects, and would not find it."""
     value: Any = data
     for part in name.split("."):
         if not isinstance(value, Mapping) or part not in value:
@@ -116,6 +116,13 @@ def numeric(data: Data, name: str) -> str | None:
     return None if as_number(value) is not None else f"The {name} must be a number."
 
 
+def plain_number(data: Data, name: str) -> str | None:
+    """One text for each nonce: with leading zeros, signs or exponents the same signed text would be read as
+    several."""
+    text = str(lookup(data, name))
+    return None if _PLAIN_NUMBER.match(text) else f"The {name} must be a number."
+
+
 def countable(data: Data, name: str) -> str | None:
     """Clients read the stored nonce as a floating point number and add one: past 2^53 they would be stuck."""
     number = as_number(lookup(data, name))
@@ -167,7 +174,7 @@ def _as_int(value: Any) -> int | None:
         return None
 
 
-_nonce = Field("nonce", (required, numeric, countable), bail=True)
+_nonce = Field("nonce", (required, numeric, plain_number, countable), bail=True)
 _consumer = Field("consumerAddress", (required,), bail=True)
 
 NONCE = (Field("userAddress", (required,)),)
@@ -187,7 +194,7 @@ DECRYPT = (
     Field(
         "documentHash", (required_without("transactionId"), required_with_all("encryptedDocument", "flags"))
     ),
-    Field("nonce", (required, numeric)),
+    Field("nonce", (required, numeric, plain_number)),
 )
 
 FILEINFO = (
@@ -201,6 +208,8 @@ FILEINFO = (
     Field("transactionId", (required_if("type", "arweave"),)),
     Field("serviceId", (required_without("type"),)),
 )
+
+SIGNED_FILEINFO = (_consumer, _nonce)
 
 INITIALIZE = (
     Field("documentId", (required,)),

@@ -1,20 +1,20 @@
 """Where a request's parameters are: in the query if there is one, else in the JSON body (never both).
 
 ocean.py sends stop and delete as a query, ocean.js as a JSON body, DELETE included. Bodies are bounded in
-size and time.
+size and time, and pass the guard for JSON before they are parsed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import math
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from c2d_box.provider.errors import Refusal
 from c2d_box.provider.settings import LimitsSection
+from c2d_box.service.request_body import parse_body, read_body
+from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
+
+_LIMITS = JsonLimits(allow_nul=False)
 
 
 async def parameters(request: Request, limits: LimitsSection) -> dict[str, Any]:
@@ -28,51 +28,23 @@ def in_query(request: Request) -> dict[str, Any]:
 
 
 async def json_body(request: Request, limits: LimitsSection) -> dict[str, Any]:
-    """The body's object, empty where it is none."""
-    value = parsed(await body(request, limits))
+    """The body's object. As in the original it is empty where the body is no JSON at all; JSON that nothing
+    further on could carry is refused (400) by name."""
+    value = parse_body(await body(request, limits), _LIMITS)
     return value if isinstance(value, dict) else {}
 
 
 def parsed(text: str | bytes) -> Any:
-    """JSON as the standard has it, None for anything else: no NaN, no numbers beyond what a double holds,
-    no half characters, which nothing further on could hash, sign or store."""
+    """The JSON that stands as text in a parameter; None for what the guard refuses."""
     try:
-        value = json.loads(text, parse_constant=_refused, parse_float=_finite)
-        if b"\\u" in text if isinstance(text, bytes) else "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        return parse_json(text, _LIMITS)
+    except JsonRefused:
         return None
-    return value
-
-
-def _refused(text: str) -> None:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
 
 
 async def body(request: Request, limits: LimitsSection) -> bytes:
-    """At most ``limits.body`` bytes within ``limits.body_seconds``."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limits.body:
-        raise Refusal("The request body is too large.", status=413)
-    received = bytearray()
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            async for chunk in request.stream():
-                received += chunk
-                if len(received) > limits.body:
-                    raise Refusal("The request body is too large.", status=413)
-    except TimeoutError:
-        raise Refusal("The request body did not arrive in time.", status=408) from None
-    except ClientDisconnect:
-        raise Refusal("The client went away.", status=400) from None
-    return bytes(received)
+    """At most ``limits.body`` bytes within ``limits.body_seconds``. Raises BodyRefused."""
+    return await read_body(request, limits.body, limits.body_seconds)
 
 
 def user_data(value: Any) -> dict[str, Any] | None:

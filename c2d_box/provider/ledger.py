@@ -24,16 +24,28 @@ from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid, ProviderFee
 from c2d_box.errors import C2DError
 from c2d_box.provider.patience import Patience
 from c2d_box.provider.sharing import Shared
+from c2d_box.storage import ChainAway
+from c2d_box.strict_json import parse_json
+from c2d_box.units import LOCAL_CHAIN_ID
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-GANACHE = 8996
+READY_SECONDS = 2.0
+"""A probe is answered within so many seconds, whatever the node does."""
 _THREADS = 48
 
 
 class LedgerUnavailable(Exception):
     """The chain cannot be asked now."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest block of the chain."""
+
+    number: int
+    hash: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class Ledger:
         self._chain: Chain | None = None
         self._opening = asyncio.Lock()
         self._head = Shared(self._asked_head)
-        self._at_head: tuple[str, AtBlock] | None = None
+        self._at_head: tuple[Head, AtBlock] | None = None
         self._threads = ThreadPoolExecutor(_THREADS, "ledger")
 
     @property
@@ -73,14 +85,21 @@ class Ledger:
         """The network's name in error texts."""
         if self._chain is not None:
             return self._chain.network
-        return "Ganache" if self.chain_id == GANACHE else "Unknown"
+        return "Ganache" if self.chain_id == LOCAL_CHAIN_ID else "Unknown"
 
     async def ready(self) -> bool:
+        """Whether the chain answers now."""
         try:
-            await self._current()
-        except LedgerUnavailable:
+            async with asyncio.timeout(READY_SECONDS):
+                await self._current()
+        except (LedgerUnavailable, TimeoutError):
             return False
         return True
+
+    @property
+    def was_opened(self) -> bool:
+        """Whether the chain has been read since the process started."""
+        return self._chain is not None
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -127,6 +146,7 @@ class Ledger:
         price_per_minute: float = 0,
         valid_until: int = 0,
         token: str | None = None,
+        now: float | None = None,
     ) -> ProviderFee:
         chain = await self._open()
         return await self._run(
@@ -139,6 +159,7 @@ class Ledger:
                 price_per_minute=price_per_minute,
                 valid_until=valid_until,
                 token=token,
+                now=now,
             )
         )
 
@@ -153,6 +174,10 @@ class Ledger:
         chain = await self._open()
         return await self._run(lambda: orders.fee_amount(seconds, per_minute, chain.decimals(token)))
 
+    async def head_number(self) -> int:
+        """The newest block's."""
+        return (await self._head()).number
+
     async def block_time(self, number: int) -> int:
         return await self._ask(lambda chain: int(chain.block(number)["timestamp"]))
 
@@ -163,7 +188,14 @@ class Ledger:
     async def read_contract(self, file: SmartContractFile, arguments: list[Any]) -> Any:
         if file.chain_id not in (0, self.chain_id):
             raise ValueError("another chain")
-        return await self._ask(lambda chain: contracts.call(chain, file.address, dict(file.abi), arguments))
+        try:
+            return await self._ask(
+                lambda chain: contracts.call(chain, file.address, dict(file.abi), arguments)
+            )
+        except _Refused:
+            raise
+        except LedgerUnavailable:
+            raise ChainAway from None
 
     async def _known(self, question: Callable[[Chain], T]) -> T | None:
         """None where the address is no such contract; LedgerUnavailable only when the node itself fails."""
@@ -192,11 +224,12 @@ class Ledger:
             self._at_head = head, AtBlock(chain)
         return self._at_head[1]
 
-    async def _asked_head(self) -> str:
+    async def _asked_head(self) -> Head:
         question = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", False]}
         try:
             answer = await self._client.post(self._rpc_url, json=question)
-            return str(answer.json()["result"]["hash"])
+            block = parse_json(answer.content)["result"]
+            return Head(int(block["number"], 16), str(block["hash"]))
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             raise LedgerUnavailable("the head is not known") from None
 

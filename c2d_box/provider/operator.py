@@ -16,7 +16,9 @@ from typing import Any
 import httpx
 
 from c2d_box.provider.secrets import ProviderKey
+from c2d_box.strict_json import WRAPPED, parse_json
 
+READY_SECONDS = 2.0
 _PREFIX = "/api/v1/operator"
 
 
@@ -46,6 +48,14 @@ class Operator:
         self._key = key
         self._last_nonce = 0
         self._lock = threading.Lock()
+
+    async def ready(self) -> bool:
+        """Whether operator-service answers now."""
+        try:
+            answer = await self._client.get(self._base.removesuffix(_PREFIX) + "/", timeout=READY_SECONDS)
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
 
     async def start(self, payload: Mapping[str, Any]) -> Answer:
         """``payload`` without signature and nonce."""
@@ -117,14 +127,18 @@ class Operator:
         return {**query, "nonce": str(nonce), **more}
 
     async def _json(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> Answer:
         try:
             answer = await self._client.send(self._request(method, path, query or {}, body))
         except httpx.HTTPError:
             raise OperatorUnavailable from None
         try:
-            return Answer(answer.status_code, answer.json())
+            return Answer(answer.status_code, parse_json(answer.content, WRAPPED))
         except ValueError:
             return Answer(answer.status_code, {"error": "operator-service gave no readable answer"})
 
@@ -133,7 +147,7 @@ class Operator:
         method: str,
         path: str,
         query: Mapping[str, str],
-        body: Any = None,
+        body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: httpx.Timeout | None = None,
     ) -> httpx.Request:
@@ -146,7 +160,8 @@ class Operator:
             headers={**({"Content-Type": "application/json"} if content else {}), **(headers or {})},
             timeout=timeout or httpx.Timeout(30.0),
         )
-        nonce = str(self._nonce())
+        # One nonce for both signatures: using the request up uses up the reference's form of it too.
+        nonce = str((body or query).get("nonce") or self._nonce())
         target = request.url.raw_path.decode("ascii")
         text = f"{method}\n{target}\n{sha256(content).hexdigest()}\n{nonce}"
         request.headers["X-C2D-Signature"] = self._key.sign(text)
@@ -162,7 +177,7 @@ class Operator:
 
 def _event(text: str) -> JobEvent | None:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         return JobEvent(str(value["jobId"]), int(value["status"]), value.get("dateFinished") is not None)
     except (ValueError, KeyError, TypeError):
         return None

@@ -13,6 +13,7 @@ from c2d_box.provider.environments import Environments
 from c2d_box.provider.followers import Followers
 from c2d_box.provider.grants import Grants
 from c2d_box.provider.ledger import Ledger
+from c2d_box.provider.liveness import Liveness
 from c2d_box.provider.nonces import Nonces
 from c2d_box.provider.operator import Operator
 from c2d_box.provider.secrets import ProviderKey
@@ -38,7 +39,9 @@ class Services:
     storage: Storage
     operator: Operator | None
     environments: Environments | None
-    ended_jobs: set[str] = field(default_factory=set)
+    liveness: Liveness | None
+    decided: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    """When the grants of a job for a service of an asset were found good, by the monotonic clock."""
     followers: Followers = field(default_factory=Followers)
 
     @property

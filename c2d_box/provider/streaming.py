@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import mimetypes
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from c2d_box.assets.filenames import disposition
 from c2d_box.storage import OpenFile
-
-_UNSAFE = re.compile(r"[^\w.\-()+@ ]", re.ASCII)
 
 
 class ContentChanged(Exception):
@@ -46,8 +43,8 @@ class FileResponse(StreamingResponse):
 def file_response(
     opened: OpenFile, *, ranged: bool = False, sha256: str = "", extra: dict[str, str] | None = None
 ) -> FileResponse:
-    """Status, type and length are the source's; with a Range asked for, no file name is given.
-    ``sha256``: what the whole file must hash to; its last chunk is held back until it does."""
+    """Status, type and length are the source's; whole or in part it is a file to be saved, never a page to
+    be shown. ``sha256``: what the whole file must hash to; its last chunk is held back until it does."""
     meta = opened.meta
     headers = {
         "content-type": meta.content_type or "application/octet-stream",
@@ -58,19 +55,11 @@ def file_response(
         headers["content-length"] = str(meta.length)
     if meta.content_range:
         headers["content-range"] = meta.content_range
+    headers["content-disposition"] = disposition(meta.filename, meta.content_type)
     if not ranged:
-        headers["content-disposition"] = f"attachment;filename={safe_name(meta.filename, meta.content_type)}"
         headers["accept-ranges"] = "bytes"
     chunks = _proven(opened.chunks, sha256) if sha256 and not ranged else opened.chunks
     return FileResponse(chunks, opened.close, meta.status, headers)
-
-
-def safe_name(name: str, content_type: str) -> str:
-    """ASCII without quotes, separators or control characters; made up where there is none."""
-    plain = _UNSAFE.sub("_", name).strip(" .")[:200].replace(" ", "_")
-    if not plain:
-        return "file" + (mimetypes.guess_extension(content_type) or "")
-    return plain
 
 
 async def _proven(chunks: AsyncIterator[bytes], sha256: str) -> AsyncIterator[bytes]:

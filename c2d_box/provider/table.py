@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from c2d_box.provider.openapi import operations as about
-from c2d_box.provider.routes import access, account, compute, discovery, encryption, grant, logs
+from c2d_box.provider.routes import access, account, compute, discovery, encryption, fileinfo, grant, logs
 from c2d_box.provider.routing import Endpoint
 
 _P = discovery.PREFIX
 
 ENDPOINTS = (
     Endpoint("GET", "/", discovery.root, about.ROOT),
+    Endpoint("GET", "/livez", discovery.livez, about.LIVE),
+    Endpoint("GET", "/readyz", discovery.readyz, about.READY),
     Endpoint("GET", "/healthz", discovery.healthz, about.HEALTH),
     Endpoint("GET", "/spec", discovery.spec, about.SPEC),
     Endpoint("GET", "/api/docs/", discovery.page, about.PAGE),
     Endpoint("GET", f"{_P}/nonce", account.nonce, about.NONCE, "nonce"),
     Endpoint("POST", f"{_P}/encrypt", encryption.encrypt, about.ENCRYPT, "encrypt"),
     Endpoint("POST", f"{_P}/decrypt", encryption.decrypt, about.DECRYPT, "decrypt"),
-    Endpoint("POST", f"{_P}/fileinfo", access.fileinfo, about.FILE_INFO, "fileinfo"),
+    Endpoint("POST", f"{_P}/fileinfo", fileinfo.fileinfo, about.FILE_INFO, "fileinfo"),
     Endpoint("GET", f"{_P}/initialize", access.initialize, about.INITIALIZE, "initialize"),
     Endpoint(
         "POST",

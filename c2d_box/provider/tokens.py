@@ -1,7 +1,11 @@
 """Auth tokens: JWTs (HS256) that stand in for a missing signature until they expire or are deleted.
 
 The same address and expiration always give the same token; asking again restores a deleted one. The
-signing key is derived for this purpose alone, it is not the Provider's chain key.
+signing key is derived for this purpose and for this database alone: where the list of deleted tokens is lost,
+all tokens end with it.
+
+No token lives longer than ``longest_seconds``. Whoever asks for more gets one that ends then, in whole hours,
+so that the same question has the same answer for a while.
 """
 
 from __future__ import annotations
@@ -14,20 +18,25 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from c2d_box.assets.addresses import checksum, is_address, same
 from c2d_box.provider.database import Database
+from c2d_box.strict_json import JsonLimits, parse_json
 
+LONGEST_SECONDS = 30 * 86_400
+_HOUR = 3_600
 INVALID = "Token is invalid."
 EXPIRED = "Token is expired."
 DELETED = "Token is deleted."
+_LIMITS = JsonLimits(size_bytes=4096, depth=4)
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
 class Tokens:
-    def __init__(self, key: bytes, database: Database) -> None:
-        self._key = key
+    def __init__(self, key: bytes, database: Database, longest_seconds: int = LONGEST_SECONDS) -> None:
+        self._key = hmac.digest(key, database.name.encode(), hashlib.sha256)
         self._database = database
+        self._longest = longest_seconds
 
     def create(self, address: str, expires: int) -> str:
-        payload = {"exp": expires, "address": checksum(address)}
+        payload = {"exp": min(expires, self._latest()), "address": checksum(address)}
         signed = f"{_part(_HEADER)}.{_part(payload)}"
         token = f"{signed}.{_encode(self._signature(signed))}"
         with self._database.transaction() as connection:
@@ -40,7 +49,7 @@ class Tokens:
         if payload is None or not same(payload.get("address"), address):
             return INVALID
         expires = payload.get("exp")
-        if not isinstance(expires, int) or expires <= time.time():
+        if not isinstance(expires, int) or not time.time() < expires <= self._latest():
             return EXPIRED
         deleted = self._database.one("SELECT 1 FROM deleted_tokens WHERE digest = ?", _digest(token))
         return DELETED if deleted else None
@@ -54,13 +63,18 @@ class Tokens:
                 "INSERT OR REPLACE INTO deleted_tokens VALUES (?, ?)", (_digest(token), expires)
             )
 
+    def _latest(self) -> int:
+        """The end of a token that is made now, at most."""
+        now = int(time.time()) + self._longest
+        return now - now % _HOUR + _HOUR
+
     def _payload(self, token: str) -> dict[str, object] | None:
         signed, _, signature = token.rpartition(".")
         try:
             given = _decode(signature)
-            header = json.loads(_decode(signed.partition(".")[0]))
-            payload = json.loads(_decode(signed.partition(".")[2]))
-        except (ValueError, RecursionError):
+            header = parse_json(_decode(signed.partition(".")[0]), _LIMITS)
+            payload = parse_json(_decode(signed.partition(".")[2]), _LIMITS)
+        except ValueError:
             return None
         good = hmac.compare_digest(given, self._signature(signed))
         if not good or header != _HEADER or not isinstance(payload, dict):

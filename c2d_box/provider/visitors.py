@@ -53,16 +53,16 @@ class Allowance:
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, name: str) -> float:
-        """0 when this one is allowed, else the seconds until the next one is."""
+    def take(self, name: str, amount: float = 1) -> float:
+        """0 when ``amount`` is allowed, else the seconds until it is."""
         now = self._clock()
         left, since = self._left.pop(name, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._rate)
-        allowed = left >= 1
-        self._left[name] = (left - 1 if allowed else left, now)
+        allowed = left >= amount
+        self._left[name] = (left - amount if allowed else left, now)
         if len(self._left) > _REMEMBERED:
             self._left.popitem(last=False)
-        return 0.0 if allowed else (1 - left) / self._rate
+        return 0.0 if allowed else (amount - left) / self._rate
 
     def exhausted(self, name: str) -> bool:
         """Whether :meth:`take` would refuse now."""

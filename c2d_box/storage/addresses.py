@@ -8,19 +8,22 @@ Exceptions are whole origins, exact in scheme, host and port, that the operator 
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import socket
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from c2d_box.storage.errors import Forbidden, Unreachable
+from c2d_box.storage.resolving import NameResolver, ResolverLimits
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
+NOT_PUBLIC = "the host is not a public address"
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 _NEVER = [
     ipaddress.ip_network(text)
@@ -33,6 +36,7 @@ _NEVER = [
         "2001::/32",  # Teredo, likewise
     )
 ]
+_INSIDE = ("arpa", "cluster", "corp", "home", "internal", "intranet", "lan", "local", "localhost", "svc")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
@@ -64,21 +68,7 @@ class Origin:
     @classmethod
     def of(cls, url: str) -> Origin:
         """Raises Forbidden for anything but http(s) with a host."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise Forbidden("the address is not a valid URL") from None
-        scheme = parts.scheme.lower()
-        if scheme not in DEFAULT_PORTS or not host:
-            raise Forbidden("only http and https addresses can be fetched")
-        if any(ord(character) <= 32 or ord(character) == 127 for character in url):
-            raise Forbidden("the address holds white space or control characters")
-        try:
-            host = host.encode("ascii").decode() if host.isascii() else host.encode("idna").decode()
-        except UnicodeError:
-            raise Forbidden("the host name is not valid") from None
-        return cls(scheme, host.rstrip("."), port if port is not None else DEFAULT_PORTS[scheme])
+        return _origin_of(url)
 
     @property
     def netloc(self) -> str:
@@ -87,28 +77,60 @@ class Origin:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """Every address of a name, in the system's order of preference."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+@lru_cache(maxsize=256)
+def _origin_of(url: str) -> Origin:
+    """Each hop asks five times for the same address: by aliases, rules, places, and for the connection."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise Forbidden("the address is not a valid URL") from None
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS or not host:
+        raise Forbidden("only http and https addresses can be fetched")
+    if _CONTROL.search(url) or " " in parts.netloc:
+        raise Forbidden("the address holds control characters, or white space in its host")
+    try:
+        host = host.encode("ascii").decode() if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        raise Forbidden("the host name is not valid") from None
+    return Origin(scheme, host.rstrip("."), port if port is not None else DEFAULT_PORTS[scheme])
 
 
 class AddressRules:
-    """Decides, per hop, to which addresses a connection may go."""
+    """Decides, per hop, to which addresses a connection may go.
 
-    def __init__(self, allow: Iterable[str] = (), *, resolver: Resolver = resolve) -> None:
+    Names of the operator's own exceptions and names that strangers chose are looked up apart from each
+    other, so that the latter cannot keep the former waiting.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), *, resolver: Resolver | None = None) -> None:
         self._allowed = frozenset(Origin.of(entry) for entry in allow)
-        self._resolve = resolver
+        self._resolve_own = resolver or NameResolver(ResolverLimits(seconds=5.0, each_domain=16))
+        self._resolve = resolver or NameResolver(absolute=True)
+
+    def is_own(self, origin: Origin) -> bool:
+        """Whether the operator wrote this origin down as an exception."""
+        return origin in self._allowed
 
     async def checked(self, origin: Origin) -> list[str]:
         """The addresses to connect to; Forbidden if any of them is not public and the origin is not
         allowed."""
+        own = self.is_own(origin)
+        if not own and _is_inside(origin.host):
+            raise Forbidden(NOT_PUBLIC)  # without a look-up, which would tell strangers what is there
         try:
-            addresses = await self._resolve(origin.host, origin.port)
+            addresses = await (self._resolve_own if own else self._resolve)(origin.host, origin.port)
         except (OSError, UnicodeError):
             raise Unreachable("the host name does not resolve") from None
         if not addresses:
             raise Unreachable("the host name does not resolve")
-        if origin not in self._allowed and not all(is_public(address) for address in addresses):
-            raise Forbidden("the host is not a public address")
+        if not own and not all(is_public(address) for address in addresses):
+            raise Forbidden(NOT_PUBLIC)
         return addresses
+
+
+def _is_inside(host: str) -> bool:
+    """A name that no public name server knows."""
+    last = host.lower().rstrip(".").rpartition(".")
+    return ":" not in host and (last[2] in _INSIDE or (not last[0] and not last[2].isdigit()))

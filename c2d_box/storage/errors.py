@@ -3,6 +3,8 @@
 StorageError
 ├── Forbidden     an address rule said no
 ├── Unreachable   nothing answered, or it broke off
+│   └── OwnAway   the operator's own store or gateway did not answer: nobody else's fault
+├── ChainAway     the chain did not answer
 ├── Rejected      the source answered with a status that is not success
 ├── TooLarge      more bytes than the caller allows
 └── Unusable      the file object cannot be fetched as it stands (user data missing, …)
@@ -25,6 +27,17 @@ class Forbidden(StorageError):
 
 class Unreachable(StorageError):
     pass
+
+
+class OwnAway(Unreachable):
+    """An origin that the operator allowed by name: a file store or gateway that belongs to the Provider."""
+
+
+class ChainAway(StorageError):
+    """A contract could not be read because the chain does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the chain does not answer")
 
 
 class Rejected(StorageError):

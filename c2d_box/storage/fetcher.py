@@ -7,13 +7,15 @@ credentials, so they stay with the origin they were written for.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote, urljoin, urlsplit
 
 from c2d_box.storage.addresses import AddressRules, Origin
-from c2d_box.storage.errors import Forbidden, Unreachable, Unusable
-from c2d_box.storage.http1 import Exchange, HttpRequest, Timeouts, exchange
+from c2d_box.storage.errors import Forbidden, OwnAway, Unreachable, Unusable
+from c2d_box.storage.http1 import NO_ANSWER, Exchange, HttpRequest, Timeouts, exchange
+from c2d_box.storage.places import FetchPlaces
 
 MAX_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -44,7 +46,7 @@ class Response:
         self._timeouts = timeouts
 
     def chunks(self) -> AsyncIterator[bytes]:
-        return self._made.body(self._timeouts.idle)
+        return self._made.body(self._timeouts)
 
     def close(self) -> None:
         self._made.close()
@@ -66,6 +68,7 @@ class Fetcher:
         self._aliases = {Origin.of(seen): Origin.of(meant) for seen, meant in (aliases or {}).items()}
         self._timeouts = timeouts or Timeouts()
         self._tls = tls or ssl.create_default_context()
+        self._places, self._own_places = FetchPlaces(), FetchPlaces(each=64)
 
     def renamed(self, url: str) -> str:
         """The URL with its origin replaced where an alias says so."""
@@ -74,25 +77,56 @@ class Fetcher:
             return url
         return urlsplit(url)._replace(scheme=meant.scheme, netloc=meant.netloc).geturl()
 
+    def is_own(self, url: str) -> bool:
+        """Whether the URL leads to an origin that the operator allowed by name."""
+        return self._rules.is_own(Origin.of(self.renamed(url)))
+
+    async def demand_permitted(self, url: str) -> None:
+        """Raises Forbidden for a URL that no fetch may go to; nothing is sent."""
+        await self._rules.checked(Origin.of(self.renamed(url)))
+
     async def fetch(self, request: HttpRequest) -> Response:
-        """Follows at most five redirects. Raises Forbidden or Unreachable, with nothing of the URL in the
-        text."""
+        """Follows at most five redirects, all hops within one deadline. Raises Forbidden or Unreachable
+        (OwnAway for an origin of the operator's own), with nothing of the URL in the text."""
+        own = self.is_own(request.url)
+        try:
+            async with asyncio.timeout(self._timeouts.opening):
+                return await self._followed(request)
+        except TimeoutError:
+            problem = Unreachable(NO_ANSWER)
+        except Unreachable as error:
+            problem = error
+        raise OwnAway(problem.text) if own else problem
+
+    async def _followed(self, request: HttpRequest) -> Response:
         url = self.renamed(request.url)
         request = HttpRequest(
             request.method, url, permitted_headers(request.headers), request.body, request.follow
         )
         for _ in range(MAX_REDIRECTS + 1):
-            origin = Origin.of(request.url)
-            addresses = await self._rules.checked(origin)
-            made = await exchange(
-                request, origin, request_target(request.url), addresses, self._tls, self._timeouts
-            )
+            made = await self._exchanged(request)
             location = made.headers.get("location")
             if not (request.follow and made.status in _REDIRECTS and location):
                 return Response(made, self._timeouts)
             made.close()
-            request = redirected(request, made.status, self.renamed(urljoin(request.url, location)))
+            request = redirected(request, made.status, self.renamed(_joined(request.url, location)))
         raise Unreachable("the source redirects too often")
+
+    async def _exchanged(self, request: HttpRequest) -> Exchange:
+        """One hop, up to the head of its answer."""
+        origin = Origin.of(request.url)
+        places = self._own_places if self._rules.is_own(origin) else self._places
+        async with places.of(origin):
+            addresses = await self._rules.checked(origin)
+            target = request_target(request.url)
+            return await exchange(request, origin, target, addresses, self._tls, self._timeouts)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise Unusable("the source redirects to what is no address") from None
 
 
 def permitted_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -100,7 +134,11 @@ def permitted_headers(headers: Mapping[str, str]) -> dict[str, str]:
     kept: dict[str, str] = {}
     for name, value in headers.items():
         text = str(value)
-        if not name or not all(character.isalnum() or character in "!#$%&'*+-.^_`|~" for character in name):
+        if (
+            not name.isascii()
+            or not name
+            or not all(character.isalnum() or character in "!#$%&'*+-.^_`|~" for character in name)
+        ):
             raise Unusable("a header of the file object has an invalid name")
         if any(ord(character) < 32 or ord(character) in (127,) or ord(character) > 255 for character in text):
             raise Unusable("a header of the file object holds control characters")

@@ -1,15 +1,16 @@
 """One HTTP/1.1 exchange over one connection to one checked address.
 
-Why not a client library: the connection must go to the address that was checked (with TLS still verifying
-the name), nothing may follow redirects or reuse connections behind our back, and a gigabyte has to pass
-without being copied through Python's buffers. The reading side is paused while the consumer is slow, so
-memory stays bounded.
+Client libraries can be made to do this, none does it by construction: the connection must go to the address
+that was checked (with TLS still verifying the name), nothing may follow redirects or reuse connections behind
+our back, and a gigabyte has to pass without being copied through Python's buffers. The reading side is paused
+while the consumer is slow, so memory stays bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -23,15 +24,26 @@ from c2d_box.storage.errors import StorageError, Unreachable
 HIGH_WATER = 1 << 20
 LOW_WATER = 1 << 18
 MAX_HEADER_BYTES = 65536
+MAX_ADDRESSES = 4
+NO_ANSWER = "the source did not answer in time"
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: to connect, until the head of the answer, between two pieces of the body."""
+    """Seconds: to connect (all addresses of a host together), until the head of the answer, for all hops
+    until the last head, between two pieces of the body, for the whole file.
+
+    ``slow`` seconds of waiting for the source in all are forgiven; from then on it must have sent
+    ``least_rate`` bytes for each of them. The time in which the reader holds the source back is not counted.
+    """
 
     connect: float = 5.0
     head: float = 10.0
+    opening: float = 20.0
     idle: float = 30.0
+    whole: float = 86_400.0
+    slow: float = 60.0
+    least_rate: int = 1024
 
 
 @dataclass(frozen=True)
@@ -129,14 +141,16 @@ class Exchange(asyncio.Protocol):
             async with asyncio.timeout(seconds):
                 await asyncio.shield(self._head)
         except TimeoutError:
-            raise Unreachable("the source did not answer in time") from None
+            raise Unreachable(NO_ANSWER) from None
 
-    async def body(self, idle: float) -> AsyncIterator[bytes]:
-        """The bytes of the body as they come; raises Unreachable when it ends early or stalls."""
+    async def body(self, timeouts: Timeouts) -> AsyncIterator[bytes]:
+        """The bytes of the body as they come; raises Unreachable when it ends early, stalls or trickles."""
+        began, waited, count = time.monotonic(), 0.0, 0
         while True:
             while self._chunks:
                 chunk = self._chunks.popleft()
                 self._size -= len(chunk)
+                count += len(chunk)
                 if self._paused and self._size < LOW_WATER and self._transport is not None:
                     self._paused = False
                     self._transport.resume_reading()
@@ -145,12 +159,19 @@ class Exchange(asyncio.Protocol):
                 raise self._error
             if self._done:
                 return
+            if waited > timeouts.slow and count < waited * timeouts.least_rate:
+                raise Unreachable("the source sends too slowly")
             self._wake = asyncio.get_running_loop().create_future()
+            asked = time.monotonic()
+            left = began + timeouts.whole - asked
             try:
-                async with asyncio.timeout(idle):
+                async with asyncio.timeout(min(timeouts.idle, left)):
                     await self._wake
             except TimeoutError:
-                raise Unreachable("the source stopped sending") from None
+                late = left < timeouts.idle
+                text = "the source did not deliver in time" if late else "the source stopped sending"
+                raise Unreachable(text) from None
+            waited += time.monotonic() - asked
 
     def close(self) -> None:
         self._done = True
@@ -189,29 +210,49 @@ async def exchange(
 ) -> Exchange:
     """Sends the request to the first of the checked ``addresses`` that takes it and waits for the head."""
     data = serialise(request, origin, target)
-    made: Exchange | None = None
-    loop = asyncio.get_running_loop()
-    for address in addresses:
-        try:
-            async with asyncio.timeout(timeouts.connect):
-                _, made = await loop.create_connection(
-                    lambda: Exchange(data, bodiless=request.method == "HEAD"),
-                    address,
-                    origin.port,
-                    ssl=tls if origin.scheme == "https" else None,
-                    server_hostname=origin.host if origin.scheme == "https" else None,
-                )
-            break
-        except (OSError, TimeoutError, ssl.SSLError):
-            continue
-    if made is None:
-        raise Unreachable("the source cannot be reached")
+    try:
+        made = await _connected(data, request.method == "HEAD", origin, addresses, tls, timeouts.connect)
+    except TimeoutError:
+        raise Unreachable("the source cannot be reached in time") from None
     try:
         await made.head(timeouts.head)
     except BaseException:
         made.close()
         raise
     return made
+
+
+async def _connected(
+    data: bytes,
+    bodiless: bool,
+    origin: Origin,
+    addresses: list[str],
+    tls: ssl.SSLContext,
+    seconds: float,
+) -> Exchange:
+    """One connection within ``seconds``, of which each address that is left to try has its share."""
+    loop = asyncio.get_running_loop()
+    ends, problem = loop.time() + seconds, "the source cannot be reached"
+    tried = addresses[:MAX_ADDRESSES]
+    for at, address in enumerate(tried):
+        share = (ends - loop.time()) / (len(tried) - at)
+        try:
+            async with asyncio.timeout(share):
+                _, made = await loop.create_connection(
+                    lambda: Exchange(data, bodiless=bodiless),
+                    address,
+                    origin.port,
+                    ssl=tls if origin.scheme == "https" else None,
+                    server_hostname=origin.host if origin.scheme == "https" else None,
+                )
+            return made
+        except ssl.SSLCertVerificationError:
+            problem = "the source's TLS certificate is not valid for its name"
+        except ssl.SSLError:
+            problem = "TLS with the source failed"
+        except (OSError, TimeoutError):
+            continue
+    raise Unreachable(problem)
 
 
 def serialise(request: HttpRequest, origin: Origin, target: str) -> bytes:

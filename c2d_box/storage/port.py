@@ -32,8 +32,12 @@ class OpenFile:
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a file can be read, and its sha256 when it was asked for and the file is small enough."""
+    """Whether a file can be read, and its sha256 when it was asked for and the file is small enough.
+
+    ``reason``: of a file that cannot be read, in words that are safe to show to anybody.
+    """
 
     valid: bool
     meta: Meta = Meta()
     sha256: str | None = None
+    reason: str = ""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
+from c2d_box.storage.addresses import Origin
+
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
@@ -38,7 +40,8 @@ def signed_headers(
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     stamp, day = moment.strftime("%Y%m%dT%H%M%SZ"), moment.strftime("%Y%m%d")
     parts = urlsplit(url)
-    headers = {"host": parts.netloc, "x-amz-content-sha256": payload, "x-amz-date": stamp}
+    # As clients write the Host header: without the scheme's own port, in small letters.
+    headers = {"host": Origin.of(url).netloc, "x-amz-content-sha256": payload, "x-amz-date": stamp}
     names = ";".join(sorted(headers))
     canonical = "\n".join(
         [

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from c2d_box.assets.files import FileObjectError, SmartContractFile
-from c2d_box.storage.errors import Unreachable, Unusable
+from c2d_box.storage.errors import StorageError, Unreachable, Unusable
 
 ContractReader = Callable[[SmartContractFile, list[Any]], Awaitable[Any]]
 
@@ -24,6 +24,8 @@ async def read(
         raise Unusable(str(error)) from None
     try:
         result = await reader(file, arguments)
+    except StorageError:
+        raise
     except Exception:
         raise Unreachable("the contract call failed") from None
     return json.dumps(_plain(result), separators=(",", ":")).encode()

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from c2d_box.assets.filenames import name_in
 from c2d_box.assets.files import (
     ArweaveFile,
     FileObject,
     GraphqlFile,
     IpfsFile,
+    ResultFile,
     S3File,
     SmartContractFile,
     UrlFile,
 )
-from c2d_box.storage import arweave, graphql, ipfs, s3, smartcontract, url
-from c2d_box.storage.errors import Rejected, StorageError, TooLarge, Unreachable
+from c2d_box.storage import arweave, graphql, ipfs, resultstore, s3, smartcontract, url
+from c2d_box.storage.codings import coding_of, is_packed, unpacked
+from c2d_box.storage.errors import (
+    ChainAway,
+    OwnAway,
+    Rejected,
+    StorageError,
+    TooLarge,
+    Unreachable,
+    Unusable,
+)
 from c2d_box.storage.fetcher import Fetcher, Response
-from c2d_box.storage.http1 import HttpRequest
+from c2d_box.storage.http1 import NO_ANSWER, HttpRequest
 from c2d_box.storage.port import Meta, OpenFile, Probe
+from c2d_box.storage.readings import Readings
+from c2d_box.storage.resultstore import ResultStore
 from c2d_box.storage.smartcontract import ContractReader
 
 UserData = Mapping[str, Any] | None
 
 _RANGE = re.compile(r"bytes=(\d*-\d*)(,\s*\d*-\d*)*\Z")
+_AWAY = (502, 503)
+_AT_ONCE = 8
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)\Z")
 
 
@@ -40,9 +57,24 @@ class Storage:
     """Opens and probes file objects of every type, all through one :class:`Fetcher`."""
 
     def __init__(
-        self, fetcher: Fetcher, gateways: Gateways | None = None, contracts: ContractReader | None = None
+        self,
+        fetcher: Fetcher,
+        gateways: Gateways | None = None,
+        contracts: ContractReader | None = None,
+        results: ResultStore | None = None,
+        *,
+        probe_seconds: float = 30.0,
+        spend: Callable[[int], None] = lambda count: None,
     ) -> None:
+        """``results``: where jobs' results are; without it result assets cannot be read. ``probe_seconds``:
+        what looking at a file or hashing it may take in all. ``spend`` is told of all bytes that are read
+        for a hash, as they come; what it raises ends the reading.
+        """
+        self._readings = Readings()
+        self._spend = spend
+        self._results = results
         self._fetcher = fetcher
+        self._probe_seconds = probe_seconds
         self._gateways = gateways or Gateways()
         self._contracts = contracts
 
@@ -55,45 +87,105 @@ class Storage:
         """
         if isinstance(file, SmartContractFile):
             return _from_memory(await smartcontract.read(file, userdata, self._contracts))
-        request = self._request(file, userdata, "GET")
+        await self._require_permitted(file)
+        whole = request = self._request(file, userdata, "GET")
         if byte_range is not None and _RANGE.match(byte_range):
             request = replace(request, headers={**request.headers, "range": byte_range})
-        response = await self._successful(request)
-        return OpenFile(_meta(response, file), _counted(response), response.close)
-
-    async def probe(self, file: FileObject, userdata: UserData = None, *, checksum_limit: int = 0) -> Probe:
-        """Never raises for an unreachable file. ``checksum_limit``: hash the file if it has at most so
-        many bytes."""
+        response = await self._successful(request, self._via(file))
+        if response.status == 206 and is_packed(response.headers):
+            response.close()  # a part of what is packed cannot be unpacked
+            response = await self._successful(whole, self._via(file))
         try:
-            if checksum_limit or isinstance(file, SmartContractFile):
-                return await self._read_probe(file, userdata, checksum_limit)
-            return await self._head_probe(file, userdata)
+            coding = coding_of(response.headers)
         except StorageError:
-            return Probe(valid=False)
+            response.close()
+            raise
+        chunks = unpacked(_counted(response), coding) if coding else _counted(response)
+        return OpenFile(_meta(response, file), chunks, response.close)
 
-    async def sha256(self, file: FileObject, userdata: UserData, limit: int) -> str:
-        """The hash of the file's bytes; TooLarge when there are more than ``limit``."""
-        opened = await self.open(file, userdata)
+    async def probe(
+        self,
+        file: FileObject,
+        userdata: UserData = None,
+        *,
+        checksum_limit: int = 0,
+        audience: str = "",
+        anew: bool = False,
+    ) -> Probe:
+        """Never raises for an unreachable file; OwnAway or ChainAway where that is no fault of the file's.
+        ``checksum_limit``: hash the file if it has at most so many bytes. A hash may be some seconds old,
+        except ``anew``; those of one ``audience`` share a reading.
+        """
+        if not checksum_limit:
+            return await self._probed(file, userdata, 0)
+        sent = [audience, file.type, asdict(file), userdata, checksum_limit]
+        key = hashlib.sha256(json.dumps(sent).encode()).digest()
+        return await self._readings.probe(
+            key, lambda: self._probed(file, userdata, checksum_limit), anew=anew
+        )
+
+    async def _probed(self, file: FileObject, userdata: UserData, checksum_limit: int) -> Probe:
         try:
-            return await _hash(opened, limit)
+            async with asyncio.timeout(self._probe_seconds):
+                if checksum_limit or isinstance(file, SmartContractFile):
+                    return await self._read_probe(file, userdata, checksum_limit)
+                return await self._head_probe(file, userdata)
+        except TimeoutError:
+            return Probe(valid=False, reason="the source did not deliver in time")
+        except (OwnAway, ChainAway):
+            raise
+        except StorageError as problem:
+            return Probe(valid=False, reason=problem.text)
+
+    async def probe_all(
+        self,
+        files: Sequence[FileObject],
+        userdata: UserData = None,
+        *,
+        checksum_limit: int = 0,
+        audience: str = "",
+        anew: bool = False,
+    ) -> list[Probe]:
+        """A few files at a time, all of them within twice the time of one."""
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def probed(file: FileObject) -> Probe:
+            async with places:
+                return await self.probe(
+                    file, userdata, checksum_limit=checksum_limit, audience=audience, anew=anew
+                )
+
+        running = [asyncio.create_task(probed(file)) for file in files]
+        if not running:
+            return []
+        try:
+            await asyncio.wait(running, timeout=2 * self._probe_seconds, return_when=asyncio.FIRST_EXCEPTION)
+            late = Probe(valid=False, reason="the files of this service could not all be looked at in time")
+            failed = next((task for task in running if task.done() and task.exception()), None)
+            if failed is not None:
+                failed.result()
+            return [task.result() if task.done() else late for task in running]
         finally:
-            opened.close()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _head_probe(self, file: FileObject, userdata: UserData) -> Probe:
-        request = self._request(file, userdata, "HEAD")
+        await self._require_permitted(file)
+        request, fetcher = self._request(file, userdata, "HEAD"), self._via(file)
         if request.method == "HEAD":
-            response = await self._fetcher.fetch(request)
+            response = await self._fetched(request, fetcher)
             response.close()
             if response.status == 200 and "content-length" in response.headers:
                 return Probe(True, _meta(response, file))
-        response = await self._successful(self._request(file, userdata, "GET"))
+        response = await self._successful(self._request(file, userdata, "GET"), fetcher)
         response.close()
         return Probe(True, _meta(response, file))
 
     async def _read_probe(self, file: FileObject, userdata: UserData, limit: int) -> Probe:
         opened = await self.open(file, userdata)
         try:
-            digest = await _hash(opened, limit) if limit else None
+            digest = await _hash(opened, limit, self._spend) if limit else None
         except TooLarge:
             digest = None
         finally:
@@ -113,14 +205,44 @@ class Storage:
                 request = graphql.request(file, userdata)
             case S3File():
                 return s3.request(file, self._fetcher.renamed(file.endpoint), method)
+            case ResultFile():
+                if self._results is None:
+                    raise Unusable("this Provider knows no result store")
+                return self._results.request(file, method)
             case SmartContractFile():
                 raise AssertionError("a contract call is no HTTP request")
         return replace(request, method="HEAD") if method == "HEAD" and request.method == "GET" else request
 
-    async def _successful(self, request: HttpRequest) -> Response:
-        response = await self._fetcher.fetch(request)
+    def _via(self, file: FileObject) -> Fetcher:
+        """The result store is behind a fetcher of its own: no other file object leads there."""
+        if self._results is None:
+            return self._fetcher
+        inside = isinstance(file, ResultFile) or (
+            isinstance(file, IpfsFile) and self._results.is_gateway(self._gateways.ipfs)
+        )
+        return self._results.fetcher if inside else self._fetcher
+
+    async def _require_permitted(self, file: FileObject) -> None:
+        """Raises Forbidden for a result of a job that is asked for by its mere name."""
+        if isinstance(file, IpfsFile) and self._results and self._results.is_gateway(self._gateways.ipfs):
+            await self._results.require_foreign(file)
+
+    async def _fetched(self, request: HttpRequest, fetcher: Fetcher) -> Response:
+        """A gateway that is silent is looking for content that nobody has; a store that is silent is away."""
+        try:
+            return await fetcher.fetch(request)
+        except OwnAway as problem:
+            gateways = (self._gateways.ipfs, self._gateways.arweave)
+            if problem.text == NO_ANSWER and any(each and request.url.startswith(each) for each in gateways):
+                raise Unreachable("the gateway does not find it in time") from None
+            raise
+
+    async def _successful(self, request: HttpRequest, fetcher: Fetcher) -> Response:
+        response = await self._fetched(request, fetcher)
         if response.status not in (200, 206):
             response.close()
+            if response.status in _AWAY and fetcher.is_own(request.url):
+                raise OwnAway(f"it answers with status {response.status}")
             raise Rejected(response.status)
         return response
 
@@ -133,14 +255,18 @@ def _meta(response: Response, file: FileObject) -> Meta:
         length = str(int(found[2]) - int(found[1]) + 1)
     return Meta(
         status=response.status,
-        length=int(length) if length.isdigit() else None,
+        length=int(length) if length.isdigit() and not is_packed(headers) else None,
         content_type=headers.get("content-type", "").split(";")[0].strip(),
-        filename=_filename(file),
+        filename=_filename(file, headers.get("content-disposition", "")),
         content_range=content_range if response.status == 206 else None,
     )
 
 
-def _filename(file: FileObject) -> str:
+def _filename(file: FileObject, disposition: str) -> str:
+    """The source's own name for it, else the last part of its address; of content that is addressed by its
+    hash a gateway's name could be that hash."""
+    if isinstance(file, UrlFile | S3File | GraphqlFile) and (given := name_in(disposition)):
+        return given
     match file:
         case UrlFile():
             return url.filename(file)
@@ -148,6 +274,8 @@ def _filename(file: FileObject) -> str:
             return ipfs.filename(file)
         case S3File():
             return s3.filename(file)
+        case ResultFile():
+            return resultstore.filename(file)
         case _:
             return ""
 
@@ -163,11 +291,12 @@ async def _counted(response: Response) -> AsyncIterator[bytes]:
         raise Unreachable("the source sent fewer bytes than it announced")
 
 
-async def _hash(opened: OpenFile, limit: int) -> str:
+async def _hash(opened: OpenFile, limit: int, spend: Callable[[int], None]) -> str:
     if opened.meta.length is not None and opened.meta.length > limit:
         raise TooLarge("the file is too large for a checksum")
     digest, count = hashlib.sha256(), 0
     async for chunk in opened.chunks:
+        spend(len(chunk))
         count += len(chunk)
         if count > limit:
             raise TooLarge("the file is too large for a checksum")

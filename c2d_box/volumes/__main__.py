@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
 
-from c2d_box.errors import C2DError, UsageError
+from c2d_box.errors import UsageError
+from c2d_box.service.json_logging import configure_logging
+from c2d_box.service.main import exit_status, load_settings, stop_event
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,38 +26,36 @@ def main(arguments: list[str] | None = None) -> int:
     )
     unmount.add_argument("--root", type=Path, required=True)
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         if options.verb == "unmount":
-            return _unmount(options.root)
-        if options.config is None:
+            _unmount(options.root)
+        elif options.config is None:
             raise UsageError(
                 "C2D-VOLUMES-USAGE", "neither --config nor a verb", "python3 -m c2d_box.volumes --help"
             )
-        return asyncio.run(_serve(options.config))
-    except C2DError as problem:
-        print(problem, problem.next_step, sep="\n", file=sys.stderr)
-        return problem.exit_status
+        else:
+            configure_logging()
+            asyncio.run(_serve(options.config))
+
+    return exit_status(work)
 
 
-def _unmount(root: Path) -> int:
+def _unmount(root: Path) -> None:
     from c2d_box.volumes.unmounting import unmount_all
 
     done = unmount_all(root)
     print(f"unmounted {len(done.points)}, detached {len(done.devices)}")
-    return 0
 
 
-async def _serve(config: Path) -> int:
-    from c2d_box.volumes import settings
-    from c2d_box.volumes.logs import to_stdout
+async def _serve(config: Path) -> None:
     from c2d_box.volumes.serving import serve
+    from c2d_box.volumes.settings import Settings
 
-    to_stdout()
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    settings = load_settings(Settings, config)
+    stopped = stop_event()
     node = os.environ.get("NODE_NAME") or socket.gethostname()
-    service = asyncio.create_task(serve(settings.load(config), node))
+    service = asyncio.create_task(serve(settings, node))
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait({service, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -64,7 +63,6 @@ async def _serve(config: Path) -> int:
         service.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await service
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from c2d_box.errors import EnvironmentProblem, Failed
+from c2d_box.strict_yaml import parse_yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 WATCH_SECONDS = 290
@@ -44,7 +44,7 @@ class Api:
     def __init__(self, server: str, context: ssl.SSLContext, token: Path | None = None) -> None:
         self._token = token
         timeout = httpx.Timeout(10, read=30)
-        self._client = httpx.AsyncClient(base_url=server, verify=context, timeout=timeout)
+        self._client = httpx.AsyncClient(base_url=server, verify=context, timeout=timeout, trust_env=False)
 
     @classmethod
     def in_cluster(cls) -> Api:
@@ -60,7 +60,7 @@ class Api:
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Api:
         """With the client certificate of a kubeconfig's current context."""
-        document = yaml.safe_load(path.read_text())
+        document = parse_yaml(path.read_bytes())
         named = {
             kind: {e["name"]: e[kind[:-1]] for e in document[kind]}
             for kind in ("clusters", "users", "contexts")

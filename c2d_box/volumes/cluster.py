@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from c2d_box.retry import Backoff
+from c2d_box.service.json_logging import loggable
 from c2d_box.volumes import claims
 from c2d_box.volumes.api import Api, ApiError, Expired
 from c2d_box.volumes.claims import Claim, StorageClass, Volume
@@ -17,18 +20,23 @@ from c2d_box.volumes.claims import Claim, StorageClass, Volume
 log = logging.getLogger("c2d.volumes")
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 VOLUMES = "/api/v1/persistentvolumes"
+NODES = "/api/v1/nodes"
+KEPT_SECONDS = 60.0
+"""How long an answer about the number of nodes is used. The provisioner of a node that is added asks anew."""
 
 
 class Cluster(Protocol):
-    """The port: what the controller reads, and the five things it writes."""
+    """The port: what the controller reads and asks, and the six things it writes."""
 
     claims: dict[str, Claim]
     """By the name of the volume each is to get."""
     volumes: dict[str, Volume]
     classes: dict[str, StorageClass]
 
+    async def is_only_node(self) -> bool: ...
     async def protect(self, claim: Claim) -> None: ...
     async def unprotect(self, claim: Claim) -> None: ...
+    async def give_back(self, claim: Claim) -> None: ...
     async def publish(self, claim: Claim, path: str, node: str) -> None: ...
     async def retire(self, volume: Volume) -> None: ...
     async def tell(self, claim: Claim, reason: str, message: str) -> None: ...
@@ -52,6 +60,7 @@ class WatchedCluster:
         self._synced: set[str] = set()
         self.current = asyncio.Event()
         """Set once everything has been listed: before that, nothing may be concluded from an absence."""
+        self._only_node, self._asked = False, -KEPT_SECONDS
 
     async def follow(self) -> None:
         """Keep everything current until cancelled."""
@@ -61,7 +70,7 @@ class WatchedCluster:
 
     async def _follow(self, path: str, seen: Callable[[str, dict[str, Any]], str]) -> None:
         known: dict[str, dict[str, Any]] = {}
-        pause, version = 0.1, ""
+        backoff, version = Backoff(0.1, 5.0), ""
         while True:
             try:
                 if not version:
@@ -72,7 +81,7 @@ class WatchedCluster:
                     known = listed
                     names = {seen(kind, item) for kind, item in changes}
                     self._sync(path, names)
-                pause = 0.1
+                backoff.reset()
                 async for kind, item in self._api.watch(path, version):
                     version = item["metadata"]["resourceVersion"]
                     if kind != "BOOKMARK":
@@ -83,11 +92,10 @@ class WatchedCluster:
             except Expired:
                 version = ""
             except ApiError as problem:
-                log.warning("watch interrupted", extra={"path": path, "problem": str(problem)})
+                log.warning("watch interrupted", extra={"path": path, "problem": loggable(problem)})
                 if problem.status:
                     version = ""
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
+                await asyncio.sleep(backoff.next_pause())
 
     def _sync(self, path: str, names: set[str]) -> None:
         self._synced.add(path)
@@ -127,6 +135,13 @@ class WatchedCluster:
             self.volumes[found.name] = found
         return found.name
 
+    async def is_only_node(self) -> bool:
+        """Whether the cluster has one node; asked at most once a minute, since it stands before each job."""
+        if time.monotonic() - self._asked >= KEPT_SECONDS:
+            answer = await self._api.call("GET", f"{NODES}?limit=2")
+            self._only_node, self._asked = len(answer["items"]) == 1, time.monotonic()
+        return self._only_node
+
     async def protect(self, claim: Claim) -> None:
         """Append our finalizer. By position, not by version: the volume controller annotates new claims at
         the same moment, and a conflict would cost two more round trips.
@@ -152,6 +167,22 @@ class WatchedCluster:
             if problem.status != 404:
                 raise
         self.claims.pop(claim.volume_name, None)
+
+    async def give_back(self, claim: Claim) -> None:
+        """Take the scheduler's choice of a node off the claim, so that it chooses again, as the provisioners
+        of the Kubernetes project do. Where somebody was faster, nothing is done.
+        """
+        pointer = f"/metadata/annotations/{claims.SELECTED_NODE.replace('/', '~1')}"
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": claim.uid},
+            {"op": "test", "path": pointer, "value": claim.selected_node},
+            {"op": "remove", "path": pointer},
+        ]
+        try:
+            self.claims[claim.volume_name] = claims.claim(await self._api.call("PATCH", _path(claim), patch))
+        except ApiError as problem:
+            if problem.status not in (404, 422):
+                raise
 
     async def publish(self, claim: Claim, path: str, node: str) -> None:
         try:

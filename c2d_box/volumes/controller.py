@@ -12,13 +12,14 @@ import logging
 import time
 
 from c2d_box.errors import C2DError
+from c2d_box.retry import Backoff
+from c2d_box.service.json_logging import loggable
 from c2d_box.volumes.claims import Claim
 from c2d_box.volumes.cluster import Cluster
-from c2d_box.volumes.disks import Disks
-from c2d_box.volumes.plan import Action, Situation, plan
+from c2d_box.volumes.disks import NO_ROOM, Disks
+from c2d_box.volumes.plan import Action, Situation, is_unplaced, plan
 
 log = logging.getLogger("c2d.volumes")
-PAUSES = (0.05, 0.2, 1.0, 5.0, 15.0)
 
 
 class Controller:
@@ -45,6 +46,18 @@ class Controller:
         for name in await asyncio.to_thread(self._disks.names):
             self.changed(name)
 
+    async def weigh(self) -> None:
+        """Tell of each service whose directory holds more than its claim says: nothing else limits it."""
+        for name, claim in list(self._cluster.claims.items()):
+            used = await asyncio.to_thread(self._disks.used, name)
+            if used is None or used <= claim.size:
+                continue
+            message = (
+                f"{claim.name} takes {used >> 20} MiB of the node's disk, {claim.size >> 20} MiB are planned"
+            )
+            log.warning("over its size", extra={"volume": name, "problem": message})
+            await self._tell(name, "C2D-VOLUME-OVER", message)
+
     async def stop(self) -> None:
         for task in list(self._busy.values()):
             task.cancel()
@@ -58,21 +71,34 @@ class Controller:
 
     async def _settle(self, name: str) -> None:
         """Act until nothing is left to be done; after a failure wait, longer each time, and ask again."""
-        failures = 0
+        backoff = Backoff(0.05, 15.0, 4.0)
         while True:
             try:
                 if (action := await self._next(name)) is None:
                     return
                 await self._do(name, action)
             except (C2DError, OSError) as problem:
-                log.warning("failed", extra={"volume": name, "problem": str(problem)})
-                await self._tell(name, getattr(problem, "code", "C2D-VOLUME-DISK"), str(problem))
-                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
-                failures += 1
+                log.warning("failed", extra={"volume": name, "problem": loggable(problem)})
+                code = getattr(problem, "code", "C2D-VOLUME-DISK")
+                await self._tell(name, code, str(problem))
+                if code == NO_ROOM and await self._has_given_back(name):
+                    return  # another node may have room, and the watch says which is chosen
+                await asyncio.sleep(backoff.next_pause())
                 continue
-            failures = 0
-            if action in (Action.RETIRE, Action.REPORT_LOST):
+            backoff.reset()
+            if action in (Action.RETIRE, Action.REPORT_LOST, Action.REPORT_UNPLACED):
                 return  # the watch says when there is more to do
+
+    async def _has_given_back(self, name: str) -> bool:
+        claim = self._cluster.claims.get(name)
+        if claim is None or not claim.selected_node:
+            return False
+        try:
+            await self._cluster.give_back(claim)
+        except C2DError as problem:
+            log.warning("the node's choice stands", extra={"volume": name, "problem": loggable(problem)})
+            return False
+        return True
 
     async def _do(self, name: str, action: Action) -> None:
         began = time.monotonic()
@@ -81,13 +107,16 @@ class Controller:
 
     async def _next(self, name: str) -> Action | None:
         claim = self._cluster.claims.get(name)
+        storage_class = self._cluster.classes.get(claim.storage_class) if claim else None
+        unplaced = claim is not None and storage_class is not None and is_unplaced(claim, storage_class)
         return plan(
             Situation(
                 node=self._node,
                 claim=claim,
-                storage_class=self._cluster.classes.get(claim.storage_class) if claim else None,
+                storage_class=storage_class,
                 volume=self._cluster.volumes.get(name),
                 stored=await asyncio.to_thread(self._disks.stored, name),
+                is_only_node=not unplaced or await self._cluster.is_only_node(),
             )
         )
 
@@ -112,6 +141,13 @@ class Controller:
             await self._cluster.tell(
                 claim, "C2D-VOLUME-LOST", f"the data of {name} is not on node {self._node}"
             )
+        elif action is Action.REPORT_UNPLACED:
+            message = (
+                f"the class {claim.storage_class} binds at once and this cluster has several nodes: none is"
+                " chosen for the volume; set provisioner.jobBinding to WaitForFirstConsumer"
+            )
+            log.error("unplaced", extra={"volume": name, "problem": message})
+            await self._cluster.tell(claim, "C2D-VOLUME-UNPLACED", message)
         else:
             made_by = self._cluster.classes[claim.storage_class]
             if action is Action.MAKE:
@@ -125,4 +161,4 @@ class Controller:
             try:
                 await self._cluster.tell(claim, reason, message)
             except C2DError as problem:
-                log.warning("no event written", extra={"volume": name, "problem": str(problem)})
+                log.warning("no event written", extra={"volume": name, "problem": loggable(problem)})

@@ -31,6 +31,7 @@ class Action(Enum):
     UNPROTECT = "unprotect"
     RETIRE = "retire"
     REPORT_LOST = "report lost"
+    REPORT_UNPLACED = "report unplaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,17 @@ class Situation:
     storage_class: StorageClass | None
     volume: Volume | None
     stored: Stored | None
+    is_only_node: bool = True
+    """Asked of the cluster only where :func:`is_unplaced` says that the answer matters."""
+
+
+def is_unplaced(claim: Claim, storage_class: StorageClass) -> bool:
+    """Whether no scheduler chooses the node of this claim's volume (``volumeBindingMode: Immediate``).
+
+    Every node's provisioner sees such a claim. On several nodes each would take the volume's whole size, and
+    the one that is published first would stand where the job's nodeSelector may not lead: nobody makes it.
+    """
+    return not (claim.volume or claim.selected_node or storage_class.waits)
 
 
 def plan(now: Situation) -> Action | None:
@@ -71,7 +83,10 @@ def plan(now: Situation) -> Action | None:
 def _arriving(now: Situation, claim: Claim) -> Action | None:
     if now.storage_class is None or claim.volume:
         return None
-    if claim.selected_node != now.node and (claim.selected_node or now.storage_class.waits):
+    if is_unplaced(claim, now.storage_class):
+        if not now.is_only_node:
+            return Action.REPORT_UNPLACED
+    elif claim.selected_node != now.node:
         return None
     return Action.PUBLISH if now.stored and now.stored.ready else Action.MAKE
 

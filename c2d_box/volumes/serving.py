@@ -1,10 +1,18 @@
-"""The running service: watches, the controller, a periodic sweep and ``GET /healthz``."""
+"""The running service: watches, the controller, a periodic sweep, ``GET /livez`` and ``GET /readyz``."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from c2d_box.service.http_server import EmbeddedServer, server_config
+from c2d_box.service.liveness import LIVEZ
 from c2d_box.volumes.api import Api
 from c2d_box.volumes.cluster import WatchedCluster
 from c2d_box.volumes.controller import Controller
@@ -13,6 +21,8 @@ from c2d_box.volumes.settings import Settings
 
 log = logging.getLogger("c2d.volumes")
 SWEEP_SECONDS = 60.0
+WEIGH_SECONDS = 600.0
+"""Between two looks at how much the services' directories hold: each walks through all their files."""
 
 
 async def serve(settings: Settings, node: str) -> None:
@@ -25,15 +35,15 @@ async def serve(settings: Settings, node: str) -> None:
 
     cluster = WatchedCluster(api, settings.namespaces, changed)
     controller = Controller(cluster, Disks(settings.root, settings.reserve_bytes), node)
-    health = await asyncio.start_server(
-        lambda reader, writer: _answer(reader, writer, cluster), settings.listen.host, settings.listen.port
-    )
+    app, listen = application(cluster.current.is_set), settings.listen
+    server = EmbeddedServer(server_config(app, listen.host, listen.port, stop_seconds=1))
     try:
         async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve())
             group.create_task(cluster.follow())
             group.create_task(_sweep(cluster, controller))
+            group.create_task(_weigh(cluster, controller))
     finally:
-        health.close()
         await controller.stop()
         await api.close()
 
@@ -46,16 +56,18 @@ async def _sweep(cluster: WatchedCluster, controller: Controller) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-async def _answer(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cluster: WatchedCluster
-) -> None:
-    """Enough HTTP for a probe: 200 once everything has been listed, else 503."""
-    try:
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-        status = "200 OK" if cluster.current.is_set() else "503 Service Unavailable"
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        await writer.drain()
-    except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        pass
-    finally:
-        writer.close()
+async def _weigh(cluster: WatchedCluster, controller: Controller) -> None:
+    await cluster.current.wait()
+    while True:
+        await controller.weigh()
+        await asyncio.sleep(WEIGH_SECONDS)
+
+
+def application(is_ready: Callable[[], bool]) -> Starlette:
+    """Answers the probes: ready once everything has been listed."""
+
+    async def readyz(_: Request) -> Response:
+        ready = is_ready()
+        return JSONResponse({"ready": ready}, 200 if ready else 503)
+
+    return Starlette(routes=[LIVEZ, Route("/readyz", readyz), Route("/healthz", readyz)])

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from c2d_box.errors import StateProblem
+from c2d_box.strict_yaml import parse_yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -63,7 +62,7 @@ def in_cluster() -> Connection:
 
 def from_kubeconfig(path: Path) -> Connection:
     """The current context; client certificates or a token file, as files or inline."""
-    config = yaml.safe_load(path.read_text())
+    config = parse_yaml(path.read_bytes())
     context = _named(config["contexts"], config["current-context"])["context"]
     cluster = _named(config["clusters"], context["cluster"])["cluster"]
     user = _named(config["users"], context["user"])["user"]

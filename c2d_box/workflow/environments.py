@@ -73,6 +73,10 @@ class Environment(_Part):
     images: Images = Images()
     node_selector: dict[str, str] = {}
     """Labels of the nodes that take its jobs; nobody's business but the operator's."""
+    tolerations: tuple[dict[str, Any], ...] = ()
+    """Of those nodes' taints, as a pod has them; nodes with GPUs are mostly tainted."""
+    runtime_class: str = ""
+    """Of its algorithms' pods; empty: the engine's."""
 
     def announced(self, *, current_jobs: int, last_seen: float) -> dict[str, Any]:
         """The wire's object; whole numbers as integers, and ``priceMin`` a number above all. What is ours
@@ -84,7 +88,8 @@ class Environment(_Part):
                 values.pop(to_camel(field))
         if not self.allowed_chain_id:
             values.pop("allowedChainId")
-        values.pop("nodeSelector")
+        for field in ("nodeSelector", "tolerations", "runtimeClass"):
+            values.pop(field)
         values.get("images", {}).pop("pullSecrets", None)
         return {**values, "currentJobs": current_jobs, "lastSeen": f"{last_seen:.6f}"}
 

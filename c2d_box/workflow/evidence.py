@@ -1,8 +1,8 @@
 """The evidence record of a job: what ran on what, under which order and limits, and what came out.
 
 A chain of entries, each holding the hash of the one before it; the last hash is the head, which the
-environment's key signs and the WorkFlow's status keeps. Whoever checks a record takes nothing in it on
-trust: the hashes only say where to look again (chain, DDO, files, image, results).
+environment's key signs and the WorkFlow's status keeps. Whoever checks a record looks again where there is a
+second source (chain, DDO, files, image, results); the rest is the operator's word, as docs/evidence.md lists.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from c2d_box.assets import signatures
+from c2d_box.workflow import instants
 from c2d_box.workflow.manifests import ENCRYPTION, canonical
 from c2d_box.workflow.resource import WorkFlow
 
@@ -90,7 +91,8 @@ def _facts(
     staged = [
         {key: file.get(key) for key in ("did", "index", "size", "sha256")} for file in status.inputs or ()
     ]
-    yield "staged", {"files": staged}
+    more = {"count": status.inputs_count, "digest": status.inputs_digest} if status.inputs_digest else {}
+    yield "staged", {"files": staged, **more}
     run: dict[str, Any] = {
         "image": algorithm.container.reference,
         "entrypoint": algorithm.container.entrypoint,
@@ -102,11 +104,14 @@ def _facts(
         run["rawcode"] = hashlib.sha256(algorithm.rawcode.encode()).hexdigest()
     yield "run", run
     yield "isolation", dict(status.isolation or {})
-    yield "times", {name: status.times[name] for name in _TIMES if name in status.times}
+    # operator-service's own moment stands in an annotation, not among those of the engine.
+    accepted = {"accepted": instants.to_text(workflow.created)}
+    yield "times", {**accepted, **{name: status.times[name] for name in _TIMES if name in status.times}}
     listed = [{key: file[key] for key in ("filename", "type", "size", "sha256")} for file in files]
     refused = [dict(entry) for entry in status.refused or ()]
     sealed = {"encryption": {"scheme": ENCRYPTION, "key": workflow.encrypt}} if workflow.encrypt else {}
-    yield "outputs", {"files": listed, "refused": refused, **sealed}
+    count = max(status.refused_count or 0, len(refused))
+    yield "outputs", {"files": listed, "refused": refused, "refusedCount": count, **sealed}
 
 
 def _asset(did: str, entry: Mapping[str, Any]) -> dict[str, Any]:

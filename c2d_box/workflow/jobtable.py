@@ -1,7 +1,8 @@
 """The PostgreSQL job table: a projection of the WorkFlows for reading, and their history once they are gone.
 
 The columns are the original's, so that its users' queries work, plus what it lacked. Only the engine writes
-``jobs`` and ``envs``; operator-service reads them and owns ``nonces``. The session runs in UTC and UTF-8: the
+``jobs`` and ``envs``; operator-service reads them and owns ``nonces``: each has a role of its own that makes
+and owns its tables, and neither is a superuser. The session runs in UTC and UTF-8: the
 original's LATIN9 hid every job with a file name it could not spell.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from c2d_box.workflow import wire
 from c2d_box.workflow.resource import WorkFlow
 
-SCHEMA: Final = """
+JOBS_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
     agreementid varchar(255) NOT NULL,
     workflowid varchar(255) NOT NULL,
@@ -57,6 +58,9 @@ CREATE TABLE IF NOT EXISTS envs (
     lastping timestamp DEFAULT now()
 );
 CREATE UNIQUE INDEX IF NOT EXISTS unique_namespace ON envs (namespace);
+GRANT SELECT ON jobs, envs TO PUBLIC;
+"""
+NONCES_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS nonces (
     provider varchar(255) NOT NULL,
     nonce numeric NOT NULL
@@ -86,6 +90,7 @@ SELECT wire FROM jobs
 WHERE (%(job)s::text IS NULL OR workflowid = %(job)s)
   AND (%(agreement)s::text IS NULL OR agreementid = %(agreement)s)
   AND (%(owner)s::text IS NULL OR lower(owner) = lower(%(owner)s))
+  AND (%(provider)s::text IS NULL OR lower(provider) = lower(%(provider)s))
   AND (%(before)s::float8 IS NULL OR datecreated < to_timestamp(%(before)s) AT TIME ZONE 'UTC')
   AND wire IS NOT NULL
 ORDER BY datecreated DESC LIMIT %(limit)s
@@ -123,11 +128,20 @@ async def connect(where: Postgres, secrets: Path, *, seconds: int = 3) -> Connec
     )
 
 
-async def create_schema(connection: Connection) -> None:
-    """Idempotent, and safe while others do the same."""
+async def create_jobs(connection: Connection) -> None:
+    """The engine's tables, for everybody to read. Idempotent, and safe while others do the same."""
+    await _create(connection, JOBS_SCHEMA)
+
+
+async def create_nonces(connection: Connection) -> None:
+    """operator-service's own tables, likewise."""
+    await _create(connection, NONCES_SCHEMA)
+
+
+async def _create(connection: Connection, schema: LiteralString) -> None:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        await connection.execute(SCHEMA)
+        await connection.execute(schema)
 
 
 async def upsert(connection: Connection, workflow: WorkFlow) -> None:
@@ -149,13 +163,24 @@ async def history(
     job: str | None,
     agreement: str | None,
     owner: str | None,
+    provider: str | None = None,
     before: float | None = None,
     limit: int = 1000,
 ) -> list[dict[str, Any]]:
-    """Status objects of jobs as they were last written, newest first."""
+    """Status objects of jobs as they were last written, newest first; none before the engine's first row."""
+    known = await (await connection.execute("SELECT to_regclass('jobs') IS NOT NULL AS known")).fetchall()
+    if not all(line["known"] for line in known):
+        return []
     found = await connection.execute(
         _HISTORY,
-        {"job": job, "agreement": agreement, "owner": owner, "before": before, "limit": limit},
+        {
+            "job": job,
+            "agreement": agreement,
+            "owner": owner,
+            "provider": provider,
+            "before": before,
+            "limit": limit,
+        },
     )
     return [line["wire"] for line in await found.fetchall()]
 

@@ -16,6 +16,7 @@ from c2d_box.workflow.resource import Spec
 
 ENGINE = "operator-engine"
 """The Lease of whichever engine leads."""
+ORDER_PREFIX = "order-"
 STALE_SECONDS = 60
 """A lock older than this whose holder has no WorkFlow was left by a service that died in between."""
 
@@ -25,7 +26,7 @@ def order(key: str) -> str:
 
     The case of a key means nothing: hexadecimal digits can be written in two ways.
     """
-    return f"order-{hashlib.sha256(key.lower().encode()).hexdigest()[:40]}"
+    return f"{ORDER_PREFIX}{hashlib.sha256(key.lower().encode()).hexdigest()[:40]}"
 
 
 def keys(spec: Spec) -> tuple[str, ...]:
@@ -51,6 +52,19 @@ def holder(lease: Object) -> str:
     return str(spec.get("holderIdentity") or "")
 
 
-def taken_at(lease: Object) -> float:
-    text = (lease.get("spec") or {}).get("acquireTime")
-    return instants.from_text(text) if text else 0.0
+def renewal(now: float) -> Object:
+    """A patch by which a lock's holder shows that it is there."""
+    return {"spec": {"renewTime": instants.to_text(now)}}
+
+
+def takeover(job: str, now: float) -> Object:
+    """A patch that gives a lock to another job."""
+    spec = {"holderIdentity": job, "acquireTime": instants.to_text(now), "renewTime": None}
+    return {"metadata": {"labels": {names.LABEL_JOB: job}}, "spec": spec}
+
+
+def renewed_at(lease: Object) -> float:
+    """When its holder was last there, in unix seconds."""
+    spec = lease.get("spec") or {}
+    texts = [spec.get(key) for key in ("acquireTime", "renewTime")]
+    return max((instants.from_text(text) for text in texts if text), default=0.0)

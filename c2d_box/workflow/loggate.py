@@ -1,32 +1,61 @@
 """The gate every byte of a log passes on its way to a consumer, live or later.
 
-A log is output of an untrusted program that people read in terminals and browsers: control characters and
-invalid UTF-8 are escaped visibly, direction marks too, and there is a budget.
+A log is output of an untrusted program that people read in terminals and browsers. It leaves line by line as
+a terminal would have shown it at last: a carriage return begins the line anew, so that of a progress bar its
+last state is left, and colours are gone. Other control characters, invalid UTF-8 and marks of direction are
+escaped visibly. There is a budget of bytes, and of lines where a publisher's rule sets one.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
+
+HELD = 8192
+"""Characters of a line without an end that are waited for; then what there is of it leaves."""
+_COLOURS = re.compile(r"\x1b\[[0-9;:]*m|\x1b\[[0-2]?K")
+"""Colours and other looks, and the erasing of a line's rest, which progress bars write."""
+_CUT = b"\n[log cut off: budget exceeded]\n"
 
 
 class LogGate:
     """A streaming filter: give it chunks as they come, then :meth:`end`."""
 
-    def __init__(self, budget: int) -> None:
-        """``budget`` in bytes of what comes out."""
+    def __init__(self, budget: int, lines: int | None = None) -> None:
+        """``budget`` in bytes of what comes out; ``lines``: at most so many, None for any number."""
         self._left = budget
+        self._lines = lines
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._held = ""
         self.truncated = False
 
     def pass_(self, chunk: bytes) -> bytes:
-        return self._charge(escape(self._decoder.decode(chunk)).encode())
+        *lines, last = (self._held + self._decoder.decode(chunk)).split("\n")
+        passed = b"".join(self._charge(f"{shown(line)}\n") for line in lines)
+        self._held = _last_state(last)
+        if len(self._held) > HELD and not self._held.endswith("\r"):
+            # From an escape on that may not be whole yet, the rest is kept.
+            whole = self._held.rfind("\x1b", len(self._held) - 32)
+            end = len(self._held) if whole < 0 else whole
+            passed += self._charge(shown(self._held[:end]))
+            self._held = self._held[end:]
+        return passed
 
     def end(self) -> bytes:
-        tail = self._charge(escape(self._decoder.decode(b"", final=True)).encode())
-        return tail + (b"\n[log cut off: budget exceeded]\n" if self.truncated else b"")
+        tail = self._charge(shown(self._held + self._decoder.decode(b"", final=True)))
+        self._held = ""
+        return tail + (_CUT if self.truncated else b"")
 
-    def _charge(self, data: bytes) -> bytes:
+    def _charge(self, text: str) -> bytes:
+        if self.truncated or not text:
+            return b""
+        if self._lines is not None:
+            if self._lines <= 0:
+                self.truncated = True
+                return b""
+            self._lines -= text.count("\n")
+        data = text.encode()
         if len(data) > self._left:
             self.truncated = True
             data = data[: self._left].decode("utf-8", "ignore").encode()
@@ -36,11 +65,25 @@ class LogGate:
         return data
 
 
+def shown(line: str) -> str:
+    """A line without its end as a terminal shows it at last, all else that is hidden made visible."""
+    return escape(_COLOURS.sub("", _last_state(line).removesuffix("\r")))
+
+
+def _last_state(line: str) -> str:
+    """From the last carriage return on that something follows."""
+    if "\r" not in line:
+        return line
+    text = line.rstrip("\r")
+    state = text[text.rfind("\r") + 1 :]
+    return state + "\r" if len(text) < len(line) else state
+
+
 def escape(text: str) -> str:
-    """Line ends and tabs stay, a carriage return before a line end goes, all else hidden becomes visible."""
+    """Line ends and tabs stay, all else that is hidden becomes visible."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_visible(character) for character in text.replace("\r\n", "\n"))
+    return "".join(_visible(character) for character in text)
 
 
 def _visible(character: str) -> str:

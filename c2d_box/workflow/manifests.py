@@ -27,3 +27,8 @@ def digest(files: Iterable[Mapping[str, Any]]) -> str:
 def canonical(value: Any) -> bytes:
     """The one spelling of a value that is hashed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def lines_digest(lines: Iterable[Mapping[str, Any]]) -> str:
+    """Of a list of which a record keeps only the first lines: SHA-256, hex."""
+    return hashlib.sha256(canonical([dict(line) for line in lines])).hexdigest()

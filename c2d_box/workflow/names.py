@@ -12,6 +12,8 @@ VERSION: Final = "v1alpha"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 PLURAL: Final = "workflows"
 KIND: Final = "WorkFlow"
+JOBS_NAMESPACE: Final = "c2d-jobs"
+"""Where jobs run unless the chart says otherwise; a box has no other."""
 FINALIZER: Final = "oceanprotocol.com/cleanup"
 
 LABEL_JOB: Final = "c2d.oceanprotocol.com/job"
@@ -55,6 +57,8 @@ ALGORITHM_FILE: Final = f"{DATA}/{TRANSFORMATIONS}/algorithm"
 ALGORITHM_LOG: Final = f"{DATA}/{LOGS}/algorithm.log"
 CUSTOM_DATA_FILE: Final = f"{DATA}/{INPUTS}/algoCustomData.json"
 CONFIGURE_LOG: Final = f"{DATA}/{ADMIN_LOGS}/configure.log"
+ALIVE_FILE: Final = f"{DATA}/{CONTROL}/alive.json"
+"""Written just before the marker: what answered configuration, and must be silent for the warden."""
 STAGED_MARKER: Final = f"{DATA}/{CONTROL}/staged"
 """Written last by configuration, after the engine has recorded the success: the warden's cue."""
 
@@ -65,6 +69,14 @@ GATE: Final = f"{GATE_FOLDER}/gate"
 GATE_PIDS_LIMIT: Final = 122
 GATE_LOG_LIMIT: Final = 123
 """The gate's exit codes for an algorithm that forks or writes without measure: gate.c has the same."""
+HIDDEN_FOLDER: Final = "/sys/firmware"
+"""One of the paths that Kubernetes masks in every container, after everything else is mounted: whatever lies
+below it exists and cannot be reached.
+"""
+TERMINATION_LOG: Final = f"{HIDDEN_FOLDER}/termination-log"
+"""A file of the node's disk that everybody could write and no quota counts; Kubernetes insists on one."""
+SCRATCH: Final = "/tmp"
+ALGORITHM_USER: Final = "algorithm"
 GO_FOLDER: Final = "/c2d-go"
 GO_AHEAD: Final = f"{GO_FOLDER}/ahead"
 """Written by the warden into a folder that the algorithm's container mounts read-only: the gate's cue."""
@@ -89,9 +101,16 @@ ENV_ENCRYPT: Final = "C2D_ENCRYPT"
 """The public key for which results are encrypted."""
 ENV_WARDEN: Final = "C2D_WARDEN"
 ENV_POD_UID: Final = "C2D_POD_UID"
+ENV_NODE_IP: Final = "C2D_NODE_IP"
+"""Address of the node that runs the pod, whose kubelet an algorithm must not reach."""
 """The pod's own uid, from Kubernetes."""
 
 # -- objects of a job
+
+
+def workflows_path(namespace: str) -> str:
+    """The API path of a namespace's WorkFlows."""
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
 
 
 def pod(job: str, component: Component, attempt: int = 1) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from c2d_box.workflow import instants, names, states
+from c2d_box.workflow import instants, listing, names, states
 
 Moment = Literal[
     "accepted",  # operator-service took the job
@@ -145,8 +145,16 @@ class Status(_Part):
     attempts: Attempts = Attempts()
     outcome: Outcome | None = None
     results: tuple[Result, ...] | None = None
+    packed_results: str | None = None
+    """A long list of results, see :mod:`.listing`; ``results`` holds it once it is read."""
     refused: tuple[dict[str, Any], ...] | None = None
+    """The first of the outputs that were refused."""
+    refused_count: int | None = None
     inputs: tuple[dict[str, Any], ...] | None = None
+    """The first of the files that were staged."""
+    inputs_count: int | None = None
+    inputs_digest: str | None = None
+    """Of all lines, where ``inputs`` does not hold all of them."""
     isolation: dict[str, Any] | None = None
     manifest: str | None = None
     """Digest of what the judge lets leave."""
@@ -154,6 +162,12 @@ class Status(_Part):
     """Head, signer and signature of the record."""
     asset: dict[str, Any] | None = None
     """What the results became on the chain, and the transactions that are to make it so."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unpacked(cls, data: Any) -> Any:
+        packed = data.get("packedResults") if isinstance(data, Mapping) else None
+        return {**data, "results": listing.unpack(packed)} if packed and not data.get("results") else data
 
 
 class WorkFlow(_Part):

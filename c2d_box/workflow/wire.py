@@ -4,6 +4,7 @@ results).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from c2d_box.workflow import states
@@ -54,6 +55,47 @@ def status(workflow: WorkFlow) -> dict[str, Any]:
         "asset": (state.asset or {}).get("did"),
         "times": {moment: seconds(workflow.at(moment)) for moment in state.times},  # type: ignore[arg-type]
     }
+
+
+_PUBLIC = (
+    "agreementId",
+    "jobId",
+    "owner",
+    "status",
+    "statusText",
+    "dateCreated",
+    "stopreq",
+    "removed",
+    "algoDID",
+    "inputDID",
+    "orders",
+    "environment",
+    "asset",
+)
+
+
+def coarse(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What anybody may know of a job's status: what it was started with, its stage, and which results there
+    are by type and position, as clients need them. Names, sizes, reasons, exit codes and exact times are as
+    good as outputs: an algorithm chooses them.
+    """
+    listed = found.get("results") or []
+    finished = found.get("dateFinished")
+    return {
+        **{key: found[key] for key in _PUBLIC if key in found},
+        "dateFinished": seconds(float(int(float(finished)))) if finished else finished,
+        "results": [_coarse_result(entry, index) for index, entry in enumerate(listed)] or "",
+        "reason": None,
+        "exitCode": None,
+        "times": {},
+    }
+
+
+def _coarse_result(entry: Mapping[str, Any], index: int) -> dict[str, Any]:
+    kind = entry.get("type")
+    name = f"output-{index}" if kind == "output" else entry.get("filename")
+    sealed = {"encryption": entry["encryption"]} if entry.get("encryption") else {}
+    return {"filename": name, "filesize": 0, "type": kind, "index": index, **sealed}
 
 
 def event(workflow: WorkFlow) -> dict[str, Any]:

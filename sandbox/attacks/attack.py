@@ -11,6 +11,9 @@ from c2d_box.workflow.states import State
 BREACH = 99
 """Exit code with which a program of the battery says that it got through."""
 
+RULES = {"maxFiles": 3, "maxBytes": 2000, "types": ["csv"], "maxRows": 5}
+"""Disclosure rules: small tables, no log."""
+
 Check = Callable[["Ended"], str | None]
 """Looks at what is left; returns what is wrong, None where all is well."""
 
@@ -36,6 +39,8 @@ class Attack:
     """The wire's ``stopreq``; 2 where the time limit has to end it."""
     maxtime: int | None = None
     checks: tuple[Check, ...] = ()
+    rules: bool = False
+    """Its job is under ``RULES``, as on data of a publisher who has some."""
     slow: bool = False
     """Takes long or much of the machine; left out by ``--quick``."""
 
@@ -54,6 +59,8 @@ class Ended:
     victim: bytes
     """What stands in the inputs of a job that ran beside it."""
     results: list[Mapping[str, Any]] = field(default_factory=list)
+    live: str = ""
+    """What Kubernetes showed of the algorithm's container while it ran; looked at under rules."""
 
     def of_type(self, kind: str) -> list[Mapping[str, Any]]:
         return [result for result in self.results if result["type"] == kind]

@@ -15,9 +15,9 @@ from typing import Any
 
 from c2d_box.errors import C2DError
 from sandbox.attacks import prelude
-from sandbox.attacks.attack import Attack, Ended
+from sandbox.attacks.attack import RULES, Attack, Check, Ended
 from sandbox.attacks.bystanders import INNOCENT, VICTIM, innocent_problem, victim_problem
-from sandbox.attacks.checks import ALWAYS, seconds_between
+from sandbox.attacks.checks import ALWAYS, UNDER_RULES, seconds_between
 from sandbox.attacks.report import Verdict
 from sandbox.attacks.workflows import Workflows
 from sandbox.progress import Event, Progress
@@ -39,6 +39,7 @@ class _Running:
     job: str
     sentinel: str
     began: float
+    live: str = ""
 
 
 @dataclass
@@ -49,6 +50,8 @@ class Battery:
     read: Read
     targets: Sequence[str]
     at_once: int = AT_ONCE
+    under_rules: bool = False
+    """Every attack is under disclosure rules; one that was not made for them is judged by what leaves."""
     victim_secret: str = field(default_factory=lambda: f"victim-secret:{secrets.token_hex(12)}")
     _verdicts: list[Verdict] = field(default_factory=list)
     _innocents: list[tuple[str, str]] = field(default_factory=list)
@@ -88,12 +91,15 @@ class Battery:
     def _start(self, attack: Attack) -> _Running:
         sentinel = f"sentinel:{secrets.token_hex(12)}"
         custom = {"attack": attack.name, "sentinel": sentinel, "targets": list(self.targets)}
-        job = self.workflows.start(prelude.TEXT + attack.script, custom, attack.maxtime)
+        rules = RULES if self._has_rules(attack) else None
+        job = self.workflows.start(prelude.TEXT + attack.script, custom, attack.maxtime, rules)
         return _Running(attack, job, sentinel, time.monotonic())
 
     def _look(self, entry: _Running, status: Status) -> Verdict | None:
         """None while the job goes on."""
         seconds = time.monotonic() - entry.began
+        if self._has_rules(entry.attack) and "staged" in status.get("times", {}):
+            entry.live = self.workflows.live(entry.job) or entry.live
         if not _finished(status):
             limit = PATIENCE + (entry.attack.maxtime or 0)
             return (
@@ -103,9 +109,9 @@ class Battery:
             )
         results = list(status.get("results") or [])
         secret, victim = entry.sentinel.encode(), self.victim_secret.encode()
-        ended = Ended(entry.attack, status, self.read, secret, victim, results)
+        ended = Ended(entry.attack, status, self.read, secret, victim, results, entry.live)
         problem = None
-        for check in (*ALWAYS, *entry.attack.checks):
+        for check in self._checks(entry.attack):
             try:
                 problem = check(ended)
             except (C2DError, OSError) as failure:
@@ -113,6 +119,12 @@ class Battery:
             if problem:
                 break
         return self._verdict(entry, status, problem or "")
+
+    def _has_rules(self, attack: Attack) -> bool:
+        return attack.rules or self.under_rules
+
+    def _checks(self, attack: Attack) -> tuple[Check, ...]:
+        return UNDER_RULES if self.under_rules and not attack.rules else (*ALWAYS, *attack.checks)
 
     def _verdict(self, entry: _Running, status: Status, problem: str) -> Verdict:
         attack = entry.attack

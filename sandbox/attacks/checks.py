@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from c2d_box.workflow.states import State
 from sandbox.attacks.attack import BREACH, Check, Ended
 
 LOG_LIMIT = 10 << 20
+WITHHELD = b"The log stays in: a rule of a dataset's publisher.\n"
+"""What the judge puts in the place of a log."""
 READ_LIMIT = 32 << 20
 """Results above it are not read back."""
 
@@ -91,6 +94,24 @@ def no_outputs(job: Ended) -> str | None:
     return None if job.of_type("algorithmLog") else "the algorithm's log is missing"
 
 
+def nothing_said_of_the_inputs(job: Ended) -> str | None:
+    """No word of the status, and nothing that was shown while it ran, holds this job's input."""
+    secret = job.sentinel.decode()
+    plain = secret.partition(":")[2]
+    for where, text in (("the status", json.dumps(job.status, default=str)), ("the live log", job.live)):
+        if secret in text or (len(plain) >= 8 and plain in text):
+            return f"{where} holds the job's input"
+    return None
+
+
+def log_stays_in(job: Ended) -> str | None:
+    """Rules that allow no log let none out: a line of ours stands in its place."""
+    for result in job.of_type("algorithmLog"):
+        if int(result["filesize"]) > READ_LIMIT or job.read(result) != WITHHELD:
+            return "the algorithm's log left"
+    return None
+
+
 def log_is_plain(job: Ended) -> str | None:
     """No control character reaches a terminal."""
     for result in job.of_type("algorithmLog"):
@@ -138,4 +159,22 @@ def _without(job: Ended, secret: bytes, what: str) -> str | None:
     return None
 
 
+def ended_by_itself(job: Ended) -> str | None:
+    """Under rules that were not written for it: the program must not get through, however it ends."""
+    if job.status.get("algorithm", {}).get("exitCode") == BREACH:
+        return "the program got through; its log stays in"
+    code = int(job.status.get("code", 0))
+    lost = (State.NOT_ISOLATED, State.PUBLISHING_FAILED, State.INFRASTRUCTURE_LOST)
+    return f"ended {code} ({job.status.get('reason', '')})" if code in lost else None
+
+
+UNDER_RULES: tuple[Check, ...] = (
+    ended_by_itself,
+    proven_closed,
+    hashes_true,
+    nothing_of_the_victim,
+    nothing_of_the_inputs,
+    nothing_said_of_the_inputs,
+    log_stays_in,
+)
 ALWAYS: tuple[Check, ...] = (ended_as_expected, proven_closed, hashes_true, nothing_of_the_victim)

@@ -32,6 +32,8 @@ class Facts:
         restarts = {part.name: part.restarts for part in cluster.status().components}
         for namespace in namespaces:
             for pod in kube.items(f"/api/v1/namespaces/{namespace}/pods"):
+                if pod["spec"].get("restartPolicy", "Always") != "Always":
+                    continue  # the pod of a Kubernetes Job, which may end and be taken away
                 for entry in pod.get("status", {}).get("containerStatuses", []):
                     restarts[f"{pod['metadata']['name']}/{entry['name']}"] = int(entry["restartCount"])
         return cls(restarts, tuple(_pressures(kube)), time.time() - time.monotonic())

@@ -30,7 +30,14 @@ class Workflows:
     image: ContainerImage
     made: list[str] = field(default_factory=list)
 
-    def start(self, script: str, custom: Mapping[str, Any], maxtime: int | None = None) -> str:
+    def start(
+        self,
+        script: str,
+        custom: Mapping[str, Any],
+        maxtime: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> str:
+        """``rules``: disclosure rules, as a dataset's publisher would set them."""
         job = secrets.token_hex(16)
         container = {
             "entrypoint": ENTRYPOINT,
@@ -39,7 +46,10 @@ class Workflows:
             "checksum": self.image.checksum,
         }
         algorithm = {"rawcode": script, "container": container, "algocustomdata": dict(custom)}
-        spec: Object = {"owner": OWNER, "environment": self.environment, "stages": [{"algorithm": algorithm}]}
+        stage: Object = {"algorithm": algorithm}
+        if rules is not None:
+            stage["output"] = {"disclosure": dict(rules)}
+        spec: Object = {"owner": OWNER, "environment": self.environment, "stages": [stage]}
         if maxtime is not None:
             spec["maxtime"] = maxtime
         body = {
@@ -72,6 +82,11 @@ class Workflows:
             for item in self.kube.items(path)
             if item["metadata"]["name"] in mine
         }
+
+    def live(self, job: str) -> str:
+        """What Kubernetes shows of the algorithm's output; empty where there is none."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{names.pod(job, 'algorithm')}/log"
+        return self.kube.text(path, container="algorithm")
 
     def left(self, job: str) -> list[str]:
         """Objects that a job of which all is said and done should not have."""

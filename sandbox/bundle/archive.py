@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import UsageError
+from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
 
 MAX_DOCUMENT = 4 * 1024 * 1024
 """Bytes an index, manifest or config may have: more is not an image but an attack."""
+_DOCUMENT = JsonLimits(size_bytes=MAX_DOCUMENT)
 
 
 class Archive:
@@ -75,10 +76,14 @@ class Archive:
         return stream.read()
 
     def document(self, name: str) -> Any:
+        return self.parsed(self.read(name), name)
+
+    def parsed(self, data: bytes, name: str) -> Any:
+        """JSON of the archive, which a stranger may have made."""
         try:
-            return json.loads(self.read(name))
-        except (ValueError, RecursionError) as error:
-            raise self.broken(f"{name} is not JSON") from error
+            return parse_json(data, _DOCUMENT)
+        except JsonRefused as error:
+            raise self.broken(f"{name} is not JSON that can be used: {error}") from error
 
     def inner(self, name: str) -> Iterator[tarfile.TarInfo]:
         """The members of a layer, read as a stream; raises TarError where its compression is unknown."""

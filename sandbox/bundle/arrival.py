@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import lzma
 import time
 import zipfile
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, UsageError
+from c2d_box.proxies import may_use_proxy
+from c2d_box.strict_json import JsonLimits, parse_object
 from sandbox.bundle import catalogue
 from sandbox.bundle.cache import Cache, FileRecord, Manifest, digest_of, remove
 from sandbox.bundle.recipe import architecture
@@ -28,6 +29,7 @@ from sandbox.bundle.travel import FORMAT, MANIFEST, SEAL
 from sandbox.progress import Event, Progress
 
 MAX_MANIFEST = 16 << 20
+_MANIFEST_LIMITS = JsonLimits(size_bytes=MAX_MANIFEST, values=2_000_000)
 CHUNK = 1 << 20
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 """What zipfile raises of a damaged file; one that looks encrypted, or packed otherwise, is a RuntimeError."""
@@ -136,7 +138,13 @@ def read(archive: zipfile.ZipFile, source: str) -> Contents:
         raise _damaged(source, MANIFEST) from cause
     if hashlib.sha256(text).hexdigest() != seal:
         raise _damaged(source, MANIFEST)
-    document = json.loads(text)
+    try:
+        return _contents(parse_object(text, _MANIFEST_LIMITS), source)
+    except (AttributeError, KeyError, TypeError, ValueError) as cause:
+        raise _damaged(source, MANIFEST) from cause
+
+
+def _contents(document: dict[str, Any], source: str) -> Contents:
     if document["format"] > FORMAT:
         raise UsageError(
             "C2D-BUNDLE-FILE-NEWER",
@@ -311,7 +319,7 @@ class _Remote(io.RawIOBase):
     def __init__(self, url: str) -> None:
         import httpx
 
-        self._client = httpx.Client(timeout=30.0, follow_redirects=True)
+        self._client = httpx.Client(timeout=30.0, follow_redirects=True, trust_env=may_use_proxy(url))
         self._url = url
         self._at = 0
         answer = self._asked({"Range": "bytes=0-0"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from c2d_box.errors import EnvironmentProblem
+from c2d_box.files import replace_file
 from sandbox.bundle import catalogue, programs
 from sandbox.bundle import container as inside
 from sandbox.bundle.cache import Cache, Entry
@@ -252,6 +252,4 @@ def _describe(cache: Cache, machine: str) -> None:
             for entry in entries
         ],
     }
-    temporary = cache.root / f"bundle.json.{os.getpid()}"
-    temporary.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-    temporary.replace(cache.root / "bundle.json")
+    replace_file(cache.root / "bundle.json", json.dumps(document, indent=1) + "\n")

@@ -32,7 +32,7 @@ Damage = Literal["missing", "size", "content", "marked"]
 def cache_root() -> Path:
     """``$C2D_BOX_CACHE``, else ``$XDG_CACHE_HOME/c2d-box``, else ``~/.cache/c2d-box``."""
     if own := os.environ.get("C2D_BOX_CACHE"):
-        return Path(own).absolute()
+        return Path(own).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base).absolute() / "c2d-box"
 

@@ -7,7 +7,6 @@ registry's copy of the image, whose layers are compressed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ _COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
 def inspect(archive: Archive, architecture: str) -> oci.ArchivedImage:
     """What the archive holds, with the digest that :func:`convert` will give it."""
     name, config, layers = _described(archive, architecture)
-    document = json.loads(config.data or b"{}")
+    document = archive.parsed(config.data or b"{}", "the configuration")
     return oci.ArchivedImage(
         archive.path,
         name,

@@ -192,8 +192,8 @@ def inspect(path: Path, architecture: str) -> ArchivedImage:
         if "index.json" not in archive:
             return dockersave.inspect(archive, architecture)
         name, manifest_descriptor = _choose(archive, "index.json", architecture)
-        manifest = json.loads(archive.blob(manifest_descriptor))
-        config = json.loads(archive.blob(manifest["config"]))
+        manifest = archive.parsed(archive.blob(manifest_descriptor), "the manifest")
+        config = archive.parsed(archive.blob(manifest["config"]), "the configuration")
         check_architecture(archive, config, architecture)
         for layer in manifest["layers"]:
             if "sha256:" + archive.sha256(archive.blob_name(layer)) != layer["digest"]:
@@ -235,7 +235,7 @@ def _choose(archive: Archive, name: str, architecture: str) -> tuple[str, dict[s
     chosen = _for_architecture(archive, entries, architecture)
     image_name = (chosen.get("annotations") or {}).get(NAME, "") or next(iter(names), "")
     if chosen.get("mediaType") in (INDEX, DOCKER_INDEX):
-        inner = json.loads(archive.blob(chosen))
+        inner = archive.parsed(archive.blob(chosen), "the inner index")
         candidates = [entry for entry in inner.get("manifests", []) if not _is_attestation(entry)]
         chosen = _for_architecture(archive, candidates, architecture)
     return image_name, chosen

@@ -21,11 +21,14 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 
 import click
 
 from c2d_box.errors import C2DError, UsageError
+from sandbox.cli.opening import for_this_box
 from sandbox.cli.settings import Settings
+from sandbox.display_text import visible_text
 
 INTERRUPTED = 130
 
@@ -75,20 +78,29 @@ def _as_coded(problem: BaseException) -> C2DError:
 
 def _tell(error: C2DError, settings: Settings) -> None:
     if settings.json:
-        print(json.dumps({"error": error.as_dict()}, default=str), file=sys.stderr)
+        document = {**error.as_dict(), "next_step": for_this_box(error.next_step, settings)}
+        print(json.dumps({"error": document}, default=str), file=sys.stderr)
         return
     bold, red, plain = _colours(settings)
-    print(f"{red}{error.code}{plain}: {bold}{error.message}{plain}", file=sys.stderr)
+    print(
+        f"{red}{error.code}{plain}: {bold}{visible_text(for_this_box(error.message, settings))}{plain}",
+        file=sys.stderr,
+    )
     if error.__cause__ is not None and str(error.__cause__) not in error.message:
-        print(f"  because: {error.__cause__}", file=sys.stderr)
+        print(f"  because: {visible_text(error.__cause__)}", file=sys.stderr)
     for name, value in error.details.items():
         _tell_detail(name, value)
     if error.next_step:
-        print(f"  next:    {error.next_step}", file=sys.stderr)
+        print(f"  next:    {visible_text(for_this_box(error.next_step, settings))}", file=sys.stderr)
 
 
 def _tell_detail(name: str, value: object) -> None:
-    lines = [str(line) for line in value] if isinstance(value, list | tuple) else str(value).splitlines()
+    if isinstance(value, Mapping) and "rule" in value:  # a tree of reasons, as a refusal carries it
+        from sandbox.demo.story import reason_lines
+
+        value = list(reason_lines(value))
+    parts = [str(part) for part in value] if isinstance(value, list | tuple) else str(value).split("\n")
+    lines = [visible_text(part) for part in parts]
     if len(lines) == 1:
         print(f"  {name.replace('_', ' ') + ':':<8} {lines[0]}", file=sys.stderr)
     elif lines:

@@ -16,7 +16,14 @@ __all__ = ["Spending", "spending_options"]
 def spending_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--max-price`` and ``--slippage``, handed on as one ``spending``."""
 
-    @click.option("--max-price", type=click.FloatRange(min=0), help="Most OCEAN to pay in all.")
+    @click.option(
+        "--max-price",
+        "most",
+        multiple=True,
+        metavar="AMOUNT[:TOKEN]",
+        help="Most to pay over everything, in OCEAN or in TOKEN (name or address; repeatable). With it, "
+        "nothing is paid of a token that is not named.",
+    )
     @click.option(
         "--slippage",
         type=click.FloatRange(0, 100),
@@ -25,7 +32,7 @@ def spending_options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Per cent that a price may rise between quote and purchase.",
     )
     @functools.wraps(function)
-    def limited(*, max_price: float | None, slippage: float, **others: Any) -> Any:
-        return function(spending=Spending(max_price, slippage / 100), **others)
+    def limited(*, most: tuple[str, ...], slippage: float, **others: Any) -> Any:
+        return function(spending=Spending(most, slippage / 100), **others)
 
     return limited

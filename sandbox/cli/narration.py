@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
 from sandbox.cli.settings import Settings, current
+from sandbox.display_text import visible_line, visible_text
 from sandbox.progress import Event, Progress, run
 
 if TYPE_CHECKING:
@@ -55,15 +56,15 @@ def plain_lines(event: Event) -> None:
 
 
 def line(event: Event) -> str:
-    """The text of an event: mark, what, seconds."""
+    """The text of an event: mark, what, seconds. A step is one line whatever its name holds."""
     if event.state == "note":
-        return event.text
+        return visible_text(event.text)
     timing = ""
     if event.seconds is not None:
         timing = (
             f"  (about {event.seconds:.0f} s)" if event.state == "started" else f"  {event.seconds:.1f} s"
         )
-    return f"{MARKS[event.state]} {event.text or event.step}{timing}"
+    return f"{MARKS[event.state]} {visible_line(event.text or event.step)}{timing}"
 
 
 @contextmanager
@@ -105,11 +106,13 @@ def _follow(event: Event, underway: dict[str, Event], console: Console) -> None:
 def _picture(underway: dict[str, Event]) -> RenderableType:
     from rich.console import Group
     from rich.spinner import Spinner
+    from rich.text import Text
 
-    return Group(*(Spinner("dots", _underway_text(event)) for event in underway.values()))
+    # A str would be read as markup, and a name with a bracket in it ended the command.
+    return Group(*(Spinner("dots", Text(_underway_text(event))) for event in underway.values()))
 
 
 def _underway_text(event: Event) -> str:
     share = f"  {event.fraction:.0%}" if event.fraction is not None else ""
     estimate = f"  of about {event.seconds:.0f} s" if event.seconds else ""
-    return f"{event.text or event.step}{share}{estimate}"
+    return f"{visible_line(event.text or event.step)}{share}{estimate}"

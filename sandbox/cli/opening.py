@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from functools import cache
 
 import click
 
-from sandbox.box import Box, open_box
-from sandbox.cli.settings import current
+from c2d_box.errors import C2DError
+from sandbox.box import PROGRAM, Box, open_box
+from sandbox.cli.settings import Settings, current
+from sandbox.display_text import visible_text
+
+BOXLESS = frozenset({"bundle"})
+"""Commands that are about no box."""
 
 
 def the_box() -> Box:
@@ -17,13 +24,38 @@ def the_box() -> Box:
     return open_box(settings.home, settings.box_name or os.environ.get("C2D_BOX_NAME"))
 
 
+def for_this_box(text: str, settings: Settings | None = None) -> str:
+    """``text`` with each ``c2d-box VERB`` in it as it has to be typed for the box of this invocation.
+
+    Texts of all layers name commands without knowing the box: pasted as they are, they would act on the
+    default box. What names a box already is left alone, and so are commands that need none.
+    """
+    if PROGRAM not in text:
+        return text
+    settings = settings or current()
+    name = settings.box_name or os.environ.get("C2D_BOX_NAME")
+    try:
+        prefix = open_box(settings.home, name).command("")
+    except C2DError:
+        return text
+    return _commands().sub(lambda found: prefix + found[1], text)
+
+
+@cache
+def _commands() -> re.Pattern[str]:
+    from sandbox.cli.app import COMMANDS
+
+    verbs = "|".join(sorted(set(COMMANDS) - BOXLESS, key=len, reverse=True))
+    return re.compile(rf"(?<![\w/.-]){PROGRAM} ({verbs})\b")
+
+
 def agreed(question: str) -> bool:
     """Ask on stderr; ``--yes`` answers, and where nobody can answer the answer is no."""
     if current().yes:
         return True
     if not sys.stdin.isatty():
         return False
-    return click.confirm(question, default=False, err=True)
+    return click.confirm(visible_text(question), default=False, err=True)
 
 
 def acting(default: str) -> str:

@@ -1,4 +1,7 @@
-"""Results on stdout: a document with ``--json``, otherwise text and tables that read well and paste well."""
+"""Results on stdout: a document with ``--json``, otherwise text and tables that read well and paste well.
+
+What is shown as text passes :mod:`sandbox.display_text`: names and values come from strangers.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sandbox.cli.opening import for_this_box
 from sandbox.cli.settings import current
+from sandbox.display_text import visible_line, visible_text
 
 
 def as_json(value: Any) -> Any:
@@ -21,7 +26,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [as_json(item) for item in value]
     if isinstance(value, Path):
-        return str(value)
+        return visible_line(value)
     return value
 
 
@@ -34,8 +39,31 @@ def document(value: Any) -> bool:
 
 
 def say(text: str = "") -> None:
-    """A line of the result."""
-    print(text)
+    """A line of the result, or several."""
+    print(visible_text(for_this_box(text)))
+
+
+def say_foreign(text: str) -> None:
+    """Several lines of a stranger, such as a log: nothing is obeyed, and no word is changed."""
+    print(visible_text(text))
+
+
+def say_line(value: object) -> None:
+    """One value on one line: a path or name of a stranger forges no second line."""
+    print(visible_line(value))
+
+
+def say_value(name: object, value: object) -> None:
+    """``name = value``, indented, on one line whatever they hold."""
+    print(f"    {visible_line(name)} = {visible_line(value)}")
+
+
+def content(data: bytes) -> None:
+    """Bytes of a stranger: exact into a file or pipe, made visible on a terminal."""
+    if sys.stdout.isatty():
+        print(visible_text(data.decode(errors="replace")))
+    else:
+        sys.stdout.buffer.write(data)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "nothing yet") -> None:
@@ -65,4 +93,4 @@ def _cell(value: object) -> str:
         return f"{value:.2f}"
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in value)
-    return str(value)
+    return visible_line(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import UsageError
+from c2d_box.strict_json import DEFAULT, parse_object
 from sandbox.clusters.port import ClusterImage
 
 NAME = "io.containerd.image.name"
 SHORT_NAME = "org.opencontainers.image.ref.name"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +37,24 @@ def read_archive(archive: Path) -> ArchivedImage:
             member = tar.extractfile("index.json")
             if member is None:
                 raise KeyError("index.json")
-            manifests: list[dict[str, Any]] = json.load(member)["manifests"]
+            index = parse_object(member.read(DEFAULT.size_bytes + 1))
     except FileNotFoundError as cause:
         raise UsageError("C2D-NO-SUCH-FILE", f"There is no file {archive}.", "Check the path.") from cause
     except (KeyError, ValueError, tarfile.TarError) as cause:
         raise _unusable(archive, "it is not an OCI image archive") from cause
+    manifests = index.get("manifests")
+    if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
+        raise _unusable(archive, "its index lists no images")
     if len(manifests) != 1:
         raise _unusable(archive, f"it holds {len(manifests)} images, not one")
-    notes = manifests[0].get("annotations", {})
-    reference = notes.get(NAME) or notes.get(SHORT_NAME)
-    if not reference or "/" not in reference:
+    notes: Any = manifests[0].get("annotations")
+    reference = (notes.get(NAME) or notes.get(SHORT_NAME)) if isinstance(notes, dict) else None
+    if not isinstance(reference, str) or "/" not in reference:
         raise _unusable(archive, f"its index names no image (annotation {NAME})")
-    return ArchivedImage(reference, manifests[0]["digest"])
+    digest = manifests[0].get("digest")
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise _unusable(archive, "its index gives the image no digest")
+    return ArchivedImage(reference, digest)
 
 
 def _unusable(archive: Path, why: str) -> UsageError:
@@ -57,13 +65,24 @@ def _unusable(archive: Path, why: str) -> UsageError:
     )
 
 
+PINNED = "io.cri-containerd.pinned=pinned"
+"""containerd's label for an image that the kubelet never removes. There is nowhere to pull a box's images
+from again: without it a disk that is full for two minutes deletes them, those of a user for good.
+"""
+
+
 def listed(lines: Iterable[str]) -> list[ClusterImage]:
     """The images in what ``ctr images list`` prints."""
     found = []
     for line in list(lines)[1:]:
         fields = line.split()
-        found.append(ClusterImage(fields[0], fields[2], _bytes(fields[3], fields[4])))
+        found.append(ClusterImage(fields[0], fields[2], _bytes(fields[3], fields[4]), PINNED in line))
     return found
+
+
+def unpinned(lines: Iterable[str]) -> list[str]:
+    """The references, in what ``ctr images list`` prints, that the kubelet may remove."""
+    return [line.split()[0] for line in list(lines)[1:] if line.strip() and PINNED not in line]
 
 
 def _bytes(number: str, unit: str) -> int:

@@ -108,6 +108,8 @@ class ClusterImage:
     digest: str
     size: int = 0
     """Bytes of the content."""
+    pinned: bool = False
+    """Whether the node keeps it also when its disk is full."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed, Refused
+from c2d_box.units import ETHER
+from c2d_box.workflow import names
 from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
@@ -75,7 +77,7 @@ def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None =
         raise _unfinished(box, job)
 
     yield from _say(
-        "", "7  Only what the algorithm wrote comes out. The consumer, and nobody else, fetches it:"
+        "", "7  Only what the algorithm wrote comes out. C2D hands it to the consumer and to nobody else:"
     )
     target = folder / str(job["jobId"])[:8]
     yield from jobs.fetch(box, CONSUMER, str(job["jobId"]), target)
@@ -119,7 +121,7 @@ def _publish(box: Box) -> Progress[tuple[assets.Published, assets.Published]]:
 
 def evidence(box: Box, job_id: str) -> list[dict[str, Any]]:
     """Results with CID and hash, as the job's WorkFlow records them."""
-    path = f"/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows/{job_id}"
+    path = f"{names.workflows_path(names.JOBS_NAMESPACE)}/{job_id}"
     with box.kube() as kube:
         workflow = kube.get(path) or {}
     return list(workflow.get("status", {}).get("results") or [])
@@ -131,7 +133,7 @@ def look_further(
     """Commands with which a doubter sees each part for himself."""
     job_id = str(job["jobId"])
     lines = [
-        box.command(f"kubectl get workflow {job_id} -n c2d-jobs -o yaml"),
+        box.command(f"kubectl get workflow {job_id} -n {names.JOBS_NAMESPACE} -o yaml"),
         box.command("kubectl get pods -A"),
         box.command(f"job {job_id}"),
         box.command("status --resources"),
@@ -207,12 +209,17 @@ def _tell_outcome(
         )
     yield from _say("", f"   paid: {cost:g} OCEAN")
     yield from _say(*[f"   {name:<42} {seconds:6.2f} s" for name, seconds in stages.items()])
-    yield from _say("", "8  Look for yourself:", *[f"   {line}" for line in further])
+    yield from _say("", "8  Look for yourself, as who runs this box:", *[f"   {line}" for line in further])
+    if any(item.get("cid") for item in listed):
+        yield from _say(
+            "   curl reads a result where it is stored: on this computer, whoever has its CID can. Guessing",
+            "   the content leads to no CID. start --encrypt makes results that the consumer alone can read.",
+        )
 
 
 def _balance(box: Box) -> float:
     chain = chain_of(box)
-    return float(chain.balance(signer(CONSUMER).address, chain.addresses.ocean)) / 10**18
+    return float(chain.balance(signer(CONSUMER).address, chain.addresses.ocean)) / ETHER
 
 
 def _unfinished(box: Box, job: Mapping[str, Any]) -> Failed:

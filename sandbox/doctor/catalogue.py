@@ -68,6 +68,11 @@ KNOWN: tuple[Known, ...] = (
     Known("C2D-DOC-PROGRAM-IP", "The program ip is missing.", "install iproute2"),
     Known("C2D-DOC-PROGRAM-NFT", "The program nft is missing.", "install nftables"),
     Known("C2D-DOC-ROOT", "Neither root nor sudo.", "run as root, or install sudo"),
+    Known(
+        "C2D-DOC-SEALED-KEY",
+        "An asset made of results on S3 by an earlier version holds the store's root key.",
+        "c2d-box reset",
+    ),
     Known("C2D-DOC-WSL", "The home lies on Windows' disk.", "choose a home below ~"),
 )
 

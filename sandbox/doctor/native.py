@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sandbox.clusters.native import probes
-from sandbox.clusters.native.layout import LONGEST_HOME, Layout
+from sandbox.clusters.native.layout import LONGEST_HOME, Layout, path_bytes
 from sandbox.clusters.native.sweep import holders
 from sandbox.doctor.finding import Finding
 from sandbox.home import Home
@@ -27,11 +27,11 @@ def needs(home: Path) -> list[Finding]:
 
 def home_path(home: Path) -> Finding:
     """Sockets below the home must fit into the kernel's limit."""
-    length = len(str(home.absolute()))
+    length = path_bytes(home)
     if length <= LONGEST_HOME:
-        return Finding("C2D-DOC-HOME", "ok", "home", f"{home} ({length} of {LONGEST_HOME} characters)")
-    fix = f"choose a home of at most {LONGEST_HOME} characters: --home /var/lib/c2d"
-    return Finding("C2D-DOC-HOME", "problem", "home", f"{home} has {length} characters", fix)
+        return Finding("C2D-DOC-HOME", "ok", "home", f"{home} ({length} of {LONGEST_HOME} bytes)")
+    fix = f"choose a home of at most {LONGEST_HOME} bytes: --home /var/lib/c2d"
+    return Finding("C2D-DOC-HOME", "problem", "home", f"{home} has {length} bytes", fix)
 
 
 def leftovers(home: Path, name: str) -> Finding:

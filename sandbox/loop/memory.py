@@ -1,7 +1,7 @@
 """What the loop published before: by path and account, so that the same command finds its assets again.
 
 A file that is lost or broken costs nothing but new DIDs. The text of a script as it was last published is
-kept beside it: who is asked to permit a new version wants to see what changed.
+kept beside it: who is asked to permit a new version wants to see what changed. Of data nothing is kept.
 """
 
 from __future__ import annotations
@@ -9,23 +9,29 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sandbox.home import replace_file
+from c2d_box.files import replace_file
+from sandbox.home import Home
 
 LONGEST_DIFF = 60
+LARGEST_SCRIPT = 1 << 20
+"""Of larger ones no copy is kept and no difference shown: a binary, or a bundle of code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """An asset of the loop. ``sha256`` is of the content that is published; ``how`` says image and
-    entrypoint of an algorithm.
+    entrypoint of an algorithm; ``mark`` tells the asset from any other that has its DID
+    (:func:`sandbox.verbs.identity.asset_mark`).
     """
 
     did: str
     sha256: str
     how: str = ""
+    mark: str = ""
 
 
 class Memory:
@@ -44,14 +50,28 @@ class Memory:
             return None
 
     def put(self, path: Path, who: str, known: Known) -> None:
-        """Remember it, with its text as it is now."""
+        """Remember it."""
         entries = {**self._all(), _key(path, who): asdict(known)}
         replace_file(self._file, json.dumps(entries, indent=2) + "\n")
-        self._copy(known.did).write_bytes(path.read_bytes())
+
+    def put_script(self, path: Path, who: str, known: Known) -> None:
+        """Remember it with its text as it is now. Not for data: a copy in the home would be a leak."""
+        self.put(path, who, known)
+        copy = self._copy(known.did)
+        if path.stat().st_size <= LARGEST_SCRIPT:
+            replace_file(copy, path.read_bytes())
+        else:
+            copy.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Forget everything: the chain on which it was published is gone or was taken back."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def changes(self, path: Path, known: Known | None) -> list[str]:
         """What is different from the version published last, as a unified diff; empty without one."""
         if known is None or not self._copy(known.did).exists():
+            return []
+        if path.stat().st_size > LARGEST_SCRIPT:
             return []
         before = self._copy(known.did).read_text(errors="replace").splitlines()
         now = path.read_text(errors="replace").splitlines()
@@ -70,10 +90,16 @@ class Memory:
         return found if isinstance(found, dict) else {}
 
 
+def loop_memory(home: Home) -> Memory:
+    """The loop's memory of the box at ``home``."""
+    return Memory(home.path / "loop")
+
+
 def _key(path: Path, who: str) -> str:
     return f"{who} {path.absolute()}"
 
 
 def digest(path: Path) -> str:
-    """The content's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The content's SHA-256, in as much memory for a large file as for a small one."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

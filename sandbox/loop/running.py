@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from c2d_box.client.explanations import Version, algorithm_facts
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
 from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from sandbox.loop.memory import Known, Memory, digest
+from sandbox.loop.memory import Known, Memory, digest, loop_memory
 from sandbox.progress import Event, Progress
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import ACCOUNTS, signer
+from sandbox.verbs.identity import asset_mark
 from sandbox.verbs.images import find_image
-from sandbox.verbs.parties import connection_to
+from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to
 
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import Verdict
@@ -43,6 +45,7 @@ class Loop:
     owner: str = "publisher"
     folder: Path = FOLDER
     environment: str | None = None
+    spending: Spending = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +66,34 @@ class Ran:
 
 
 def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
-    """The whole loop. Nothing is ordered before everything is permitted; a no leaves the assets there."""
+    """The whole loop. Nothing is ordered before everything is permitted; a no leaves the assets there, and
+    says so.
+    """
     if not loop.script.is_file():
         raise UsageError(
             "C2D-RUN-NO-FILE", f"{loop.script} is not a file", "c2d-box new algorithm NAME makes one"
         )
     if not loop.data:
         raise UsageError("C2D-RUN-NO-DATA", "there is nothing to run on", "add --data with a DID or a file")
-    memory, published = Memory(box.home.path / "loop"), []
+    memory, published = loop_memory(box.home), []
     datasets = []
     for data in loop.data:
         did, changed = yield from _dataset(box, loop, data, memory)
         datasets.append(did)
         published += [did] if changed else []
-    before = memory.get(loop.script, loop.who)
+    before = _living(box, memory.get(loop.script, loop.who))
     difference = memory.changes(loop.script, before)
     algorithm, changed = yield from _algorithm(box, loop, memory, before)
     published += [algorithm] if changed else []
-    permitted = yield from _permitted(box, loop, datasets, algorithm, difference, confirm)
+    permitted = yield from _permitted(box, loop, datasets, algorithm, difference, published, confirm)
     started = yield from jobs.start(
-        box, loop.who, datasets[0], algorithm, additional=tuple(datasets[1:]), environment=loop.environment
+        box,
+        loop.who,
+        datasets[0],
+        algorithm,
+        additional=tuple(datasets[1:]),
+        environment=loop.environment,
+        spending=loop.spending,
     )
     job_id = str(started["jobId"])
     job = yield from jobs.follow(box, loop.who, job_id)
@@ -107,14 +118,13 @@ def _dataset(box: Box, loop: Loop, data: str, memory: Memory) -> Progress[tuple[
         known = Known(made.did, sha256)
     else:
         yield from assets.replace(box, loop.owner, known.did, str(path))
-    memory.put(path, loop.owner, Known(known.did, sha256))
+    memory.put(path, loop.owner, Known(known.did, sha256, mark=asset_mark(box, known.did)))
     return known.did, True
 
 
-def _algorithm(box: Box, loop: Loop, memory: Memory, before: Known | None) -> Progress[tuple[str, bool]]:
+def _algorithm(box: Box, loop: Loop, memory: Memory, known: Known | None) -> Progress[tuple[str, bool]]:
     container = assets.container_section(find_image(box, loop.image), loop.entrypoint)
     how, sha256 = f"{container['checksum']} {loop.entrypoint}", digest(loop.script)
-    known = _living(box, before)
     if known is not None and (known.sha256, known.how) == (sha256, how):
         yield Event("publish.algorithm", "skipped", f"{loop.script.name} is published as it is: {known.did}")
         return known.did, False
@@ -127,37 +137,77 @@ def _algorithm(box: Box, loop: Loop, memory: Memory, before: Known | None) -> Pr
     else:
         did = known.did
         yield from assets.replace(box, loop.who, did, str(loop.script), container)
-    memory.put(loop.script, loop.who, Known(did, sha256, how))
+    memory.put_script(loop.script, loop.who, Known(did, sha256, how, asset_mark(box, did)))
     return did, True
 
 
 def _permitted(
-    box: Box, loop: Loop, datasets: list[str], algorithm: str, difference: list[str], confirm: Confirm
+    box: Box,
+    loop: Loop,
+    datasets: list[str],
+    algorithm: str,
+    difference: list[str],
+    published: list[str],
+    confirm: Confirm,
 ) -> Progress[list[str]]:
-    """Ask for what is not permitted yet and permit it; the datasets for which that was done."""
+    """Ask for what is not permitted yet and permit it; the datasets for which that was done.
+
+    The permission is for the script on this desk and no other: where the box would run something else under
+    the algorithm's DID, nothing is permitted.
+    """
     permitted = []
     for dataset in datasets:
         verdict = assets.verdict(box, dataset, algorithm)
         if verdict.allowed:
             yield Event("permit", "skipped", f"{loop.script.name} may run on {assets.short(dataset)} already")
             continue
-        owner = _owner(box, dataset)
+        owner, version = _owner(box, dataset), _version(box, loop, algorithm)
         yield from _shown(loop, dataset, algorithm, owner, verdict, difference)
         if not confirm(f"Permit {loop.script.name} on {assets.short(dataset)} as {owner}?"):
             raise Refused(
                 "C2D-RUN-NOT-PERMITTED",
-                "nothing was permitted, ordered or paid",
+                f"nothing more was permitted, nothing was ordered or paid; {_said_published(published)}",
                 "answer yes, or pass --yes in a script",
                 algorithm=algorithm,
+                published=published,
             )
-        yield from assets.permit(box, owner, dataset, algorithm)
+        yield from assets.permit(box, owner, dataset, algorithm, version)
         permitted.append(dataset)
     return permitted
 
 
+def _version(box: Box, loop: Loop, algorithm: str) -> Version:
+    """The script on this desk as a permission names it; Refused where the box has another one under the
+    algorithm's DID.
+    """
+    container = assets.container_section(find_image(box, loop.image), loop.entrypoint)
+    version = Version.of([digest(loop.script)], loop.entrypoint, container["checksum"])
+    with connection_to(box) as connection:
+        found = algorithm_facts(connection, algorithm)
+    readable = bool(found.files_checksum)  # where they are not, permit refuses with its own reason
+    if found.owner.lower() != signer(loop.who).address.lower() or (readable and not version.is_of(found)):
+        raise Refused(
+            "C2D-RUN-OTHER-ALGORITHM",
+            f"{algorithm} is not {loop.script} as it is here: somebody else published it, or changed it",
+            "nothing was permitted, ordered or paid; run it again, and it is published anew",
+            algorithm=algorithm,
+        )
+    return version
+
+
+def _said_published(published: list[str]) -> str:
+    if not published:
+        return "nothing was published"
+    return f"published, and still there: {', '.join(published)}"
+
+
 def _living(box: Box, known: Known | None) -> Known | None:
-    """None where the box has forgotten it: another chain, after a reset."""
-    return known if known is not None and assets.lives(box, known.did) else None
+    """None where the box has forgotten it, or has something else under its DID: after a reset DIDs come
+    again, for whatever is published next.
+    """
+    if known is None or not known.mark:
+        return None
+    return known if asset_mark(box, known.did) == known.mark else None
 
 
 def _shown(

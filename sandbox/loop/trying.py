@@ -1,7 +1,8 @@
 """A dry run: the script on this desk, with the folders and variables a job's pod gives it, and no box.
 
 It is a plain process of the user's: nothing isolates it, so it is for one's own scripts. What it shows is
-whether the script finds its inputs and writes its outputs.
+whether the script finds its inputs, writes its outputs, and whether the job's own judge would let them leave.
+It runs with this machine's Python and packages, not with the image's, and says so.
 """
 
 from __future__ import annotations
@@ -13,26 +14,35 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import Failed, UsageError
+from c2d_box.limits import OUTPUT_FILES
+from c2d_box.pods.judge.__main__ import examine_outputs
+from c2d_box.pods.judge.outputs import Limits, Verdict
 from sandbox.defaults import ENTRYPOINT
 from sandbox.progress import Event, Progress, step
 
 SECONDS = 300
 LAST = 12
+JUDGED = Limits(OUTPUT_FILES, 2 << 30, 10 << 20)
+"""What a job of the default environment may leave."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What the script left in ``folder``, and what it said."""
+    """What the script left in ``folder``, and what it said. ``refused``: path and reason of what would keep
+    all outputs of a job in; the first ones of ``refused_count``.
+    """
 
     folder: Path
     outputs: tuple[Path, ...]
     log: str
     seconds: float
+    refused: tuple[tuple[str, str], ...] = ()
+    refused_count: int = 0
 
 
 def dry_run(
@@ -49,6 +59,7 @@ def dry_run(
     with tempfile.TemporaryDirectory(prefix="c2d-try-") as scratch:
         root = Path(scratch)
         environment = _laid_out(root, script, data)
+        yield Event("try", "note", "with this machine's packages: the image may lack some of them")
         began = Event("try", "started")
         done = yield from step(
             "try",
@@ -57,7 +68,7 @@ def dry_run(
         )
         for line in done.stdout.splitlines()[-LAST:]:
             yield Event("try", "note", f"  │ {line}")
-        written = sorted(path for path in (root / "outputs").rglob("*") if path.is_file())
+        written = sorted(_files(root / "outputs"))
         if done.returncode != 0:
             raise Failed(
                 "C2D-TRY-FAILED",
@@ -65,14 +76,32 @@ def dry_run(
                 "correct it and try again: nothing was published",
                 log=done.stdout.splitlines()[-LAST:],
             )
-        if not written:
+        verdict = examine_outputs(root, JUDGED)
+        yield from _told(verdict)
+        if not written and not verdict.refused:
             raise Failed(
                 "C2D-TRY-SILENT",
                 f"{script.name} wrote nothing to $OUTPUTS",
                 "a job's results are the files below $OUTPUTS; write one",
             )
         kept = _kept(written, root / "outputs", folder)
-    return Tried(folder, tuple(kept), done.stdout, Event("try", "done").at - began.at)
+    seconds = Event("try", "done").at - began.at
+    refused = tuple((entry.path, entry.reason) for entry in verdict.refused)
+    return Tried(folder, tuple(kept), done.stdout, seconds, refused, verdict.refused_count)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Plain files; what a link points to is not the script's output."""
+    return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _told(verdict: Verdict) -> Progress[None]:
+    """Warns of what a job would refuse: found out in the job, it costs the whole run."""
+    if not verdict.refused_count:
+        return
+    yield Event("try", "note", f"! a job would refuse all outputs, because of {verdict.refused_count}:")
+    for entry in verdict.refused[:LAST]:
+        yield Event("try", "note", f"!   {entry.path}: {entry.reason}")
 
 
 def _laid_out(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
@@ -82,7 +111,7 @@ def _laid_out(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
         place = root / "inputs" / did
         place.mkdir(parents=True)
         shutil.copy(path, place / "0")
-    for name in ("outputs", "logs", "transformations", "ddos"):
+    for name in ("outputs", "logs", "transformations", "ddos", "scratch"):
         (root / name).mkdir()
     shutil.copy(script, root / "transformations" / "algorithm")
     return {
@@ -106,6 +135,7 @@ def _execute(entrypoint: str, environment: dict[str, str]) -> subprocess.Complet
         return subprocess.run(
             words,
             env=environment,
+            cwd=f"{environment['VOLUME']}/scratch",  # nothing is left where the command was called
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

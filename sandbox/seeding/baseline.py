@@ -15,9 +15,12 @@ from typing import Any
 import httpx
 
 from c2d_box.errors import Failed, StateProblem, UsageError
+from c2d_box.files import replace_file
+from c2d_box.proxies import environment_without_proxy
+from c2d_box.workflow import names
 from sandbox.box import Box
-from sandbox.home import replace_file
 from sandbox.keys import open_keys
+from sandbox.loop.memory import loop_memory
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.kubeapi import KubeApi
@@ -26,7 +29,7 @@ from sandbox.verbs.lock import changing
 from sandbox.verbs.release import JOBS, NAMESPACE
 from sandbox.verbs.together import together
 
-WORKFLOWS = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"
+WORKFLOWS = names.workflows_path(JOBS)
 PATIENCE = 60.0
 
 
@@ -66,11 +69,14 @@ def return_to_baseline(box: Box) -> Progress[None]:
         yield from together(
             [
                 _take_back(box, before.snapshot),
-                step("reset.table", "emptying the job table", lambda: _psql(box, "TRUNCATE jobs")),
+                step(
+                    "reset.table", "emptying the job table", lambda: _psql(box, kube.server, "TRUNCATE jobs")
+                ),
                 step("reset.ipfs", "forgetting results in IPFS", lambda: _unpin(box, pins)),
                 step("reset.s3", "forgetting objects in S3", lambda: _drop(box, objects)),
             ]
         )
+        loop_memory(box.home).forget()  # DIDs come again, for other assets
         _save(box, Baseline(_rpc(box, "evm_snapshot"), before.pins, before.objects))
     yield Event("reset", "done", "the box is as it was")
 
@@ -113,12 +119,13 @@ def _take_back(box: Box, snapshot: str) -> Progress[None]:
     yield from step("reset.cache", "waiting for the metadata cache", lambda: _await_cache(box))
 
 
-def _psql(box: Box, statement: str) -> None:
+def _psql(box: Box, server: str, statement: str) -> None:
     psql = ["psql", "-h", "/var/lib/c2d/postgres", "-U", "c2d", "-d", "c2d", "-c", statement]
     command = ["kubectl", "--kubeconfig", str(box.home.kubeconfig), "-n", NAMESPACE]
     done = subprocess.run(
         [*command, "exec", "deployment/postgres", "--", *psql],
         executable=program(),
+        env=environment_without_proxy(server),
         capture_output=True,
         text=True,
         check=False,

@@ -21,10 +21,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from c2d_box.errors import UsageError
+from c2d_box.strict_json import JsonRefused
+from c2d_box.strict_yaml import parse_yaml
 from sandbox.defaults import ENTRYPOINT
 
 EXAMPLE = "see: c2d-box seed --help"
@@ -110,8 +111,8 @@ class Declaration(_Strict):
 def read(path: Path) -> Declaration:
     """The list at ``path``; raises ``C2D-SEED-UNREADABLE`` or ``C2D-SEED-INVALID`` with the place."""
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as cause:
+        document = parse_yaml(path.read_bytes())
+    except (OSError, JsonRefused) as cause:
         raise UsageError("C2D-SEED-UNREADABLE", f"{path} cannot be read: {cause}", EXAMPLE) from cause
     if not isinstance(document, dict):
         raise UsageError("C2D-SEED-INVALID", f"{path} is not a list of accounts and assets", EXAMPLE)

@@ -10,32 +10,34 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from c2d_box.errors import StateProblem
+from c2d_box.files import replace_file
+from c2d_box.units import ETHER
 from sandbox.box import Box
-from sandbox.home import replace_file
 from sandbox.progress import Event, Progress
 from sandbox.seeding.baseline import take_baseline
 from sandbox.seeding.declaration import AccountSeed, AssetSeed, Declaration
 from sandbox.verbs import assets, trusting
 from sandbox.verbs.accounts import signer
+from sandbox.verbs.identity import asset_mark
 from sandbox.verbs.images import find_image
 from sandbox.verbs.money import faucet
 from sandbox.verbs.parties import chain_of
 
-WEI = 10**18
 FIXED = ("type", "owner", "price", "services", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """An asset of a list as it was last applied."""
+    """An asset of a list as it was last applied; ``mark`` tells it from any other that has its DID."""
 
     did: str
     content: str
     fixed: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Sown:
 def seed(box: Box, declared: Declaration) -> Progress[Sown]:
     """Apply ``declared``; raises ``C2D-SEED-FIXED`` where it contradicts what is published."""
     record = _Record(box.home.seed_file)
-    living = {name: planted for name, planted in record.all().items() if assets.lives(box, planted.did)}
+    living = {name: planted for name, planted in record.all().items() if _lives(box, planted)}
     _demand_unfixed(declared, living)
     changed: list[str] = []
     for who, least in declared.accounts.items():
@@ -58,7 +60,7 @@ def seed(box: Box, declared: Declaration) -> Progress[Sown]:
     algorithms_first = sorted(declared.assets.items(), key=lambda entry: entry[1].type != "algorithm")
     for name, asset in algorithms_first:
         planted, did_something = yield from _plant(box, declared, name, asset, living.get(name))
-        record.put(name, planted)
+        record.put(name, replace(planted, mark=asset_mark(box, planted.did)))
         dids[name] = planted.did
         changed += [name] if did_something else []
     for name, asset in declared.assets.items():
@@ -83,6 +85,11 @@ class _Record:
     def put(self, name: str, planted: Planted) -> None:
         entries = {known: asdict(entry) for known, entry in {**self.all(), name: planted}.items()}
         replace_file(self._file, json.dumps(entries, indent=2) + "\n")
+
+
+def _lives(box: Box, planted: Planted) -> bool:
+    """Whether the box still has it. What has its DID on a chain that was taken back may be another's."""
+    return bool(planted.mark) and asset_mark(box, planted.did) == planted.mark
 
 
 def _demand_unfixed(declared: Declaration, living: Mapping[str, Planted]) -> None:
@@ -110,8 +117,8 @@ def _fixed(asset: AssetSeed) -> str:
 def _fill(box: Box, who: str, least: AccountSeed) -> Progress[bool]:
     """Bring an account up to its least balances; False where it has them."""
     chain, address = chain_of(box), signer(who).address
-    eth = max(0.0, least.eth - chain.balance(address) / WEI)
-    ocean = max(0.0, least.ocean - chain.balance(address, chain.addresses.ocean) / WEI)
+    eth = max(0.0, least.eth - chain.balance(address) / ETHER)
+    ocean = max(0.0, least.ocean - chain.balance(address, chain.addresses.ocean) / ETHER)
     if not eth and not ocean:
         yield Event("seed.account", "skipped", f"{who} has enough")
         return False
@@ -149,7 +156,12 @@ def _plant(
 def _content(box: Box, declared: Declaration, asset: AssetSeed) -> str:
     """What is published, as a hash: the file's bytes or the URL, and the container."""
     digest = hashlib.sha256(json.dumps(_container(box, asset), sort_keys=True).encode())
-    digest.update(asset.url.encode() if asset.url else Path(declared.source(asset)).read_bytes())
+    if asset.url:
+        digest.update(asset.url.encode())
+        return digest.hexdigest()
+    with Path(declared.source(asset)).open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

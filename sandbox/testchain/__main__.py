@@ -18,23 +18,11 @@ import threading
 from importlib.util import find_spec
 from pathlib import Path
 
-from c2d_box.errors import C2DError, EnvironmentProblem
-from sandbox.testchain.settings import Listen, Settings, load
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object for each line, as all services of the box log."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+from c2d_box.errors import EnvironmentProblem
+from c2d_box.files import replace_file
+from c2d_box.service.json_logging import configure_logging
+from c2d_box.service.main import exit_status, load_settings
+from sandbox.testchain.settings import Listen, Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,18 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.until_stdin_closes:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
-    _log_to_stdout()
+    configure_logging()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     os.environ.setdefault("ETH_HASH_BACKEND", "pysha3" if find_spec("sha3") else "pycryptodome")
-    try:
+
+    def work() -> None:
         if options.config:
-            serve(load(options.config), options.ready_file)
-        else:
-            with tempfile.TemporaryDirectory(prefix="c2d-chain-") as folder:
-                serve(Settings(listen=Listen(port=0), data_dir=Path(folder)), options.ready_file)
-    except C2DError as error:
-        print(json.dumps(error.as_dict()), file=sys.stderr)
-        return error.exit_status
-    return 0
+            serve(load_settings(Settings, options.config), options.ready_file)
+            return
+        with tempfile.TemporaryDirectory(prefix="c2d-chain-") as folder:
+            serve(Settings(listen=Listen(port=0), data_dir=Path(folder)), options.ready_file)
+
+    return exit_status(work)
 
 
 def serve(settings: Settings, ready_file: Path | None = None) -> None:
@@ -68,8 +56,9 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
     listener = _listen(settings.listen)
     import uvicorn
 
+    from c2d_box.service.http_server import server_config
     from sandbox.testchain.node import open_node
-    from sandbox.testchain.server import Server, write_atomically
+    from sandbox.testchain.server import Server
 
     threading.stack_size(64 * 1024 * 1024)  # room for 1,024 nested EVM calls; touched only when they happen
     node = open_node(settings)
@@ -85,18 +74,9 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if ready_file is not None:
-        write_atomically(ready_file, json.dumps({"url": url, "pid": os.getpid()}))
+        replace_file(ready_file, json.dumps({"url": url, "pid": os.getpid()}))
     logging.getLogger("c2d.testchain").info("serving chain %d at %s", settings.chain_id, url)
-    config = uvicorn.Config(
-        server.application(),
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        # Longer than clients keep an idle connection (Node 5 s, and so does uvicorn unless told): where both
-        # close at once a request is lost, and nobody repeats a transaction.
-        timeout_keep_alive=75,
-        server_header=False,
-    )
+    config = server_config(server.application(), stop_seconds=1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises what it caught again, when it is done
     try:
@@ -129,13 +109,6 @@ def _listen(listen: Listen) -> socket.socket:
             "Stop what uses that port, or configure another one.",
         ) from error
     return listener
-
-
-def _log_to_stdout() -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

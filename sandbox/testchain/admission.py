@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_utils.exceptions import ValidationError
 
+from sandbox.testchain.evm import PragueTransactionBuilder
 from sandbox.testchain.faults import RpcFault, invalid_params, refused
 from sandbox.testchain.machine import BASE_FEE, GAS_LIMIT
 

@@ -24,10 +24,11 @@ from types import FrameType
 from typing import Any
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
+from c2d_box.files import replace_file
+from c2d_box.service.main import load_settings
 from sandbox.testchain.deploy import deploy
 from sandbox.testchain.rpc import HttpRpc
-from sandbox.testchain.server import write_atomically
-from sandbox.testchain.settings import Settings, load
+from sandbox.testchain.settings import Settings
 
 PACKAGE = "@foundry-rs/anvil@1.7.1"
 _SAVE_SECONDS = 5
@@ -98,7 +99,7 @@ class Anvil:
         """Ocean's contracts and the address file, as on our own node."""
         with HttpRpc(self.url) as rpc:
             addresses = deploy(rpc, self._settings.mnemonic, 0, self._settings.pool_contracts)
-        write_atomically(self._settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
+        replace_file(self._settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 
     def stop(self) -> int:
@@ -143,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        settings = load(options.config)
+        settings = load_settings(Settings, options.config)
         binary = find() if options.cache is None else install(options.cache)
         if binary is None:
             raise EnvironmentProblem(

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]
-from eth.constants import EMPTY_SHA256
-from eth.db.trie import make_trie_root_and_nodes
-from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_hash.auto import keccak
 
 from sandbox.testchain import rendering
 from sandbox.testchain.encoding import data, quantity
+from sandbox.testchain.evm import EMPTY_SHA256, PragueBlockHeader, make_trie_root_and_nodes
 from sandbox.testchain.index import BlockRow, Head, LogRow, TransactionRow
 from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, Surroundings
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from eth.exceptions import OutOfGas, Revert
-from eth.vm.forks.prague.transactions import PragueTransactionBuilder
-from eth.vm.spoof import SpoofTransaction
-
+from sandbox.testchain.evm import OutOfGas, PragueTransactionBuilder, Revert, SpoofTransaction, computing
 from sandbox.testchain.faults import RpcFault, refused, reverted
 from sandbox.testchain.machine import GAS_LIMIT, Machine, View, gas_used
 
@@ -112,9 +109,10 @@ def _attempt(machine: Machine, view: View, call: Call, gas: int) -> Outcome:
     if call.gas_price:
         context = state.get_transaction_context_class()(gas_price=call.gas_price, origin=call.sender)
         state.get_transaction_context = lambda _tx: context  # GASPRICE shows it, nobody pays it
-    computation = state.apply_transaction(tx)
-    error = computation.error if computation.is_error else None
-    return Outcome(gas_used(tx, computation), bytes(computation.output), error)
+    with computing():
+        computation = state.apply_transaction(tx)
+        error = computation.error if computation.is_error else None
+        return Outcome(gas_used(tx, computation), bytes(computation.output), error)
 
 
 def _unsigned(chain_id: int, nonce: int, call: Call, gas: int) -> Any:

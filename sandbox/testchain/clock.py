@@ -8,6 +8,9 @@ import json
 import time
 from collections.abc import Callable
 
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, the last second that calendars know. No block has a later time."""
+
 
 class Clock:
     """``offset`` in seconds lasts; ``fixed`` holds for the next block only, then time goes on from there."""
@@ -20,7 +23,11 @@ class Clock:
     def next_timestamp(self, previous: int) -> int:
         """The timestamp a block made now would get, in Unix seconds."""
         wanted = self.fixed if self.fixed is not None else int(self._wall()) + self.offset
-        return max(wanted, previous)
+        return max(min(wanted, LAST_SECOND), previous)
+
+    def wall_seconds(self) -> int:
+        """The time outside, in whole seconds."""
+        return int(self._wall())
 
     def used(self, timestamp: int) -> None:
         """A block was made with ``timestamp``."""

@@ -18,9 +18,9 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from c2d_box.errors import EnvironmentProblem
+from c2d_box.units import ETHER
 from sandbox.testchain.accounts import Account
 
-ETHER = 10**18
 _BURN = bytes.fromhex("000000000000000000000000000000000000dead")
 _IMMUTABLE = re.compile(rb"\x7f\x00{32}")
 CURRENT: Traversable = importlib.resources.files("artifacts")

@@ -19,6 +19,7 @@ import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
 
 from c2d_box.errors import C2DError, Failed, StateProblem
+from c2d_box.files import replace_file
 from sandbox.testchain.accounts import Account, derive, sign_digest
 from sandbox.testchain.contracts import Plan, message, plan, pool_plan, same_code
 from sandbox.testchain.encoding import checksummed
@@ -215,7 +216,6 @@ def _integer(value: int) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     from sandbox.testchain.rpc import HttpRpc
-    from sandbox.testchain.server import write_atomically
 
     parser = argparse.ArgumentParser(prog="python -m sandbox.testchain.deploy", description=__doc__)
     parser.add_argument("--rpc", required=True, help="URL of the node")
@@ -238,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     except C2DError as error:
         print(json.dumps(error.as_dict()), file=sys.stderr)
         return error.exit_status
-    write_atomically(options.output, json.dumps(addresses, indent=2) + "\n")
+    replace_file(options.output, json.dumps(addresses, indent=2) + "\n")
     return 0
 
 

@@ -16,8 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
+from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
 from sandbox.testchain import faults
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.index import RawJson
@@ -50,9 +49,8 @@ class Dispatcher:
     async def answer(self, body: bytes) -> bytes:
         """The response body; empty when there were only notifications."""
         try:
-            # not json.loads: py-evm lifts the recursion limit, so deep nesting would overflow the C stack
-            message = from_json(body, allow_inf_nan=False)
-        except ValueError:
+            message = parse_json(body, JsonLimits(size_bytes=self._node.settings.body_limit))
+        except JsonRefused:
             return _failure(None, RpcFault(faults.PARSE_ERROR, "parse error")).encode()
         if isinstance(message, list):
             return (await self._batch(message)).encode()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_keys.datatypes import PrivateKey
 
 from sandbox.testchain.accounts import Account
 from sandbox.testchain.calls import Call, estimate
 from sandbox.testchain.encoding import as_address, as_bytes, as_hash, optional_quantity
+from sandbox.testchain.evm import PragueTransactionBuilder
 from sandbox.testchain.faults import invalid_params, refused
 from sandbox.testchain.machine import BASE_FEE
 from sandbox.testchain.node import Node

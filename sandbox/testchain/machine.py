@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from eth.vm.execution_context import ExecutionContext
-from eth.vm.forks.prague import PragueVM
-from eth.vm.forks.prague.state import PragueState
-
+from sandbox.testchain.evm import ExecutionContext, PragueState, PragueVM, computing
 from sandbox.testchain.nodes import Nodes
 
 GAS_LIMIT = 60_000_000
@@ -71,10 +68,11 @@ class Machine:
     def apply(self, state: Any, tx: Any) -> tuple[Any, int]:
         """Run a signed transaction alone in its block: its receipt and the gas it used."""
         state.lock_changes()
-        computation = state.apply_transaction(tx)
-        used = gas_used(tx, computation)
-        status = b"" if computation.is_error else b"\x01"
-        return tx.make_receipt(status, used, computation.get_log_entries()), used
+        with computing():
+            computation = state.apply_transaction(tx)
+            used = gas_used(tx, computation)
+            status = b"" if computation.is_error else b"\x01"
+            return tx.make_receipt(status, used, computation.get_log_entries()), used
 
 
 def gas_used(tx: Any, computation: Any) -> int:

@@ -11,11 +11,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from eth.abc import AtomicWriteBatchAPI
-from eth.db.atomic import AtomicDBWriteBatch
-from eth.db.backends.base import BaseAtomicDB
 from lru import LRU
 
+from sandbox.testchain.evm import AtomicDBWriteBatch, AtomicWriteBatchAPI, BaseAtomicDB
 from sandbox.testchain.store import Store
 
 CACHED_NODES = 16_384

@@ -8,19 +8,19 @@ import asyncio
 import json
 import logging
 import math
-import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from c2d_box.files import replace_file
+from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
 from sandbox.testchain import guards
 from sandbox.testchain.deploy import deploy
 from sandbox.testchain.dispatch import Dispatcher
@@ -57,6 +57,8 @@ class Server:
                 Route("/", self._guarded(self._preflight), methods=["OPTIONS"]),
                 Route("/address.json", self._guarded(self._address_file)),
                 Route("/c2d/head", self._guarded(self._head)),
+                Route("/livez", self._live),
+                Route("/readyz", self._health),
                 Route("/healthz", self._health),
             ],
             lifespan=self._lifespan,
@@ -112,7 +114,7 @@ class Server:
             addresses = deploy(LocalRpc(self.node), settings.mnemonic, 0, settings.pool_contracts)
             self.node.ledger.remember("addresses", json.dumps(addresses))
             log.info("deployed Ocean's contracts up to block %d", self.node.ledger.head.number)
-        write_atomically(self.node.settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
+        replace_file(self.node.settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -131,24 +133,10 @@ class Server:
         if wrong is not None:
             return wrong
         try:
-            body = await self._body(request)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        if body is None:
-            return JSONResponse({"error": "request body too large"}, 413)
+            body = await read_body(request, self.node.settings.body_limit)
+        except BodyRefused as refused:
+            return await answer_refused_body(request, refused)
         return Response(await self._dispatcher.answer(body), media_type="application/json")
-
-    async def _body(self, request: Request) -> bytes | None:
-        """The body, None when it is larger than allowed."""
-        limit = self.node.settings.body_limit
-        chunks: list[bytes] = []
-        total = 0
-        async for chunk in request.stream():
-            total += len(chunk)
-            if total > limit:
-                return None
-            chunks.append(chunk)
-        return b"".join(chunks)
 
     async def _preflight(self, _request: Request) -> Response:
         return Response(status_code=204)
@@ -157,6 +145,10 @@ class Server:
         if self.addresses is None:
             return JSONResponse({"error": self.failure or "contracts are being deployed"}, 503)
         return JSONResponse(self.addresses)
+
+    async def _live(self, _request: Request) -> Response:
+        """A deployment that failed is not tried again by this process."""
+        return JSONResponse({"live": self.failure is None}, 200 if self.failure is None else 503)
 
     async def _health(self, _request: Request) -> Response:
         if self.addresses is None:
@@ -177,9 +169,3 @@ class Server:
         return JSONResponse(
             {"number": head.number, "hash": f"0x{head.hash.hex()}", "timestamp": head.timestamp}
         )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from c2d_box.errors import UsageError
+from c2d_box.service.settings import ListenSection, SettingsSection
+from c2d_box.units import LOCAL_CHAIN_ID
 
 BARGE_MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 """Ocean's local test mnemonic. Public: it funds accounts, it protects nothing."""
@@ -16,22 +15,18 @@ BARGE_MNEMONIC = "taxi music thumb unique chat sand crew more leg another off la
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1", "chain", "chain.c2d", "*.svc", "*.svc.cluster.local")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Listen(_Model):
+class Listen(ListenSection):
     host: str = "127.0.0.1"
     port: int = Field(default=8545, ge=0, le=65535)
 
 
-class Settings(_Model):
+class Settings(SettingsSection):
     """``allowedHosts`` are exact names or ``*.suffix``; ``allowedOrigins`` are full origins
     (scheme://host:port).
     """
 
     listen: Listen = Listen()
-    chain_id: int = Field(default=8996, ge=1)
+    chain_id: int = Field(default=LOCAL_CHAIN_ID, ge=1)
     data_dir: Path = Path("/var/lib/c2d")
     secrets_dir: Path | None = None
     mnemonic: str = BARGE_MNEMONIC
@@ -45,19 +40,3 @@ class Settings(_Model):
     """Largest request body in bytes."""
     batch_limit: int = Field(default=1000, ge=1)
     """Most requests in one batch."""
-
-
-def load(path: Path) -> Settings:
-    """Read the settings; :class:`UsageError` says which key is wrong."""
-    try:
-        return Settings.model_validate(json.loads(path.read_text()))
-    except OSError as error:
-        raise UsageError("C2D-CONFIG-UNREADABLE", f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            "C2D-CONFIG-INVALID", f"{path}: {where}: {first['msg']}", "Correct that key."
-        ) from error
-    except ValueError as error:
-        raise UsageError("C2D-CONFIG-INVALID", f"{path} is not JSON: {error}", "Correct the file.") from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
+from c2d_box.units import ETHER
 from sandbox.box import Box
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def accounts(box: Box, count: int = ACCOUNTS) -> list[Account]:
     found = []
     for index in range(count):
         address = keys.from_mnemonic(MNEMONIC, index).address
-        eth = chain.web3.eth.get_balance(chain.web3.to_checksum_address(address)) / 10**18
-        ocean = chain.read("ERC20Template", chain.addresses.ocean, "balanceOf", address) / 10**18
+        eth = chain.web3.eth.get_balance(chain.web3.to_checksum_address(address)) / ETHER
+        ocean = chain.read("ERC20Template", chain.addresses.ocean, "balanceOf", address) / ETHER
         found.append(Account(roles.get(index, ""), index, address, eth, ocean))
     return found

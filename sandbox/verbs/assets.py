@@ -24,6 +24,7 @@ from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to, consuming,
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import EmptyLists, Verdict
     from c2d_box.client import Pooled
+    from c2d_box.client.explanations import Version
 
 IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
 """The store as the Provider sees it, whatever port it has on this machine."""
@@ -129,11 +130,15 @@ def replace(
         )
 
 
-def permit(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
-    """Put ``algorithm``, as it is now, on the dataset's list of trusted ones."""
+def permit(
+    box: Box, who: str, dataset: str, algorithm: str, version: Version | None = None
+) -> Progress[None]:
+    """Put ``algorithm``, as it is now, on the dataset's list of trusted ones; with ``version``, only where
+    it is that one.
+    """
     text = f"permitting {short(algorithm)} on {short(dataset)}"
     with publishing(box, who) as party:
-        yield from step("permit", text, lambda: party.permit(dataset, algorithm))
+        yield from step("permit", text, lambda: party.permit(dataset, algorithm, version))
 
 
 def revoke(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
@@ -192,7 +197,8 @@ def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
     store = ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
     store.ensure_bucket(bucket)
     reader = store.reader_of(bucket)
-    name = f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}/{path.name}"
+    with path.open("rb") as file:
+        name = f"{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}/{path.name}"
     store.put_file(bucket, name, path)
     access = {
         "endpoint": IN_CLUSTER_S3,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from c2d_box.errors import Failed, StateProblem
 from c2d_box.workflow import names
+from sandbox.clusters.existing.pull_secrets import carry_pull_secret
 from sandbox.verbs.kubeapi import KubeApi, Object
 
 LABEL = "c2d-box.io/canary"
@@ -173,11 +174,13 @@ def sweep(kube: KubeApi) -> None:
 def account(kube: KubeApi, namespace: str) -> None:
     """A ServiceAccount of our own: the default one comes seconds later than a new namespace."""
     metadata = {"name": _ACCOUNT, "labels": {LABEL: "yes"}}
+    pull_secrets = [{"name": name} for name in carry_pull_secret(kube, namespace)]
     body = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": metadata,
         "automountServiceAccountToken": False,
+        **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
     }
     kube.apply(f"/api/v1/namespaces/{namespace}/serviceaccounts/{_ACCOUNT}", body)
 

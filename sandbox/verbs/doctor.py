@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from c2d_box.errors import C2DError
 from sandbox.box import Box
 from sandbox.bundle.cache import Cache
-from sandbox.doctor import Finding, docker, examine
+from sandbox.doctor import Finding, docker, examine, sealedkeys
+from sandbox.keys import open_keys
 from sandbox.progress import run
+from sandbox.verbs.assets import assets
 
 
 def diagnose(box: Box) -> list[Finding]:
@@ -19,7 +22,18 @@ def diagnose(box: Box) -> list[Finding]:
         cluster=box.settings.cluster or "native",
         existing=box.settings.existing,
         running=running,
+        more=[lambda: _sealed_keys(box)] if running else [],
     )
+
+
+def _sealed_keys(box: Box) -> list[Finding]:
+    """Nothing where the metadata cache cannot be asked: what is away is told by ``status``."""
+    keys = open_keys(box.home.keys)
+    try:
+        documents = assets(box)
+    except C2DError:
+        return []
+    return [sealedkeys.examine_assets(documents, keys["provider-key"], keys["s3-access-key"])]
 
 
 def mend(box: Box) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.box import Box
+from sandbox.loop.memory import loop_memory
 from sandbox.progress import Event, Progress
 from sandbox.verbs.lock import changing
 
@@ -63,6 +64,7 @@ def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
             box.home.baseline_file,
         ):
             path.unlink(missing_ok=True)
+        loop_memory(box.home).forget()
         if everything:
             yield Event("box.reset", "started", f"forgetting {box.home.path}")
             shutil.rmtree(box.home.path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import C2DError, UsageError
+from c2d_box.strict_json import WRAPPED, parse_json
 from sandbox.box import Box
 from sandbox.verbs.images import find_image
 from sandbox.verbs.parties import consuming
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from c2d_box.client.verification import Verification
 
 
-def verify(box: Box, who: str, job_id: str, record: Path | None = None) -> Verification:
-    """The job's evidence compared with its sources; ``record``: a copy of it kept elsewhere."""
+def verify(
+    box: Box, who: str, job_id: str, record: Path | None = None, code: Path | None = None
+) -> Verification:
+    """The job's evidence compared with its sources; ``record``: a copy of it kept elsewhere, ``code``: the
+    file that a raw algorithm should have been.
+    """
     from c2d_box.client import verification
 
     with consuming(box, who) as party:
         found = verification.fetch(party, job_id) if record is None else _read(record)
-        checked = verification.verify(party, job_id, found)
+        checked = verification.verify(party, job_id, found, code.read_bytes() if code else None)
     if not checked.checks[0].ok:
         return checked
     image = _image(box, found)
@@ -44,13 +48,13 @@ def _image(box: Box, record: Mapping[str, Any]) -> Any:
     try:
         known = find_image(box, reference).checksum
     except C2DError:
-        return Check("image on the node", None, f"{reference} is not on the node any more")
-    return Check("image on the node", reference.endswith(known), known)
+        return Check("image on the node", None, f"{reference} is not on the node any more", "node")
+    return Check("image on the node", reference.endswith(known), known, "node")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        found = parse_json(path.read_bytes(), WRAPPED)
     except (OSError, ValueError) as problem:
         raise UsageError(
             "C2D-EVIDENCE-UNREADABLE", f"{path} cannot be read as a record: {problem}", "name another"

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from c2d_box.errors import Failed, UsageError
+from c2d_box.strict_json import WRAPPED, parse_json
 from sandbox.box import Box
 from sandbox.verbs.accounts import ACCOUNTS, MNEMONIC, ROLES
 
@@ -127,7 +128,7 @@ class _Node:
                 f"{self._url}/c2d/head", params={"after": number, "timeout": PATIENCE}, timeout=PATIENCE + 10
             )
             if answer.is_success:
-                head = answer.json()["number"]
+                head = parse_json(answer.content)["number"]
                 return int(head, 16) if isinstance(head, str) else int(head)
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return self._slowly(number)
@@ -143,7 +144,7 @@ class _Node:
             return []
         batch = [{"jsonrpc": "2.0", "id": n, "method": m, "params": p} for n, (m, p) in enumerate(calls)]
         try:
-            answers = self._http.post(self._url, json=batch).json()
+            answers = parse_json(self._http.post(self._url, json=batch).content, WRAPPED)
         except (httpx.HTTPError, ValueError) as cause:
             raise Failed(
                 "C2D-SERVICE-UNREACHABLE",

@@ -7,7 +7,6 @@ this machine's loopback cannot be used.
 from __future__ import annotations
 
 import ipaddress
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from c2d_box.errors import EnvironmentProblem, UsageError
+from c2d_box.strict_json import parse_json
 from sandbox.box import ChainChoice
 
 
@@ -54,7 +54,7 @@ def examined(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
 def _chain_id(url: str) -> int:
     request = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
     try:
-        answer = httpx.post(url, json=request, timeout=10.0, trust_env=False).json()
+        answer = parse_json(httpx.post(url, json=request, timeout=10.0, trust_env=False).content)
         return int(str(answer["result"]), 16)
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as cause:
         raise EnvironmentProblem(
@@ -71,7 +71,7 @@ def _addresses(choice: ChainChoice) -> dict[str, Any]:
             text = Path(choice.address_file).read_text()
         else:
             text = httpx.get(source, timeout=10.0, trust_env=False).raise_for_status().text
-        document = json.loads(text)
+        document = parse_json(text)
     except (OSError, httpx.HTTPError, ValueError) as cause:
         raise EnvironmentProblem(
             "C2D-ADDRESSES-MISSING",

@@ -9,10 +9,12 @@ from typing import Any
 import httpx
 
 from c2d_box.errors import Failed
+from c2d_box.strict_json import parse_json
+from c2d_box.units import ETHER
 from sandbox.box import Box
 from sandbox.keys import open_keys
 
-ENOUGH, GIFT = 10**18, 100 * 10**18
+ENOUGH, GIFT = ETHER, 100 * ETHER
 
 
 def fund_register(box: Box) -> None:
@@ -27,7 +29,7 @@ def fund_register(box: Box) -> None:
 
 def _ask(url: str, method: str, parameters: list[Any]) -> Any:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
-    answer = httpx.post(url, json=body, timeout=10.0, trust_env=False).json()
+    answer = parse_json(httpx.post(url, json=body, timeout=10.0, trust_env=False).content)
     if "error" in answer:
         text = f"the chain refused {method}: {answer['error'].get('message')}"
         raise Failed("C2D-REGISTER-FUNDS", text, "c2d-box logs chain")

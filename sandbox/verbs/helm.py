@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed
+from c2d_box.proxies import environment_without_proxy
 from sandbox.box import Box
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.release import NAMESPACE, chart_folder
@@ -27,7 +27,9 @@ def install(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> N
         file.write_text(json.dumps(values))
         command = [str(helm), "upgrade", "--install", RELEASE, str(chart_folder())]
         command += ["--namespace", NAMESPACE, "--values", str(file), "--kubeconfig", str(box.home.kubeconfig)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(scratch))
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=_environment(scratch, kube)
+        )
     if done.returncode != 0:
         raise Failed(
             "C2D-CHART-REFUSED",
@@ -48,6 +50,6 @@ def forget_unfinished(kube: KubeApi) -> None:
             kube.delete(f"{path}/{record['metadata']['name']}")
 
 
-def _environment(scratch: str) -> dict[str, str]:
+def _environment(scratch: str, kube: KubeApi) -> dict[str, str]:
     folders = {f"HELM_{kind}_HOME": scratch for kind in ("CACHE", "CONFIG", "DATA")}
-    return {**os.environ, **folders}
+    return {**environment_without_proxy(kube.server), **folders}

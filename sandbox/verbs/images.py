@@ -11,10 +11,10 @@ from pathlib import Path
 
 from c2d_box.assets import commandline
 from c2d_box.errors import Refused, UsageError
+from c2d_box.files import replace_file
 from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.bundle.images import REGISTRY
-from sandbox.home import replace_file
 from sandbox.progress import Progress, step
 
 _SHELLS = "shells.json"

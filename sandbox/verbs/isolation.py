@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from c2d_box.files import replace_file
 from c2d_box.workflow import names
-from sandbox.home import replace_file
 from sandbox.progress import Event, Progress
 from sandbox.verbs.canary import Canary, Dialled, Image, Place, canary
 from sandbox.verbs.kubeapi import KubeApi

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.verbs.jobs import job, log_texts
 
-NAMESPACE, CONTAINER = "c2d-jobs", "algorithm"
+CONTAINER = "algorithm"
 
 
 def said(box: Box, who: str, job_id: str, lines: int = 500) -> dict[str, str]:
     """Log texts by name, for the job's owner; empty while there is nothing to read yet."""
     if job(box, who, job_id).get("results"):
         return log_texts(box, who, job_id, "all")
-    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{job_id}-algorithm/log"
+    path = f"/api/v1/namespaces/{names.JOBS_NAMESPACE}/pods/{job_id}-algorithm/log"
     with box.kube() as kube:
         text = kube.text(path, container=CONTAINER, tailLines=str(lines))
     return {"algorithm, live": text} if text else {}

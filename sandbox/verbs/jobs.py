@@ -12,6 +12,7 @@ from c2d_box.client.placing import places
 from c2d_box.client.unsealing import open_file, plain_name
 from c2d_box.errors import Failed, StateProblem, UsageError
 from c2d_box.workflow.manifests import SEALED
+from c2d_box.workflow.names import JOBS_NAMESPACE
 from sandbox.box import Box
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.assets import short
@@ -161,7 +162,7 @@ def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
     with consuming(box, who) as party:
         listed = [item for item in party.results(job_id) if item["type"] in wanted]
         if not listed:
-            live = box.command(f"kubectl logs -n c2d-jobs {job_id}-algorithm -c algorithm --follow")
+            live = box.command(f"kubectl logs -n {JOBS_NAMESPACE} {job_id}-algorithm -c algorithm --follow")
             raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"while it runs: {live}")
         texts = {plain_name(item): party.read_result(job_id, item["index"]) for item in listed}
     return {name: text.decode(errors="replace") for name, text in texts.items()}

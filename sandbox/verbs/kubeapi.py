@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from c2d_box.errors import Failed, StateProblem
+from c2d_box.strict_json import JsonRefused, parse_json
+from c2d_box.strict_yaml import parse_yaml
 
 Object = dict[str, Any]
 FIELD_MANAGER = "c2d-box"
@@ -46,6 +47,11 @@ class KubeApi:
             trust_env=False,
         )
         return cls(client)
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return str(self._client.base_url)
 
     def close(self) -> None:
         self._client.close()
@@ -92,6 +98,15 @@ class KubeApi:
         """The body at ``path`` as text (logs, proxied answers); empty where there is none."""
         answer = self._send("GET", path, params=query)
         return answer.text if answer.is_success else ""
+
+    def said(self, path: str) -> Object:
+        """The JSON object a pod answers through the API server's proxy, whatever the status; empty where it
+        answers nothing of that kind soon."""
+        try:
+            value = parse_json(self._client.get(path, timeout=2.0).content)
+        except (httpx.TransportError, JsonRefused):
+            return {}
+        return value if isinstance(value, dict) else {}
 
     def ok(self, path: str) -> bool:
         """Whether GET ``path`` answers with success."""
@@ -140,7 +155,7 @@ class _Context:
     """Server, TLS material and credentials of a kubeconfig's current context."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        document = yaml.load(kubeconfig.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = parse_yaml(kubeconfig.read_bytes())
         context = _named(document["contexts"], document["current-context"])["context"]
         cluster = _named(document["clusters"], context["cluster"])["cluster"]
         user = dict(_named(document["users"], context["user"])["user"])

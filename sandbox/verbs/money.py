@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from c2d_box.errors import Failed, UsageError
+from c2d_box.units import ETHER
 from sandbox.box import Box
 from sandbox.progress import Progress, step
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.parties import chain_of, connection_to
 
 MOST = 1_000_000.0
-WEI = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,15 @@ def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progr
         from c2d_box.chain import transactions
 
         if eth:
-            answer = chain.web3.provider.make_request("c2d_faucet", [address, hex(int(eth * WEI))])  # type: ignore[arg-type]
+            answer = chain.web3.provider.make_request("c2d_faucet", [address, hex(int(eth * ETHER))])  # type: ignore[arg-type]
             if "error" in answer:
                 raise Failed("C2D-FAUCET-FAILED", f"the chain refused: {answer['error']}", "see its log")
         if ocean:
-            amount = int(ocean * WEI)
+            amount = int(ocean * ETHER)
             deployer = signer("deployer")
             transactions.send(chain, deployer, "OceanToken", chain.addresses.ocean, "mint", address, amount)
         return Filled(
-            address, chain.balance(address) / WEI, chain.balance(address, chain.addresses.ocean) / WEI
+            address, chain.balance(address) / ETHER, chain.balance(address, chain.addresses.ocean) / ETHER
         )
 
     return (yield from step("faucet", f"giving {eth:g} ETH and {ocean:g} OCEAN to {who}", fill))
@@ -71,7 +71,7 @@ def datatokens(box: Box, who: str) -> list[Holding]:
     }
     held = chain.read_many([View("ERC20Template", token, "balanceOf", (address,)) for token in tokens])
     return [
-        Holding(str(record["id"]), str(record["metadata"]["name"]), token, amount / WEI)
+        Holding(str(record["id"]), str(record["metadata"]["name"]), token, amount / ETHER)
         for (token, record), amount in zip(tokens.items(), held, strict=True)
         if amount
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from c2d_box.errors import UsageError
+from c2d_box.strict_json import JsonRefused, parse_json
 
 
 def parameters(lines: Iterable[str]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def parameters(lines: Iterable[str]) -> dict[str, Any]:
                 "C2D-PARAMETER-INVALID", f"{line!r} is not name=value", "write for example depth=3"
             )
         try:
-            found[name.strip()] = json.loads(value)
-        except (ValueError, RecursionError):
+            found[name.strip()] = parse_json(value)
+        except JsonRefused:
             found[name.strip()] = value
     return found

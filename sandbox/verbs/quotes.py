@@ -4,8 +4,9 @@ could run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one asset of a job costs now, in whole tokens. ``action``: a new order, one extended by a new
-    fee, or ``none`` where an earlier order still covers it.
+    fee, or ``none`` where an earlier order still covers it. ``swap_fee`` is the part of ``price`` that is not
+    the seller's; ``fee`` is the Provider's, ``market_fee`` that of the market where the asset was published.
     """
 
     did: str
@@ -28,6 +30,35 @@ class Price:
     token: str
     fee: float
     fee_token: str
+    swap_fee: float = 0.0
+    market_fee: float = 0.0
+    market_token: str = "OCEAN"
+    due: Mapping[str, str] = field(default_factory=dict)
+    """All of it per token with every digit, as a limit (``--max-price``) takes it."""
+
+
+def totals(prices: Iterable[Price]) -> dict[str, float]:
+    """Whole tokens due in all, per token."""
+    due: dict[str, float] = {}
+    for price in prices:
+        for token, amount in (
+            (price.token, price.price),
+            (price.fee_token, price.fee),
+            (price.market_token, price.market_fee),
+        ):
+            due[token] = due.get(token, 0.0) + amount
+    return {token: amount for token, amount in due.items() if amount}
+
+
+def exact_totals(prices: Iterable[Price]) -> dict[str, str]:
+    """Whole tokens due in all, per token, with every digit: rounded down, a limit of it would not suffice."""
+    due: dict[str, Decimal] = {}
+    with localcontext() as context:
+        context.prec = 100
+        for price in prices:
+            for token, amount in price.due.items():
+                due[token] = due.get(token, Decimal()) + Decimal(amount)
+    return {token: f"{amount:f}" for token, amount in due.items() if amount}
 
 
 def quote(
@@ -60,24 +91,33 @@ def environments(box: Box) -> list[Mapping[str, Any]]:
 
 
 def _prices(party: Consumer, quoted: Quote) -> list[Price]:
-    """Whole tokens: each by its own decimals."""
+    """Whole tokens: each by its own decimals. What is free is free of OCEAN."""
+    from c2d_box.chain.amounts import token_name
+    from c2d_box.chain.amounts import whole as exactly
+
     chain = party.connection.chain
 
     def whole(amount: int, token: str) -> float:
         return amount / 10 ** chain.decimals(token) if amount else 0.0
+
+    def name(amount: int, token: str) -> str:
+        return token_name(chain, token if amount else chain.addresses.ocean)
 
     return [
         Price(
             cost.did,
             cost.action,
             whole(cost.price, cost.token),
-            _symbol(cost.token, chain.addresses.ocean),
+            name(cost.price, cost.token),
             whole(cost.fee, cost.fee_token),
-            _symbol(cost.fee_token, chain.addresses.ocean),
+            name(cost.fee, cost.fee_token),
+            whole(cost.swap_fee, cost.token),
+            whole(cost.market_fee, cost.market_token),
+            name(cost.market_fee, cost.market_token),
+            {
+                token_name(chain, token): exactly(units, chain.decimals(token))
+                for token, units in cost.due.items()
+            },
         )
         for cost in quoted.costs
     ]
-
-
-def _symbol(token: str, ocean: str) -> str:
-    return "OCEAN" if token.lower() == ocean.lower() else token

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from c2d_box.errors import Failed
 from sandbox.progress import Event, Progress
 from sandbox.verbs.kubeapi import KubeApi, Object
+from sandbox.verbs.pod_states import why_not_ready
 
 POLL_SECONDS = 0.25
 PROBE_SECONDS = 1.0
@@ -56,7 +57,7 @@ def await_services(
                 break
             failure = _hopeless(kube, namespace, waiting, elapsed) if elapsed > 3 else None
             if failure is None and elapsed > deadline:
-                failure = (waiting[0], f"not ready after {deadline:.0f} s")
+                failure = (waiting[0], _late(kube, namespace, waiting[0], deadline))
             if failure is not None:
                 yield Event(f"service.{failure[0]}", "failed", failure[0], seconds=elapsed)
                 raise _not_ready(kube, namespace, *failure)
@@ -129,6 +130,12 @@ def http_probe(url: str) -> Probe:
             connection.close()
 
     return probe
+
+
+def _late(kube: KubeApi, namespace: str, service: str, deadline: float) -> str:
+    pods = pods_behind(kube, namespace, service)
+    reason = why_not_ready(pods[-1]) if pods else "no pod was created"
+    return f"not ready after {deadline:.0f} s" + (f": {reason}" if reason else "")
 
 
 def _hopeless(kube: KubeApi, namespace: str, waiting: list[str], elapsed: float) -> tuple[str, str] | None:

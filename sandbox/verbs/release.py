@@ -13,15 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from c2d_box.assets.endpoints import spellings
+from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.bundle import Image
+from sandbox.clusters.existing.pull_secrets import pull_secret_names
 from sandbox.clusters.port import Isolation
+from sandbox.defaults import SERVICES_NAMESPACE, SYSTEM_NAMESPACE
 from sandbox.keys import BoxKeys
 
-NAMESPACE, JOBS, SYSTEM = "c2d", "c2d-jobs", "c2d-system"
+NAMESPACE, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
 ENVIRONMENT = "ocean-compute"
 SERVICES = ("chain", "postgres", "ipfs", "s3", "cache", "provider", "operator-service", "operator-engine")
 SERVICE_IMAGES = ("runtime", "postgres", "kubo", "s3")
+KUBE_DNS = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+    "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+}
+"""Who answers names where pods do; the native cluster's DNS is a process on the node instead."""
 _FIXED = {
     "provider": (30, 8030),
     "operatorEngine": (31, 8051),
@@ -75,9 +84,11 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
     addresses = Addresses.within(box.cluster.service_cidr).by_name
     classes, policy = box.cluster.runtime_classes, pull_policy(box)
     provider, s3 = box.urls["provider"], box.urls["s3"]
+    secret_names = pull_secret_names(box.settings.existing) if box.settings.cluster == "existing" else []
     values: dict[str, Any] = {
         "images": {name: images[name] for name in SERVICE_IMAGES},
         "imagePullPolicy": policy,
+        "imagePullSecrets": [{"name": name} for name in secret_names],
         "clusterIPs": dict(addresses),
         # Where the nodes are somebody else's no port is opened on them.
         "nodePorts": {"enabled": bool(classes)},
@@ -89,12 +100,14 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
             "fetch": {
                 "allow": ["http://s3.c2d.svc:9000", "http://ipfs.c2d.svc:8080"],
                 "ipfsGateway": "http://ipfs.c2d.svc:8080",
-                "aliases": {s3: "http://s3.c2d.svc:9000"},
+                "aliases": dict.fromkeys(spellings(s3), "http://s3.c2d.svc:9000"),
             },
-            "endpointAliases": {provider: f"http://{addresses['provider']}:8030"},
+            "endpointAliases": _provider_names(provider, addresses["provider"]),
             "trust": {"emptyLists": box.settings.trust_empty_lists},
+            # A box has one user, whose tests and screens may ask as often as they like.
+            "limits": {"perMinute": 0},
         },
-        "cache": {"endpointAliases": {provider: f"http://{addresses['provider']}:8030"}},
+        "cache": {"endpointAliases": _provider_names(provider, addresses["provider"])},
         "operatorService": {"allowedProviders": [keys.address("provider-key")]},
         # One engine: the machine has one node, and a second one would cost the memory of the first.
         "operatorEngine": {
@@ -106,14 +119,25 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         },
         "environments": [_environment(keys)],
         "resultStore": {"kind": box.settings.result_store},
-        "jobs": {"imagePullPolicy": policy},
+        "jobs": {"imagePullPolicy": policy, "imagePullSecrets": secret_names},
+        "networkPolicies": {"dns": [KUBE_DNS, {"ipBlock": {"cidr": f"{box.cluster.dns_ip}/32"}}]},
         "provisioner": {
             "enabled": True,
             "root": box.cluster.volumes_root,
             "devices": box.cluster.devices,
+            # Clusters of ours have one node: no choice is waited for, which would cost each job a second.
+            **({"jobBinding": "Immediate"} if classes else {}),
         },
     }
     return values
+
+
+def _provider_names(url: str, address: str) -> dict[str, str]:
+    """The box's Provider as publishers on this machine and services in the cluster may have written it."""
+    inside = f"http://{address}:8030"
+    names = (f"provider.{NAMESPACE}.svc.cluster.local", f"provider.{NAMESPACE}.svc", f"provider.{NAMESPACE}")
+    known = (*spellings(url), *(f"http://{name}:8030" for name in (*names, "provider")), inside)
+    return dict.fromkeys(known, inside)
 
 
 def pinned(box: Box, image: Image) -> str:
@@ -163,22 +187,39 @@ def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
     no more.
     """
     environment = f"environment-key-{ENVIRONMENT}"
-    s3 = ("s3-access-key", "s3-secret-key")
     swarm_key = f"/key/swarm/psk/1.0.0/\n/base16/\n{keys['swarm-key']}\n"
     return {
         "cache-secrets": _pick(keys, "cache-key"),
-        "provider-secrets": _pick(keys, "provider-key", "token-secret"),
-        "operator-service-secrets": _pick(keys, "postgres-password", "admin-password", *s3),
-        "operator-engine-secrets": _pick(
-            keys, "postgres-password", environment, "upload-token", "expiry-token", "register-key", *s3
-        ),
-        "postgres-secrets": _pick(keys, "postgres-password"),
+        "provider-secrets": {
+            **_pick(keys, "provider-key", "token-secret", "result-secret"),
+            **_s3(keys, "provider"),
+        },
+        "operator-service-secrets": {
+            **_pick(keys, "admin-password"),
+            **_s3(keys, "service"),
+            "postgres-password": keys["postgres-service-password"],
+        },
+        "operator-engine-secrets": {
+            **_pick(keys, environment, "upload-token", "expiry-token", "register-key", "result-secret"),
+            **_s3(keys, "engine"),
+            "postgres-password": keys["postgres-engine-password"],
+        },
+        "postgres-secrets": {
+            **_pick(keys, "postgres-password"),
+            "role-c2d_engine": keys["postgres-engine-password"],
+            "role-c2d_service": keys["postgres-service-password"],
+        },
         "ipfs-secrets": {
             **_pick(keys, "upload-token", "expiry-token", "ipfs-admin-token"),
             "swarm-key": swarm_key,
         },
-        "s3-secrets": _pick(keys, "s3-access-key", "s3-secret-key"),
+        "s3-secrets": {name: key for name, key in keys.values.items() if name.startswith("s3-")},
     }
+
+
+def _s3(keys: BoxKeys, user: str) -> dict[str, str]:
+    """A service's own key of the store, under the names by which every service knows its own."""
+    return {f"s3-{part}-key": keys[f"s3-{user}-{part}-key"] for part in ("access", "secret")}
 
 
 def _pick(keys: BoxKeys, *names: str) -> dict[str, str]:

@@ -12,9 +12,13 @@ from pathlib import Path
 from c2d_box.errors import C2DError
 from sandbox.box import Box
 from sandbox.verbs import isolation
-from sandbox.verbs.kubeapi import Object
+from sandbox.verbs.kubeapi import KubeApi, Object
+from sandbox.verbs.pod_states import why_not_ready
 from sandbox.verbs.readiness import pods_by_service, ready_endpoints
 from sandbox.verbs.release import NAMESPACE, services_of
+
+_TELLING = {"cache": 5000}
+"""Services whose ``/readyz`` says a reason, with its port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +101,34 @@ def _services(box: Box) -> list[Part]:
     try:
         with box.kube() as kube:
             ready, pods = ready_endpoints(kube, NAMESPACE), pods_by_service(kube, NAMESPACE)
-        return [_service(box, name, name in ready, pods.get(name, [])) for name in services_of(box)]
+            own = {
+                name: _own_reason(kube, name, pods.get(name, [])) for name in _TELLING if name not in ready
+            }
+        return [
+            _service(box, name, name in ready, pods.get(name, []), own.get(name, ""))
+            for name in services_of(box)
+        ]
     except C2DError as problem:
         return [Part(name, "service", "unknown", detail=problem.message) for name in services_of(box)]
 
 
-def _service(box: Box, name: str, ready: bool, pods: list[Object]) -> Part:
+def _own_reason(kube: KubeApi, name: str, pods: list[Object]) -> str:
+    """Why a running service calls itself not ready; Kubernetes keeps only that a probe failed."""
+    for pod in pods[-1:]:
+        place = f"{pod['metadata']['name']}:{_TELLING[name]}"
+        answer = kube.said(f"/api/v1/namespaces/{NAMESPACE}/pods/{place}/proxy/readyz")
+        if isinstance(answer.get("reason"), str) and "ready" in answer:
+            return str(answer["reason"])
+    return ""
+
+
+def _service(box: Box, name: str, ready: bool, pods: list[Object], own_reason: str) -> Part:
     url = box.urls.get(name, box.urls.get(f"{name}-gateway", ""))
     containers = [c for pod in pods for c in pod.get("status", {}).get("containerStatuses", [])]
     restarts = sum(int(container.get("restartCount", 0)) for container in containers)
     state = "ready" if ready else "starting" if pods else "absent"
-    return Part(name, "service", state, restarts, url, "" if ready else _why(containers))
-
-
-def _why(containers: list[Object]) -> str:
-    for container in containers:
-        waiting = (container.get("state") or {}).get("waiting")
-        if waiting:
-            return f"{waiting.get('reason', '')} {waiting.get('message', '')}".strip()
-    return ""
+    detail = own_reason or "; ".join(map(why_not_ready, pods[-1:]))
+    return Part(name, "service", state, restarts, url, "" if ready else detail)
 
 
 def _versions() -> dict[str, str]:

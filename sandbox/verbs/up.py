@@ -14,13 +14,14 @@ from typing import Any
 import httpx
 
 from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
-from sandbox.box import Box, Settings, open_box
+from c2d_box.files import replace_file
+from sandbox.box import Box, Ports, Settings, open_box
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.build import Confirm
 from sandbox.clusters.choice import choose, parts_for
 from sandbox.clusters.existing.introduction import introduce
+from sandbox.clusters.existing.pull_secrets import find_pull_secret, put_pull_secret
 from sandbox.doctor.ports import holder, is_free
-from sandbox.home import replace_file
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.progress import Event, Progress, step
 from sandbox.seeding.baseline import has_baseline, take_baseline
@@ -37,6 +38,7 @@ from sandbox.verbs.release import (
     JOBS,
     NAMESPACE,
     SERVICE_IMAGES,
+    SYSTEM,
     Addresses,
     chart_folder,
     chart_values,
@@ -73,7 +75,9 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
     with changing(box.home, "up"):
         choice = choose(box)
         yield Event("cluster.choice", "note", choice.text)
-        box = box.remember(replace(_with_chain(box), cluster=choice.driver))
+        settings = replace(_with_chain(box), cluster=choice.driver)
+        box.remember(replace(settings, ports=_published_ports(box)))
+        box = replace(box, settings=settings)
         steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
@@ -103,7 +107,7 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         yield from _install(box, kube, bundle, keys)
         clock.lap("install")
         box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation(box.settings.result_store))
-        box.cluster.publish(box.published)
+        publish_ports(box)
         waiting: list[Progress[Any]] = [
             await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
             load(box, [bundle.image(name) for name in ALGORITHM_IMAGES]),
@@ -119,6 +123,19 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
     if not has_baseline(box):
         yield from take_baseline(box)
     return clock.laps
+
+
+def publish_ports(box: Box) -> None:
+    """Open the box's ports on this machine, and only then remember them: what ``box.json`` says is true also
+    after an ``up`` that failed on its way.
+    """
+    box.cluster.publish(box.published)
+    box.remember(box.settings)
+
+
+def _published_ports(box: Box) -> Ports:
+    """The ports that were published last; of a new box those that were chosen for it."""
+    return open_box(box.home.path).ports if box.exists else box.ports
 
 
 def _prove_isolation(box: Box, kube: KubeApi, runtime: Image) -> Progress[None]:
@@ -162,20 +179,26 @@ def _taken(box: Box) -> list[tuple[str, int]]:
 def _install(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Progress[None]:
     images = {name: bundle.image(name) for name in SERVICE_IMAGES}
     values = chart_values(box, keys, {name: pinned(box, image) for name, image in images.items()})
-    print_of_this = fingerprint({**values, "secrets": secrets(keys)}, chart_folder())
+    pulling = find_pull_secret(kube, box.settings.existing) if box.settings.cluster == "existing" else ""
+    print_of_this = fingerprint({**values, "secrets": secrets(keys), "pulling": pulling}, chart_folder())
     namespace = kube.get(f"/api/v1/namespaces/{NAMESPACE}") or {}
     if namespace.get("metadata", {}).get("annotations", {}).get(RELEASED) == print_of_this:
         yield Event("chart.install", "skipped", "chart: nothing changed")
         return
-    yield from step("chart.secrets", "keys of this box", lambda: _apply_secrets(kube, keys))
+    yield from step("chart.secrets", "keys of this box", lambda: _apply_secrets(kube, keys, pulling))
     yield from step(
         "chart.install", "installing the chart", lambda: install(box, kube, bundle.binary("helm"), values)
     )
+    if pulling:  # namespaces of the chart: a pod that came first pulls again after ten seconds
+        for name in (SYSTEM, JOBS):
+            put_pull_secret(kube, name, pulling)
     kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace(print_of_this))
 
 
-def _apply_secrets(kube: KubeApi, keys: BoxKeys) -> None:
+def _apply_secrets(kube: KubeApi, keys: BoxKeys, pulling: str) -> None:
     kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace(None))
+    if pulling:
+        put_pull_secret(kube, NAMESPACE, pulling)
     for name, values in secrets(keys).items():
         kube.apply(
             f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}",

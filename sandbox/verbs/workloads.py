@@ -14,12 +14,13 @@ from typing import Any
 import yaml
 
 from c2d_box.errors import UsageError
+from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.verbs.kubeapi import KubeApi, Object
 
-JOB_LABEL, PART_LABEL = "c2d.oceanprotocol.com/job", "app.kubernetes.io/component"
-JOBS = "c2d-jobs"
-GROUP = "/apis/oceanprotocol.com/v1alpha"
+JOB_LABEL, PART_LABEL, JOBS = names.LABEL_JOB, names.LABEL_COMPONENT, names.JOBS_NAMESPACE
+GROUP = f"/apis/{names.API_VERSION}"
+WORKFLOWS = names.workflows_path(JOBS)
 SECRETIVE = ("managedFields",)
 WATCH_SECONDS = 240
 
@@ -74,7 +75,7 @@ def pods(box: Box, job_id: str = "") -> list[Pod]:
 def workflows(box: Box) -> list[Flow]:
     """All WorkFlow objects, youngest first."""
     with box.kube() as kube:
-        found = [_flow(item) for item in kube.items(f"{GROUP}/namespaces/{JOBS}/workflows")]
+        found = [_flow(item) for item in kube.items(WORKFLOWS)]
     return sorted(found, key=lambda flow: -flow.at)
 
 
@@ -116,7 +117,7 @@ def follow_container(box: Box, namespace: str, pod: str, container: str, lines: 
 def changes(box: Box) -> Iterator[str]:
     """The id of a job whenever its WorkFlow changes: what a screen of jobs waits for instead of asking."""
     with box.kube() as kube:
-        listed = kube.get(f"{GROUP}/namespaces/{JOBS}/workflows", limit="1") or {}
+        listed = kube.get(WORKFLOWS, limit="1") or {}
         version = str(listed.get("metadata", {}).get("resourceVersion", ""))
         yield ""
         while True:
@@ -127,7 +128,7 @@ def changes(box: Box) -> Iterator[str]:
 
 def _watched(kube: KubeApi, version: str) -> Generator[str, None, str]:
     query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
-    for line in kube.lines(f"{GROUP}/namespaces/{JOBS}/workflows", **query, allowWatchBookmarks="true"):
+    for line in kube.lines(WORKFLOWS, **query, allowWatchBookmarks="true"):
         change = json.loads(line)
         if change.get("type") == "ERROR":
             return ""

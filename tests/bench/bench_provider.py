@@ -34,7 +34,8 @@ from tests.worlds.outside import free_port
 CLIENTS = (1, 8, 64)
 BARE = """
 import sys
-from c2d_box.serving import serve
+from c2d_box.service.http_server import serve
+from c2d_box.service.settings import ListenSection
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -43,7 +44,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b'{"hello":"world"}'})
 
-serve(app, "127.0.0.1", int(sys.argv[1]))
+serve(app, ListenSection(host="127.0.0.1", port=int(sys.argv[1])))
 """
 ORIGINAL = {
     "root": 140,
@@ -74,7 +75,7 @@ def measured(world: World, seconds: float, only: str) -> dict[str, Any]:
         for name, scripts in questions(world).items():
             if not re.search(only, name):
                 continue
-            beside = functools.partial(_repeated, request(bare, "GET", "/"))
+            beside = functools.partial(repeated, request(bare, "GET", "/"))
             cells = {}
             for clients in CLIENTS:
                 nothing = load(bare, beside, clients, seconds / 2)
@@ -116,16 +117,16 @@ def questions(world: World) -> dict[str, Scripts]:
         "initializeCompute": ("initializeCompute", _json(quote), "application/json"),
     }
     found: dict[str, Scripts] = {
-        name: functools.partial(_repeated, request(url, "GET", target)) for name, target in get.items()
+        name: functools.partial(repeated, request(url, "GET", target)) for name, target in get.items()
     }
     for name, (path, body, kind) in post.items():
         asked = request(url, "POST", f"/api/services/{path}", body, kind)
-        found[name] = functools.partial(_repeated, asked)
+        found[name] = functools.partial(repeated, asked)
     ordered = buyers(world, dataset, max(CLIENTS))
     return {**found, "download": functools.partial(_downloads, url, ordered)}
 
 
-def _repeated(asked: bytes, clients: int) -> list[Script]:
+def repeated(asked: bytes, clients: int) -> list[Script]:
     return [itertools.repeat(asked) for _ in range(clients)]
 
 

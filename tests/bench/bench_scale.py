@@ -26,6 +26,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from c2d_box.assets import signatures
 from c2d_box.workflow import instants
 from c2d_box.workflow.cluster import WORKFLOWS, Gone
 from c2d_box.workflow.connection import from_kubeconfig
@@ -208,7 +209,13 @@ def _config(folder: Path, port: int) -> Path:
                 "listen": {"host": "127.0.0.1", "port": port},
                 "namespace": NAMESPACE,
                 "postgres": {"host": "127.0.0.1", "port": 1},
-                "environments": [{"id": "ocean-compute", "maxJobs": 0}],
+                "environments": [
+                    {
+                        "id": "ocean-compute",
+                        "maxJobs": 0,
+                        "consumerAddress": signatures.address_of("0x" + "1" * 64),
+                    }
+                ],
                 "images": {"runtime": f"none@{DIGEST}"},
                 "engineUrl": f"http://127.0.0.1:{port}",
                 "resultStore": {"kind": "ipfs", "api": "http://127.0.0.1:1", "gateway": "http://127.0.0.1:1"},

@@ -33,9 +33,23 @@ class Figures:
 
 def load(url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float) -> Figures:
     """``scripts`` is called in the other process (so it must be picklable) with the number of clients."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_driven, url, scripts, clients, seconds).result()
+    with other_process() as pool:
+        return load_from(pool, url, scripts, clients, seconds)
+
+
+def other_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def load_from(
+    pool: ProcessPoolExecutor,
+    url: str,
+    scripts: Callable[[int], list[Script]],
+    clients: int,
+    seconds: float,
+) -> Figures:
+    """As ``load``, by a process that goes on to the next load without starting anew."""
+    return pool.submit(_driven, url, scripts, clients, seconds).result()
 
 
 def request(url: str, method: str, target: str, body: bytes = b"", content_type: str = "") -> bytes:

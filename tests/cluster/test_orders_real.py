@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from c2d_box.assets import signatures
-from c2d_box.client.ordering import pay
+from c2d_box.client.paying import pay
 from sandbox.box import Box
 from sandbox.verbs import jobs
 from sandbox.verbs.parties import consuming

@@ -23,6 +23,14 @@ def test_an_imported_archive_shows_the_digest_that_belongs_in_the_ddo(cli: Cli) 
     assert image.digest in [entry["checksum"] for entry in listed]
 
 
+def test_every_image_is_kept_when_the_disk_is_full(cli: Cli, box: Box) -> None:
+    """Those of the box, and one that a user brought in."""
+    cli("images", "import", str(Bundle.open().image("algo-node").archive))
+    images = box.cluster.images()
+    assert len(images) > 5
+    assert [image.reference for image in images if not image.pinned] == []
+
+
 def test_the_boxs_own_parts_are_not_offered_to_algorithms(cli: Cli) -> None:
     listed = json.loads(cli("images", "list", "--json").stdout)
     assert {entry["image"] for entry in listed} == {"c2d.local/algo-python", "c2d.local/algo-node"}

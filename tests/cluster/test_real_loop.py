@@ -42,3 +42,21 @@ def test_a_script_runs_in_one_command_and_after_an_edit_with_the_same(
     again = json.loads(cli("--yes", *words).stdout)
     assert (again["datasets"], again["algorithm"]) == (first["datasets"], first["algorithm"])
     assert json.loads(Path(again["folder"], "n.json").read_text()) == {"n": 3, "version": 2}
+
+
+def test_after_a_reset_a_run_computes_on_the_data_it_names(box: Box, cli: Cli, tmp_path: Path) -> None:
+    """DIDs come again, for whatever is published next: here for other data of the same account."""
+    script, one, two = tmp_path / "count.py", tmp_path / "one.csv", tmp_path / "two.csv"
+    script.write_text(PROGRAM)
+    one.write_text("a\n1\n")
+    two.write_text("a\n1\n2\n3\n4\n5\n")
+    words = ("--json", "--yes", "run", str(script), "--data", str(one), "--to", str(tmp_path / "out"))
+    cli("reset", "--assets", "--yes")
+    first = json.loads(cli(*words).stdout)
+    cli("reset", "--assets", "--yes")
+    other = json.loads(cli("--json", "publish", "dataset", str(two)).stdout)
+    assert other["did"] == first["datasets"][0], "the case needs a DID that came again"
+    again = json.loads(cli(*words).stdout)
+    assert again["datasets"][0] != other["did"]
+    assert json.loads(Path(again["folder"], "n.json").read_text())["n"] == 1
+    cli("verify", str(again["job"]["jobId"]))

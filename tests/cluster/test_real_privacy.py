@@ -27,6 +27,19 @@ COUNT = "import os, json\ndid = json.loads(os.environ['DIDS'])[0]\n"
 COUNT += "rows = open(f'/data/inputs/{did}/0').read().splitlines()\n"
 COUNT += "open('/tmp/copy', 'w').write('\\n'.join(rows))\n"
 COUNT += "open('/data/outputs/count.txt', 'w').write(str(len(rows)))\n"
+COUNT += """
+places = [line.split()[4] for line in open('/proc/self/mountinfo')]
+places += ['/dev/termination-log', '/var/tmp', '/dev/shm']
+for place in places:
+    for path in (place, os.path.join(place, 'copy')):
+        if path.startswith(('/data/outputs', '/data/logs', '/proc')):
+            continue
+        try:
+            open(path, 'w').write('\\n'.join(rows))
+        except OSError:
+            pass
+"""
+"""A copy in every place that can be written: none of them may be the node's disk."""
 ENDINGS = {
     "finished": COUNT,
     "failed": COUNT + "raise SystemExit(3)\n",

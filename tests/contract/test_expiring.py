@@ -40,7 +40,8 @@ def stored(kubo: Kubo, folder: Path, **files: bytes) -> list[Result]:
         place.write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         entries.append(Entry(place, f"outputs/{name}", name, "output", len(content), digest))
-    sent = ipfs.send(entries, {"api": f"http://127.0.0.1:{kubo.rpc_port}", "token": kubo.upload_token})
+    store = {"api": f"http://127.0.0.1:{kubo.rpc_port}", "token": kubo.upload_token}
+    sent = ipfs.send(entries, store, str(folder).encode())
     return [Result.model_validate(each.as_result()) for each in sent]
 
 
@@ -55,7 +56,7 @@ async def test_they_go_and_anothers_stay(kubo: Kubo, tmp_path: Path) -> None:
     theirs = stored(kubo, tmp_path / "two", same=b"of both" * 1000)
     assert {status(kubo, result) for result in (*mine, *theirs)} == {200}
     for _ in range(2):  # again: what is gone is gone
-        await expiring.drop(store, lambda name: kubo.token(name), mine)
+        await expiring.drop(store, lambda name: kubo.token(name), "job", mine)
         assert [status(kubo, result) == 200 for result in mine] == [False, False]
     assert status(kubo, theirs[0]) == 200
 
@@ -64,7 +65,7 @@ async def test_with_another_callers_token_nothing_goes(kubo: Kubo, tmp_path: Pat
     store = IpfsStore(api=f"http://127.0.0.1:{kubo.rpc_port}", gateway=kubo.gateway)
     mine = stored(kubo, tmp_path, own=b"still mine")
     with pytest.raises(ClusterError, match="IPFS answered 403"):
-        await expiring.drop(store, lambda _: kubo.upload_token, mine)
+        await expiring.drop(store, lambda _: kubo.upload_token, "job", mine)
     assert status(kubo, mine[0]) == 200
 
 
@@ -79,4 +80,4 @@ async def test_a_store_that_is_away_is_asked_again_later() -> None:
     store = IpfsStore(api="http://127.0.0.1:9", gateway="http://127.0.0.1:9")
     result = Result(filename="x", filesize=1, type="output", url="ipfs://bafy/x")
     with pytest.raises(ClusterError, match="could not be reached"):
-        await expiring.drop(store, lambda _: "t", [result])
+        await expiring.drop(store, lambda _: "t", "job", [result])

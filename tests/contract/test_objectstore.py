@@ -4,14 +4,10 @@ the key that is sealed into a published file object can do, and what it cannot.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-import httpx
 import pytest
 
 from c2d_box.errors import C2DError
@@ -21,7 +17,7 @@ from c2d_box.workflow.resource import Result
 from c2d_box.workflow.stores import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore, ReadingKey
-from tests.worlds.outside import free_port
+from tests.worlds.versitygw import versitygw_in
 
 MINE, ANOTHERS, RESULTS = "published-" + "a" * 40, "published-" + "b" * 40, "results"
 CONTENT = b"name,age\nAda,36\n"
@@ -33,47 +29,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
         binary = Bundle.open(["versitygw"]).binary("versitygw")
     except C2DError as error:
         pytest.skip(f"no versitygw in the bundle: {error}")
-    folder, port = tmp_path_factory.mktemp("s3"), free_port()
-    for name in ("buckets", "iam"):
-        (folder / name).mkdir()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "VGW_PORT": f"127.0.0.1:{port}",
-        "VGW_REGION": "us-east-1",
-        "VGW_HEALTH": "/healthz",
-        "VGW_QUIET": "true",
-        "VGW_IAM_DIR": str(folder / "iam"),
-        "ROOT_ACCESS_KEY": "ROOT",
-        "ROOT_SECRET_KEY": "the root's secret of this test",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "posix", folder / "buckets"], env=environment, stdout=log, stderr=log
-        )
-    made = ObjectStore(f"http://127.0.0.1:{port}", "ROOT", environment["ROOT_SECRET_KEY"])
-    try:
-        _wait(process, f"{made.endpoint}/healthz", folder / "log")
-        file = folder / "people.csv"
+    with versitygw_in(tmp_path_factory.mktemp("s3"), binary) as made:
+        file = tmp_path_factory.mktemp("files") / "people.csv"
         file.write_bytes(CONTENT)
         for bucket in (MINE, ANOTHERS, RESULTS):
             made.ensure_bucket(bucket)
             made.put_file(bucket, "x/people.csv", file)
         yield made
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    began = time.monotonic()
-    while True:
-        try:
-            if httpx.get(url, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        assert process.poll() is None and time.monotonic() - began < 30, log.read_text()
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +115,7 @@ async def test_results_whose_time_is_over_are_deleted_and_no_others(
     urls = (f"s3://{RESULTS}/job/outputs/a%20b.csv", f"s3://{RESULTS}/job/logs/l")
     mine = [Result(filename="f", filesize=1, type="output", url=url) for url in urls]
     for _ in range(2):  # again: what is gone is gone
-        await expiring.drop(place, keys.__getitem__, mine)
+        await expiring.drop(place, keys.__getitem__, "job", mine)
     assert set(store.keys(RESULTS)) == {"x/people.csv", "other/l"}
     with pytest.raises(ClusterError, match="S3 answered 403"):
-        await expiring.drop(place, lambda _: "ROOT", mine)
+        await expiring.drop(place, lambda _: "ROOT", "job", mine)

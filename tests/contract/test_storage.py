@@ -20,7 +20,7 @@ from c2d_box.assets.files import (
     SmartContractFile,
     UrlFile,
 )
-from c2d_box.storage import AddressRules, Fetcher, Gateways, OpenFile, Storage, StorageError, TooLarge
+from c2d_box.storage import AddressRules, Fetcher, Gateways, OpenFile, Storage, StorageError
 
 CONTENT = b'"' + b"0123456789" * 20_000 + b'"'
 ABI = {"name": "text", "type": "function", "stateMutability": "view", "inputs": [], "outputs": []}
@@ -123,9 +123,7 @@ async def test_probing_and_hashing(kind: str) -> None:
         expected = hashlib.sha256(CONTENT).hexdigest()
         assert (await storage.probe(file, checksum_limit=1 << 20)).sha256 == expected
         assert (await storage.probe(file, checksum_limit=100)).sha256 is None
-        assert await storage.sha256(file, None, 1 << 20) == expected
-        with pytest.raises(TooLarge):
-            await storage.sha256(file, None, 100)
+        assert (await storage.probe(file, checksum_limit=1 << 20, anew=True)).sha256 == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,6 +25,7 @@ from sandbox.verbs.explorer import Block, Happening, Transaction
 from sandbox.verbs.images import ContainerImage
 from sandbox.verbs.money import Holding
 from sandbox.verbs.output import Output
+from sandbox.verbs.parties import NO_LIMITS, Spending
 from sandbox.verbs.permissions import Cell
 from sandbox.verbs.quotes import Price
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
@@ -156,6 +157,7 @@ class Recorded:
         self.problem: C2DError | None = None
         self.state = "running"
         self.done: list[tuple[str, ...]] = []
+        self.spending = NO_LIMITS
         self.refusal: C2DError | None = None
         self.over = threading.Event()
         self.hold = threading.Event()
@@ -440,7 +442,9 @@ class Recorded:
         environment: str | None,
         parameters: Mapping[str, Any] | None = None,
         output: Output | None = None,
+        spending: Spending = NO_LIMITS,
     ) -> Progress[Mapping[str, Any]]:
+        self.spending = spending
         told = [] if parameters is None else [json.dumps(dict(parameters))]
         told += [] if output is None or output.asked() is None else [json.dumps(output.asked())]
         yield from self._do("start", who, dataset, algorithm, *additional, str(environment), *told)

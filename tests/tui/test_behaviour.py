@@ -255,6 +255,8 @@ async def test_a_job_is_launched_after_its_price_was_shown(
         await _press(pilot, settle, "right", "enter")
         await _until(pilot, lambda: bool(recorded.done))
         assert recorded.done[0][:2] == ("start", "consumer")
+        (most,) = recorded.spending.most
+        assert most.endswith(":OCEAN") and 4 < float(most.removesuffix(":OCEAN")) < 4.1, "what was shown"
 
 
 async def test_what_is_chosen_is_checked_although_the_assets_come_late(

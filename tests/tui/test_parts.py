@@ -79,6 +79,27 @@ def test_a_line_of_json_is_told_in_words_and_any_other_stays() -> None:
         assert worded(other) == other
 
 
+def test_each_log_of_the_box_is_told_in_words_and_in_order() -> None:
+    """As trials found them: ours, the engine's of an older box, etcd's, containerd's, klog and undated."""
+    lines = merged(
+        {
+            "etcd": ['{"level":"info","ts":"2026-11-14T22:13:21.100Z","caller":"a","msg":"one","took":"2s"}'],
+            "engine": ['{"at": 1794694403.25, "level": "info", "message": "three"}'],
+            "containerd": ['time="2026-11-14T22:13:22.5Z" level=warning msg="two \\"q\\"" id=7'],
+            "kubelet": ["I1114 22:13:24.000000 k.go] four"],
+            "ipfs": ["starting", "ready"],
+            "provider": ["  a warning before the first line",
+                         '{"time": "2026-11-14T22:13:20.000Z", "level": "info", "message": "zero"}'],
+        }
+    )  # fmt: skip
+    assert [line.split()[0] for line in lines] == [
+        "provider", "provider", "etcd", "containerd", "engine", "kubelet", "ipfs", "ipfs",
+    ]  # fmt: skip
+    assert lines[2].split(None, 1)[1] == "11-14 22:13:21.100 INFO one took=2s"
+    assert lines[3].split(None, 1)[1] == '11-14 22:13:22.5 WARNING two "q" id=7'
+    assert lines[4].split(None, 1)[1].startswith("11-14 22:13:23.25 INFO three")
+
+
 def test_a_group_closes_when_its_steps_are_done_and_opens_when_one_fails() -> None:
     board = StepBoard()
     board.fold(Event("a.one", "done", "one", seconds=1, at=0))

@@ -27,7 +27,7 @@ from c2d_box.operator_engine.actions import (
 from c2d_box.operator_engine.limits import Limits
 from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.seen import Container, End, Pod, Refusal, Seen, Step
-from c2d_box.workflow import instants, names, resource, states
+from c2d_box.workflow import instants, manifests, names, resource, states
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
 
@@ -43,7 +43,10 @@ LIMITS = Limits(
     storage=50_000,
 )
 MAXTIME = 300.0
-OUTPUT = reports.Stored(filename="x", filesize=1, type="output", url="ipfs://x", sha256="0")
+OUTPUT = reports.Stored(
+    filename="x", filesize=1, type="output", url=f"ipfs://b{'a' * 58}/outputs/x", sha256="0" * 64
+)
+MANIFEST = manifests.digest([{"filename": "x", "type": "output", "size": 1, "sha256": "0" * 64}])
 CONTAINERS: dict[Component, tuple[str, ...]] = {
     "configuration": ("configuration",),
     "algorithm": ("warden", "algorithm"),
@@ -265,7 +268,8 @@ class Model:
             return
         assert not self.running(), "judged while it runs"
         refusals = (reports.Refusal(path="x", reason="link"),) if refused else ()
-        judged = reports.judge(self.workflow, reports.JudgeReport(refused=refusals), self.now)
+        report = reports.JudgeReport(refused=refusals, manifest=MANIFEST)
+        judged = reports.judge(self.workflow, report, self.now)
         if judged.changes:
             self.record(judged.changes)
         results = () if failed else (OUTPUT,)

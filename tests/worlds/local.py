@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from c2d_box.assets.addresses import ZERO
 from c2d_box.assets.did import did_for
 from c2d_box.chain import Chain, addresses
 from c2d_box.chain.accounts import Signer, from_mnemonic
@@ -100,10 +101,13 @@ class World:
         compute: dict[str, Any] | None = None,
         price: int = 10**18,
         template: int = 1,
+        market: str = ZERO,
         **ddo: Any,
     ) -> Asset:
         publisher, terms = self.account(3), Fixed(price) if price else Free()
-        made = create_asset(self.chain, publisher, kind, kind[:4].upper(), terms, template=template)
+        made = create_asset(
+            self.chain, publisher, kind, kind[:4].upper(), terms, template=template, market=market
+        )
         files = files or [{"type": "url", "url": f"{self.files.url}/data.csv", "method": "GET"}]
         plain = {"datatokenAddress": made.datatoken, "nftAddress": made.nft, "files": files}
         document = {

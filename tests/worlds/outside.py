@@ -116,10 +116,11 @@ class StaticCache:
 
     async def _ddo(self, request: Request) -> Response:
         did = request.path_params["did"]
+        level = {"c2d-indexed-block": "9" * 12}
         if did not in self.documents:
-            return Response(status_code=404)
+            return Response(status_code=404, headers=level)
         text = json.dumps(self.documents[did]).encode("utf-8", "surrogatepass")
-        return Response(text, media_type="application/json")
+        return Response(text, media_type="application/json", headers=level)
 
 
 class FakeOperator:
@@ -131,6 +132,8 @@ class FakeOperator:
         self.payloads: list[dict[str, Any]] = []
         self.granted: set[str] = set()
         self.down = False
+        self.takes_no_starts = False
+        """Everything else is answered: a client gets as far as paying."""
         self.deaths = 0
         """So many starts end between the job and its grants, without an answer."""
         self.provider = signatures.address_of(PROVIDER_KEY)
@@ -181,7 +184,7 @@ class FakeOperator:
     async def _start(self, request: Request) -> Response:
         data = json.loads(await self._signed(request))
         self._bare(data)
-        if self.down:
+        if self.down or self.takes_no_starts:
             return Response(status_code=503)
         with self._lock:
             self.payloads.append(data)
@@ -201,6 +204,8 @@ class FakeOperator:
     async def _status(self, request: Request) -> Response:
         await self._signed(request)
         self._bare(request.query_params)
+        if self.down:
+            return Response(status_code=503)
         found = [
             job
             for job in self.jobs.values()

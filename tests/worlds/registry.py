@@ -30,6 +30,8 @@ class Shelf:
     """``repository:reference`` → media type and bytes."""
     received: int = 0
     """Bytes of blobs that came in."""
+    token_answer: bytes = b""
+    """What is answered in the place of a token."""
 
 
 @contextmanager
@@ -82,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/token":
             right = self.headers.get("authorization") == USER
-            return self._answer(200 if right else 401, json.dumps({"token": self.kept.token}).encode())
+            answer = self.kept.token_answer or json.dumps({"token": self.kept.token}).encode()
+            return self._answer(200 if right else 401, answer)
         if not self._may():
             return None
         if path == "/v2/":

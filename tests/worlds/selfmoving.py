@@ -20,6 +20,7 @@ from c2d_box.workflow import instants, names
 from c2d_box.workflow.cluster import CLAIMS, PODS, Object, Resource
 from c2d_box.workflow.memory import Memory
 from c2d_box.workflow.resource import WorkFlow
+from tests.worlds.jobmodel import MANIFEST, OUTPUT
 
 T = TypeVar("T")
 TICK = 0.001
@@ -166,9 +167,10 @@ class Machine:
         await self._running(name, *containers)
         mandate = await self._asked(lambda hearing: hearing.go_ahead(job, 1.0))
         if isinstance(mandate, GoAhead):
-            await self._asked(lambda hearing: hearing.report(job, "judge", {"refused": []}))
+            judged = {"refused": [], "manifest": MANIFEST}
+            await self._asked(lambda hearing: hearing.report(job, "judge", judged))
             self.uploads.append(uid)
-            stored = {"filename": "x", "filesize": 1, "type": "output", "url": "ipfs://x", "sha256": "0"}
+            stored = OUTPUT.model_dump()
             await self._asked(lambda hearing: hearing.report(job, "upload", {"results": [stored]}))
             if "register" in containers:
                 await self._register(uid, job)

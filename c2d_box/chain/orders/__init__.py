@@ -1,8 +1,20 @@
 """Orders: what a service costs, paying for it, and proving on the chain that somebody did."""
 
-from c2d_box.chain.orders.fees import ProviderFee, fee_amount, fee_hash, sign_fee, signer_of
+from c2d_box.chain.orders.fees import ProviderFee, fee_amount, fee_hash, read_data, sign_fee, signer_of
+from c2d_box.chain.orders.gas import demand_gas, most_gas
 from c2d_box.chain.orders.pricing import Offer, offer_for
-from c2d_box.chain.orders.purchases import ConsumeMarketFee, Purchase, buy, buy_and_start, reuse, start, take
+from c2d_box.chain.orders.purchases import (
+    NO_MARKET,
+    ConsumeMarketFee,
+    Purchase,
+    buy,
+    buy_and_start,
+    order_fees,
+    publishing_fee,
+    reuse,
+    start,
+    take,
+)
 from c2d_box.chain.orders.quotes import quote
 from c2d_box.chain.orders.verification import (
     Order,
@@ -13,6 +25,7 @@ from c2d_box.chain.orders.verification import (
 )
 
 __all__ = [
+    "NO_MARKET",
     "ConsumeMarketFee",
     "Offer",
     "Order",
@@ -23,10 +36,15 @@ __all__ = [
     "Purchase",
     "buy",
     "buy_and_start",
+    "demand_gas",
     "fee_amount",
     "fee_hash",
+    "most_gas",
     "offer_for",
+    "order_fees",
+    "publishing_fee",
     "quote",
+    "read_data",
     "reuse",
     "sign_fee",
     "signer_of",

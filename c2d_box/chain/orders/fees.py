@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from c2d_box.assets.addresses import ZERO, checksum, keccak256
 from c2d_box.assets.signatures import address_of, from_vrs, recover_hash, sign_hash
+from c2d_box.strict_json import parse_json
 
 
 class ProviderFee(TypedDict):
@@ -96,8 +97,8 @@ def signer_of(fee: Mapping[str, Any]) -> str | None:
 def read_data(data: bytes | str) -> dict[str, Any] | None:
     """The JSON object inside ``providerData``, or None: anybody can put anything there."""
     try:
-        value = json.loads(_bytes(data))
-    except (ValueError, RecursionError):
+        value = parse_json(_bytes(data))
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

@@ -10,8 +10,8 @@ from c2d_box.assets.addresses import ZERO, checksum, same
 from c2d_box.chain import abis
 from c2d_box.chain.node import Chain
 from c2d_box.chain.views import View
+from c2d_box.units import ETHER
 
-WEI = 10**18
 Kind = Literal["free", "fixed", "pool"]
 
 
@@ -19,7 +19,8 @@ Kind = Literal["free", "fixed", "pool"]
 class Offer:
     """One datatoken for ``amount`` base units of ``token`` (fees and the pool's curve included).
 
-    ``rate`` is the bare price in whole tokens: no fees, and of a pool that of a vanishing purchase.
+    ``fees`` is the part of ``amount`` that Ocean, the publishing market and a pool's owners take for the
+    purchase. ``rate`` is the bare price in whole tokens: no fees, and of a pool that of a vanishing purchase.
     ``bound``: the source serves only the datatoken itself (enterprise), which buys and orders at once.
     """
 
@@ -31,6 +32,7 @@ class Offer:
     rate: float = 0.0
     exchange_id: str = ""
     bound: bool = False
+    fees: int = 0
 
     @property
     def is_free(self) -> bool:
@@ -53,7 +55,7 @@ def _dispenser(chain: Chain, datatoken: str, addresses: Sequence[str]) -> Offer 
     for address in addresses:
         status = chain.read(abis.DISPENSER, address, "status", checksum(datatoken))
         active, _owner, is_minter, max_tokens, _max_balance, balance, swapper = status
-        if active and max_tokens >= WEI and (is_minter or balance >= WEI) and _open(swapper, datatoken):
+        if active and max_tokens >= ETHER and (is_minter or balance >= ETHER) and _open(swapper, datatoken):
             return Offer(checksum(datatoken), checksum(address), bound=swapper != ZERO)
     return None
 
@@ -62,18 +64,19 @@ def _exchange(chain: Chain, datatoken: str, address: str, exchange: bytes) -> Of
     terms = chain.read(abis.EXCHANGE, address, "getExchange", exchange)
     token, active, supply = str(terms[3]), bool(terms[6]), int(terms[7])
     swapper = chain.read(abis.EXCHANGE, address, "getAllowedSwapper", exchange)
-    if not active or supply < WEI or not _open(swapper, datatoken):
+    if not active or supply < ETHER or not _open(swapper, datatoken):
         return None
-    amount = chain.read(abis.EXCHANGE, address, "calcBaseInGivenOutDT", exchange, WEI, 0)[0]
+    amount, *fees = chain.read(abis.EXCHANGE, address, "calcBaseInGivenOutDT", exchange, ETHER, 0)
     return Offer(
         datatoken=checksum(datatoken),
         source=checksum(address),
         kind="fixed",
         amount=int(amount),
         token=checksum(token),
-        rate=int(terms[5]) / WEI,
+        rate=int(terms[5]) / ETHER,
         exchange_id="0x" + exchange.hex(),
         bound=swapper != ZERO,
+        fees=sum(map(int, fees)),
     )
 
 
@@ -88,7 +91,7 @@ def _pool(chain: Chain, datatoken: str, address: str) -> Offer | None:
         ("isFinalized", ()),
         ("getBalance", (checksum(datatoken),)),
         ("getBalance", (token,)),
-        ("getAmountInExactOut", (token, checksum(datatoken), WEI, 0)),
+        ("getAmountInExactOut", (token, checksum(datatoken), ETHER, 0)),
     )
     answers = chain.read_many([View(abis.POOL, address, *question) for question in asked])
     finalized, held, paid_in, amounts = answers
@@ -100,7 +103,8 @@ def _pool(chain: Chain, datatoken: str, address: str) -> Offer | None:
         kind="pool",
         amount=int(amounts[0]),
         token=token,
-        rate=int(paid_in) / 10 ** chain.decimals(token) / (int(held) / WEI),
+        rate=int(paid_in) / 10 ** chain.decimals(token) / (int(held) / ETHER),
+        fees=sum(map(int, amounts[1:])),
     )
 
 

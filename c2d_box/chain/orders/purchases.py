@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 from c2d_box.assets.addresses import ZERO, checksum
 from c2d_box.chain import abis, failures
 from c2d_box.chain.accounts import Signer
+from c2d_box.chain.amounts import amount_text
 from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import as_tuple
-from c2d_box.chain.orders.pricing import WEI, Offer, offer_for
+from c2d_box.chain.orders.pricing import Offer, offer_for
 from c2d_box.chain.transactions import allow, hash_of, send, spending
 from c2d_box.errors import Refused
+from c2d_box.units import ETHER
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class ConsumeMarketFee:
 
 
 NO_MARKET = ConsumeMarketFee()
+Record = Callable[[str, str], None]
+"""Is told of a payment once a block has it: what was got (``datatoken``), and the transaction."""
 _ANY_SPOT_PRICE = 2**256 - 1
 """What is paid is limited; the price that a purchase leaves behind is not the buyer's concern."""
 _ABOVE_LIMIT = re.compile("ERR_LIMIT_IN|Too many base tokens", re.IGNORECASE)
@@ -58,10 +62,10 @@ def buy(
     the same pool raise it. Beyond that the contract refuses, and C2D-ORDER-SLIPPAGE says so.
     """
     with spending(chain, signer):
-        if chain.balance(signer.address, datatoken) >= WEI:
+        if chain.balance(signer.address, datatoken) >= ETHER:
             return Purchase(None)
         offer = _offer(chain, datatoken)
-        return take(chain, signer, offer, _limit(offer, max_price, slippage))
+        return take(chain, signer, offer, _limit(chain, offer, max_price, slippage))
 
 
 def take(chain: Chain, signer: Signer, offer: Offer, limit: int) -> Purchase:
@@ -74,12 +78,12 @@ def take(chain: Chain, signer: Signer, offer: Offer, limit: int) -> Purchase:
             "order in one step (buy_and_start)",
         )
     if offer.is_free:
-        tx = send(chain, signer, abis.DISPENSER, offer.source, "dispense", datatoken, WEI, signer.address)
+        tx = send(chain, signer, abis.DISPENSER, offer.source, "dispense", datatoken, ETHER, signer.address)
         return Purchase(hash_of(tx))
     _require_balance(chain, signer, offer.token, offer.amount)
     allow(chain, signer, offer.token, offer.source, limit)
     before = chain.balance(signer.address, offer.token)
-    with _within(limit, offer):
+    with _within(chain, limit, offer):
         bought = _swap(chain, signer, offer, limit)
     return Purchase(bought, before - chain.balance(signer.address, offer.token), offer.token)
 
@@ -87,14 +91,14 @@ def take(chain: Chain, signer: Signer, offer: Offer, limit: int) -> Purchase:
 def _swap(chain: Chain, signer: Signer, offer: Offer, limit: int) -> str:
     if offer.kind == "pool":
         tokens = (offer.token, offer.datatoken, ZERO)
-        amounts = (limit, WEI, _ANY_SPOT_PRICE, 0)
+        amounts = (limit, ETHER, _ANY_SPOT_PRICE, 0)
         return hash_of(send(chain, signer, abis.POOL, offer.source, "swapExactAmountOut", tokens, amounts))
-    arguments = (bytes.fromhex(offer.exchange_id[2:]), WEI, limit, ZERO, 0)
+    arguments = (bytes.fromhex(offer.exchange_id[2:]), ETHER, limit, ZERO, 0)
     return hash_of(send(chain, signer, abis.EXCHANGE, offer.source, "buyDT", *arguments))
 
 
 @contextmanager
-def _within(limit: int, offer: Offer) -> Iterator[None]:
+def _within(chain: Chain, limit: int, offer: Offer) -> Iterator[None]:
     """Say that the price rose where the contract's refusal means that."""
     try:
         yield
@@ -103,8 +107,8 @@ def _within(limit: int, offer: Offer) -> Iterator[None]:
             raise
         raise Refused(
             "C2D-ORDER-SLIPPAGE",
-            f"the price rose above {limit} base units of {offer.token} before the purchase was made",
-            "nothing was paid; try again, or allow more slippage",
+            f"the price rose above {amount_text(chain, limit, offer.token)} before the purchase was made",
+            "this purchase was not made; try again, or allow more slippage",
             limit=limit,
         ) from refused
 
@@ -119,10 +123,23 @@ def start(
     market: ConsumeMarketFee = NO_MARKET,
 ) -> str:
     """Order a service for ``consumer``, paying with a datatoken ``signer`` holds; the tx hash."""
-    arguments = (checksum(consumer), service_index, as_tuple(fee), _market(market))
     with spending(chain, signer):
-        _approve(chain, signer, datatoken, _all_due(chain, datatoken, fee, market))
-        return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *arguments))
+        due = order_fees(chain, datatoken, fee, market)
+        return _order(chain, signer, datatoken, (checksum(consumer), service_index), fee, market, due)
+
+
+def _order(
+    chain: Chain,
+    signer: Signer,
+    datatoken: str,
+    service: tuple[str, int],
+    fee: Mapping[str, Any],
+    market: ConsumeMarketFee,
+    due: Mapping[str, int],
+) -> str:
+    _approve(chain, signer, datatoken, due)
+    arguments = (*service, as_tuple(fee), _market(market))
+    return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *arguments))
 
 
 def reuse(chain: Chain, signer: Signer, datatoken: str, order_tx: str, fee: Mapping[str, Any]) -> str:
@@ -144,17 +161,29 @@ def buy_and_start(
     *,
     max_price: int | None = None,
     slippage: float = 0.0,
+    most_fees: Mapping[str, int] | None = None,
+    record: Record | None = None,
 ) -> str:
-    """:func:`buy` where needed, then :func:`start`; the hash of the order's transaction."""
+    """:func:`buy` where needed, then :func:`start`; the hash of the order's transaction.
+
+    Everything due is compared with the balances before the first transaction. ``most_fees`` are the most
+    that the order itself may take per token (:func:`order_fees` when it was quoted; None: whatever it takes
+    now): Refused C2D-ORDER-FEE-ROSE beyond.
+    """
+    service = (checksum(consumer), service_index)
     with spending(chain, signer):
-        if chain.balance(signer.address, datatoken) < WEI:
+        due = order_fees(chain, datatoken, fee, market)
+        _demand_as_quoted(chain, due, most_fees)
+        if chain.balance(signer.address, datatoken) < ETHER:
             offer = _offer(chain, datatoken)
+            limit = _limit(chain, offer, max_price, slippage)
+            _require_all(chain, signer, {**due, offer.token: due.get(offer.token, 0) + offer.amount})
             if offer.bound:
-                limit = _limit(offer, max_price, slippage)
-                service = (checksum(consumer), service_index)
-                return _order_at_source(chain, signer, offer, limit, service, fee, market)
-            take(chain, signer, offer, _limit(offer, max_price, slippage))
-        return start(chain, signer, datatoken, consumer, service_index, fee, market)
+                return _order_at_source(chain, signer, offer, limit, service, fee, market, due)
+            bought = take(chain, signer, offer, limit)
+            if record is not None and bought.tx is not None:
+                record("datatoken", bought.tx)
+        return _order(chain, signer, datatoken, service, fee, market, due)
 
 
 def _offer(chain: Chain, datatoken: str) -> Offer:
@@ -168,12 +197,13 @@ def _offer(chain: Chain, datatoken: str) -> Offer:
     return offer
 
 
-def _limit(offer: Offer, max_price: int | None, slippage: float) -> int:
+def _limit(chain: Chain, offer: Offer, max_price: int | None, slippage: float) -> int:
     """The most the exchange may take, or Refused when even the price just read is above ``max_price``."""
     if max_price is not None and offer.amount > max_price:
         raise Refused(
             "C2D-ORDER-TOO-DEAR",
-            f"the datatoken costs {offer.amount} base units of {offer.token}, more than {max_price}",
+            f"the datatoken costs {amount_text(chain, offer.amount, offer.token)}, more than "
+            f"{amount_text(chain, max_price, offer.token)}",
             "raise the limit or wait for a lower price",
             price=offer.amount,
             limit=max_price,
@@ -190,34 +220,58 @@ def _order_at_source(
     service: tuple[str, int],
     fee: Mapping[str, Any],
     market: ConsumeMarketFee,
+    due: Mapping[str, int],
 ) -> str:
     """Enterprise datatokens buy from their own dispenser or exchange and order in one transaction."""
-    due = _all_due(chain, offer.datatoken, fee, market)
     order = (*service, as_tuple(fee), _market(market))
+    allowed = dict(due)
     source: Any
     if offer.is_free:
         function, source = "buyFromDispenserAndOrder", offer.source
     else:
-        _require_balance(chain, signer, offer.token, offer.amount + due[offer.token])
-        due[offer.token] += limit
+        allowed[offer.token] = allowed.get(offer.token, 0) + limit
         function = "buyFromFreAndOrder"
         source = (offer.source, bytes.fromhex(offer.exchange_id[2:]), limit, 0, ZERO)
-    for token, amount in due.items():
-        if amount > 0 and token != ZERO:
-            allow(chain, signer, token, offer.datatoken, amount)
-    with _within(limit, offer):
+    for token, amount in allowed.items():
+        allow(chain, signer, token, offer.datatoken, amount, exactly=True)
+    with _within(chain, limit, offer):
         return hash_of(send(chain, signer, abis.ENTERPRISE, offer.datatoken, function, order, source))
 
 
-def _all_due(
-    chain: Chain, datatoken: str, fee: Mapping[str, Any], market: ConsumeMarketFee
-) -> defaultdict[str, int]:
-    """:func:`_due` and the fee of the market where the datatoken was published."""
+def order_fees(
+    chain: Chain, datatoken: str, fee: Mapping[str, Any], market: ConsumeMarketFee = NO_MARKET
+) -> dict[str, int]:
+    """What an order takes from the payer besides the datatoken, in base units per token: the fees of the
+    Provider, of the market where the datatoken was published, and of the one through which it is ordered.
+    """
     due = _due(fee, market)
+    token, amount = publishing_fee(chain, datatoken)
+    if amount:
+        due[token] += amount
+    return {token: amount for token, amount in due.items() if amount and token != ZERO}
+
+
+def publishing_fee(chain: Chain, datatoken: str) -> tuple[str, int]:
+    """Token and base units that the market where the datatoken was published takes for an order; the zero
+    address and 0 where it takes nothing.
+    """
     address, token, amount = chain.read(abis.DATATOKEN, datatoken, "getPublishingMarketFee")
-    if address != ZERO and token != ZERO:
-        due[checksum(token)] += int(amount)
-    return due
+    return (ZERO, 0) if ZERO in (address, token) or not amount else (checksum(token), int(amount))
+
+
+def _demand_as_quoted(chain: Chain, due: Mapping[str, int], most: Mapping[str, int] | None) -> None:
+    """A market may raise its fee at any moment; what is paid is what was quoted."""
+    for token, amount in due.items():
+        if most is not None and amount > most.get(token, 0):
+            quoted = amount_text(chain, most.get(token, 0), token)
+            raise Refused(
+                "C2D-ORDER-FEE-ROSE",
+                f"the order takes {amount_text(chain, amount, token)} in fees, {quoted} were quoted",
+                "this order was not made; look at the new price (quote) before trying again",
+                due=amount,
+                quoted=most.get(token, 0),
+                token=token,
+            )
 
 
 def _market(market: ConsumeMarketFee) -> tuple[str, str, int]:
@@ -234,10 +288,17 @@ def _due(fee: Mapping[str, Any], market: ConsumeMarketFee) -> defaultdict[str, i
 
 
 def _approve(chain: Chain, signer: Signer, datatoken: str, due: Mapping[str, int]) -> None:
+    """Exactly what is due: an allowance is the only limit that a market's fee, raised meanwhile, meets."""
+    due = {token: amount for token, amount in due.items() if amount > 0 and token != ZERO}
+    _require_all(chain, signer, due)
+    for token, amount in due.items():
+        allow(chain, signer, token, datatoken, amount, exactly=True)
+
+
+def _require_all(chain: Chain, signer: Signer, due: Mapping[str, int]) -> None:
     for token, amount in due.items():
         if amount > 0 and token != ZERO:
             _require_balance(chain, signer, token, amount)
-            allow(chain, signer, token, datatoken, amount)
 
 
 def _require_balance(chain: Chain, signer: Signer, token: str, amount: int) -> None:
@@ -245,7 +306,8 @@ def _require_balance(chain: Chain, signer: Signer, token: str, amount: int) -> N
     if held < amount:
         raise Refused(
             "C2D-ORDER-FUNDS",
-            f"{signer.address} holds {held} base units of {token}, {amount} are due",
+            f"{signer.address} holds {amount_text(chain, held, token)}, "
+            f"{amount_text(chain, amount, token)} are due",
             "get more of that token (faucet) and try again",
             held=held,
             due=amount,

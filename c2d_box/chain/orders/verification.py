@@ -1,8 +1,8 @@
 """Whether a transaction is a paid, still valid order of one service for one account.
 
 Any contract can emit logs of an order's shape in a transaction of its own. So only logs of the service's own
-datatoken count, in the given transaction and in the one it reuses. Reusing restarts the service's clock, so
-an order may only be reused while it was still good: else a free reuse would revive an expired one for ever.
+datatoken count, in the given transaction and in the one it reuses. An order may only be reused while it was
+still good, and a reuse is good for what it paid: else free ones would carry a paid period on for ever.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from c2d_box.chain import nfts
 from c2d_box.chain.events import Event, decoded
 from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import read_data, signer_of
+from c2d_box.units import ETHER
 
 if TYPE_CHECKING:
     from web3.types import TxReceipt
 
-WEI = 10**18
 CONFIRMATION_GRACE = 90
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}\Z")
 _NAMES = ("OrderStarted", "OrderReused", "ProviderFee")
@@ -89,11 +89,6 @@ class Order:
         """
         return f"{self.start_tx}:{self.datatoken}:{self.service_index}".lower()
 
-    @property
-    def since(self) -> int:
-        """When the service's timeout began to run."""
-        return self.started if self.reused is None else self.reused
-
 
 def verify(chain: Chain, claim: OrderClaim) -> Order:
     """The order behind ``claim``, or OrderInvalid saying what is wrong with it."""
@@ -108,7 +103,7 @@ def verify(chain: Chain, claim: OrderClaim) -> Order:
     if reused:
         logs = _own_logs(_earlier(chain, reused["orderTxId"]), claim.datatoken)
     started = _started(logs, claim)
-    _check_age(started, reused, claim, now)
+    _check_age(started, reused, fee, claim, now)
     return _order(started, reused, fee)
 
 
@@ -169,24 +164,27 @@ def _started(logs: list[Event], claim: OrderClaim) -> Event:
     served = [e for e in started if e["serviceIndex"] == claim.service_index]
     if not served:
         raise OrderInvalid(f"The order is not for service {claim.service_id}.")
-    paid = [e for e in served if e["amount"] >= WEI]
+    paid = [e for e in served if e["amount"] >= ETHER]
     if not paid:
-        raise OrderInvalid(f"The order paid {served[-1]['amount']} wei of the datatoken, {WEI} are due.")
+        raise OrderInvalid(f"The order paid {served[-1]['amount']} wei of the datatoken, {ETHER} are due.")
     mine = [e for e in paid if same(e["consumer"], claim.sender) or same(e["payer"], claim.sender)]
     if not mine:
         raise OrderInvalid("The consumer of the order is not the sender of the request.")
     return mine[-1]
 
 
-def _check_age(started: Event, reused: Event | None, claim: OrderClaim, now: float) -> None:
+def _check_age(started: Event, reused: Event | None, fee: Event, claim: OrderClaim, now: float) -> None:
+    """A reuse pays the Provider and nothing to the publisher, so it does not buy the service's period a
+    second time: it carries as long as what was paid for it."""
     if claim.timeout <= 0:
         return
     begun = int(started["timestamp"])
-    if reused:
-        if int(reused["timestamp"]) - begun > claim.timeout:
-            raise OrderInvalid("The order had already expired when it was reused.")
-        begun = int(reused["timestamp"])
-    if now - begun > claim.timeout:
+    if reused and int(reused["timestamp"]) - begun > claim.timeout:
+        raise OrderInvalid("The order had already expired when it was reused.")
+    if now - begun <= claim.timeout:
+        return
+    paid_until = int(fee["validUntil"]) if reused and int(fee["providerFeeAmount"]) > 0 else 0
+    if now >= paid_until + CONFIRMATION_GRACE:
         raise OrderInvalid(f"The order has expired: it was good for {claim.timeout} seconds.")
 
 

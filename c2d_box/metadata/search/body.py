@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from c2d_box.metadata.search.clauses import clause
 from c2d_box.metadata.search.errors import Unsupported
-from c2d_box.metadata.search.values import number, text, values
+from c2d_box.metadata.search.query_string import Predicate
+from c2d_box.metadata.search.values import INDEX, demand_known, demand_time, number, text, time_limit, values
 
 _KNOWN = {"query", "sort", "from", "size", "_source", "track_total_hits", "explain"}
 _MAX_WINDOW = 10_000
+_MAX_OBJECTS, _MAX_SORTS, _MAX_FIELDS = 3_000, 32, 1_000
+"""Of one query: each of its clauses is an object or two, and is asked of each record."""
+SECONDS = 5.0
 
 
-def search(body: dict[str, Any], records: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Raises Unsupported, naming the part, for anything outside the subset."""
+def search(
+    body: dict[str, Any], records: Iterable[dict[str, Any]], seconds: float = SECONDS
+) -> dict[str, Any]:
+    """Raises Unsupported, naming the part, for anything outside the subset, and for what takes longer than
+    ``seconds``."""
+    with time_limit(seconds):
+        return _search(body, records)
+
+
+def _search(body: dict[str, Any], records: Iterable[dict[str, Any]]) -> dict[str, Any]:
     if unknown := sorted(key for key in body if key not in _KNOWN and body[key]):
         raise Unsupported(unknown[0])
     start, size = _natural(body, "from", 0), _natural(body, "size", 10)
     if start + size > _MAX_WINDOW:
         raise Unsupported(f"from + size: at most {_MAX_WINDOW}")
+    _demand_few(body)
     predicate = clause(body["query"]) if body.get("query") else lambda record: True
-    found = sorted(
-        (record for record in records if predicate(record)), key=lambda record: str(record.get("id"))
-    )
+    found = sorted(_chosen(predicate, records), key=lambda record: str(record.get("id")))
     for key, descending in reversed(_order(body.get("sort"))):
         found = _sorted(found, key, descending)
     hits = [_hit(record, body.get("_source")) for record in found[start : start + size]]
@@ -39,9 +50,34 @@ def search(body: dict[str, Any], records: Iterable[dict[str, Any]]) -> dict[str,
     }
 
 
+def _chosen(predicate: Predicate, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        demand_time()
+        if predicate(record):
+            yield record
+
+
+def _demand_few(body: dict[str, Any]) -> None:
+    """Some thousand clauses or sort keys over all records would be minutes of work for one request."""
+    count, pending = 0, [body.get("query")]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            count += 1
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+        if count > _MAX_OBJECTS:
+            raise Unsupported(f"query: more than {_MAX_OBJECTS} objects")
+    for name, most in (("sort", _MAX_SORTS), ("_source", _MAX_FIELDS)):
+        given = body.get(name)
+        if isinstance(given, dict | list) and len(given) > most:
+            raise Unsupported(f"{name}: more than {most} entries")
+
+
 def _natural(body: dict[str, Any], key: str, default: int) -> int:
     value = body.get(key, default)
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Unsupported(f"{key}: a whole number is expected")
@@ -62,7 +98,10 @@ def _order(sort: Any) -> list[tuple[str, bool]]:
                 order.append((field, str(direction).lower() == "desc"))
         else:
             raise Unsupported("sort")
-    return [(field, descending) for field, descending in order if field not in ("_score", "_doc")]
+    if len(order) > _MAX_SORTS:
+        raise Unsupported(f"sort: more than {_MAX_SORTS} keys")
+    ranks = ("_score", "_doc")
+    return [(demand_known(field), descending) for field, descending in order if field not in ranks]
 
 
 def _sorted(records: list[dict[str, Any]], field: str, descending: bool) -> list[dict[str, Any]]:
@@ -84,7 +123,7 @@ def _hit(record: dict[str, Any], wanted: Any) -> dict[str, Any]:
     if isinstance(wanted, list):
         source = {key: record[key] for key in record if any(key == str(w).split(".")[0] for w in wanted)}
     return {
-        "_index": "aquarius",
+        "_index": INDEX,
         "_type": "_doc",
         "_id": record.get("id"),
         "_score": 1.0,

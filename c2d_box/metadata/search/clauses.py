@@ -11,6 +11,7 @@ from c2d_box.metadata.search.errors import Unsupported
 from c2d_box.metadata.search.query_string import Predicate
 from c2d_box.metadata.search.values import (
     contains_phrase,
+    demand_known,
     equal,
     every,
     matches_pattern,
@@ -82,7 +83,7 @@ def _query_string(body: dict[str, Any]) -> Predicate:
     fields = body.get("fields") or ([body["default_field"]] if body.get("default_field") else [])
     if not isinstance(fields, list):
         raise Unsupported("query.query_string.fields: a list is expected")
-    names = [str(field).split("^")[0] for field in fields]
+    names = [demand_known(str(field).split("^")[0]) for field in fields]
     return query_string.parse(body["query"], names, str(body.get("default_operator", "")).upper() == "AND")
 
 
@@ -120,7 +121,7 @@ def _match_phrase(body: dict[str, Any]) -> Predicate:
 
 def _multi_match(body: dict[str, Any]) -> Predicate:
     fields, needed = (
-        [str(field).split("^")[0] for field in body.get("fields") or []],
+        [demand_known(str(field).split("^")[0]) for field in body.get("fields") or []],
         words(body.get("query")),
     )
 
@@ -133,7 +134,7 @@ def _multi_match(body: dict[str, Any]) -> Predicate:
 
 
 def _exists(body: dict[str, Any]) -> Predicate:
-    field = str(body.get("field", ""))
+    field = demand_known(str(body.get("field", "")))
     return lambda record: next(values(record, field), None) is not None
 
 
@@ -202,6 +203,7 @@ def _single(body: dict[str, Any], kind: str, key: str | None) -> tuple[str, Any]
     if len(named) != 1:
         raise Unsupported(f"query.{kind}: exactly one field is expected")
     field, value = next(iter(named.items()))
+    demand_known(field)
     if key is not None and isinstance(value, dict):
         if key not in value:
             raise Unsupported(f"query.{kind}.{field}: {key} is missing")

@@ -13,6 +13,7 @@ from c2d_box.metadata.search.errors import Unsupported
 from c2d_box.metadata.search.values import (
     Record,
     contains_phrase,
+    demand_known,
     every,
     matches_pattern,
     number,
@@ -126,12 +127,13 @@ class _Parser:
 
 def _leaf(kind: str, content: str, fields: list[str]) -> Predicate:
     if fields == ["_exists_"]:
-        field = _unescaped(content)
+        field = demand_known(_unescaped(content))
         return lambda record: next(values(record, field), None) is not None
     test = _test(kind, content)
     if not fields or fields == ["*"]:
         return lambda record: any(test(value) for value in every(record))
-    return lambda record: any(test(value) for field in fields for value in values(record, field))
+    named = [demand_known(field) for field in fields]
+    return lambda record: any(test(value) for field in named for value in values(record, field))
 
 
 def _test(kind: str, content: str) -> Callable[[Any], bool]:

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import re
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import translate
 from functools import lru_cache
 from typing import Any
 
+from c2d_box.metadata.search.errors import Unsupported
+
+INDEX = "aquarius"
+"""What every hit names as its index; the name of the original's one index."""
 Record = dict[str, Any]
 _WORD = re.compile(r"\w+", re.UNICODE)
+_search = threading.local()
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Bounds the search that runs on this thread: each look at a value inside raises Unsupported once the
+    time is over. A search of few clauses is long, too, where the records or their texts are."""
+    _search.ends = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _search.ends
+
+
+def demand_time() -> None:
+    """Raises Unsupported where the search on this thread has had its time."""
+    if time.monotonic() > getattr(_search, "ends", math.inf):
+        raise Unsupported("query: it takes too long, ask for less at once")
 
 
 def values(record: Any, field: str) -> Iterator[Any]:
-    """Every leaf at ``field``; lists are looked into, ``.keyword`` means the same field."""
+    """Every leaf at ``field``; lists are looked into, ``.keyword`` means the same field. ``_id`` and
+    ``_index`` are what hits name so."""
+    demand_time()
+    if field == "_id":
+        yield from _walk(record, ["id"])
+    elif field == "_index":
+        yield INDEX
     yield from _walk(record, field.removesuffix(".keyword").split("."))
+
+
+def demand_known(field: str) -> str:
+    """The field's name; Unsupported for one of Elasticsearch's own that has no meaning here: an empty
+    answer would pass for "there is nothing"."""
+    if field.startswith("_") and field not in ("_id", "_index"):
+        raise Unsupported(f"the field {field[:64]}")
+    return field
 
 
 def every(record: Any) -> Iterator[Any]:
@@ -58,15 +98,15 @@ def text(value: Any) -> str:
 
 
 def words(value: Any) -> list[str]:
+    demand_time()
     return _WORD.findall(text(value))
 
 
 def contains_phrase(value: Any, phrase: str) -> bool:
     """The phrase's words stand in the value next to one another, in this order."""
     wanted, there = words(phrase), words(value)
-    return bool(wanted) and any(
-        there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1)
-    )
+    # No word holds a space, and a search within a text takes time linear in both, whatever is in them.
+    return bool(wanted) and f" {' '.join(wanted)} " in f" {' '.join(there)} "
 
 
 def matches_pattern(value: Any, pattern: str) -> bool:

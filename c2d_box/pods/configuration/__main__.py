@@ -16,12 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
-from c2d_box.pods import engine
+from c2d_box.files import replace_file
+from c2d_box.pods import alive, engine
 from c2d_box.pods.configuration import fetching
 from c2d_box.pods.configuration.layout import Fetch, Layout, NotLaidOut, Write, lay_out
 from c2d_box.workflow import names
 
 PARALLEL = 4
+ALIVE_SECONDS = 30.0
+"""For so long the engine, which has just answered, is dialled before the warden goes without a control."""
 
 
 class Journal:
@@ -55,8 +58,11 @@ def main() -> int:
     os.umask(0o027)
     if Path(names.STAGED_MARKER).exists():
         return 0
-    reporter = engine.from_environment("configuration")
-    journal = Journal(Path(names.CONFIGURE_LOG))
+    with contextlib.closing(Journal(Path(names.CONFIGURE_LOG))) as journal:
+        return _stage_and_report(engine.from_environment("configuration"), journal)
+
+
+def _stage_and_report(reporter: engine.Engine, journal: Journal) -> int:
     job = json.loads(Path(names.JOB_FILE).read_text())
     granted = Path(names.GRANTS_FILE)
     grants = json.loads(granted.read_text()) if granted.exists() else {}
@@ -67,6 +73,7 @@ def main() -> int:
         journal.line(f"the outcome could not be reported: {reason}")
         return 1
     if outcome["status"] == 30:
+        alive.write(Path(names.ALIVE_FILE), alive.dial([reporter.url], ALIVE_SECONDS))
         _mark(Path(names.STAGED_MARKER), str(answer.get("algorithm", "")))
     return 0
 
@@ -139,9 +146,7 @@ def _mark(marker: Path, algorithm: str) -> None:
     """Whole or not at all: the warden must never see half of it. It names the one pod that may run the
     algorithm (``algorithm``: its uid), so that a second one, however it came to be, waits for ever.
     """
-    fresh = marker.with_name("staged.new")
-    fresh.write_text(f"{algorithm}\n")
-    fresh.replace(marker)
+    replace_file(marker, f"{algorithm}\n")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import json
 import os
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from c2d_box.retry import Backoff
+from c2d_box.strict_json import parse_json
 
 CHUNK = 1 << 20
 CONNECT_SECONDS, IDLE_SECONDS = 10.0, 60.0
@@ -34,6 +36,11 @@ class FetchFailed(Exception):
 
 class _Interrupted(Exception):
     """Worth another attempt."""
+
+
+class _Away(_Interrupted):
+    """The Provider answers, and says that it must ask somebody who does not: that may take as long as it
+    takes, so only the deadline ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +70,18 @@ class _Part:
 def fetch(provider: str, token: str, target: Path, deadline: float, pause: float = _FIRST_PAUSE) -> Fetched:
     """Gets the file behind ``token`` into ``target``; raises FetchFailed. ``deadline``: monotonic seconds."""
     part = _Part(target.with_name(target.name + ".part"))
-    failures, wait, longest = 0, pause, pause * 50
+    failures, backoff = 0, Backoff(pause, pause * 50)
     while True:
         before = part.size
         try:
             expected = _attempt(provider, token, part)
             break
         except _Interrupted as interruption:
-            failures = 0 if part.size > before else failures + 1
-            wait = pause if part.size > before else min(wait * 2, longest)
+            if not isinstance(interruption, _Away):
+                failures = 0 if part.size > before else failures + 1
+            if part.size > before:
+                backoff.reset()
+            wait = backoff.next_pause()
             if failures >= ATTEMPTS or time.monotonic() + wait >= deadline:
                 raise FetchFailed(str(interruption)) from None
             time.sleep(wait)
@@ -132,7 +142,9 @@ def _judge_status(response: http.client.HTTPResponse, part: _Part) -> None:
         raise _Interrupted("the Provider does not know the part that was asked for")
     else:
         cause = f"the Provider answered {status}{_reason(response)}"
-        raise FetchFailed(cause) if status in _FINAL else _Interrupted(cause)
+        if status in _FINAL:
+            raise FetchFailed(cause)
+        raise _Away(cause) if status == 503 else _Interrupted(cause)
 
 
 def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
@@ -168,7 +180,7 @@ def _demand_room(part: _Part, size: int) -> None:
 def _reason(response: http.client.HTTPResponse) -> str:
     """The Provider's own words, without anything that looks like an address."""
     with contextlib.suppress(ValueError, OSError, http.client.HTTPException, AttributeError):
-        text = json.loads(response.read(4096)).get("error")
+        text = parse_json(response.read(4096)).get("error")
         if isinstance(text, str) and text:
             return ": " + _ADDRESS.sub("(address)", text)[:200]
     return ""

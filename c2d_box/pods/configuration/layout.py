@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from c2d_box.limits import carries_code
 from c2d_box.workflow import names
 
-RAW_CODE_MINIMUM = 10
-"""Raw code of at most so many characters is none: the original's rule."""
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
 
 Kind = Literal["dataset", "algorithm"]
@@ -76,7 +75,7 @@ def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> Layout:
     target = data / names.TRANSFORMATIONS
     code = algorithm.get("rawcode") or ""
     granted = grants.get("algorithm") or {}
-    if len(code) > RAW_CODE_MINIMUM:
+    if carries_code(code):
         writes.append(Write(target / "algorithm", code.encode(), executable=True))
     elif not granted.get("files"):
         raise NotLaidOut(32, "There is neither code nor a file of the algorithm.")

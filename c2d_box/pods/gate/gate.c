@@ -5,7 +5,12 @@
  * not dumpable, so that the algorithm (same user) can neither trace it nor open its files through /proc. Nothing
  * it does is evidence: the algorithm's end is believed from Kubernetes alone.
  *
- *   gate --go=FILE --patience=SECONDS --log=FILE --cap=BYTES [--outputs=FOLDER] -- COMMAND-LINE
+ *   gate --go=FILE --patience=SECONDS --log=FILE --cap=BYTES [--outputs=FOLDER] [--file=BYTES] [--scratch=FOLDER]
+ *        [--live=no] -- COMMAND-LINE
+ *
+ * `file`: no file that the algorithm writes may grow beyond it, wherever the file lies. `scratch`: its working
+ * directory where the image's own cannot be written. `live=no`: its output goes to the log alone, because what
+ * Kubernetes keeps of a container's output can be read while the job runs, before anybody has judged it.
  *
  * Ends with the algorithm's exit code, 128+n if signal n ended it; 122 where it used up its processes and threads,
  * 123 where it wrote more than its log may hold (c2d_box/workflow/names.py knows both); 124 without a go-ahead, 126 for a line that
@@ -21,8 +26,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,7 +42,12 @@ enum { SHARED = 5000, DEPTH = 40 }; /* more than the judge lets pass */
 extern char **environ;
 
 struct sink { int fd; unsigned long long left; int cut; };
-struct options { const char *go, *log, *outputs, *line; long patience; unsigned long long cap; };
+struct options {
+    const char *go, *log, *outputs, *scratch, *line;
+    long patience;
+    unsigned long long cap, file; /* bytes; 0: `file` is not limited */
+    int silent;
+};
 
 static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
 
@@ -178,11 +190,106 @@ static char **split(char *line, const char **why)
 
 /* -- the algorithm's process */
 
-static void become_algorithm(const char *line, const sigset_t *mask)
+/* Hard limits: nobody without capabilities raises them again. A file that reaches its limit fails with EFBIG, as a
+ * full disk fails with ENOSPC; SIGXFSZ, ignored, does not end the program. A core dump would leave the memory of a
+ * job on the node: a limit of one byte keeps the kernel from writing a file and from starting the node's handler
+ * (a limit of zero does not stop a handler). */
+static void set_limits(unsigned long long file)
 {
-    const char *why;
+    struct rlimit core = {1, 1}, size = {file, file};
+    setrlimit(RLIMIT_CORE, &core);
+    if (file == 0) return;
+    setrlimit(RLIMIT_FSIZE, &size);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+/* Two kinds of system call are not the algorithm's. Locks of open files (fcntl's F_OFD_*) belong to no process, and
+ * the kernel lists them in /proc/locks for every container of the node: two jobs could talk by them, dozens of bits a
+ * second. Other locks are listed where their process is. And the limits of the gate, which is the same user: with no
+ * processor time left the kernel kills it, and the log and the exit code are lost. System calls of another
+ * architecture are refused, since they would go round this. Structures and constants are those of linux/filter.h and
+ * linux/seccomp.h, which musl does not have. */
+#if defined(__x86_64__)
+enum { OTHER_CALLS = 0x40000000 }; /* from here on: x32 */
+static const unsigned native = 0xC000003E;
+#elif defined(__aarch64__)
+enum { OTHER_CALLS = 0x7fffffff };
+static const unsigned native = 0xC00000B7;
+#endif
+struct filter_step { unsigned short code; unsigned char if_true, if_false; unsigned value; };
+struct filter { unsigned short length; const struct filter_step *steps; };
+enum { LOAD = 0x20, EQUAL = 0x15, AT_LEAST = 0x35, GREATER = 0x25, RETURN = 0x06 };
+enum { CALL_NUMBER = 0, ARCHITECTURE = 4, FIRST_ARGUMENT = 16, SECOND_ARGUMENT = 24 };
+#define ALLOWED 0x7fff0000u
+#define FAILS_WITH(code) (0x00050000u | (code))
+
+static int forbid_calls(pid_t gate)
+{
+    const struct filter_step steps[] = {
+        {LOAD, 0, 0, ARCHITECTURE},
+        {EQUAL, 0, 12, native},
+        {LOAD, 0, 0, CALL_NUMBER},
+        {AT_LEAST, 10, 0, OTHER_CALLS},
+        {EQUAL, 4, 0, SYS_fcntl},
+        {EQUAL, 0, 7, SYS_prlimit64},
+        {LOAD, 0, 0, FIRST_ARGUMENT},
+        {EQUAL, 0, 5, (unsigned)gate},
+        {RETURN, 0, 0, FAILS_WITH(EPERM)},
+        {LOAD, 0, 0, SECOND_ARGUMENT},
+        {AT_LEAST, 0, 2, 36}, /* F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW */
+        {GREATER, 1, 0, 38},
+        {RETURN, 0, 0, FAILS_WITH(EINVAL)},
+        {RETURN, 0, 0, ALLOWED},
+        {RETURN, 0, 0, FAILS_WITH(ENOSYS)},
+    };
+    const struct filter filter = {sizeof steps / sizeof *steps, steps};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, 2, &filter) == 0;
+}
+
+/* Kubernetes tells every container where its API server is. An algorithm has no use for it. */
+static void forget_cluster(void)
+{
+    static const char prefix[] = "KUBERNETES_";
+    char **to = environ;
+    for (char **from = environ; *from; from++)
+        if (strncmp(*from, prefix, sizeof prefix - 1) != 0) *to++ = *from;
+    *to = NULL;
+}
+
+/* Whether a word of the command line is a file, or a Python module, of the working directory. */
+static int names_own_file(const char *line)
+{
+    static const char between[] = " \t\n;&|<>()\"'";
+    char word[512];
+    while (*(line += strspn(line, between))) {
+        size_t size = strcspn(line, between);
+        if (size < sizeof word - 3 && *line != '/') {
+            memcpy(word, line, size);
+            word[size] = '\0';
+            if (access(word, F_OK) == 0 || access(strcat(word, ".py"), F_OK) == 0) return 1;
+        }
+        line += size;
+    }
+    return 0;
+}
+
+/* Programs write beside themselves (checkpoints, caches), and the image cannot be written. An entrypoint that names
+ * a file of the image's own working directory stays there: it would not be found from anywhere else. */
+static void enter_scratch(const char *scratch, const char *line)
+{
+    if (!scratch || access(".", W_OK) == 0 || names_own_file(line)) return;
+    if (chdir(scratch) == 0) setenv("PWD", scratch, 1);
+}
+
+static void become_algorithm(const struct options *o, const sigset_t *mask)
+{
+    const char *why, *line = o->line;
     signal(SIGPIPE, SIG_DFL); /* what is ignored stays ignored through exec */
     sigprocmask(SIG_SETMASK, mask, NULL);
+    set_limits(o->file);
+    forget_cluster();
+    enter_scratch(o->scratch, line);
+    if (!forbid_calls(getppid())) _exit(fail(OWN_FAULT, "the kernel takes no filter of system calls"));
     if (access("/bin/sh", X_OK) == 0) {
         execl("/bin/sh", "sh", "-c", line, (char *)NULL);
         _exit(fail(NOT_FOUND, "/bin/sh cannot be run"));
@@ -328,8 +435,9 @@ static int run(const struct options *o, int signals, const sigset_t *mask)
 {
     int pipe_ends[2];
     struct sink log = {open(o->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640), o->cap, 0};
-    struct sink out = {1, o->cap, 0};
+    struct sink out = {o->silent ? -1 : 1, o->cap, 0};
     if (log.fd < 0) say("gate: the log file cannot be written; output goes to the live log only\n");
+    if (o->silent) say("gate: the output of this algorithm is not shown while it runs\n");
     if (pipe2(pipe_ends, O_CLOEXEC) != 0) return fail(OWN_FAULT, strerror(errno));
     pid_t child = fork();
     if (child < 0) return fail(OWN_FAULT, strerror(errno));
@@ -337,7 +445,7 @@ static int run(const struct options *o, int signals, const sigset_t *mask)
         setpgid(0, 0);
         dup2(pipe_ends[1], 1);
         dup2(pipe_ends[1], 2);
-        become_algorithm(o->line, mask);
+        become_algorithm(o, mask);
     }
     setpgid(child, child); /* so that a signal can be handed on even before the child has done so itself */
     close(pipe_ends[1]);
@@ -379,6 +487,9 @@ static int parse(int argc, char **argv, struct options *o)
         else if ((v = value(argv[i], "--outputs="))) o->outputs = v;
         else if ((v = value(argv[i], "--patience="))) o->patience = atol(v);
         else if ((v = value(argv[i], "--cap="))) o->cap = strtoull(v, NULL, 10);
+        else if ((v = value(argv[i], "--file="))) o->file = strtoull(v, NULL, 10);
+        else if ((v = value(argv[i], "--scratch="))) o->scratch = v;
+        else if ((v = value(argv[i], "--live="))) o->silent = strcmp(v, "no") == 0;
         else return 0;
     }
     if (i + 2 != argc) return 0;

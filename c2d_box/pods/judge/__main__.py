@@ -15,14 +15,23 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from c2d_box import limits as agreed
+from c2d_box.files import replace_file
 from c2d_box.pods import engine
-from c2d_box.pods.judge.outputs import Accepted, Limits, Refused, examine
-from c2d_box.workflow import manifests, names
+from c2d_box.pods.judge.outputs import Accepted, Limits, Refused, Verdict, examine_folders
+from c2d_box.workflow import listing, manifests, names
 from c2d_box.workflow.loggate import LogGate
 
+if TYPE_CHECKING:
+    from c2d_box.assets.disclosure import Rules
+
 _ALGORITHM_LOG = "algorithm.log"
+_WITHHELD = b"The log stays in: a rule of a dataset's publisher.\n"
+_LISTING_SPARE = 4000
+"""Of the list of results, for logs and our own files."""
 _FULL = 500
 """A volume is full when less than one part in so many is free: the file system keeps some for itself."""
 
@@ -46,87 +55,136 @@ def main() -> int:
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
         return 1
-    fresh = places.verdict / "manifest.new"
-    fresh.write_text(json.dumps(manifest))
-    fresh.replace(places.verdict / Path(names.MANIFEST).name)
-    print(f"{len(manifest['files'])} files to send, {len(report['refused'])} refused", flush=True)
+    replace_file(places.verdict / Path(names.MANIFEST).name, json.dumps(manifest))
+    print(f"{len(manifest['files'])} files to send, {report['refusedCount']} refused", flush=True)
     return 0
 
 
 def judge(
-    mandate: dict[str, Any], limits: Limits, places: Places, rules: dict[str, Any] | None = None
+    mandate: dict[str, Any], limits: Limits, places: Places, rules: object = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The manifest for ``upload`` and the report for the engine. ``rules``: the inputs' publishers'."""
-    outputs, refused = _outputs(limits, places) if mandate["outputs"] else ([], [])
-    if rules is not None and not refused:
-        outputs, refused = _disclosed(rules, outputs, places.data)
-    logs = places.data / names.LOGS / _ALGORITHM_LOG
-    if rules is not None and refused:
-        logs = places.verdict / "withheld"  # what may not leave as a file may not leave as a line
-    files = list(outputs)
+    ruled = _Ruled.read(rules, limits)
+    full = _full(places.data / names.OUTPUTS)
+    wanted = mandate["outputs"] and not (full and mandate.get("failed"))
+    verdict = examine_outputs(places.data, limits) if wanted else Verdict()
+    outputs = [_output(entry) for entry in verdict.accepted]
+    verdict = ruled.judge(verdict, outputs, places.data)
+    files = [] if verdict.refused else list(outputs)
     if mandate["logs"]:
-        files.append(_log(logs, f"{names.LOGS}/{_ALGORITHM_LOG}", "algorithmLog", limits, places))
+        files.append(_algorithm_log(ruled.log(verdict), places))
     for log, kind in _admin_logs(places.data / names.ADMIN_LOGS):
-        files.append(_log(log, f"{names.ADMIN_LOGS}/{log.name}", kind, limits, places))
+        gate = LogGate(limits.log_bytes)
+        files.append(_log(log, f"{names.ADMIN_LOGS}/{log.name}", kind, gate, places))
+    modified = _modified(places.data / names.LOGS / _ALGORITHM_LOG) if mandate["logs"] else None
     report = {
-        "refused": [{"path": entry.path, "reason": entry.reason} for entry in refused],
+        "refused": [entry.as_report() for entry in verdict.refused],
+        "refusedCount": verdict.refused_count,
         "files": len(files),
-        "exited": _modified(places.data / names.LOGS / _ALGORITHM_LOG) if mandate["outputs"] else None,
-        "full": _full(places.data / names.OUTPUTS),
+        "exited": None if ruled.any else modified,
+        "full": full,
         "manifest": manifests.digest(files),
     }
     return {"files": files}, report
 
 
-def _disclosed(
-    rules: dict[str, Any], outputs: list[dict[str, Any]], data: Path
-) -> tuple[list[dict[str, Any]], list[Refused]]:
-    from c2d_box.assets.disclosure import parse  # most jobs have no rules and need not wait for their parser
-    from c2d_box.pods.judge.disclosure import refusals
+@dataclass(frozen=True, slots=True)
+class _Ruled:
+    """The publishers' sets of rules; most jobs have none and need not wait for their parser."""
 
-    understood = parse(rules)
-    refused = refusals(understood, outputs, data) if understood is not None else []
-    return ([], refused) if refused else (outputs, [])
+    limits: Limits
+    sets: tuple[Rules, ...] = ()
+    problem: str | None = None
+    """Why the rules cannot be understood; nothing leaves then."""
+
+    @classmethod
+    def read(cls, section: object, limits: Limits) -> _Ruled:
+        if section is None:
+            return cls(limits)
+        from c2d_box.assets.disclosure import InvalidRules, parse_sets
+
+        try:
+            return cls(limits, parse_sets(section))
+        except InvalidRules as problem:
+            return cls(limits, problem=str(problem))
+
+    @property
+    def any(self) -> bool:
+        return bool(self.sets) or self.problem is not None
+
+    def judge(self, verdict: Verdict, outputs: list[dict[str, Any]], data: Path) -> Verdict:
+        if not self.any:
+            return verdict
+        from c2d_box.pods.judge.disclosure import anonymous, refusals
+
+        if self.problem is not None:
+            return Verdict([], [Refused("outputs", self.problem)], 1)
+        return anonymous(verdict if verdict.refused else refusals(self.sets, outputs, data))
+
+    def log(self, verdict: Verdict) -> LogGate | None:
+        """The gate for the algorithm's log; None where it stays in. What may not leave as a file may not
+        leave as a line.
+        """
+        if not self.any:
+            return LogGate(self.limits.log_bytes)
+        from c2d_box.assets.disclosure import log_budget
+
+        size, lines = log_budget(self.sets)
+        if verdict.refused or not size:
+            return None
+        return LogGate(min(size, self.limits.log_bytes), lines)
 
 
-def _outputs(limits: Limits, places: Places) -> tuple[list[dict[str, Any]], list[Refused]]:
+def _algorithm_log(gate: LogGate | None, places: Places) -> dict[str, Any]:
+    path, log = f"{names.LOGS}/{_ALGORITHM_LOG}", places.data / names.LOGS / _ALGORITHM_LOG
+    if gate is None:
+        gate, log = LogGate(len(_WITHHELD)), places.verdict / "withheld"
+        log.write_bytes(_WITHHELD)
+    return _log(log, path, "algorithmLog", gate, places)
+
+
+def examine_outputs(data: Path, limits: Limits) -> Verdict:
     """Outputs, then whatever else the algorithm put beside its log: to Ocean both are outputs."""
-    found = examine(places.data / names.OUTPUTS, limits)
-    used = sum(entry.size for entry in found.accepted)
-    rest = Limits(limits.files - len(found.accepted), limits.bytes - used, limits.log_bytes)
-    beside = examine(places.data / names.LOGS, rest, skip=frozenset({_ALGORITHM_LOG}))
-    refused = [
-        Refused(f"{folder}/{entry.path}", entry.reason)
-        for folder, verdict in ((names.OUTPUTS, found), (names.LOGS, beside))
-        for entry in verdict.refused
-    ]
-    if refused:
-        return [], refused
-    return (
-        [_output(names.OUTPUTS, entry) for entry in found.accepted]
-        + [_output(names.LOGS, entry) for entry in beside.accepted],
-        [],
+    verdict = examine_folders(
+        [
+            (data / names.OUTPUTS, names.OUTPUTS, frozenset()),
+            (data / names.LOGS, names.LOGS, frozenset({_ALGORITHM_LOG})),
+        ],
+        limits,
     )
+    if (
+        len(listing.pack([_listed(entry) for entry in verdict.accepted]))
+        > agreed.LISTING_PACKED_CHARACTERS - _LISTING_SPARE
+    ):
+        verdict.refuse(Refused(names.OUTPUTS, "the names of all outputs together are too long to be listed"))
+        verdict.accepted = []
+    return verdict
 
 
-def _output(folder: str, entry: Accepted) -> dict[str, Any]:
-    return {
+def _listed(entry: Accepted) -> dict[str, Any]:
+    """About as it will stand in the status."""
+    return {**_output(entry), "filesize": entry.size, "url": f"store:/{quote(entry.path)}"}
+
+
+def _output(entry: Accepted) -> dict[str, Any]:
+    line = {
         "source": "data",
-        "path": f"{folder}/{entry.path}",
-        "filename": entry.path,
+        "path": entry.path,
+        "filename": entry.path.partition("/")[2],
         "type": "output",
         "size": entry.size,
         "sha256": entry.sha256,
     }
+    return line if entry.on_disk == entry.path else {**line, "onDisk": entry.on_disk}
 
 
-def _log(source: Path, path: str, kind: str, limits: Limits, places: Places) -> dict[str, Any]:
+def _log(source: Path, path: str, kind: str, gate: LogGate, places: Places) -> dict[str, Any]:
     """A copy that went through the log gate; empty where there is no log, so that its index is
     always there.
     """
     target = places.verdict / "logs" / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    gate, digest, size = LogGate(limits.log_bytes), hashlib.sha256(), 0
+    digest, size = hashlib.sha256(), 0
     with target.open("wb") as file:
         for piece in _passed(source, gate):
             file.write(piece)

@@ -2,8 +2,8 @@
 
 A few kilobytes may unpack to gigabytes; the consumer's computer should not be the first to find out. What
 cannot be looked into may not leave: encrypted archives, formats without a reader here, archives nested too
-deep. A compressed stream that ends early is let through: what is in it has been counted, and a job that was
-stopped may leave one.
+deep, damaged ones. A compressed stream that ends early is let through: what is in it has been counted, and a
+job that was stopped may leave one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from c2d_box.pods.judge.formats import READABLE, kind_of
+
 CHUNK = 1 << 18
 RATIO, FREE = 250, 64 << 20
 """More than so many times its size is a bomb, once it is more than so many bytes."""
@@ -25,15 +27,6 @@ NESTED = 32 << 20
 """Bytes of an archive within an archive that are looked into: they are held in memory."""
 MEMBERS = 50_000
 XZ_MEMORY = 96 << 20
-
-_STREAMS = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
-_OPAQUE = {
-    b"\x28\xb5\x2f\xfd": "Zstandard",
-    b"7z\xbc\xaf\x27\x1c": "7z",
-    b"Rar!\x1a\x07": "RAR",
-    b"\x04\x22\x4d\x18": "LZ4",
-}
-_HEAD = 8
 
 
 class _Refused(Exception):
@@ -69,26 +62,17 @@ def problem(file: BinaryIO, size: int, limit: int) -> str | None:
 
 
 def _examine(file: BinaryIO, budget: _Budget, depth: int) -> None:
-    kind = _kind(file)
+    kind = kind_of(file)
     if kind is None:
         return
     if depth > DEPTH:
         raise _Refused(f"archives nested more than {DEPTH} deep: it cannot be known what it unpacks to")
-    if kind in _OPAQUE.values():
-        raise _Refused(f"a {kind} archive, which cannot be looked into; gzip, bzip2, xz and zip can")
+    if kind not in READABLE:
+        raise _Refused(f"a {kind} archive, which cannot be looked into; {', '.join(READABLE)} can")
     if kind == "zip":
         _zip(file, budget, depth)
     else:
         _member(_stream(file, kind), budget, depth)
-
-
-def _kind(file: BinaryIO) -> str | None:
-    file.seek(0)
-    head = file.read(_HEAD)
-    for magic, name in {**_STREAMS, **_OPAQUE}.items():
-        if head.startswith(magic):
-            return name
-    return "zip" if head.startswith(b"PK\x03\x04") or zipfile.is_zipfile(file) else None
 
 
 def _stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
@@ -101,8 +85,10 @@ def _stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
         opened = iter(lambda: reader.read(CHUNK), b"")
     try:
         yield from opened
-    except (EOFError, OSError, zlib.error, lzma.LZMAError):
-        return  # truncated or damaged: what there is has been counted
+    except EOFError:
+        return  # cut off: what there is has been counted
+    except (OSError, zlib.error) as error:
+        raise _Refused(f"a damaged {kind} archive, which cannot be looked into") from error
 
 
 def _xz(file: BinaryIO) -> Iterator[bytes]:
@@ -117,7 +103,7 @@ def _xz(file: BinaryIO) -> Iterator[bytes]:
         except lzma.LZMAError as error:
             if "emory" in str(error):
                 raise _Refused("an xz archive that takes more memory to unpack than there is") from None
-            return
+            raise _Refused("a damaged xz archive, which cannot be looked into") from error
         yield data
         if unpacker.eof:
             rest = unpacker.unused_data.lstrip(b"\0")
@@ -152,14 +138,15 @@ def _plausible(file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
 
 def _member(pieces: Iterator[bytes], budget: _Budget, depth: int) -> None:
     """Counts what comes out; what is an archive itself is kept and looked into."""
-    held, kept, first = io.BytesIO(), False, True
+    held, looked, kept = io.BytesIO(), False, True
     for piece in pieces:
         budget.spend(len(piece))
-        if first and piece:
-            kept, first = _kind(io.BytesIO(piece)) is not None, False
         if kept:
             if held.tell() + len(piece) > NESTED:
                 raise _Refused("an archive within an archive, too big to look into")
             held.write(piece)
+        if not looked and held.tell() >= CHUNK:
+            looked, kept = True, kind_of(held) is not None
+            held.seek(0, io.SEEK_END)
     if kept:
         _examine(held, budget, depth + 1)

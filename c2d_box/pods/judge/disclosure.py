@@ -1,145 +1,98 @@
-"""The publishers' own rules, on top of what every job's outputs must be: sizes, types, tables.
+"""The publishers' own rules, on top of what every job's outputs must be: names, sizes, types, tables.
 
 Fails closed: what a rule speaks about and what cannot be checked may not leave. A type is believed from the
-content, never from the name alone.
+content, read to its end as a stream, never from the name alone. Reasons are outputs too: they say which rule
+was broken and nothing that the algorithm chose; files are told apart by a number and by the beginning of the
+SHA-256 of their path, which whoever wrote the algorithm can compare with the names that it uses.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from c2d_box.assets.disclosure import Rules
-from c2d_box.pods.judge.outputs import Refused
+from c2d_box.limits import REFUSED_LISTED_UNDER_RULES
+from c2d_box.pods.judge import pictures, tables
+from c2d_box.pods.judge.outputs import Refused, Verdict
+from c2d_box.pods.judge.tables import Unfit
 
-READABLE = 32 << 20
-"""Bytes of a file that is read to be checked; a larger one cannot be."""
-_MAGIC = {
-    "png": b"\x89PNG\r\n\x1a\n",
-    "jpg": b"\xff\xd8\xff",
-    "jpeg": b"\xff\xd8\xff",
-    "gif": b"GIF8",
-    "pdf": b"%PDF-",
+CHECKED_BYTES = 256 << 20
+"""Of a file that is read to be checked: a larger one would take minutes."""
+_PICTURES: Mapping[str, Callable[[BinaryIO], None]] = {
+    "png": pictures.check_png,
+    "jpg": pictures.check_jpeg,
+    "jpeg": pictures.check_jpeg,
+    "gif": pictures.check_gif,
+}
+_TABLES: Mapping[str, Callable[[Rules, BinaryIO], None]] = {
+    "csv": tables.check_csv,
+    "tsv": partial(tables.check_csv, delimiter="\t"),
+    "json": tables.check_json,
+    "ndjson": partial(tables.check_json, many=True),
+    "jsonl": partial(tables.check_json, many=True),
+    "txt": tables.check_text,
+    "md": tables.check_text,
 }
 
 
-class _Unfit(Exception):
-    """Why a file may not leave."""
-
-
-def refusals(rules: Rules, outputs: Sequence[dict[str, Any]], data: Path) -> list[Refused]:
-    """What of the accepted ``outputs`` (the manifest's lines) the rules refuse."""
-    found = []
-    total = sum(int(line["size"]) for line in outputs)
-    if rules.max_files is not None and len(outputs) > rules.max_files:
-        found.append(Refused("", f"more than {rules.max_files} files: the publisher's disclosure rule"))
-    if rules.max_bytes is not None and total > rules.max_bytes:
-        found.append(Refused("", f"more than {rules.max_bytes} bytes: the publisher's disclosure rule"))
+def refusals(sets: Sequence[Rules], outputs: Sequence[dict[str, Any]], data: Path) -> Verdict:
+    """What of the accepted ``outputs`` (the manifest's lines) any of the sets of rules refuses."""
+    verdict = Verdict()
+    for rules in sets:
+        for reason in _all_together(rules, outputs):
+            verdict.refuse(Refused("", f"{reason}: the publisher's disclosure rule"))
     for line in outputs:
         try:
-            _check(rules, data / line["path"], int(line["size"]))
-        except _Unfit as reason:
-            found.append(Refused(str(line["path"]).encode("unicode_escape").decode()[:1024], str(reason)))
+            for rules in sets:
+                _check(rules, data / line.get("onDisk", line["path"]), line)
+        except Unfit as reason:
+            verdict.refuse(Refused(str(line["path"]), str(reason), str(line["path"])))
+    return verdict
+
+
+def anonymous(verdict: Verdict) -> Verdict:
+    """The same without names and figures of the algorithm's choice, and with few lines."""
+    told = [
+        Refused(
+            f"file {number} (SHA-256 of its path begins {entry.digest[:8]})" if entry.name else "outputs",
+            entry.reason if entry.figures is None else entry.figures,
+        )
+        for number, entry in enumerate(verdict.refused[:REFUSED_LISTED_UNDER_RULES], 1)
+    ]
+    return Verdict([], told, verdict.refused_count)
+
+
+def _all_together(rules: Rules, outputs: Sequence[dict[str, Any]]) -> list[str]:
+    found = []
+    names = sum(len(str(line["filename"]).encode()) for line in outputs)
+    if rules.max_files is not None and len(outputs) > rules.max_files:
+        found.append(f"more than {rules.max_files} files")
+    if rules.max_bytes is not None and sum(int(line["size"]) for line in outputs) > rules.max_bytes:
+        found.append(f"more than {rules.max_bytes} bytes")
+    if names > rules.name_bytes:
+        found.append(f"more than {rules.name_bytes} bytes of names")
     return found
 
 
-def _check(rules: Rules, path: Path, size: int) -> None:
-    if rules.types is None and rules.max_rows is None and rules.min_cell is None:
+def _check(rules: Rules, path: Path, line: Mapping[str, Any]) -> None:
+    if not rules.allows_name(str(line["filename"])):
+        raise Unfit("its name is not one that the publisher's disclosure rule allows")
+    if not rules.speaks_of_content:
         return
-    kind = path.suffix.lstrip(".").lower()
+    kind = Path(str(line["filename"])).suffix.lstrip(".").lower()
     if rules.types is not None and kind not in rules.types:
-        raise _Unfit(f"its type is not among {', '.join(rules.types) or '(none)'}")
-    if size > READABLE:
-        raise _Unfit("it is too big to be checked against the publisher's disclosure rules")
-    content = path.read_bytes()
-    if kind in _MAGIC:
-        _image(rules, kind, content)
-    elif kind in _READERS:
-        _table(rules, _READERS[kind](content))
-    else:
-        raise _Unfit("its type cannot be checked against the publisher's disclosure rules")
-
-
-def _image(rules: Rules, kind: str, content: bytes) -> None:
-    if not content.startswith(_MAGIC[kind]):
-        raise _Unfit(f"its content is not {kind}")
-    if rules.min_cell is not None:
-        raise _Unfit("the publisher lets only tables with a count column leave")
-
-
-def _csv(content: bytes) -> tuple[int, list[tuple[str, Any]]]:
-    try:
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as problem:
-        raise _Unfit("its content is not CSV") from problem
-    if not lines:
-        return 0, []
-    head, rows = lines[0], [line for line in lines[1:] if line]
-    if any(len(line) != len(head) for line in rows):
-        raise _Unfit("its lines have not the columns of its header")
-    cells = [(name.strip().lower(), value) for row in rows for name, value in zip(head, row, strict=True)]
-    return len(rows), cells
-
-
-def _json(content: bytes) -> tuple[int, list[tuple[str, Any]]]:
-    try:
-        value = json.loads(content.decode("utf-8"))
-        walked = list(_walk(value))
-    except (ValueError, RecursionError) as problem:
-        raise _Unfit("its content is not JSON") from problem
-    longest = max((length for length, _ in walked), default=0)
-    return longest, [cell for _, cell in walked if cell is not None]
-
-
-def _walk(value: Any) -> Iterator[tuple[int, tuple[str, Any] | None]]:
-    """Lengths of arrays, and each named value."""
-    if isinstance(value, list):
-        yield len(value), None
-        for item in value:
-            yield from _walk(item)
-    elif isinstance(value, dict):
-        yield len(value), None
-        for name, item in value.items():
-            yield 0, (name.strip().lower(), item)
-            yield from _walk(item)
-
-
-def _text(content: bytes) -> tuple[int, list[tuple[str, Any]]]:
-    try:
-        return len(content.decode("utf-8").splitlines()), []
-    except UnicodeDecodeError as problem:
-        raise _Unfit("its content is not text") from problem
-
-
-_READERS: dict[str, Callable[[bytes], tuple[int, list[tuple[str, Any]]]]] = {
-    "csv": _csv,
-    "json": _json,
-    "txt": _text,
-    "md": _text,
-}
-
-
-def _table(rules: Rules, read: tuple[int, list[tuple[str, Any]]]) -> None:
-    rows, cells = read
-    if rules.max_rows is not None and rows > rules.max_rows:
-        raise _Unfit(f"it has {rows} rows, the publisher allows {rules.max_rows}")
-    if rules.min_cell is None:
-        return
-    counts = [value for name, value in cells if name in rules.counted]
-    if not counts:
-        raise _Unfit(f"it has no count column ({', '.join(sorted(rules.counted))})")
-    if any(_number(value) < rules.min_cell for value in counts):
-        raise _Unfit(f"a figure in it stands for fewer than {rules.min_cell} individuals")
-
-
-def _number(value: Any) -> float:
-    """What is no number counts nobody: it fails."""
-    try:
-        found = float(value) if not isinstance(value, bool) else -1.0
-    except (TypeError, ValueError):
-        return -1.0
-    return found if found == found else -1.0
+        raise Unfit(f"its type is not among {', '.join(rules.types) or '(none)'}")
+    if int(line["size"]) > CHECKED_BYTES:
+        raise Unfit("it is too big to be checked against the publisher's disclosure rules")
+    with path.open("rb") as file:
+        if kind in _PICTURES:
+            _PICTURES[kind](file)
+            if rules.min_cell is not None:
+                raise Unfit("the publisher lets only tables with a count column leave")
+        elif kind in _TABLES:
+            _TABLES[kind](rules, file)
+        else:
+            raise Unfit("its type cannot be checked against the publisher's disclosure rules")

@@ -6,20 +6,20 @@ import errno
 import hashlib
 import os
 import stat
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from c2d_box.limits import PATH_BYTES, REFUSED_LISTED, REFUSED_PATH_CHARACTERS, shortened
 from c2d_box.pods.judge import archives
+from c2d_box.workflow.filenames import judge_name, numbered
 
 CHUNK = 1 << 20
 DEPTH = 32
-NAME_BYTES, PATH_BYTES = 255, 1024
 HOLES_FREE = 1 << 20
 """Files up to so many bytes may have holes."""
-REFUSALS = 100
-"""So many are listed; one is enough to refuse all."""
+COUNTED = 100_000
+"""Entries of one folder that are counted where they are too many; more are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,123 +31,199 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """``path`` relative to the folder walked."""
+    """``path``: relative to the folder walked, as the consumer gets it; ``on_disk``: as it is there."""
 
     path: str
     size: int
     sha256: str
+    on_disk: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """``path``: as it is reported; ``name``: the whole path, of which a digest may be told; ``figures``: the
+    reason without numbers that the algorithm chose, where it has any.
+    """
+
     path: str
     reason: str
+    name: str = ""
+    figures: str | None = None
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.name.encode("utf-8", "backslashreplace")).hexdigest()
+
+    def as_report(self) -> dict[str, str]:
+        return {"path": self.path, "reason": self.reason}
 
 
 @dataclass(slots=True)
 class Verdict:
-    accepted: list[Accepted]
-    refused: list[Refused]
+    """``refused``: the first of what may not leave; ``refused_count``: of how many."""
+
+    accepted: list[Accepted] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    refused_count: int = 0
+
+    def refuse(self, finding: Refused) -> None:
+        self.refused_count += 1
+        if len(self.refused) < REFUSED_LISTED:
+            self.refused.append(finding)
 
 
 class _Budget:
+    """What all folders may hold together."""
+
     def __init__(self, limits: Limits) -> None:
+        self.most = limits.files
         self.entries = limits.files
         self.bytes = limits.bytes
         self.unpacked = limits.bytes
+        self.path_bytes = PATH_BYTES
+        self.files: set[str] = set()
+        self.folders: set[str] = set()
+
+    def place(self, path: str, *, folder: bool = False) -> str:
+        """The path for the consumer: numbered where another name became the same by normalisation."""
+        wanted, number = path, 1
+        while path in self.files or (not folder and path in self.folders):
+            number += 1
+            path = numbered(wanted, number)
+        (self.folders if folder else self.files).add(path)
+        return path
 
 
 def examine(root: Path, limits: Limits, skip: frozenset[str] = frozenset()) -> Verdict:
     """Every file below ``root`` in order of their names, sub-folders included; ``skip``: names at the top."""
-    verdict = Verdict([], [])
-    budget = _Budget(limits)
-    try:
-        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError as error:
-        return Verdict([], [Refused("", f"the folder cannot be read: {error.strerror}")])
-    try:
-        for finding in _folder(folder, "", budget, 0, skip):
+    return examine_folders([(root, "", skip)], limits)
+
+
+def examine_folders(folders: Sequence[tuple[Path, str, frozenset[str]]], limits: Limits) -> Verdict:
+    """The same of several folders, within limits that hold for all of them together. Each comes with what
+    its paths begin with and with the names at its top that are none of ours.
+    """
+    verdict, budget = Verdict(), _Budget(limits)
+    for root, prefix, skip in folders:
+        for finding in _walked(root, prefix, budget, skip):
             if isinstance(finding, Accepted):
                 verdict.accepted.append(finding)
             else:
-                verdict.refused.append(finding)
-                if len(verdict.refused) >= REFUSALS:
-                    break
-    finally:
-        os.close(folder)
+                verdict.refuse(finding)
     if verdict.refused:
         verdict.accepted = []
     return verdict
 
 
+def _walked(root: Path, prefix: str, budget: _Budget, skip: frozenset[str]) -> Iterator[Accepted | Refused]:
+    try:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        yield _refused(prefix, f"the folder cannot be read: {error.strerror}")
+        return
+    budget.path_bytes = PATH_BYTES + (len(prefix) + 1 if prefix else 0)
+    try:
+        yield from _folder(folder, _Place(prefix, prefix), budget, 0, skip)
+    finally:
+        os.close(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A path as the consumer sees it and as it is on the disk."""
+
+    path: str
+    on_disk: str
+
+    def below(self, name: str, on_disk: str) -> _Place:
+        return _Place(_joined(self.path, name), _joined(self.on_disk, on_disk))
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
 def _folder(
-    folder: int, path: str, budget: _Budget, depth: int, skip: frozenset[str]
+    folder: int, at: _Place, budget: _Budget, depth: int, skip: frozenset[str]
 ) -> Iterator[Accepted | Refused]:
     if depth > DEPTH:
-        yield Refused(printable(path), f"more than {DEPTH} folders deep")
+        yield _refused(at.path, f"more than {DEPTH} folders deep")
         return
-    names = _names(folder, budget)
-    if names is None:
-        yield Refused(printable(path), "too many files and folders")
+    names, problem = _names(folder, budget, skip if depth == 0 else frozenset())
+    if problem is not None:
+        yield _refused(at.path, problem, "too many files and folders")
         return
     for raw in names:
         name, problem = judge_name(raw)
-        full = f"{path}/{name}" if path else name
-        if problem is None and len(full.encode()) > PATH_BYTES:
-            problem = "its path is too long"
+        full = at.below(name, raw.decode("utf-8", "replace"))
+        if problem is None and len(full.path.encode()) > budget.path_bytes:
+            problem = f"its path is longer than {PATH_BYTES} bytes"
         if problem is not None:
-            yield Refused(printable(full), problem)
-        elif depth or name not in skip:
+            yield _refused(full.path, problem)
+        else:
             yield from _entry(folder, raw, full, budget, depth)
 
 
-def _names(folder: int, budget: _Budget) -> list[bytes] | None:
-    """What is in the folder, sorted; None where it is more than may be, without having read all of it."""
+def _names(folder: int, budget: _Budget, skip: frozenset[str]) -> tuple[list[bytes], str | None]:
+    """What is in the folder, sorted; where it is more than may be, why, without having read all of it."""
     found: list[bytes] = []
+    count = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            budget.entries -= 1
-            if budget.entries < 0:
-                return None
-            found.append(os.fsencode(entry.name))
-    return sorted(found)
+            if entry.name in skip:
+                continue
+            count += 1
+            if count > COUNTED:
+                break
+            if count <= budget.entries:
+                found.append(os.fsencode(entry.name))
+    used = budget.most - budget.entries
+    budget.entries -= count
+    if count and budget.entries < 0:
+        many = f"more than {COUNTED}" if count > COUNTED else str(count)
+        rest = f", after {used} elsewhere" if used else ""
+        return [], f"it holds {many} files and folders{rest}: {budget.most} may leave in all"
+    return sorted(found), None
 
 
-def _entry(folder: int, raw: bytes, full: str, budget: _Budget, depth: int) -> Iterator[Accepted | Refused]:
+def _entry(folder: int, raw: bytes, at: _Place, budget: _Budget, depth: int) -> Iterator[Accepted | Refused]:
     try:
         facts = os.stat(raw, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISDIR(facts.st_mode):
             inner = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             try:
-                yield from _folder(inner, full, budget, depth + 1, frozenset())
+                place = _Place(budget.place(at.path, folder=True), at.on_disk)
+                yield from _folder(inner, place, budget, depth + 1, frozenset())
             finally:
                 os.close(inner)
         else:
-            yield _file(folder, raw, full, facts, budget)
+            yield _file(folder, raw, at, facts, budget)
     except OSError as error:
-        yield Refused(printable(full), f"it cannot be read: {error.strerror}")
+        yield _refused(at.path, f"it cannot be read: {error.strerror}")
 
 
-def _file(folder: int, raw: bytes, full: str, facts: os.stat_result, budget: _Budget) -> Accepted | Refused:
+def _file(folder: int, raw: bytes, at: _Place, facts: os.stat_result, budget: _Budget) -> Accepted | Refused:
     if not stat.S_ISREG(facts.st_mode):
-        return Refused(printable(full), _kind(facts.st_mode))
+        return _refused(at.path, _kind(facts.st_mode))
     if facts.st_nlink > 1:
-        return Refused(printable(full), "a hard link")
+        return _refused(at.path, "a hard link")
     if facts.st_size > budget.bytes:
-        return Refused(printable(full), "the outputs are too big")
+        return _refused(at.path, "the outputs are too big")
     budget.bytes -= facts.st_size
     handle = os.open(raw, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
     with os.fdopen(handle, "rb") as file:
         opened = os.fstat(file.fileno())
         if (opened.st_ino, opened.st_dev) != (facts.st_ino, facts.st_dev):
-            return Refused(printable(full), "it changed while it was judged")
+            return _refused(at.path, "it changed while it was judged")
         if _mostly_holes(file.fileno(), facts.st_size):
-            return Refused(printable(full), "a sparse file: most of its bytes were never written")
+            return _refused(at.path, "a sparse file: most of its bytes were never written")
         size, digest = _hash(file.fileno(), facts.st_size)
         if size != facts.st_size:
-            return Refused(printable(full), "it changed while it was judged")
+            return _refused(at.path, "it changed while it was judged")
         problem = archives.problem(file, size, budget.unpacked)
-    return Refused(printable(full), problem) if problem else Accepted(full, size, digest)
+    if problem is not None:
+        return _refused(at.path, problem)
+    return Accepted(budget.place(at.path), size, digest, at.on_disk)
 
 
 def _mostly_holes(handle: int, size: int) -> bool:
@@ -181,26 +257,13 @@ def _hash(handle: int, expected: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def judge_name(raw: bytes) -> tuple[str, str | None]:
-    """The name as text and what is wrong with it: names travel into URLs, headers, shells and terminals."""
-    try:
-        name = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("utf-8", "backslashreplace"), "its name is not UTF-8"
-    if len(raw) > NAME_BYTES:
-        return name, "its name is too long"
-    if not name.isprintable() or any(unicodedata.category(char) in ("Cf", "Co") for char in name):
-        return name, "its name has hidden characters"
-    if unicodedata.normalize("NFC", name) != name:
-        return name, "its name is not in normal form (NFC)"
-    if name != name.strip() or "\\" in name:
-        return name, "its name has a blank at an end or a backslash"
-    return name, None
+def _refused(path: str, reason: str, figures: str | None = None) -> Refused:
+    return Refused(printable(path), reason, path, figures)
 
 
 def printable(text: str) -> str:
-    """For reports: ASCII, and not longer than a path may be."""
-    return text.encode("unicode_escape").decode("ascii")[:PATH_BYTES]
+    """For reports: ASCII, and shortened in its middle."""
+    return shortened(text.encode("unicode_escape").decode("ascii"), REFUSED_PATH_CHARACTERS)
 
 
 def _kind(mode: int) -> str:

@@ -17,6 +17,7 @@ from c2d_box.chain import Chain, Signer, addresses, nfts, publishing
 from c2d_box.chain.transactions import Call, once
 from c2d_box.errors import Failed
 from c2d_box.pods.engine import Engine
+from c2d_box.units import ETHER
 
 STOCK = 1000
 """Datatokens a free asset starts with: its dispenser cannot mint once the NFT has changed hands."""
@@ -49,7 +50,7 @@ class Registering:
         self._once("describe", self._description(made, document))
         if free:
             dispenser = self._chain.addresses.dispenser
-            stock = publishing.minting(made.datatoken, dispenser, STOCK * publishing.WEI)
+            stock = publishing.minting(made.datatoken, dispenser, STOCK * ETHER)
             self._once("stock", stock)
         self._once("transfer", publishing.transfer(self._signer, made.nft, str(self._order["owner"])))
         if nfts.holds_roles(self._chain, made.nft, made.datatoken, self._signer.address):

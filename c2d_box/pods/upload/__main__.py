@@ -13,6 +13,7 @@ from typing import Any
 from c2d_box.pods import engine
 from c2d_box.pods.upload import ipfs, s3
 from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, entries, in_memory
+from c2d_box.retry import Backoff
 from c2d_box.workflow import manifests, names
 
 PATIENCE = 600.0
@@ -20,7 +21,6 @@ PATIENCE = 600.0
 _LISTED = ("filename", "type", "size", "sha256")
 Send = Callable[[list[Entry]], list[Sent]]
 _QUICK, _CALM = 0.005, 0.1
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
 def main() -> int:
@@ -60,23 +60,23 @@ def deliver(
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
     """The report: results in the manifest's order, or why there are none."""
-    until, pause = time.monotonic() + patience, _FIRST_PAUSE
+    until, backoff = time.monotonic() + patience, Backoff(0.2, 10.0)
     while True:
         try:
             return {"results": [sent.as_result() for sent in send(files)]}
         except SendFailed as failure:
             return {"failed": f"{failure}."}
         except SendInterrupted as interruption:
+            pause = backoff.next_pause()
             if time.monotonic() + pause >= until:
                 return {"failed": f"{interruption}, for {patience:.0f} s."}
             print(f"{interruption}; trying again in {pause:.1f} s", flush=True)
         sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def sender_for(store: dict[str, Any], reporter: engine.Engine) -> Send:
     if store["kind"] == "ipfs":
-        return lambda files: ipfs.send(files, store)
+        return lambda files: ipfs.send(files, store, reporter.token.encode())
 
     def ask(files: list[Entry]) -> Mapping[str, Mapping[str, str]]:
         wish = [{"path": file.path, "sha256": file.sha256} for file in files]

@@ -1,31 +1,35 @@
-"""To IPFS: one ``add`` call of Kubo's RPC for all files, wrapped in one folder, CIDv1, pinned.
+"""To IPFS: one ``dag/import`` call of Kubo's RPC for all files, in one folder, its root pinned.
 
-The call either comes back with the folder's CID or leaves nothing pinned; being addressed by content, a
-repeated one gives the same CID, so nothing is published twice.
+Every block is salted, see :mod:`c2d_box.assets.salted_blocks`: what is stored cannot be confirmed by guessing
+it. The salts come from the stage's token, so a repeated call stores the same blocks and nothing twice.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import secrets
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from c2d_box.assets import salted_blocks
+from c2d_box.pods.upload.dag import Planter
 from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, content
+from c2d_box.strict_json import parse_json
 
-_ADD = "/api/v0/add?pin=true&cid-version=1&raw-leaves=true&wrap-with-directory=true&progress=false"
+_IMPORT = "/api/v0/dag/import?pin-roots=true&stats=false&allow-big-block=true"
 _FINAL = frozenset({400, 401, 403, 404, 405, 413})
 IDLE_SECONDS = 60.0
 
 
-def send(entries: list[Entry], store: dict[str, Any]) -> list[Sent]:
-    """Raises SendFailed or SendInterrupted."""
+def send(entries: list[Entry], store: dict[str, Any], secret: bytes) -> list[Sent]:
+    """``secret``: known to this job alone. Raises SendFailed or SendInterrupted."""
     if not entries:
         return []
+    planter = Planter({entry.path: partial(content, entry) for entry in entries}, secret)
+    tree = planter.planned()
     boundary = secrets.token_hex(16)
     parts = urlsplit(store["api"])
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -37,8 +41,8 @@ def send(entries: list[Entry], store: dict[str, Any]) -> list[Sent]:
         try:
             connection.request(
                 "POST",
-                parts.path.rstrip("/") + _ADD,
-                body=_multipart(entries, boundary),
+                parts.path.rstrip("/") + _IMPORT,
+                body=_multipart(planter.car(tree.root), boundary),
                 headers=headers,
                 encode_chunked=True,
             )
@@ -49,49 +53,26 @@ def send(entries: list[Entry], store: dict[str, Any]) -> list[Sent]:
     if response.status != 200:
         problem = f"IPFS answered {response.status}"
         raise SendFailed(problem) if response.status in _FINAL else SendInterrupted(problem)
-    return _sent(entries, body)
+    root = salted_blocks.text(tree.root)
+    if not _is_pinned(root, body):
+        raise SendInterrupted("IPFS gave an answer that cannot be understood")
+    return [Sent(entry, f"ipfs://{root}/{quote(entry.path)}", tree.cid(entry.path)) for entry in entries]
 
 
-def _multipart(entries: list[Entry], boundary: str) -> Iterator[bytes]:
-    """Each folder before what is in it; names percent-encoded, as Kubo expects them."""
-    known: set[PurePosixPath] = set()
-    for entry in entries:
-        for folder in reversed(PurePosixPath(entry.path).parents):
-            if folder.name and folder not in known:
-                known.add(folder)
-                yield _head(boundary, str(folder), "application/x-directory") + b"\r\n"
-        yield _head(boundary, entry.path, "application/octet-stream")
-        yield from content(entry)
-        yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
+def _multipart(stream: Iterator[bytes], boundary: str) -> Iterator[bytes]:
+    yield (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="results.car"\r\n'
+        "Content-Type: application/vnd.ipld.car\r\n\r\n"
+    ).encode()
+    yield from stream
+    yield f"\r\n--{boundary}--\r\n".encode()
 
 
-def _head(boundary: str, path: str, kind: str) -> bytes:
-    name = quote(path, safe="")
-    lines = (
-        f"--{boundary}",
-        f'Content-Disposition: form-data; name="file"; filename="{name}"',
-        f"Content-Type: {kind}",
-        "",
-        "",
-    )
-    return "\r\n".join(lines).encode()
-
-
-def _sent(entries: list[Entry], body: bytes) -> list[Sent]:
-    """Kubo answers with a line per file and folder; the wrapping folder has no name."""
-    hashes: dict[str, str] = {}
+def _is_pinned(root: str, body: bytes) -> bool:
+    """Kubo answers with a line for the root; of one that could not be pinned the line says why."""
     try:
-        for line in body.splitlines():
-            if line.strip():
-                found = json.loads(line)
-                if found.get("Type") == "error" or "Message" in found:
-                    raise SendInterrupted("IPFS reported an error while adding")
-                hashes[found["Name"]] = found["Hash"]
-        root = hashes[""]
-        return [
-            Sent(entry, f"ipfs://{root}/{quote(entry.path)}", hashes.get(entry.path, root))
-            for entry in entries
-        ]
-    except (ValueError, KeyError):
-        raise SendInterrupted("IPFS gave an answer that cannot be understood") from None
+        lines = [parse_json(line) for line in body.splitlines() if line.strip()]
+        pinned = [line["Root"] for line in lines if "Root" in line]
+        return any(entry["Cid"]["/"] == root and not entry.get("PinErrorMsg") for entry in pinned)
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -56,4 +56,5 @@ def sealed(entry: Entry, key: str, secret: bytes) -> Entry:
         size=entry.size + OVERHEAD,
         sha256=digest.hexdigest(),
         sealed=pieces,
+        judged=entry.sha256,
     )

@@ -25,7 +25,7 @@ class SendInterrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the manifest; ``place`` is where its bytes are."""
+    """A line of the manifest; ``place`` is where its bytes are, under the name that the algorithm gave."""
 
     place: Path
     path: str
@@ -37,6 +37,8 @@ class Entry:
     """The bytes themselves, of a file that is on no disk."""
     sealed: Callable[[], Iterator[bytes]] | None = None
     """Its bytes as they leave, where they are encrypted; size, hash and name are theirs then."""
+    judged: str | None = None
+    """The hash of what was encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Sent:
     cid: str | None = None
 
     def as_result(self) -> dict[str, Any]:
-        encryption = {"encryption": manifests.ENCRYPTION} if self.entry.sealed else {}
+        sealed = {"encryption": manifests.ENCRYPTION, "judged": self.entry.judged}
         return {
             "filename": self.entry.filename,
             "filesize": self.entry.size,
@@ -54,7 +56,7 @@ class Sent:
             "url": self.url,
             "cid": self.cid,
             "sha256": self.entry.sha256,
-            **encryption,
+            **(sealed if self.entry.sealed else {}),
         }
 
 
@@ -62,7 +64,7 @@ def entries(manifest: dict[str, Any], data: Path, verdict: Path) -> list[Entry]:
     roots = {"data": data, "logs": verdict / "logs"}
     return [
         Entry(
-            roots[line["source"]] / line["path"],
+            roots[line["source"]] / line.get("onDisk", line["path"]),
             line["path"],
             line["filename"],
             line["type"],
@@ -102,15 +104,14 @@ def content(entry: Entry) -> Iterator[bytes]:
 def _open(entry: Entry) -> int:
     """Component by component, so that no folder of the path can be a link either."""
     depth = len(Path(entry.path).parts)
-    root = entry.place.parents[depth - 1]
+    root, parts = entry.place.parents[depth - 1], entry.place.parts[-depth:]
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        for part in Path(entry.path).parts[:-1]:
+        for part in parts[:-1]:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             os.close(folder)
             folder = inner
-        name = Path(entry.path).name
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
+        handle = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
     except OSError as error:
         raise SendFailed(f"{entry.filename} cannot be opened: {error.strerror}") from None
     finally:

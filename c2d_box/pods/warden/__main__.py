@@ -1,7 +1,8 @@
 """``python -m c2d_box.pods.warden``: proves, waits for the inputs, proves again, gives the go-ahead, ends.
 
 Exit codes, which the engine reads from Kubernetes: 0 go-ahead given; 10 something answered; 11 the inputs
-were not there in time; 12 the proof could not be made. The report on stdout is one line of JSON.
+were not there in time; 12 the proof could not be made; 13 the pod is not restricted as it must be. The report
+on stdout is one line of JSON.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ import sys
 import time
 from pathlib import Path
 
+from c2d_box.files import replace_file
+from c2d_box.pods import alive
+from c2d_box.pods.alive import Alive
 from c2d_box.pods.warden import probes, restrictions
+from c2d_box.pods.warden.probes import Kind, Probe
 from c2d_box.workflow import names
 
-OPEN, LATE, UNABLE = 10, 11, 12
+OPEN, LATE, UNABLE, UNRESTRICTED = 10, 11, 12, 13
+KUBELET_PORT = 10250
 UNPROVEN = "NOT ISOLATED: something answered, and the operator lets jobs run all the same"
 FRESH = 10.0
 """Seconds for which a proof is good; an older one is made again before the go-ahead."""
@@ -29,14 +35,20 @@ def main() -> int:
     settings = json.loads(os.environ[names.ENV_WARDEN])
     deadline = time.monotonic() + float(os.environ[names.ENV_DEADLINE])
     return watch(
-        tuple(settings["targets"]),
+        (*settings["targets"], *_kubelet(os.environ.get(names.ENV_NODE_IP, ""))),
         float(settings["timeout"]),
         deadline,
         Path(names.STAGED_MARKER),
         Path(names.GO_AHEAD),
         os.environ[names.ENV_POD_UID],
         required=settings["required"] is not False,
+        demanded=tuple(settings.get("restrictions", ())),
     )
+
+
+def _kubelet(node: str) -> tuple[str, ...]:
+    """The kubelet of this pod's node, where Kubernetes said which that is."""
+    return (f"[{node}]:{KUBELET_PORT}" if ":" in node else f"{node}:{KUBELET_PORT}",) if node else ()
 
 
 def watch(
@@ -48,11 +60,14 @@ def watch(
     pod: str,
     *,
     required: bool = True,
+    demanded: tuple[str, ...] = (),
 ) -> int:
     """Proven at the start, while inputs are staged, so that it costs a job nothing; and again before the
     go-ahead where that was long ago or failed: on some clusters network rules are put in place after the
-    start. ``pod``: this pod's uid, which must be the one on record, or an algorithm could run twice.
-    ``required`` false: the operator lets jobs run that are not isolated, and the report says so.
+    start. What answered configuration a moment ago is tried last, and must be silent: the positive control.
+    ``pod``: this pod's uid, which must be the one on record, or an algorithm could run twice. ``required``
+    false: the operator lets jobs run that are not isolated, and the report says so. ``demanded``: the
+    restrictions of this pod that must hold.
     """
     if not targets:
         return _report([], "no targets are configured: nothing could be proven", UNABLE)
@@ -65,13 +80,34 @@ def watch(
         return _report(seen, "another pod is on record as the one that runs the algorithm", UNABLE)
     if not all(probe.closed for probe in seen) or time.monotonic() - early > FRESH:
         seen = probes.run(tries, timeout)
-    proven = all(probe.closed for probe in seen)
-    if not proven and required:
-        return _report(seen, "something answered", OPEN)
-    fresh = ahead.with_name("ahead.new")
-    fresh.write_text("go\n")
-    fresh.replace(ahead)
-    return _report(seen, "closed", 0) if proven else _report(seen, UNPROVEN, 0, unproven=True)
+    control = alive.read(marker.with_name(Path(names.ALIVE_FILE).name))
+    seen = _with_control(seen, control, timeout)
+    code, verdict = _judged(seen, control, demanded)
+    if code and required:
+        return _report(seen, verdict, code, control=control)
+    replace_file(ahead, "go\n")
+    return _report(seen, UNPROVEN if code else verdict, 0, unproven=bool(code), control=control)
+
+
+def _with_control(seen: list[Probe], control: Alive | None, timeout: float) -> list[Probe]:
+    """What is known to be alive is tried now, whatever was seen of it before."""
+    tries: list[tuple[str, Kind]] = [
+        way for address in (control.addresses if control else ()) for way in probes.of(address)
+    ]
+    tried = probes.run(tries, timeout)
+    known = {(probe.target, probe.kind) for probe in tried}
+    return [probe for probe in seen if (probe.target, probe.kind) not in known] + tried
+
+
+def _judged(seen: list[Probe], control: Alive | None, demanded: tuple[str, ...]) -> tuple[int, str]:
+    """Exit code and verdict; 0 where all is as it must be."""
+    if not all(probe.closed for probe in seen):
+        return OPEN, "something answered"
+    if control is None:
+        return UNABLE, "no address was known to be alive: silence proves nothing"
+    if lacking := restrictions.lacking(restrictions.of_this_process(), demanded):
+        return UNRESTRICTED, f"the pod is not restricted: {', '.join(lacking)}"
+    return 0, "closed"
 
 
 def wait(marker: Path, deadline: float) -> bool:
@@ -84,11 +120,16 @@ def wait(marker: Path, deadline: float) -> bool:
     return True
 
 
-def _report(seen: list[probes.Probe], verdict: str, code: int, unproven: bool = False) -> int:
+def _report(
+    seen: list[Probe], verdict: str, code: int, unproven: bool = False, control: Alive | None = None
+) -> int:
+    now = time.time()
     report = {
         "verdict": verdict,
         "unproven": unproven,
-        "at": time.time(),
+        "at": now,
+        "alive": list(control.addresses) if control else [],
+        "aliveSeconds": round(now - control.at, 3) if control else None,
         "probes": [
             {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}
             for probe in seen

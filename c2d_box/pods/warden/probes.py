@@ -19,14 +19,22 @@ from typing import Literal
 
 METADATA = ("169.254.169.254:80", "[fd00:ec2::254]:80")
 PUBLIC = ("1.1.1.1:443", "8.8.8.8:53", "[2606:4700:4700::1111]:443")
+PUBLIC_UDP = ("8.8.8.8:53", "1.1.1.1:443", "8.8.8.8:123")
 NEAR_PORTS = (22, 53, 443, 6443, 10250)
 _DNS_QUERY = struct.pack(">HHHHHH", 0x4332, 0x0100, 1, 0, 0, 0) + b"\x03c2d\x07invalid\x00\x00\x01\x00\x01"
+_ECHO = struct.pack(">BBHHH", 8, 0, 0xF7FF, 0, 0)
+"""An ICMP echo request; the kernel fills in what concerns the socket."""
+_SOCKETS = {
+    "tcp": (socket.SOCK_STREAM,),
+    "udp": (socket.SOCK_DGRAM,),
+    "icmp": (socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
+}
 _NO_ROUTE = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETDOWN}
     | {errno.EPERM, errno.EACCES, errno.ENODEV, errno.EINVAL}
 )
 
-Kind = Literal["tcp", "udp"]
+Kind = Literal["tcp", "udp", "icmp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +49,36 @@ class Probe:
 
 def targets(configured: Iterable[str], proc: Path = Path("/proc/net")) -> list[tuple[str, Kind]]:
     """The configured addresses, and those that any pod on any node should try."""
-    tcp = [*configured, *METADATA, *PUBLIC, *_near(proc), *_near6(proc)]
-    udp = [f"{_host(address)}:53" for address in configured if not address.startswith("[")]
-    return [(address, "tcp") for address in dict.fromkeys(tcp)] + [
-        (address, "udp") for address in dict.fromkeys([*udp, "8.8.8.8:53"])
+    near, given = _near(proc), [*configured]
+    tcp = [
+        *given,
+        *METADATA,
+        *PUBLIC,
+        *(f"{host}:{port}" for host in near for port in NEAR_PORTS),
+        *_near6(proc),
     ]
+    udp = [address for known in given if not known.startswith("[") for address in _datagrams(known)]
+    udp += [f"{host}:{port}" for host in near for port in (53, 123)]
+    pinged = [f"{_host(known)}:0" for known in given if not known.startswith("[")]
+    pinged += [f"{host}:0" for host in (*near, "8.8.8.8")]
+    kinds: dict[Kind, list[str]] = {"tcp": tcp, "udp": [*udp, *PUBLIC_UDP], "icmp": pinged}
+    return [(address, kind) for kind, all_ in kinds.items() for address in dict.fromkeys(all_)]
+
+
+def of(address: str) -> list[tuple[str, Kind]]:
+    """Every way to one address that is known to be alive."""
+    kinds: list[tuple[str, Kind]] = [(address, "tcp")]
+    if not address.startswith("["):
+        kinds += [(entry, "udp") for entry in _datagrams(address)]
+        kinds.append((f"{_host(address)}:0", "icmp"))
+    return kinds
 
 
 def run(found: list[tuple[str, Kind]], timeout: float) -> list[Probe]:
     """All at once; ``timeout`` in seconds is what silence takes."""
     if not found:
         return []
-    with ThreadPoolExecutor(min(64, len(found))) as pool:
+    with ThreadPoolExecutor(min(128, len(found))) as pool:
         return list(pool.map(lambda entry: probe(entry[0], entry[1], timeout), found))
 
 
@@ -61,12 +87,12 @@ def probe(target: str, kind: Kind, timeout: float) -> Probe:
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as tried:
+        with socket.socket(family, *_SOCKETS[kind]) as tried:
             tried.settimeout(timeout)
             address = socket.getaddrinfo(host, int(port), family, flags=socket.AI_NUMERICHOST)[0][4]
             tried.connect(address)
-            if kind == "udp":
-                tried.send(_DNS_QUERY)
+            if kind != "tcp":
+                tried.send(_DNS_QUERY if kind == "udp" else _ECHO)
                 tried.recv(512)
             return Probe(target, kind, False, "answered")
     except TimeoutError:
@@ -80,7 +106,13 @@ def _host(address: str) -> str:
     return address.rpartition(":")[0]
 
 
-def _near(proc: Path) -> list[str]:
+def _datagrams(address: str) -> list[str]:
+    """A port of UDP that nobody listens on answers too, by ICMP: the way there is open."""
+    host, _, port = address.rpartition(":")
+    return list(dict.fromkeys([f"{host}:53", f"{host}:{port}"]))
+
+
+def _near(proc: Path) -> list[IPv4Address]:
     """The gateway, and the first address of each network on the link: where a bridge's host side sits."""
     hosts: set[IPv4Address] = set()
     with contextlib.suppress(OSError):
@@ -92,7 +124,7 @@ def _near(proc: Path) -> list[str]:
             elif int(mask):
                 hosts.add(IPv4Network((network, str(mask)), strict=False).network_address + 1)
     own = _own_addresses()
-    return [f"{host}:{port}" for host in sorted(hosts - own) for port in NEAR_PORTS]
+    return sorted(hosts - own)
 
 
 def _near6(proc: Path) -> list[str]:

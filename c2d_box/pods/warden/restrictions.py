@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-_FIELDS = {"CapEff": "capabilities", "NoNewPrivs": "no_new_privileges", "Seccomp": "seccomp"}
+CAPABILITIES, NO_NEW_PRIVILEGES, SECCOMP = "capabilities", "no_new_privileges", "seccomp"
+USER_NAMESPACE = "user_namespace"
+_FIELDS = {"CapEff": CAPABILITIES, "NoNewPrivs": NO_NEW_PRIVILEGES, "Seccomp": SECCOMP}
 _EVERYBODY = ["0", "0", "4294967295"]
 """The map of a process whose user ids are the node's."""
 
@@ -14,6 +17,17 @@ def of_this_process(proc: Path = Path("/proc/self")) -> dict[str, str]:
     """Capabilities, no new privileges, seccomp's mode, whether user ids are its own, which control groups."""
     status = dict(re.findall(r"^(\w+):\t(.*)$", (proc / "status").read_text(), re.MULTILINE))
     found = {ours: status.get(theirs, "") for theirs, ours in _FIELDS.items()}
-    found["user_namespace"] = "no" if (proc / "uid_map").read_text().split()[:3] == _EVERYBODY else "yes"
+    found[USER_NAMESPACE] = "no" if (proc / "uid_map").read_text().split()[:3] == _EVERYBODY else "yes"
     found["cgroup"] = "v2" if (proc / "cgroup").read_text().startswith("0::") else "v1"
     return found
+
+
+def lacking(found: Mapping[str, str], demanded: Iterable[str]) -> list[str]:
+    """Those of ``demanded`` that do not hold; one that nobody knows does not."""
+    return [name for name in demanded if not _holds(name, found.get(name, ""))]
+
+
+def _holds(name: str, value: str) -> bool:
+    if name == CAPABILITIES:
+        return bool(value) and not value.strip("0")
+    return value == {NO_NEW_PRIVILEGES: "1", SECCOMP: "2", USER_NAMESPACE: "yes"}.get(name)

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from c2d_box import limits
 from c2d_box.assets import checksums
 from c2d_box.assets.ddo import COMPUTE
 from c2d_box.assets.files import FileObject, FileObjectError, UrlFile, parse_file
 from c2d_box.assets.permissions import PublishedAlgorithm, RawAlgorithm
-from c2d_box.provider.catalog import CatalogUnavailable
 from c2d_box.provider.errors import Refusal
+from c2d_box.provider.freshness import current_ddo
 from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import Offering, offering, readable_files, unfit
+from c2d_box.provider.offerings import Offering, audience, offering, readable_files, unfit
 from c2d_box.provider.services import Services
-from c2d_box.storage import StorageError
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,30 @@ def refuse(resource: str, code: str, reasons: Any = None) -> Refusal:
     return Refusal({resource: code}, reasons=reasons)
 
 
-async def algorithm_of(services: Services, item: Any, *, not_algorithm: Refusal) -> Algorithm:
+async def algorithm_of(services: Services, item: Any, *, not_algorithm: Refusal, anew: bool) -> Algorithm:
     """Raises Refusal with the wire's code; ``not_algorithm`` is what a DID of another type is refused
-    with."""
+    with. ``anew``: the files are read now, not believed to be what they were some seconds ago.
+
+    A start reads anew, a quote does not have to. Neither lets other code run than was permitted, since the
+    files come to the job by the hashes found here. But a start with old hashes of changed files would make a
+    job that cannot get them, after it is paid, where now it is refused.
+    """
     if not isinstance(item, Mapping) or not (item.get("documentId") or item.get("meta")):
         raise refuse("algorithm", "missing_meta_documentId")
     if item.get("documentId"):
-        return await _published(services, item, not_algorithm)
-    return _raw(item)
+        found = await _published(services, item, not_algorithm, anew)
+    else:
+        found = _raw(item)
+    _require_small(found)
+    return found
+
+
+def _require_small(algorithm: Algorithm) -> None:
+    """What a job carries has to fit into its record: said before it is paid, not after."""
+    carried = limits.stored_bytes([algorithm.rawcode, algorithm.item.get("algocustomdata")])
+    if carried > limits.CARRIED_BYTES:
+        text = f"raw code and custom data take {carried} bytes, {limits.CARRIED_BYTES} are allowed"
+        raise refuse("algorithm", "too_large", {"problem": text})
 
 
 def require_container(container: Mapping[str, Any]) -> None:
@@ -61,11 +77,10 @@ def require_container(container: Mapping[str, Any]) -> None:
         raise refuse("algorithm.container", "checksum_prefix")
 
 
-async def _published(services: Services, item: Mapping[str, Any], not_algorithm: Refusal) -> Algorithm:
-    try:
-        ddo = await services.catalog.ddo(item["documentId"])
-    except CatalogUnavailable:
-        ddo = None
+async def _published(
+    services: Services, item: Mapping[str, Any], not_algorithm: Refusal, anew: bool
+) -> Algorithm:
+    ddo = await current_ddo(services, item["documentId"])
     if ddo is None:
         raise refuse("algorithm", "file_unavailable")
     if not ddo.is_algorithm:
@@ -79,7 +94,8 @@ async def _published(services: Services, item: Mapping[str, Any], not_algorithm:
     if readable is None and offered.service.type != COMPUTE:
         raise refuse("algorithm", "file_unavailable")
     _require_fitting(services, item, offered)
-    digests = await _digests(services, readable or [], user_data(item.get("userdata")))
+    userdata = user_data(item.get("userdata"))
+    digests = await _digests(services, readable or [], userdata, audience(offered, userdata), anew)
     container = _container(ddo.container.raw if ddo.container else {})
     facts = PublishedAlgorithm(
         did=ddo.id,
@@ -106,14 +122,22 @@ def _require_fitting(services: Services, item: Mapping[str, Any], offered: Offer
 
 
 async def _digests(
-    services: Services, files: list[FileObject], userdata: dict[str, Any] | None
+    services: Services, files: list[FileObject], userdata: dict[str, Any] | None, audience: str, anew: bool
 ) -> tuple[str, ...]:
-    """What would really run: the files are read anew each time."""
-    limit = services.settings.fetch.max_checksum_length
-    try:
-        return tuple([await services.storage.sha256(file, userdata, limit) for file in files])
-    except StorageError:
-        raise refuse("algorithm", "file_unavailable") from None
+    """The hashes of what would really run."""
+    limit = services.settings.fetch.max_algorithm_length
+    probes = await services.storage.probe_all(
+        files, userdata, checksum_limit=limit, audience=audience, anew=anew
+    )
+    for probe in probes:
+        if not probe.valid:
+            raise refuse("algorithm", "file_unavailable", {"problem": probe.reason})
+        if probe.sha256 is None:
+            reason = (
+                f"a file of the algorithm has more than {limit} bytes, which this Provider does not check"
+            )
+            raise refuse("algorithm", "file_too_large", {"problem": reason})
+    return tuple(probe.sha256 or "" for probe in probes)
 
 
 def _raw(item: Mapping[str, Any]) -> Algorithm:
@@ -121,6 +145,8 @@ def _raw(item: Mapping[str, Any]) -> Algorithm:
     if not isinstance(meta, Mapping):
         raise refuse("algorithm", "missing_meta_documentId")
     rawcode, remote = meta.get("rawcode"), meta.get("url") or meta.get("remote")
+    if rawcode and not limits.carries_code(rawcode):
+        raise refuse("algorithm", "rawcode_invalid", {"problem": "rawcode has to be a text"})
     if not rawcode and not remote:
         raise refuse("algorithm", "meta_oneof_url_rawcode_remote")
     files: list[FileObject] = []

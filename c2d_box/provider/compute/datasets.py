@@ -7,7 +7,7 @@ inside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,18 @@ from c2d_box.assets.disclosure import Rules
 from c2d_box.assets.files import FileObject
 from c2d_box.assets.permissions import PermissionRequest, decide
 from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid
-from c2d_box.provider.catalog import CatalogUnavailable
+from c2d_box.limits import JOB_DATASETS
 from c2d_box.provider.compute.algorithms import Algorithm, refuse
+from c2d_box.provider.freshness import current_ddo
 from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import Offering, consumable, offering, readable_files, unfit
+from c2d_box.provider.offerings import (
+    Offering,
+    consumable,
+    offering,
+    readable_files,
+    require_own_order,
+    unfit,
+)
 from c2d_box.provider.services import Services
 
 
@@ -67,6 +75,13 @@ async def network_of(services: Services, asked: Any, environment: Any) -> Networ
     return Network(wanted=True, granted=found is not None and found.get("allowNetworkAccess") is True)
 
 
+def require_few(items: Sequence[Any]) -> None:
+    """Raises Refusal where a request names more datasets than one job may have: nobody has signed it yet."""
+    if len(items) > JOB_DATASETS:
+        reason = f"a job takes at most {JOB_DATASETS} datasets, {len(items)} were named"
+        raise refuse("datasets", "too_many", {"problem": reason})
+
+
 def resource(index: int) -> str:
     return "dataset" if index == 0 else f"datasets[{index}]"
 
@@ -85,7 +100,7 @@ async def accepted(
     name = resource(index)
     fields = item if isinstance(item, Mapping) else {}
     offered = await _found(services, name, fields, ordered)
-    if text := await consumable(services, offered.ddo, consumer):
+    if text := await consumable(services, offered.ddo, consumer, quoted=not ordered):
         raise refuse(name, text)
     files = readable_files(services, offered)
     verdict = decide(
@@ -121,11 +136,13 @@ def _rules(name: str, offered: Offering) -> Rules | None:
 async def paid(services: Services, dataset: Dataset, consumer: str, environment: str) -> Order:
     """The dataset's order, valid for this consumer, service and environment now."""
     try:
-        return await services.ledger.order(
+        order = await services.ledger.order(
             claim(services, dataset.offered, dataset.tx, consumer, environment=environment)
         )
+        await require_own_order(services, order, consumer)
     except OrderInvalid as problem:
         raise refuse(f"{resource(dataset.index)}.serviceId", "order_invalid", str(problem)) from None
+    return order
 
 
 def claim(
@@ -158,10 +175,7 @@ async def _found(services: Services, name: str, item: Mapping[str, Any], ordered
         raise refuse(f"{name}.transferTxId", "missing")
     if item.get("serviceId") in (None, ""):
         raise refuse(f"{name}.serviceId", "missing")
-    try:
-        ddo = await services.catalog.ddo(item["documentId"])
-    except CatalogUnavailable:
-        ddo = None
+    ddo = await current_ddo(services, item["documentId"])
     if ddo is None:
         raise refuse(f"{name}.documentId", "did_not_found")
     offered = offering(ddo, item["serviceId"])

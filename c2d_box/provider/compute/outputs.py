@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from c2d_box.assets.disclosure import strictest
+from c2d_box.assets.disclosure import as_section, strictest
 from c2d_box.provider.compute.algorithms import refuse
 from c2d_box.provider.compute.datasets import Dataset
+from c2d_box.strict_json import JsonRefused, parse_json
 
 ALLOWED = "allowPublishedResults"
 """Of ``services[].additionalInformation.c2d``; only literal true is a yes."""
@@ -27,14 +27,14 @@ def section(output: Any, datasets: Sequence[Dataset]) -> dict[str, Any]:
                     "publishing_not_allowed",
                     {"dataset": dataset.offered.ddo.id, "missing": f"additionalInformation.c2d.{ALLOWED}"},
                 )
-    rules = strictest(dataset.rules for dataset in datasets)
-    return found if rules is None else {**found, "disclosure": rules.as_dict()}
+    rules = as_section(strictest(dataset.rules for dataset in datasets))
+    return found if rules is None else {**found, "disclosure": rules}
 
 
 def _parsed(output: Any) -> Mapping[str, Any]:
     if isinstance(output, str) and output:
         try:
-            output = json.loads(output)
-        except ValueError:
+            output = parse_json(output)
+        except JsonRefused:
             raise refuse("output", "invalid") from None
     return output if isinstance(output, Mapping) else {}

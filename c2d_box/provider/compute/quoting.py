@@ -13,7 +13,7 @@ from typing import Any
 from c2d_box.assets.addresses import same
 from c2d_box.chain.orders import Order, OrderInvalid
 from c2d_box.provider.compute.algorithms import algorithm_of
-from c2d_box.provider.compute.datasets import accepted, claim, network_of
+from c2d_box.provider.compute.datasets import accepted, claim, network_of, require_few
 from c2d_box.provider.errors import Refusal
 from c2d_box.provider.offerings import Offering
 from c2d_box.provider.services import Services
@@ -22,9 +22,11 @@ from c2d_box.provider.services import Services
 @dataclass(frozen=True)
 class _Terms:
     """What is asked for: an environment until some time, which costs ``price`` base units of ``token``
-    from now."""
+    from ``now``, when the request came: looking up its assets adds nothing to the difference of two quotes.
+    """
 
     environment: Mapping[str, Any]
+    now: float
     valid_until: int
     token: str
     price: int
@@ -51,20 +53,21 @@ class _Item:
 
 async def quotes(services: Services, data: Mapping[str, Any]) -> dict[str, Any]:
     """The answer's body; raises Refusal."""
-    compute, consumer = data["compute"], str(data["consumerAddress"])
+    now, compute, consumer = time.time(), data["compute"], str(data["consumerAddress"])
     valid_until = int(compute["validUntil"])
-    if valid_until <= time.time():
+    if valid_until <= now:
         raise Refusal("The validUntil value is not correct.")
+    datasets = data["datasets"] if isinstance(data["datasets"], list) else []
+    require_few(datasets)
     assert services.environments is not None
     environment = await services.environments.find(compute["env"])
     if environment is None:
         raise Refusal("Compute environment does not exist")
     algorithm = await algorithm_of(
-        services, data["algorithm"], not_algorithm=Refusal("DID is not a valid algorithm")
+        services, data["algorithm"], not_algorithm=Refusal("DID is not a valid algorithm"), anew=False
     )
     network = await network_of(services, compute.get("networkAccess"), compute["env"])
     items: list[_Item] = []
-    datasets = data["datasets"] if isinstance(data["datasets"], list) else []
     if not datasets:
         raise Refusal({"dataset.documentId": "missing"})
     for index, item in enumerate(datasets):
@@ -74,7 +77,7 @@ async def quotes(services: Services, data: Mapping[str, Any]) -> dict[str, Any]:
     if algorithm.offered is not None:
         order = await _order(services, algorithm.offered, algorithm.item, consumer, environment["id"])
         items.append(_Item(algorithm.offered, order))
-    terms = await _terms(services, environment, valid_until)
+    terms = await _terms(services, environment, now, valid_until)
     bearer = next((at for at, item in enumerate(items) if item.pays(terms)), 0)
     answers = [await _answer(services, item, terms, bears_fee=at == bearer) for at, item in enumerate(items)]
     body: dict[str, Any] = {"datasets": answers[: len(datasets)]}
@@ -98,11 +101,11 @@ async def _order(
         return None
 
 
-async def _terms(services: Services, environment: Mapping[str, Any], valid_until: int) -> _Terms:
+async def _terms(services: Services, environment: Mapping[str, Any], now: float, valid_until: int) -> _Terms:
     token = await services.ledger.fee_token(services.settings.fee_token)
     per_minute = float(environment.get("priceMin") or 0)
-    price = await services.ledger.price(valid_until - time.time(), per_minute, token)
-    return _Terms(environment, valid_until, token, price)
+    price = await services.ledger.price(valid_until - now, per_minute, token)
+    return _Terms(environment, now, valid_until, token, price)
 
 
 async def _answer(services: Services, item: _Item, terms: _Terms, *, bears_fee: bool) -> dict[str, Any]:
@@ -119,6 +122,7 @@ async def _answer(services: Services, item: _Item, terms: _Terms, *, bears_fee: 
         price_per_minute=float(terms.environment.get("priceMin") or 0) if bears_fee else 0,
         valid_until=terms.valid_until,
         token=terms.token,
+        now=terms.now,
     )
     answer: dict[str, Any] = {"datatoken": service.datatoken_address, "providerFee": fee}
     return answer if item.order is None else {**answer, "validOrder": item.order.start_tx}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -23,12 +23,12 @@ from c2d_box.provider.compute.algorithms import (
     refuse,
     require_container,
 )
-from c2d_box.provider.compute.datasets import Dataset, Network, accepted, claim, network_of, paid
+from c2d_box.provider.compute.datasets import Dataset, Network, accepted, claim, network_of, paid, require_few
 from c2d_box.provider.compute.fees import Paid, paid_until
 from c2d_box.provider.compute.inputs import grants_for
 from c2d_box.provider.incoming import user_data
 from c2d_box.provider.nonces import as_text
-from c2d_box.provider.offerings import Offering, consumable
+from c2d_box.provider.offerings import Offering, consumable, require_own_order
 from c2d_box.provider.operator import Answer, OperatorUnavailable
 from c2d_box.provider.services import Services
 
@@ -73,8 +73,9 @@ async def _accepted(services: Services, data: Mapping[str, Any], caller: Caller)
     additional = data.get("additionalDatasets") or []
     if not isinstance(additional, list):
         raise refuse("additional_input", "invalid")
+    require_few([data.get("dataset"), *additional])
     algorithm = await algorithm_of(
-        services, data.get("algorithm"), not_algorithm=refuse("algorithm", "not_algo")
+        services, data.get("algorithm"), not_algorithm=refuse("algorithm", "not_algo"), anew=True
     )
     if algorithm.offered is not None and (
         text := await consumable(services, algorithm.offered.ddo, consumer)
@@ -95,9 +96,19 @@ async def _accepted(services: Services, data: Mapping[str, Any], caller: Caller)
     environment = await services.environments.find(name)
     if environment is None:
         raise refuse("dataset.serviceId", "order_invalid", "Compute environment does not exist")
-    enough = await paid_until(services, orders, environment)
+    enough = _as_asked(data.get("seconds"), await paid_until(services, orders, environment))
     output = outputs.section(data.get("output"), datasets)
     return Accepted(datasets, algorithm, environment, enough, output, network)
+
+
+def _as_asked(seconds: Any, enough: Paid) -> Paid:
+    """A job may be asked to end before what was paid for is used up: an order that is reused was paid for
+    another one's time. Ocean's clients ask for nothing."""
+    if seconds is None:
+        return enough
+    if type(seconds) is not int or seconds <= 0:
+        raise refuse("seconds", "invalid")
+    return replace(enough, seconds=min(enough.seconds, seconds))
 
 
 async def _algorithm_order(services: Services, algorithm: Algorithm, consumer: str) -> tuple[str, Order]:
@@ -107,9 +118,11 @@ async def _algorithm_order(services: Services, algorithm: Algorithm, consumer: s
         raise refuse("algorithm", "compute_services_not_in_same_provider")
     tx = str(algorithm.item.get("transferTxId") or "")
     try:
-        return tx, await services.ledger.order(claim(services, offered, tx, consumer))
+        order = await services.ledger.order(claim(services, offered, tx, consumer))
+        await require_own_order(services, order, consumer)
     except OrderInvalid as problem:
         raise refuse("algorithm", "in_use_or_not_on_chain", str(problem)) from None
+    return tx, order
 
 
 def _payload(services: Services, request: Accepted, owner: str, job: str) -> dict[str, Any]:
@@ -139,7 +152,15 @@ def _payload(services: Services, request: Accepted, owner: str, job: str) -> dic
         "chainId": services.chain_id,
         "jobId": job,
         "maxtime": request.paid.seconds,
-        "grants": grants_for(services, request.datasets, request.algorithm, job, owner),
+        "grants": grants_for(
+            services,
+            request.datasets,
+            request.algorithm,
+            job,
+            owner,
+            environment,
+            network=request.network.wanted,
+        ),
     }
 
 

@@ -97,6 +97,18 @@ ROOT = Operation(
     },
     refusals=(),
 )
+LIVE = Operation(
+    "Discovery",
+    "Whether the process turns",
+    answers={200: Answer("it does", schema=obj(("live",), live=s.BOOLEAN))},
+    refusals=(),
+)
+READY = Operation(
+    "Discovery",
+    "Whether this Provider can be used, and which service it needs is away",
+    answers={200: Answer("ready", schema=obj(("ready",), ready=s.BOOLEAN, away=array(s.STRING)))},
+    refusals=(503,),
+)
 HEALTH = Operation(
     "Discovery",
     "Whether the chain can be asked",
@@ -159,11 +171,17 @@ FILE_INFO = Operation(
                 serviceId=s.STRING,
                 checksum=s.BOOLEAN,
                 userdata=s.USER_DATA,
+                transferTxId=s.TX,
+                consumerAddress=s.ADDRESS,
+                nonce=s.NONCE,
+                signature=s.SIGNATURE,
             ),
             ref("FileObject"),
         ]
     },
+    signed='where it is signed, "fileinfo" + sha256 of the request as sorted compact JSON without proof',
     answers={200: Answer("one entry per file", schema=array(ref("FileInfo")))},
+    refusals=(400, 503),
 )
 VALIDATE_CONTAINER = Operation(
     "Publishing",
@@ -239,7 +257,7 @@ START = Operation(
     "Compute",
     "Start a job",
     fields.START,
-    signed="consumerAddress + jobId (if given) + dataset.documentId",
+    signed="consumerAddress + dataset.documentId",
     takes=("body",),
     body=obj(
         ("consumerAddress", "nonce", "dataset", "algorithm"),
@@ -248,6 +266,7 @@ START = Operation(
         signature=s.SIGNATURE,
         environment=s.STRING,
         networkAccess=s.NETWORK,
+        seconds=s.INTEGER,
         dataset=ref("Dataset"),
         algorithm=ref("Algorithm"),
         additionalDatasets=array(ref("Dataset")),
@@ -258,9 +277,9 @@ START = Operation(
 )
 STATUS = Operation(
     "Compute",
-    "Jobs of an owner",
+    "Jobs of an owner; names, sizes, reasons, exit codes and exact times only to the owner",
     fields.STATUS,
-    optional=("jobId", "documentId", "agreementId"),
+    optional=("jobId", "documentId", "agreementId", "nonce", "signature"),
     answers=_JOBS,
     refusals=_COMPUTE,
 )

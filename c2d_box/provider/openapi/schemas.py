@@ -82,6 +82,11 @@ _FILE = {
             accessKeyId=STRING,
             secretAccessKey=STRING,
         ),
+        "checksum": BOOLEAN,
+        "userdata": USER_DATA,
+        "consumerAddress": ADDRESS,
+        "nonce": NONCE,
+        "signature": SIGNATURE,
     },
 }
 
@@ -171,6 +176,7 @@ _FILE_INFO = obj(
     filename=STRING,
     checksum=STRING,
     checksumType={"const": "sha256"},
+    reason={"type": "string", "description": "of a file that is not valid: why it cannot be read"},
 )
 
 _ERROR = {
@@ -182,6 +188,7 @@ _ERROR = {
             "anyOf": [STRING, {"type": "object", "additionalProperties": STRING}],
         },
         "reasons": {"description": "why, beside the code"},
+        "away": {"type": "string", "description": "of a 503: the service that does not answer"},
         "context": {"type": "object"},
     },
 }

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.assets.addresses import checksum, is_address
-from c2d_box.provider import fields
-from c2d_box.provider.caller import Claim, owner_in
+from c2d_box.provider import claims, fields
+from c2d_box.provider.caller import owner_in
 from c2d_box.provider.errors import Invalid, Refusal
 from c2d_box.provider.incoming import parameters
 from c2d_box.provider.services import services
@@ -29,7 +29,7 @@ async def nonce(request: Request) -> Response:
 async def create_token(request: Request) -> Response:
     provider = services(request)
     data = await parameters(request, provider.settings.limits)
-    caller = provider.callers.verified(data, fields.CREATE_TOKEN, _claim(data))
+    caller = provider.callers.verified(data, fields.CREATE_TOKEN, claims.token(data))
     caller.use_nonce(provider.nonces)
     return JSONResponse({"token": provider.tokens.create(caller.address, int(data["expiration"]))})
 
@@ -37,14 +37,9 @@ async def create_token(request: Request) -> Response:
 async def delete_token(request: Request) -> Response:
     provider = services(request)
     data = await parameters(request, provider.settings.limits)
-    caller = provider.callers.verified(data, fields.DELETE_TOKEN, _claim(data))
+    caller = provider.callers.verified(data, fields.DELETE_TOKEN, claims.token(data))
     if problem := provider.tokens.problem(str(data["token"]), caller.address):
         raise Refusal(problem)
     caller.use_nonce(provider.nonces)
     provider.tokens.delete(str(data["token"]))
     return JSONResponse({"success": "Token has been deactivated."})
-
-
-def _claim(data: fields.Data) -> Claim:
-    owner = owner_in(data, "address")
-    return Claim(owner, owner, token_allowed=False)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from c2d_box.assets import statusproofs
 from c2d_box.assets.addresses import checksum, is_address
-from c2d_box.provider import fields
-from c2d_box.provider.caller import Caller, Claim, digest, joined, owner_in
+from c2d_box.provider import claims, fields
+from c2d_box.provider.caller import Caller, owner_in
 from c2d_box.provider.compute.algorithms import require_container
 from c2d_box.provider.compute.quoting import quotes
 from c2d_box.provider.compute.starting import start as start_job
 from c2d_box.provider.environments import Environments
-from c2d_box.provider.errors import Invalid, Refusal, Upstream
+from c2d_box.provider.errors import Away, Invalid, Refusal, Upstream
 from c2d_box.provider.incoming import in_query, json_body, parameters
 from c2d_box.provider.operator import Answer, Operator, OperatorUnavailable
 from c2d_box.provider.services import Services, services
 from c2d_box.provider.streaming import FileResponse
+from c2d_box.strict_json import WRAPPED, parse_json
+from c2d_box.workflow import wire
 
+COMPUTE = "compute service"
 UNAVAILABLE = "The compute service does not answer. The same request may be sent again."
 _PASSED_ON = ("content-type", "content-length", "content-disposition", "content-range", "accept-ranges")
 
@@ -49,20 +53,17 @@ async def start(request: Request) -> Response:
     provider = services(request)
     required_operator(provider)
     data = await json_body(request, provider.settings.limits) or in_query(request)
-    claim = Claim(
-        owner_in(data),
-        joined(data, "consumerAddress", "jobId", "dataset.documentId"),
-        purpose=digest(data),
+    caller = provider.callers.verified(
+        data, fields.START, claims.start(data), request.headers.get("authtoken")
     )
-    caller = provider.callers.verified(data, fields.START, claim, request.headers.get("authtoken"))
     try:
         return _passed_on(await start_job(provider, data, caller))
     except OperatorUnavailable:
-        raise Refusal(UNAVAILABLE, status=503) from None
+        raise Away(COMPUTE, UNAVAILABLE) from None
 
 
 async def status(request: Request) -> Response:
-    """Unsigned; a job nobody knows is an empty list."""
+    """A job nobody knows is an empty list. Unsigned it is coarse; the owner's proof or token opens it."""
     provider = services(request)
     operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
@@ -73,21 +74,27 @@ async def status(request: Request) -> Response:
     if not is_address(owner):
         return JSONResponse([])
     try:
-        return _passed_on(await operator.status(checksum(owner), _job(data), provider.chain_id))
+        answer = await operator.status(checksum(owner), _job(data), provider.chain_id)
     except OperatorUnavailable:
-        raise Refusal(UNAVAILABLE, status=503) from None
+        raise Away(COMPUTE, UNAVAILABLE) from None
+    if answer.status < 400 and isinstance(answer.body, list) and not _asked_by_owner(request, data):
+        return JSONResponse([wire.coarse(job) for job in answer.body], answer.status)
+    return _passed_on(answer)
+
+
+def _asked_by_owner(request: Request, data: Mapping[str, Any]) -> bool:
+    """A proof that does not hold is none: clients of earlier times sign other texts here."""
+    owner, token = owner_in(data), request.headers.get("authtoken")
+    if token and services(request).tokens.problem(token, owner) is None:
+        return True
+    return statusproofs.is_owner(owner, _job(data), data.get("nonce"), data.get("signature"), time.time())
 
 
 async def stop(request: Request) -> Response:
     provider = services(request)
     operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
-    quirk = provider.settings.compat.client_quirks and data.get("jobId") and not data.get("documentId")
-    claim = Claim(
-        owner_in(data),
-        joined(data, "consumerAddress", "jobId", "documentId"),
-        bare=joined(data, "consumerAddress", "jobId") if quirk else None,
-    )
+    claim = claims.stop(data, quirks=provider.settings.compat.client_quirks)
     caller = provider.callers.verified(data, fields.STOP, claim, request.headers.get("authtoken"))
     return await _after_use(provider, caller, operator.stop(caller.address, _job(data), provider.chain_id))
 
@@ -98,7 +105,7 @@ async def delete(request: Request) -> Response:
     data = await parameters(request, provider.settings.limits)
     if provider.settings.compat.client_quirks and data.get("nonce") in (None, ""):
         data = {**data, "nonce": _next_nonce(provider, owner_in(data))}
-    claim = Claim(owner_in(data), joined(data, "consumerAddress", "jobId", "documentId"))
+    claim = claims.delete(data)
     caller = provider.callers.verified(data, fields.DELETE, claim, request.headers.get("authtoken"))
     return await _after_use(provider, caller, operator.delete(caller.address, _job(data), provider.chain_id))
 
@@ -108,7 +115,7 @@ async def result(request: Request) -> Response:
     provider = services(request)
     operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
-    claim = Claim(owner_in(data), joined(data, "consumerAddress", "jobId", "index"))
+    claim = claims.result(data)
     caller = provider.callers.verified(data, fields.RESULT, claim, request.headers.get("authtoken"))
     caller.use_nonce(provider.nonces)
     try:
@@ -116,7 +123,7 @@ async def result(request: Request) -> Response:
             caller.address, str(data["jobId"]), str(data["index"]), request.headers.get("range")
         )
     except OperatorUnavailable:
-        raise Refusal(UNAVAILABLE, status=503) from None
+        raise Away(COMPUTE, UNAVAILABLE) from None
     if answer.status_code not in (200, 206):
         try:
             content = await answer.aread()
@@ -148,7 +155,7 @@ async def _after_use(provider: Services, caller: Caller, call: Any) -> Response:
     try:
         return _passed_on(await call)
     except OperatorUnavailable:
-        raise Refusal(UNAVAILABLE, status=503) from None
+        raise Away(COMPUTE, UNAVAILABLE) from None
 
 
 def _next_nonce(provider: Services, owner: str) -> str:
@@ -168,7 +175,7 @@ def _passed_on(answer: Answer) -> Response:
 def as_json(content: bytes) -> Any:
     """What operator-service said instead of a stream."""
     try:
-        return json.loads(content)
+        return parse_json(content, WRAPPED)
     except ValueError:
         return {"error": "The result cannot be read."}
 

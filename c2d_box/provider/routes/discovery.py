@@ -3,12 +3,14 @@ it is static."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.provider.services import Services, services
+from c2d_box.service import liveness
 
 VERSION = "2.1.6"
 PREFIX = "/api/services"
@@ -29,6 +31,30 @@ def document(provider: Services, endpoints: dict[str, list[str]]) -> dict[str, A
 async def root(request: Request) -> Response:
     """Static: no upstream is asked."""
     return Response(request.app.state.discovery, media_type="application/json")
+
+
+async def livez(request: Request) -> Response:
+    """Whether the process turns: no dependency is asked."""
+    return await liveness.livez(request)
+
+
+async def readyz(request: Request) -> Response:
+    """Ready once the chain has been read, and from then on: while a service that the Provider needs is away
+    it goes on answering, naming it, and serves what does not need it (running jobs' files need no chain).
+    With ``?verbose`` it says which are away now."""
+    provider = services(request)
+    ready = provider.ledger.was_opened or await provider.ledger.ready()
+    answer: dict[str, Any] = {"ready": ready}
+    if "verbose" in request.query_params:
+        answer["away"] = [name for name, answers in (await _asked(provider)).items() if not answers]
+    return JSONResponse(answer, 200 if ready else 503)
+
+
+async def _asked(provider: Services) -> dict[str, bool]:
+    asked = {"chain": provider.ledger.ready(), "metadata cache": provider.catalog.ready()}
+    if provider.operator is not None:
+        asked["compute service"] = provider.operator.ready()
+    return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
 
 async def healthz(request: Request) -> Response:

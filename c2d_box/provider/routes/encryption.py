@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from c2d_box.assets.addresses import is_address
 from c2d_box.assets.ecies import DecryptionError
-from c2d_box.provider import fields
-from c2d_box.provider.caller import Claim, joined, owner_in
+from c2d_box.provider import claims, fields
+from c2d_box.provider.caller import owner_in
 from c2d_box.provider.errors import Refusal
 from c2d_box.provider.incoming import body, parameters
 from c2d_box.provider.ledger import PublishedDocument
@@ -43,15 +43,9 @@ async def decrypt(request: Request) -> Response:
     """A published document for a caller who may see it; its hash is verified before it leaves."""
     provider = services(request)
     data = await parameters(request, provider.settings.limits)
-    first = "transactionId" if data.get("transactionId") else "dataNftAddress"
-    owner = owner_in(data, "decrypterAddress")
-    message = joined(data, first, "decrypterAddress", "chainId")
-    claim = Claim(owner, message, scale="decrypter", token_allowed=False)
-    caller = provider.callers.verified(data, fields.DECRYPT, claim)
+    caller = provider.callers.verified(data, fields.DECRYPT, claims.decrypt(data, provider.chain_id))
     caller.use_nonce(provider.nonces)
-    if str(data["chainId"]) != str(provider.chain_id):
-        raise Refusal(f"Unsupported chain ID {str(data['chainId'])[:20]}")
-    authorized = provider.settings.authorized_decrypters
+    owner, authorized = owner_in(data, "decrypterAddress"), provider.settings.authorized_decrypters
     if authorized and owner not in authorized:
         raise Refusal("Decrypter not authorized", status=403)
     nft = str(data["dataNftAddress"])

@@ -10,17 +10,19 @@ from starlette.responses import Response
 
 from c2d_box.assets.ddo import DDO
 from c2d_box.assets.files import FileObject, FileObjectError, parse_file
-from c2d_box.provider.catalog import CatalogUnavailable
+from c2d_box.provider.compute.redeeming import require_alive, require_permitted
 from c2d_box.provider.errors import Refusal
+from c2d_box.provider.freshness import current_ddo
 from c2d_box.provider.grants import Grant, GrantExpired, GrantInvalid
 from c2d_box.provider.offerings import files_of, offering
 from c2d_box.provider.services import Services, services
 from c2d_box.provider.streaming import file_response
-from c2d_box.storage import Meta, OpenFile, Rejected, StorageError
+from c2d_box.storage import ChainAway, Meta, OpenFile, OwnAway, Rejected, StorageError
 
 
 async def grant(request: Request) -> Response:
-    """401 no grant of ours, 410 over, 403 no longer to be had, 502 the source fails, else the bytes."""
+    """401 no grant of ours, 410 over, 403 no longer to be had, 502 the source fails, 503 a service of ours is
+    away, else the bytes."""
     provider = services(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
@@ -31,8 +33,7 @@ async def grant(request: Request) -> Response:
         raise Refusal("This is not a grant of this Provider.", status=401) from None
     except GrantExpired:
         raise Refusal("The grant has expired.", status=410) from None
-    if permitted.job in provider.ended_jobs:
-        raise Refusal("The job of this grant has ended.", status=410)
+    await require_alive(provider, permitted)
     byte_range = request.headers.get("range")
     opened = await _opened(provider, permitted, byte_range)
     ranged = opened.meta.status == 206
@@ -49,6 +50,8 @@ async def _opened(provider: Services, permitted: Grant, byte_range: str | None) 
     except Rejected as problem:
         status = 416 if problem.status == 416 else 502
         raise Refusal(f"The file's source answered with status {problem.status}.", status=status) from None
+    except (ChainAway, OwnAway):
+        raise
     except StorageError as problem:
         raise Refusal(f"The file cannot be fetched: {problem.text}.", status=502) from None
 
@@ -71,12 +74,10 @@ async def _document(provider: Services, permitted: Grant) -> bytes:
 
 
 async def _ddo(provider: Services, permitted: Grant) -> DDO:
-    try:
-        ddo = await provider.catalog.ddo(permitted.did)
-    except CatalogUnavailable:
-        raise Refusal("The asset cannot be looked up now.", status=502) from None
+    ddo = await current_ddo(provider, permitted.did)
     if ddo is None:
         raise Refusal("The asset is no longer published.", status=403)
+    await require_permitted(provider, permitted, ddo)
     return ddo
 
 

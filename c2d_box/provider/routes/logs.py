@@ -11,12 +11,11 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from c2d_box.provider import fields
-from c2d_box.provider.caller import Claim, joined, owner_in
-from c2d_box.provider.errors import Refusal, Upstream
+from c2d_box.provider import claims, fields
+from c2d_box.provider.errors import Away, Refusal, Upstream
 from c2d_box.provider.incoming import parameters
 from c2d_box.provider.operator import Operator, OperatorUnavailable
-from c2d_box.provider.routes.compute import UNAVAILABLE, as_json, required_operator
+from c2d_box.provider.routes.compute import COMPUTE, UNAVAILABLE, as_json, required_operator
 from c2d_box.provider.services import services
 from c2d_box.provider.streaming import FileResponse
 
@@ -28,8 +27,7 @@ async def follow(request: Request) -> Response:
     provider = services(request)
     operator = required_operator(provider)
     data = await parameters(request, provider.settings.limits)
-    claim = Claim(owner_in(data), joined(data, "consumerAddress", "jobId", "component"))
-    caller = provider.callers.verified(data, fields.LOGS, claim, request.headers.get("authtoken"))
+    caller = provider.callers.verified(data, fields.LOGS, claims.logs(data), request.headers.get("authtoken"))
     provider.followers.enter(caller.address)
     try:
         caller.use_nonce(provider.nonces)
@@ -58,7 +56,7 @@ async def _opened(request: Request, operator: Operator, owner: str, data: fields
             raise Refusal("The client went away.", status=400)
         answer = asked.result()
     except OperatorUnavailable:
-        raise Refusal(UNAVAILABLE, status=503) from None
+        raise Away(COMPUTE, UNAVAILABLE) from None
     finally:
         gone.cancel()
         asked.cancel()

@@ -9,18 +9,24 @@
 {{- end }}
 
 {{- define "c2d.config.postgres" -}}
-{{- $host := .Values.postgres.host -}}
-{{- if .Values.postgres.enabled }}{{ $host = include "c2d.host" (dict "root" . "name" "postgres") }}{{ end -}}
-{{- dict "host" (required "postgres.host must be set when postgres.enabled is false" $host) "port" .Values.postgres.port "database" .Values.postgres.database "user" .Values.postgres.user | toJson -}}
+{{- $values := .root.Values.postgres -}}
+{{- $host := $values.host -}}
+{{- if $values.enabled }}{{ $host = include "c2d.host" (dict "root" .root "name" "postgres") }}{{ end -}}
+{{- dict "host" (required "postgres.host must be set when postgres.enabled is false" $host) "port" $values.port "database" $values.database "user" (include "c2d.databaseUser" .) | toJson -}}
 {{- end }}
 
 {{- define "c2d.config.resultStore" -}}
 {{- $store := .Values.resultStore -}}
 {{- if eq $store.kind "ipfs" -}}
+{{- if or $store.api $store.gateway (not .Values.ipfs.enabled) -}}
+{{- $_ := required "resultStore.api must be set: where results are written to an IPFS node outside the release" $store.api -}}
+{{- $_ := required "resultStore.gateway must be set: where results are read from an IPFS node outside the release" $store.gateway -}}
+{{- end -}}
 {{- $api := $store.api | default (include "c2d.jobUrl" (dict "root" . "key" "ipfs" "name" "ipfs" "port" 5001)) -}}
 {{- $gateway := $store.gateway | default (include "c2d.ipfsGateway" .) -}}
 {{- dict "kind" "ipfs" "api" $api "gateway" $gateway "requireEncryption" $store.requireEncryption | toJson -}}
 {{- else -}}
+{{- if not .Values.s3.enabled }}{{ $_ := required "resultStore.endpoint must be set when s3.enabled is false" $store.endpoint }}{{ end -}}
 {{- $endpoint := $store.endpoint | default (include "c2d.jobUrl" (dict "root" . "key" "s3" "name" "s3" "port" 9000)) -}}
 {{- dict "kind" "s3" "endpoint" $endpoint "bucket" $store.bucket "region" $store.region
   "requireEncryption" $store.requireEncryption | toJson -}}
@@ -51,6 +57,13 @@
   "endpointAliases" (include "c2d.config.endpointAliases" (dict "root" . "extra" .Values.cache.endpointAliases) | fromJson)
   "database" "/var/lib/c2d/cache.sqlite"
   "secretsDir" "/etc/c2d/secrets"
+  "span" .Values.cache.span
+  "pollSeconds" .Values.cache.pollSeconds
+  "decryptSeconds" .Values.cache.decryptSeconds
+  "readySeconds" .Values.cache.readySeconds
+  "confirmations" .Values.chain.confirmations
+  "allowedPublishers" .Values.cache.allowedPublishers
+  "allowedValidators" .Values.cache.allowedValidators
   | toPrettyJson -}}
 {{- end }}
 
@@ -64,7 +77,7 @@
 {{- $fetch := deepCopy .Values.provider.fetch -}}
 {{- $allow := $fetch.allow -}}
 {{- $results := include "c2d.config.resultStore" . | fromJson -}}
-{{- range (list (include "c2d.s3Endpoint" .) (include "c2d.ipfsGateway" .) (index $results "endpoint")) -}}{{- if . }}{{ $allow = append $allow . }}{{ end -}}{{- end -}}
+{{- range (list (include "c2d.s3Endpoint" .) (include "c2d.ipfsGateway" .)) -}}{{- if . }}{{ $allow = append $allow . }}{{ end -}}{{- end -}}
 {{- $_ := set $fetch "allow" (uniq $allow) -}}
 {{- $_ := set $fetch "ipfsGateway" ($fetch.ipfsGateway | default (include "c2d.ipfsGateway" .)) -}}
 {{- range list "ipfsGateway" "arweaveGateway" }}{{ if not (index $fetch .) }}{{ $_ := unset $fetch . }}{{ end }}{{ end -}}
@@ -81,7 +94,10 @@
   "trust" .Values.provider.trust
   "userData" .Values.provider.userData
   "compat" .Values.provider.compat
+  "signatures" .Values.provider.signatures
   "limits" .Values.provider.limits
+  "freshness" (set (deepCopy .Values.provider.freshness) "blocks" .Values.chain.confirmations)
+  "resultStore" $results
   "database" "/var/lib/c2d/provider.sqlite"
   "secretsDir" "/etc/c2d/secrets"
   | toPrettyJson -}}
@@ -94,9 +110,10 @@
 {{- dict
   "listen" (include "c2d.config.listen" 8050 | fromJson)
   "namespace" .Values.namespaces.jobs
-  "postgres" (include "c2d.config.postgres" . | fromJson)
+  "postgres" (include "c2d.config.postgres" (dict "root" . "key" "operatorService") | fromJson)
   "signatureRequired" .Values.operatorService.signatureRequired
   "allowedProviders" .Values.operatorService.allowedProviders
+  "compat" .Values.operatorService.compat
   "environments" .Values.environments
   "resultStore" (include "c2d.config.resultStore" . | fromJson)
   "chainId" .Values.chain.id
@@ -122,15 +139,20 @@
 {{- $config := dict
   "listen" (include "c2d.config.listen" 8051 | fromJson)
   "namespace" .Values.namespaces.jobs
-  "postgres" (include "c2d.config.postgres" . | fromJson)
+  "postgres" (include "c2d.config.postgres" (dict "root" . "key" "operatorEngine") | fromJson)
   "environments" .Values.environments
   "images" (dict "runtime" (include "c2d.image" (dict "root" . "name" "runtime")))
   "imagePullPolicy" .Values.jobs.imagePullPolicy
   "runtimeClasses" $classes
   "storageClass" .Values.jobs.storageClass
+  "providerUrl" (include "c2d.jobUrl" (dict "root" . "key" "provider" "name" "provider" "port" 8030))
+  "imagePullSecrets" .Values.jobs.imagePullSecrets
+  "claimsWait" (eq (include "c2d.claimsWait" .) "true")
+  "foldersMade" (eq (include "c2d.ownJobClass" .) "true")
   "engineUrl" (include "c2d.jobUrl" (dict "root" . "key" "operatorEngine" "name" "operator-engine" "port" 8051))
   "resultStore" (include "c2d.config.resultStore" . | fromJson)
-  "warden" (dict "targets" (uniq $targets) "required" .Values.operatorEngine.requireIsolation)
+  "warden" (dict "targets" (uniq $targets) "required" .Values.operatorEngine.requireIsolation "restrictions" .Values.operatorEngine.wardenRestrictions)
+  "masked" (concat .Values.operatorEngine.masked (ternary (list "/sys/devices/virtual/block" "/sys/fs/ext4") list .Values.provisioner.enabled))
   "hostUsers" .Values.operatorEngine.hostUsers
   "limits" .Values.operatorEngine.limits
   "registration" (ternary (include "c2d.config.registration" . | fromJson) nil .Values.operatorEngine.registration)
@@ -140,11 +162,34 @@
 {{- toPrettyJson $config -}}
 {{- end }}
 
+{{/* Whether the provisioner makes the jobs' volumes. */}}
+{{- define "c2d.ownJobClass" -}}
+{{- and .Values.provisioner.enabled (eq .Values.jobs.storageClass .Values.provisioner.jobClass) -}}
+{{- end }}
+
+{{/* Whether job pods are made while their claim is still pending: our own class's binding mode says it itself. */}}
+{{- define "c2d.claimsWait" -}}
+{{- if eq (include "c2d.ownJobClass" .) "true" -}}
+{{- eq .Values.provisioner.jobBinding "WaitForFirstConsumer" -}}
+{{- else -}}
+{{- .Values.jobs.claimsWait -}}
+{{- end -}}
+{{- end }}
+
 {{- define "c2d.config.provisioner" -}}
 {{- dict
   "listen" (include "c2d.config.listen" 8052 | fromJson)
   "root" .Values.provisioner.root
   "namespaces" (list .Release.Namespace .Values.namespaces.jobs)
   "reserveBytes" .Values.provisioner.reserveBytes
+  | toPrettyJson -}}
+{{- end }}
+
+{{- define "c2d.config.s3-accounts" -}}
+{{- dict
+  "endpoint" (include "c2d.s3Endpoint" .)
+  "bucket" .Values.resultStore.bucket
+  "region" .Values.s3.region
+  "secretsDir" "/etc/c2d/secrets"
   | toPrettyJson -}}
 {{- end }}

@@ -15,20 +15,23 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Fast while starting, so that `up` is quick; slow once it runs. `.get` is the probe's body. */}}
+{{/*
+Fast while starting, so that `up` is quick; slow once it runs. `.get` is the readiness probe's body, `.live` that of
+startup and liveness: a pod is ended for what is wrong inside of it, never because another service is away.
+*/}}
 {{- define "c2d.probes" -}}
 startupProbe:
-  {{- .get | nindent 2 }}
+  {{- .live | default .get | nindent 2 }}
   periodSeconds: 1
   timeoutSeconds: 3
-  failureThreshold: 180
+  failureThreshold: {{ .startup | default 180 }}
 readinessProbe:
   {{- .get | nindent 2 }}
   periodSeconds: {{ .period | default 1 }}
   timeoutSeconds: 3
   failureThreshold: 3
 livenessProbe:
-  {{- .get | nindent 2 }}
+  {{- .live | default .get | nindent 2 }}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
@@ -40,6 +43,14 @@ httpGet:
   path: {{ .path | default "/healthz" }}
   port: {{ .port }}
   httpHeaders: [{name: Host, value: {{ .host | default "localhost" }}}]
+{{- end }}
+
+{{- define "c2d.livez" -}}
+{{ include "c2d.healthz" (dict "port" "http" "path" "/livez") }}
+{{- end }}
+
+{{- define "c2d.readyz" -}}
+{{ include "c2d.healthz" (dict "port" "http" "path" "/readyz") }}
 {{- end }}
 
 {{- define "c2d.replace" -}}
@@ -175,7 +186,7 @@ spec:
           imagePullPolicy: {{ $root.Values.imagePullPolicy }}
           args: [{{ .module }}, --config, /etc/c2d/config.json]
           ports: [{name: http, containerPort: {{ .port }}}]
-          {{- include "c2d.probes" (dict "get" (include "c2d.healthz" (dict "port" "http")) "period" 2) | nindent 10 }}
+          {{- include "c2d.probes" (dict "get" (include "c2d.readyz" .) "live" (include "c2d.livez" .) "period" 2 "startup" .startup) | nindent 10 }}
           resources: {{ index $root.Values.resources .key | toJson }}
           securityContext:
             {{- include "c2d.containerSecurity" . | nindent 12 }}

@@ -13,10 +13,9 @@ ATTACKS = (
         """
 for path in ("/var/run/secrets/kubernetes.io/serviceaccount/token", "/run/secrets/kubernetes.io/serviceaccount/token", "/etc/kubernetes/admin.conf", "/var/lib/kubelet/config.yaml", "/root/.kube/config", "/etc/c2d/job/token", "/etc/c2d/grants/grants.json", "/etc/c2d/job/store.json"):
     attempt(path, hidden, path)
-known = {"DIDS", "TRANSFORMATION_DID", "VOLUME", "INPUTS", "OUTPUTS", "LOGS", "secret", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH", "HOSTNAME", "LANG", "LC_ALL", "PWD", "SHLVL", "OLDPWD", "_", "LC_CTYPE", "PYTHONPATH"}
+known = {"USER", "LOGNAME", "DIDS", "TRANSFORMATION_DID", "VOLUME", "INPUTS", "OUTPUTS", "LOGS", "secret", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH", "HOSTNAME", "LANG", "LC_ALL", "PWD", "SHLVL", "OLDPWD", "_", "LC_CTYPE", "PYTHONPATH"}
 for name in set(os.environ) - known:
-    # Kubernetes tells every container where its API server is; that it cannot be reached is the network's matter.
-    if not name.startswith("KUBERNETES_") and any(word in name for word in ("KUBE", "TOKEN", "KEY", "SERVICE", "C2D", "SECRET", "PASS")):
+    if any(word in name for word in ("KUBE", "TOKEN", "KEY", "SERVICE", "C2D", "SECRET", "PASS")):
         breach(f"environment {name}")
 settle()
 """,
@@ -124,7 +123,10 @@ for place in (OUTPUTS, pathlib.Path("/data/logs")):
 log = pathlib.Path("/data/logs/algorithm.log")
 log.unlink()
 log.symlink_to("/data/inputs/algoCustomData.json")
-pathlib.Path("/dev/termination-log").write_text('{"exitCode": 0}')
+try:
+    pathlib.Path("/dev/termination-log").write_text('{"exitCode": 0}')
+except OSError as problem:
+    print(problem)
 sys.exit(0)
 """,
         "what was planted is published as ordinary files; the log's place stays empty; inputs do not leave",

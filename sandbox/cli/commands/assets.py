@@ -13,8 +13,8 @@ import click
 from sandbox.cli.declare import command, group
 from sandbox.cli.limits import Spending, spending_options
 from sandbox.cli.narration import perform
-from sandbox.cli.opening import acting, the_box
-from sandbox.cli.output import document, pairs, say, table
+from sandbox.cli.opening import acting, for_this_box, the_box
+from sandbox.cli.output import document, pairs, say, say_line, table
 from sandbox.defaults import ENTRYPOINT, IMAGE
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def publish() -> None:
 )
 @click.argument("source")
 @click.option("--type", "kind", type=KINDS, default="compute", show_default=True, help="What may be bought.")
+@click.option("--disclosure", metavar="FILE", help="Rules for results (YAML): see docs/disclosure.md.")
 @offer_options
 @DRAFT
 def dataset(
@@ -66,6 +67,7 @@ def dataset(
     author: str,
     price: float,
     draft: bool,
+    disclosure: str | None,
     **terms: Any,
 ) -> None:
     """Publish a file (it goes into the box's private S3) or a URL as a dataset.
@@ -74,12 +76,17 @@ def dataset(
     price, …}.
     """
     from sandbox.verbs.assets import Offer, publish_dataset
+    from sandbox.verbs.disclosing import govern, read_rules
 
+    rules = read_rules(disclosure) if disclosure else None
     offer = Offer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
         _show_draft("dataset", source, offer)
         return
-    _show(perform(publish_dataset(the_box(), acting("publisher"), source, offer)))
+    asset = perform(publish_dataset(the_box(), acting("publisher"), source, offer))
+    if rules:
+        perform(govern(the_box(), acting("publisher"), asset.did, rules))
+    _show(asset)
 
 
 @command(
@@ -176,7 +183,7 @@ def download(did: str, folder: Path, spending: Spending) -> None:
     paths = perform(verb(the_box(), acting("consumer"), did, folder, spending))
     if not document(paths):
         for path in paths:
-            say(str(path))
+            say_line(path)
 
 
 def _explain(dataset: str, algorithm: str) -> None:
@@ -209,7 +216,8 @@ def _show(published: Any) -> None:
         {"did": published.did, "name": published.name, "nft": published.nft, "datatoken": published.datatoken}
     )
     if published.type == "dataset":
-        print("\nnobody may compute on it yet; next: c2d-box permit DATASET ALGORITHM", file=sys.stderr)
+        hint = for_this_box("nobody may compute on it yet; next: c2d-box permit DATASET ALGORITHM")
+        print(f"\n{hint}", file=sys.stderr)
 
 
 def _price(ddo: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,7 +13,13 @@ from sandbox.cli.opening import acting, the_box
 from sandbox.cli.output import document, say, table
 
 FAILED = 1
-_WORDS = {True: "yes", False: "NO", None: "-"}
+_DID = re.compile(r"did:op:[0-9a-f]{64}")
+_WORDS = {True: "yes", False: "NO", None: "unknown"}
+_VERDICTS = {
+    "agrees": "the evidence agrees with its sources",
+    "unknown": "nothing contradicts the evidence, but not every source could be asked",
+    "disagrees": "the evidence does NOT agree",
+}
 
 
 @command("c2d-box verify JOB\nc2d-box verify JOB --record evidence.json", name="verify")
@@ -19,20 +27,33 @@ _WORDS = {True: "yes", False: "NO", None: "-"}
 @click.option(
     "--record", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A copy kept elsewhere."
 )
-def verify(job_id: str, record: Path | None) -> None:
+@click.option(
+    "--code", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The raw algorithm's code."
+)
+@click.option("--strict", is_flag=True, help="Exit status 1 also where a source could not be asked.")
+def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) -> None:
     """Check a job's evidence against its sources: chain, descriptions, files, image, results.
 
-    Exit status 1 where anything does not agree. --json: {job, sound, checks: [{name, ok, text}]}.
+    The last column says whose word a line rests on. "operator" is the word of the environment's key alone:
+    it can be held against the rest of the record, not against another source.
+
+    Exit status 1 where anything does not agree. --json: {job, verdict, sound, checks: [{name, ok, text,
+    source}]}; ok is null where a source could not be asked, and then sound is false.
     """
+    from sandbox.verbs.assets import short
     from sandbox.verbs.evidence import verify as verb
 
-    found = verb(the_box(), acting("consumer"), job_id, record)
-    checks = [{"name": check.name, "ok": check.ok, "text": check.text} for check in found.checks]
-    if not document({"job": job_id, "sound": found.sound, "checks": checks}):
-        table(["check", "agrees", "source"], [(c.name, _WORDS[c.ok], c.text) for c in found.checks])
+    found = verb(the_box(), acting("consumer"), job_id, record, code)
+    checks = [asdict(check) for check in found.checks]
+    if not document({"job": job_id, "verdict": found.verdict, "sound": found.sound, "checks": checks}):
+        rows = [
+            (_DID.sub(lambda did: short(did[0]), c.name), _WORDS[c.ok], c.text, c.source)
+            for c in found.checks
+        ]
+        table(["check", "agrees", "found", "word of"], rows)
         say()
-        say("the evidence agrees with its sources" if found.sound else "the evidence does NOT agree")
-    if not found.sound:
+        say(_VERDICTS[found.verdict])
+    if found.verdict == "disagrees" or (strict and not found.sound):
         raise click.exceptions.Exit(FAILED)
 
 

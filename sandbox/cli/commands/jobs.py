@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,10 @@ from sandbox.cli.declare import command, group
 from sandbox.cli.limits import Spending, spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, the_box
-from sandbox.cli.output import document, pairs, say, table
+from sandbox.cli.output import document, pairs, say, say_foreign, say_line, table
+
+if TYPE_CHECKING:
+    from sandbox.verbs.quotes import Price
 
 FAILED = 1
 KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
@@ -90,7 +93,8 @@ def start(
 def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environment: str | None) -> None:
     """What a job costs now, or, of a DID alone, its download; or the refusal it would meet. Pays nothing.
 
-    --json: [{did, action, price, token, fee, fee_token}], whole tokens; action is order, extend or none.
+    --json: [{did, action, price, token, fee, fee_token, swap_fee, market_fee, market_token, due}], whole
+    tokens; action is order, extend or none; swap_fee is a part of price; due is {token: exact sum as text}.
     """
     from sandbox.verbs import quotes as verbs
 
@@ -100,10 +104,19 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
     else:
         prices = verbs.quote(box, who, did, algorithm, additional, environment)
     if not document(prices):
-        table(
-            ["did", "action", "price", "token", "fee", "token"],
-            [(p.did, p.action, f"{p.price:g}", p.token, f"{p.fee:g}", p.fee_token) for p in prices],
-        )
+        rows = [
+            (
+                p.did,
+                p.action,
+                _datatoken(p),
+                _amount(p.market_fee, p.market_token),
+                _amount(p.fee, p.fee_token),
+            )
+            for p in prices
+        ]
+        table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
+        due = [f"{amount} {token}" for token, amount in verbs.exact_totals(prices).items()]
+        say(f"\nin all: {' and '.join(due) or 'nothing'}")
 
 
 @command("c2d-box jobs\nc2d-box jobs --json | jq '.[] | select(.status == 70) | .jobId'", name="jobs")
@@ -167,8 +180,8 @@ def job_logs(job_id: str, kind: str) -> None:
         return
     for name, text in texts.items():
         if len(texts) > 1:
-            say(f"==> {name} <==")
-        say(text.rstrip("\n"))
+            say_line(f"==> {name} <==")
+        say_foreign(text.rstrip("\n"))
 
 
 @command("c2d-box results JOB\nc2d-box results JOB --to ./out\nc2d-box results JOB 0 --to .", name="results")
@@ -192,7 +205,7 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
     fetched = perform(verbs.fetch(box, who, job_id, folder, index))
     if not document(fetched):
         for item in fetched:
-            say(str(item.path))
+            say_line(item.path)
 
 
 @command(
@@ -208,7 +221,7 @@ def decrypt(file: Path, target: Path | None) -> None:
 
     opened = verb(the_box(), acting("consumer"), file, target)
     if not document({"path": opened, "size": opened.stat().st_size}):
-        say(str(opened))
+        say_line(opened)
 
 
 @command("c2d-box stop 0123456789abcdef0123456789abcdef", name="stop")
@@ -248,6 +261,18 @@ def _show(seen: dict[str, Any]) -> None:
         say()
         rows = [(item["index"], item["filename"], item["type"], item["filesize"]) for item in seen["results"]]
         table(["index", "file", "type", "bytes"], rows)
+
+
+def _amount(amount: float, token: str) -> str:
+    return f"{amount:.10g} {token}" if amount else "-"
+
+
+def _datatoken(price: Price) -> str:
+    """Its price; swap fees are named, or 1.001 would be a riddle where 1 was asked."""
+    if not price.price:
+        return "free" if price.action == "order" else "-"
+    fees = f" ({price.swap_fee:.4g} of it fees)" if price.swap_fee else ""
+    return f"{_amount(price.price, price.token)}{fees}"
 
 
 def _named(seen: dict[str, Any]) -> tuple[str, int, str]:

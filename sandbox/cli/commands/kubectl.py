@@ -22,10 +22,13 @@ def kubectl(arguments: tuple[str, ...]) -> None:
     included.
     """
     from c2d_box.errors import StateProblem
+    from c2d_box.proxies import environment_without_proxy
     from sandbox.verbs.kubectl import program
 
     box = the_box()
     if not box.home.kubeconfig.exists():
         raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", box.command("up"))
-    environment = {**os.environ, "KUBECONFIG": str(box.home.kubeconfig)}
+    with box.kube() as kube:
+        environment = environment_without_proxy(kube.server)
+    environment["KUBECONFIG"] = str(box.home.kubeconfig)
     os.execve(program(), ["kubectl", *arguments], environment)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,6 +33,17 @@ from sandbox.cli.settings import current
     "--registry",
     metavar="HOST[:PORT][/PATH]",
     help="For --cluster existing: images are pushed there, nodes pull from there.",
+)
+@click.option(
+    "--pull-secret",
+    metavar="NAMESPACE/NAME",
+    help="For --cluster existing: a Secret there with which nodes pull from the registry; copied.",
+)
+@click.option(
+    "--pull-by-login",
+    is_flag=True,
+    default=None,
+    help="For --cluster existing: make that Secret of your docker login for the registry.",
 )
 @click.option(
     "--run-unproven-jobs",
@@ -61,6 +74,8 @@ def up(
     kubeconfig: str | None,
     context: str | None,
     registry: str | None,
+    pull_secret: str | None,
+    pull_by_login: bool | None,
     run_unproven_jobs: bool | None,
     port_offset: int | None,
     ports: tuple[str, ...],
@@ -81,7 +96,9 @@ def up(
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if cluster:
         settings = replace(settings, cluster="" if cluster == "auto" else cluster)
-    settings = guest(settings, kubeconfig, context, registry, run_unproven_jobs)
+    given = {"kubeconfig": kubeconfig and str(Path(kubeconfig).absolute()), "context": context}
+    given |= {"registry": registry, "pull_secret": pull_secret}
+    settings = guest(settings, given, pull_by_login, run_unproven_jobs)
     if barge_keys is not None:
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:
@@ -120,21 +137,27 @@ def chosen(
 
 def guest(
     settings: Settings,
-    kubeconfig: str | None,
-    context: str | None,
-    registry: str | None,
+    given: Mapping[str, str | None],
+    pull_by_login: bool | None,
     unproven_jobs: bool | None,
 ) -> Settings:
-    """What the box remembers of somebody's cluster, with what is given now."""
-    given = {"kubeconfig": kubeconfig and str(Path(kubeconfig).absolute())}
-    given |= {"context": context, "registry": registry}
-    said = {name: value for name, value in given.items() if value}
-    if (said or unproven_jobs) and settings.cluster != "existing":
+    """What the box remembers of somebody's cluster, with what is given now. Of the two ways to a Secret for
+    pulling, the one given now replaces the other.
+    """
+    said: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if (said or pull_by_login or unproven_jobs) and settings.cluster != "existing":
         raise UsageError(
             "C2D-USAGE",
-            "--kubeconfig, --context, --registry and --run-unproven-jobs are for a cluster of somebody else",
+            "--kubeconfig, --context, --registry, --pull-secret, --pull-by-login and --run-unproven-jobs are "
+            "for a cluster of somebody else",
             "name it: --cluster existing",
         )
+    if pull_by_login and "pull_secret" in said:
+        raise UsageError(
+            "C2D-USAGE", "--pull-secret and --pull-by-login exclude each other", "give one of them"
+        )
+    if pull_by_login or "pull_secret" in said:
+        said = {"pull_secret": "", **said, "pull_by_login": bool(pull_by_login)}
     if unproven_jobs is not None:
         settings = replace(settings, unproven_jobs=unproven_jobs)
     return replace(settings, existing=replace(settings.existing, **said))

@@ -6,7 +6,7 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, say
+from sandbox.cli.output import document, say_foreign
 
 
 @command(
@@ -27,7 +27,7 @@ def logs(source: str, lines: int, follow: bool) -> None:
     if not follow and document_of(stream):
         return
     for line in stream:
-        say(line)
+        say_foreign(line)
 
 
 def document_of(stream: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, pairs, say, table
+from sandbox.cli.output import content, document, pairs, say, say_line, say_value, table
 
 
 @command("c2d-box chain\nc2d-box chain --blocks\nc2d-box chain 0x5c50…", name="chain")
@@ -50,11 +49,11 @@ def _show(tx: object) -> None:
     facts = {"hash": tx.hash, "block": tx.block, "time": _when(tx.at), "from": tx.sender, "to": tx.to}
     pairs({**facts, "function": tx.function, "succeeded": tx.succeeded, "gas": tx.gas})
     for name, value in tx.arguments.items():
-        say(f"    {name} = {value}")
+        say_value(name, value)
     for event in tx.events:
         say(f"\n{event.name}  from {event.contract}")
         for name, value in event.arguments.items():
-            say(f"    {name} = {value}")
+            say_value(name, value)
 
 
 @command("c2d-box pods\nc2d-box pods --workflows\nc2d-box pods --job JOB", name="pods")
@@ -88,12 +87,12 @@ def cid(cid: str, path: Path | None) -> None:
     """Content by its CID from the box's IPFS node, which has no peers: what this box has stored."""
     from sandbox.verbs.contents import open_cid
 
-    content = open_cid(the_box(), cid)
+    found = open_cid(the_box(), cid)
     if path is None:
-        sys.stdout.buffer.write(content)
+        content(found)
     else:
-        path.write_bytes(content)
-        say(str(path))
+        path.write_bytes(found)
+        say_line(path)
 
 
 def _when(moment: float) -> str:

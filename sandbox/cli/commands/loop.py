@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from sandbox.cli.declare import command, group
+from sandbox.cli.limits import Spending, spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, agreed, the_box
-from sandbox.cli.output import document, pairs, say
+from sandbox.cli.output import document, pairs, say_line
 from sandbox.defaults import ENTRYPOINT, IMAGE
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -30,6 +32,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--environment", help="Compute environment (default: the first free one).")
 @click.option("--to", "folder", type=FOLDER, default=Path("c2d-results"), show_default=True, help="Results.")
 @click.option("--dry", is_flag=True, help="On this desk, without a box: --data are files.")
+@spending_options
 def run(
     script: Path,
     data: tuple[str, ...],
@@ -38,34 +41,53 @@ def run(
     environment: str | None,
     folder: Path,
     dry: bool,
+    spending: Spending,
 ) -> None:
     """Publish or update, permit (after showing what), order, start, follow, save the results. After an edit
     the same command again.
 
     --as orders and writes the algorithm; who owns the data permits. --json: {job, datasets, algorithm,
-    published, permitted, folder, files}; with --dry: {folder, outputs, log, seconds}.
+    published, permitted, folder, files}; with --dry: {folder, outputs, log, seconds,
+    refused: [[path, reason]], refused_count}.
     """
     if dry:
         from sandbox.loop.trying import dry_run
 
+        _refuse_options_of_the_box()
         tried = perform(dry_run(script, [Path(each) for each in data], folder / "dry", entrypoint))
         if not document(tried):
             for path in tried.outputs:
-                say(str(path))
+                say_line(path)
         return
     from sandbox.loop.running import Loop, run_script, unfinished
 
     box = the_box()
-    loop = Loop(script, data, image, entrypoint, acting("consumer"), "publisher", folder, environment)
+    loop = Loop(
+        script, data, image, entrypoint, acting("consumer"), "publisher", folder, environment, spending
+    )
     ran = perform(run_script(box, loop, agreed))
     if not document(ran):
         pairs(
             {"job": ran.job["jobId"], "status": f"{ran.job['status']} {str(ran.job['statusText']).strip()}"}
         )
         for item in ran.files:
-            say(str(item.path))
+            say_line(item.path)
     if not ran.succeeded:
         raise unfinished(box, ran)
+
+
+def _refuse_options_of_the_box() -> None:
+    """An option that would be taken and ignored is an error."""
+    from c2d_box.errors import UsageError
+
+    context = click.get_current_context()
+    for option in ("image", "environment"):
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                "C2D-TRY-OPTION",
+                f"--{option} has no meaning with --dry, which runs on this machine without an image",
+                "leave one of the two out",
+            )
 
 
 @group("c2d-box new algorithm count", name="new")
@@ -85,7 +107,7 @@ def algorithm(name: str) -> None:
     created = perform(new_algorithm(name))
     if not document(created):
         for path in (created.script, created.sample, *created.tried.outputs):
-            say(str(path))
+            say_line(path)
         box = the_box()
         print(f"\nnext: edit {created.script}; try it: ", end="", file=sys.stderr)
         print(f"{box.command(f'run {created.script} --data {created.sample} --dry')}", file=sys.stderr)

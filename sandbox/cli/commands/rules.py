@@ -63,6 +63,7 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
     --json: {consumer, allowed, code, text, next_step, reasons, prices}.
     """
     from sandbox.demo.story import reason_lines
+    from sandbox.verbs.quotes import totals
     from sandbox.verbs.trusting import simulate as verb
 
     seen = verb(the_box(), acting("consumer"), dataset, algorithm, additional)
@@ -73,21 +74,32 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
             if line:
                 say(line)
         for price in seen.prices:
-            say(f"{price.did}  {price.price:g} {price.token}")
+            due = ", ".join(f"{amount:.10g} {token}" for token, amount in totals([price]).items())
+            say(f"{price.did}  {due or 'nothing'}")
     if not seen.allowed:
         raise click.exceptions.Exit(REFUSED)
 
 
-@command("c2d-box edit did:op:ASSET --name 'Patients 2026'", name="edit")
+@command(
+    "c2d-box edit did:op:ASSET --name 'Patients 2026'\nc2d-box edit did:op:DATASET --disclosure rules.yaml\n"
+    "c2d-box edit did:op:DATASET --disclosure none",
+    name="edit",
+)
 @click.argument("did")
 @click.option("--name", "title", help="A new name.")
 @click.option("--description", help="A new description.")
-def edit(did: str, title: str | None, description: str | None) -> None:
-    """Change an asset's name or description; its DID, price and permissions stay."""
+@click.option("--disclosure", metavar="FILE", help="Rules for results (YAML), or none to lift them.")
+def edit(did: str, title: str | None, description: str | None, disclosure: str | None) -> None:
+    """Change an asset's name, description or rules for results; its DID, price and permissions stay."""
+    from sandbox.verbs.disclosing import govern, read_rules
     from sandbox.verbs.trusting import edit as verb
 
-    perform(verb(the_box(), acting("publisher"), did, title, description))
-    if not document({"did": did, "name": title, "description": description}):
+    rules = None if disclosure is None else read_rules(disclosure)
+    if title or description or rules is None:
+        perform(verb(the_box(), acting("publisher"), did, title, description))
+    if rules is not None:
+        perform(govern(the_box(), acting("publisher"), did, rules))
+    if not document({"did": did, "name": title, "description": description, "disclosure": rules}):
         say(f"{did} is changed")
 
 

@@ -18,8 +18,9 @@ NOT_CONTAINED = 1
 )
 @click.option("--only", multiple=True, metavar="PATTERN", help="Attacks by name or group (repeatable).")
 @click.option("--quick", is_flag=True, help="Leave out those that take long or much of the machine.")
+@click.option("--rules", is_flag=True, help="Each on data with disclosure rules, judged by what leaves.")
 @click.option("--list", "listing", is_flag=True, help="Say what would be tried; run nothing.")
-def selftest(only: tuple[str, ...], quick: bool, listing: bool) -> None:
+def selftest(only: tuple[str, ...], quick: bool, rules: bool, listing: bool) -> None:
     """Attack this box with hostile algorithms. Exit status 1 when one is not contained.
 
     Real jobs try to get data out or to break the node, beside a victim and innocent jobs; what came of
@@ -40,7 +41,7 @@ def selftest(only: tuple[str, ...], quick: bool, listing: bool) -> None:
             table(["attack", "group", "tries"], [(row["name"], row["group"], row["tries"]) for row in rows])
             say(f"\n{len(rows)} attacks")
         return
-    report = perform(verbs.selftest(the_box(), attacks))
+    report = perform(verbs.selftest(the_box(), attacks, rules))
     if not document(report):
         shown = [
             (

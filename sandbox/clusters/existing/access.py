@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from c2d_box.errors import UsageError
+from c2d_box.strict_json import JsonRefused
+from c2d_box.strict_yaml import parse_yaml
 
 _FILES = {
     "cluster": ("certificate-authority",),
@@ -87,8 +87,8 @@ def _holding(places: list[Path], context: str) -> tuple[Path, dict[str, Any]]:
 
 def _read(place: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(place.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as cause:
+        document = parse_yaml(place.read_bytes())
+    except (OSError, JsonRefused) as cause:
         raise UsageError("C2D-EXISTING-KUBECONFIG", f"{place} cannot be read.", "Check the file.") from cause
     return document if isinstance(document, dict) else {}
 

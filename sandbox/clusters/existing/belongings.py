@@ -12,17 +12,18 @@ from contextlib import suppress
 
 from c2d_box.errors import Failed, StateProblem
 from c2d_box.workflow import names
+from sandbox.defaults import SERVICES_NAMESPACE, SYSTEM_NAMESPACE
 from sandbox.progress import Event, Progress
 from sandbox.verbs.kubeapi import KubeApi, Object
 
-SERVICES, JOBS, SYSTEM = "c2d", "c2d-jobs", "c2d-system"
+SERVICES, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
 NAMESPACES = "/api/v1/namespaces"
 VOLUMES = "/api/v1/persistentvolumes"
-WORKFLOWS = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"
+WORKFLOWS = names.workflows_path(JOBS)
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 SCOPED: tuple[tuple[str, str], ...] = (
     *((NAMESPACES, name) for name in (SERVICES, JOBS, SYSTEM)),
-    ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "workflows.oceanprotocol.com"),
+    ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", f"{names.PLURAL}.{names.GROUP}"),
     (f"{RBAC}/clusterroles", "c2d-provisioner"),
     (f"{RBAC}/clusterrolebindings", "c2d-provisioner"),
     ("/apis/storage.k8s.io/v1/storageclasses", "c2d-service"),

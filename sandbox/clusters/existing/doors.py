@@ -15,13 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from c2d_box.files import replace_private_file
+from c2d_box.proxies import environment_without_proxy
 from sandbox.clusters.children import dying_with_parent
 from sandbox.clusters.native.launching import is_locked
-from sandbox.clusters.native.record import write_atomically
 
 AGAIN = 0.5
 """Seconds before a forward that ended is started once more: its pod may not run yet."""
@@ -56,16 +57,23 @@ class Doors:
     def are_open(self) -> bool:
         return is_locked(self.lock)
 
-    def open(self, kubectl: Sequence[str], namespace: str, doors: Sequence[Door]) -> None:
-        """Make these the doors, all of them; nothing happens where they are that already."""
-        plan = {"kubectl": list(kubectl), "namespace": namespace, "doors": [asdict(door) for door in doors]}
+    def open(self, kubectl: Sequence[str], server: str, namespace: str, doors: Sequence[Door]) -> None:
+        """Make these the doors, all of them; nothing happens where they are that already. ``server`` is the
+        API server that kubectl talks to, never through a proxy of the environment.
+        """
+        plan = {
+            "kubectl": list(kubectl),
+            "server": server,
+            "namespace": namespace,
+            "doors": [asdict(door) for door in doors],
+        }
         text = json.dumps(plan, indent=1)
         if self.are_open() and self.plan.exists() and self.plan.read_text() == text:
             return
         self.close()
         if not doors:
             return
-        write_atomically(self.plan, text)
+        replace_private_file(self.plan, text)
         self.lock.unlink(
             missing_ok=True
         )  # it names a process that has ended: its number may be another's now
@@ -111,8 +119,10 @@ def hold(doors: Doors) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    command = [*plan["kubectl"], "--namespace", plan["namespace"], "port-forward", "--address", "127.0.0.1"]
+    environment = environment_without_proxy(plan["server"])
     keepers = [
-        threading.Thread(target=_keep, args=(plan["kubectl"], plan["namespace"], Door(**door), ended))
+        threading.Thread(target=_keep, args=(command, environment, Door(**door), ended))
         for door in plan["doors"]
     ]
     for keeper in keepers:
@@ -122,11 +132,12 @@ def hold(doors: Doors) -> None:
         keeper.join()
 
 
-def _keep(kubectl: list[str], namespace: str, door: Door, ended: threading.Event) -> None:
-    command = [*kubectl, "--namespace", namespace, "port-forward", "--address", "127.0.0.1"]
-    command += [f"service/{door.service}", f"{door.port}:{door.service_port}"]
+def _keep(command: list[str], environment: Mapping[str, str], door: Door, ended: threading.Event) -> None:
+    arguments = [*command, f"service/{door.service}", f"{door.port}:{door.service_port}"]
     while not ended.is_set():
-        forward = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=dying_with_parent())
+        forward = subprocess.Popen(
+            arguments, env=environment, stdout=subprocess.DEVNULL, preexec_fn=dying_with_parent()
+        )
         while forward.poll() is None and not ended.wait(0.1):
             pass
         if forward.poll() is None:

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem, UsageError
+from c2d_box.files import replace_private_file
 from sandbox.box import Existing
 from sandbox.clusters.archives import read_archive
 from sandbox.clusters.existing import access, belongings
 from sandbox.clusters.existing.doors import Door, Doors
+from sandbox.clusters.existing.pull_secrets import find_pull_secret
 from sandbox.clusters.existing.record import Record
 from sandbox.clusters.existing.registry import Registry
 from sandbox.clusters.native.layout import Layout
-from sandbox.clusters.native.record import write_atomically
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
 from sandbox.home import Home
 from sandbox.progress import Event, Progress
@@ -118,23 +119,26 @@ class ExistingCluster:
         began = time.monotonic()
         if record is None:
             yield Event("cluster.look", "started", "looking at the cluster")
-            record = self._enter()
+            record, warning = self._enter()
             yield Event("cluster.look", "done", record.server)
+            if warning:
+                yield Event("cluster.registry", "note", warning)
         self._require_answer(record)
         if record.replicas:
             self._scale(record.replicas)
         record.changed(phase="running", replicas={}).save(self._layout.record)
         yield Event("cluster", "done", seconds=time.monotonic() - began)
 
-    def _enter(self) -> Record:
-        """Take the cluster's measure; nothing is changed there yet."""
+    def _enter(self) -> tuple[Record, str]:
+        """Take the cluster's measure; nothing is changed there yet. With the record, what must be told."""
         registry = Registry(self._chosen.registry)
         registry.require()
         text = access.extract(self._chosen.kubeconfig, self._chosen.context)
         self._layout.root.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.kubeconfig, text)
+        replace_private_file(self.kubeconfig, text)
         with self._kube() as kube:
             belongings.require_room(kube)
+            can_pull = bool(find_pull_secret(kube, self._chosen)) or not registry.is_private
             record = Record(
                 self.name,
                 access.server(text),
@@ -144,7 +148,7 @@ class ExistingCluster:
                 registry.prefix,
             )
         record.save(self._layout.record)
-        return record
+        return record, "" if can_pull else unpullable(registry.host)
 
     def stop(self) -> Progress[None]:
         record = Record.load(self._layout.record)
@@ -238,7 +242,7 @@ class ExistingCluster:
         record = self._running()
         doors = [Door(port, *self._behind[node_port]) for port, node_port in sorted(ports.items())]
         kubectl = [*self._kubectl(), "--kubeconfig", str(self.kubeconfig)] if doors else []
-        self._doors.open(kubectl, belongings.SERVICES, doors)
+        self._doors.open(kubectl, record.server, belongings.SERVICES, doors)
         record.changed(ports=dict(ports)).save(self._layout.record)
 
     def allow(self, isolation: Isolation) -> None:
@@ -276,6 +280,14 @@ class ExistingCluster:
         if found := shutil.which("kubectl"):
             return [found]
         return [str(self._bundle.binary("kube")), "kubectl"]
+
+
+def unpullable(host: str) -> str:
+    """Said before anything is installed: whether nodes have credentials of their own cannot be asked."""
+    return (
+        f"{host} asks for credentials: if its nodes have none of their own, no pod will start. Then: "
+        "c2d-box up --pull-secret NAMESPACE/NAME (a Secret in that cluster), or --pull-by-login"
+    )
 
 
 def _node_address(kube: KubeApi) -> str:

@@ -13,6 +13,8 @@ from sandbox.clusters.existing import access, belongings, wellknown
 from sandbox.keys import BoxKeys
 from sandbox.progress import Event, Progress
 
+_SPACES = f"{belongings.SERVICES}, {belongings.JOBS} and {belongings.SYSTEM}"
+
 
 def introduce(
     chosen: Existing, keys: BoxKeys, unproven_jobs: bool, yes: bool, confirm: Callable[[str], bool] | None
@@ -25,6 +27,11 @@ def introduce(
     for line in belongings.described():
         yield Event("cluster.consent", "note", f"  {line}")
     yield Event("cluster.consent", "note", f"  images in {chosen.registry}, which stay there")
+    if chosen.pull_secret:
+        yield Event("cluster.consent", "note", f"  a copy of the Secret {chosen.pull_secret} in {_SPACES}")
+    elif chosen.pull_by_login:
+        whose = f"your docker login's credentials for {chosen.registry}"
+        yield Event("cluster.consent", "note", f"  {whose}, as a Secret in {_SPACES}: who reads it has them")
     if unproven_jobs:
         yield Event(
             "cluster.consent",

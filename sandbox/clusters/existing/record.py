@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sandbox.clusters.native.record import write_atomically
+from c2d_box.files import replace_private_file
 from sandbox.clusters.port import Isolation
 from sandbox.clusters.records import restored, stored
 
@@ -32,7 +32,7 @@ class Record:
         return replace(self, **values)
 
     def save(self, path: Path) -> None:
-        write_atomically(path, stored(self))
+        replace_private_file(path, stored(self))
 
     @classmethod
     def load(cls, path: Path) -> Record | None:

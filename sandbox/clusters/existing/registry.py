@@ -16,6 +16,8 @@ from urllib.parse import urljoin
 import httpx
 
 from c2d_box.errors import EnvironmentProblem, Failed, UsageError
+from c2d_box.proxies import may_use_proxy
+from c2d_box.strict_json import JsonRefused, parse_object
 from sandbox.bundle.archive import Archive
 from sandbox.bundle.oci import MANIFEST
 from sandbox.clusters.archives import ArchivedImage
@@ -48,6 +50,11 @@ class Registry:
     def prefix(self) -> str:
         """What images are called there: ``host[:port][/path]``."""
         return f"{self.host}/{self.path}" if self.path else self.host
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it asked for credentials, once :meth:`require` has passed."""
+        return bool(self._token)
 
     def require(self) -> None:
         """That it answers, and takes the credentials there are."""
@@ -109,7 +116,7 @@ class Registry:
         return f"{self.path}/{name}" if self.path else name
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self._base, timeout=TIMEOUT)
+        return httpx.Client(base_url=self._base, timeout=TIMEOUT, trust_env=may_use_proxy(self._base))
 
     def _send(
         self,
@@ -139,15 +146,23 @@ class Registry:
     def _authenticate(self, challenge: httpx.Response, repository: str) -> bool:
         """Basic credentials, or a token got for them; False where that was tried already."""
         said = challenge.headers.get("www-authenticate", "")
-        basic = _credentials(self.host)
+        entry = login_entry(self.host)
+        basic = f"Basic {entry}" if entry else ""
         if said.lower().startswith("bearer"):
             fields = dict(re.findall(r'(\w+)="([^"]*)"', said))
             asked = {"service": fields.get("service", ""), "scope": f"repository:{repository}:pull,push"}
             headers = {"authorization": basic} if basic else {}
-            answer = httpx.get(fields.get("realm", ""), params=asked, headers=headers, timeout=TIMEOUT)
+            realm = fields.get("realm", "")
+            answer = httpx.get(
+                realm, params=asked, headers=headers, timeout=TIMEOUT, trust_env=may_use_proxy(realm)
+            )
             if not answer.is_success:
                 raise self._refused(answer)
-            token = f"Bearer {answer.json().get('token') or answer.json().get('access_token')}"
+            try:
+                found = parse_object(answer.content)
+            except JsonRefused:
+                raise self._refused(answer) from None
+            token = f"Bearer {found.get('token') or found.get('access_token')}"
         else:
             token = basic
         fresh, self._token = token != self._token and bool(token), token
@@ -161,20 +176,18 @@ class Registry:
         )
 
 
-def _credentials(host: str) -> str:
-    """The header that `docker login` left for ``host``; empty where it left none, or keeps it elsewhere."""
+def login_entry(host: str) -> str:
+    """User and password for ``host`` in base64, as `docker login` left them; empty where it left none, or
+    keeps them elsewhere.
+    """
     try:
         found = json.loads((Path.home() / ".docker" / "config.json").read_text()).get("auths", {})
     except (OSError, ValueError):
         return ""
     entry = found.get(host) or found.get(f"https://{host}") or {}
-    if encoded := entry.get("auth"):
-        return f"Basic {encoded}"
-    if "username" in entry:
-        return (
-            "Basic " + base64.b64encode(f"{entry['username']}:{entry.get('password', '')}".encode()).decode()
-        )
-    return ""
+    if "username" in entry and not entry.get("auth"):
+        return base64.b64encode(f"{entry['username']}:{entry.get('password', '')}".encode()).decode()
+    return str(entry.get("auth", ""))
 
 
 def _name_and_tag(reference: str) -> tuple[str, str]:

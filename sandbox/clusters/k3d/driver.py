@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import Failed, UsageError
+from c2d_box.files import replace_private_file
 from sandbox.clusters.k3d import configuration, trust
 from sandbox.clusters.k3d.tool import K3d, installed
 from sandbox.clusters.kind import api, engine
@@ -17,7 +18,6 @@ from sandbox.clusters.kind.configuration import DEVICES, VOLUMES
 from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.kind.tool import Tool
-from sandbox.clusters.native.record import write_atomically
 from sandbox.clusters.port import ComponentStatus
 from sandbox.progress import Event, Progress
 
@@ -57,7 +57,7 @@ class K3dCluster(KindCluster):
 
     def _wanted(self, record: Record) -> dict[str, Any]:
         for name, (_, text) in configuration.node_files(record).items():
-            write_atomically(self._layout.root / FILES / name, text)
+            replace_private_file(self._layout.root / FILES / name, text)
         return configuration.cluster(record, FILES)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from c2d_box.files import replace_file
 from sandbox.bundle.cache import Cache
-from sandbox.home import replace_file
 
 UNVERIFIED = "k3d IS UNVERIFIED HERE: nobody has seen it hold. Run `c2d-box selftest` once the box is up."
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
+from c2d_box.files import replace_private_file
 from sandbox.clusters.archives import read_archive
 from sandbox.clusters.kind import addresses, api, configuration, engine, node
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.kind.tool import Kind, Tool, installed
 from sandbox.clusters.native.layout import Layout
-from sandbox.clusters.native.record import Options, write_atomically
+from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
 from sandbox.home import Home
 from sandbox.progress import Event, Progress
@@ -145,7 +146,7 @@ class KindCluster:
         engine.ensure_network(client, record.cluster, str(self.home.path))
         tool, taking = self._tool(record), False
         wanted = self._layout.root / "wanted.json"
-        write_atomically(wanted, json.dumps(self._wanted(record), indent=1))
+        replace_private_file(wanted, json.dumps(self._wanted(record), indent=1))
         yield Event("cluster.tool", "started", f"{tool.name} create cluster")
         for text in tool.create(wanted, self._layout.root / "kubeconfig", image):
             yield Event("cluster.tool", "progress", text)
@@ -292,7 +293,7 @@ class KindCluster:
         return str(image.reference)
 
     def _keep_kubeconfig(self, text: str) -> None:
-        write_atomically(self.kubeconfig, text)
+        replace_private_file(self.kubeconfig, text)
 
     def _until_ready(self, record: Record, since: float = 0.0) -> Progress[None]:
         """``since``: Unix seconds; what the node said before does not count, it may be of an earlier life."""
@@ -344,6 +345,7 @@ class KindCluster:
             self._load(record, container, archive)
         if present.get(image.by_digest) != image.digest:
             node.tag_by_digest(container, image)
+        node.pin(container)
         yield Event(
             "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import Failed, UsageError
-from sandbox.clusters.archives import ArchivedImage, listed
+from sandbox.clusters.archives import PINNED, ArchivedImage, listed, unpinned
 from sandbox.clusters.kind import engine
 from sandbox.clusters.port import ClusterImage, ComponentStatus
 
@@ -59,6 +59,12 @@ def images(container: Container) -> list[ClusterImage]:
 
 def tag_by_digest(container: Container, image: ArchivedImage) -> None:
     engine.execute(container, *CTR, "tag", "--force", image.reference, image.by_digest)
+
+
+def pin(container: Container) -> None:
+    """Keep every image that is there, the node's own among them."""
+    for reference in unpinned(engine.execute(container, *CTR, "list").splitlines()):
+        engine.execute(container, *CTR, "label", reference, PINNED)
 
 
 def address(container: Container, network: str) -> str:

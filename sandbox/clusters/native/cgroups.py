@@ -135,3 +135,17 @@ def _removed(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def container_inits(group: str) -> list[int]:
+    """First processes of containers: number 1 in a process namespace below the box's."""
+    found = []
+    for pid in processes(group, "kubepods"):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid"))
+        if len(numbers) > 1 and numbers[-1] == "1":
+            found.append(pid)
+    return found

@@ -185,6 +185,8 @@ def kubelet(layout: Layout, record: Record) -> str:
                 "nodefs.available": "1Gi",
                 "imagefs.available": "1Gi",
             },
+            # Five minutes by default, for which a box whose disk has room again would go on taking no pods.
+            "evictionPressureTransitionPeriod": "20s",
             "enforceNodeAllocatable": ["pods"],
             "systemReserved": {"memory": "512Mi"},
             "rotateCertificates": False,
@@ -225,11 +227,12 @@ def kube_proxy(layout: Layout, record: Record) -> str:
 
 def corefile(layout: Layout, record: Record) -> str:
     """Only the cluster's own names: there is nobody to forward other questions to."""
+    kubeconfig = str(layout.configuration / "coredns.kubeconfig").replace('"', r"\"")
     return f""".:53 {{
     bind {record.ranges.dns_ip}
     errors
     kubernetes {CLUSTER_DOMAIN} {{
-        kubeconfig {layout.configuration / "coredns.kubeconfig"}
+        kubeconfig "{kubeconfig}"
         pods disabled
         ttl 5
     }}

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from c2d_box.errors import Failed
-from sandbox.clusters.archives import listed, read_archive
+from sandbox.clusters.archives import PINNED, listed, read_archive, unpinned
 from sandbox.clusters.native.configuration import CONTAINERD_SOCKET
 from sandbox.clusters.port import ClusterImage
 
@@ -38,4 +38,10 @@ class NodeImages:
             self._run("images", "import", "--local", str(archive))  # 2-4 times faster than without
         if present.get(image.by_digest) != image.digest:
             self._run("images", "tag", "--force", image.reference, image.by_digest)
+        self.pin()
         return image.digest
+
+    def pin(self) -> None:
+        """Keep every image that is there, also those of a box that an older version made."""
+        for reference in unpinned(self._run("images", "list").splitlines()):
+            self._run("images", "label", reference, PINNED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from sandbox.home import Home
 
 LONGEST_HOME = 75
 """Unix socket paths end at 107 bytes; kubelet needs up to 30 of them below the home."""
+
+
+def path_bytes(path: Path) -> int:
+    """A path's length as the kernel counts it: an umlaut is two."""
+    return len(os.fsencode(path.absolute()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +109,11 @@ class Layout:
 
     def check(self) -> None:
         """Refuse homes and names that something below would refuse later, less clearly."""
-        if len(str(self.home.path)) > LONGEST_HOME:
+        length = path_bytes(self.home.path)
+        if length > LONGEST_HOME:
             raise UsageError(
                 "C2D-HOME-TOO-LONG",
-                f"The home's path has {len(str(self.home.path))} characters; {LONGEST_HOME} are possible.",
+                f"The home's path has {length} bytes; {LONGEST_HOME} are possible.",
                 "Choose a shorter path with --home or C2D_BOX_HOME.",
             )
         plain = self.name.replace("-", "a")

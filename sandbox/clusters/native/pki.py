@@ -7,7 +7,6 @@ addresses changed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from c2d_box.files import replace_private_file
 
 AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=730)
@@ -165,25 +166,16 @@ def _service_account_key(folder: Path) -> None:
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    _write_file(folder / "service-account.pub", public)
-    _write_file(path, _key_bytes(key))
+    replace_private_file(folder / "service-account.pub", public)
+    replace_private_file(path, _key_bytes(key))
 
 
 def _write(folder: Path, stem: str, pair: Pair) -> None:
-    _write_file(folder / f"{stem}.key", _key_bytes(pair.key))
-    _write_file(folder / f"{stem}.crt", pair.certificate.public_bytes(serialization.Encoding.PEM))
+    replace_private_file(folder / f"{stem}.key", _key_bytes(pair.key))
+    replace_private_file(folder / f"{stem}.crt", pair.certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as stream:
-        stream.write(data)
-        os.fsync(stream.fileno())
-    draft.replace(path)

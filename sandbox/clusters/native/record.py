@@ -7,10 +7,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from c2d_box.files import replace_private_file
 from sandbox.clusters.native.ranges import Ranges
 from sandbox.clusters.port import Isolation
 from sandbox.clusters.records import restored, runtime_classes, stored
-from sandbox.home import replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Record:
         return replace(self, **values)
 
     def save(self, path: Path) -> None:
-        write_atomically(path, stored(self), self.owner)
+        replace_private_file(path, stored(self), self.owner)
 
     @classmethod
     def load(cls, path: Path) -> Record | None:
@@ -63,11 +63,3 @@ class Record:
                 }
             ),
         )
-
-
-def write_atomically(
-    path: Path, text: str, owner: tuple[int, int] | None = None, durable: bool = True
-) -> None:
-    """Replace ``path`` (0600) so that a reader sees either the old text or the new; ``durable``: so does a
-    reboot."""
-    replace_file(path, text, mode=0o600, owner=owner, durable=durable)

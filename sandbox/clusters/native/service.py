@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import C2DError, Failed
+from c2d_box.files import replace_private_file
 from sandbox.clusters.native import cgroups, configuration, control, kubeconfigs, network, pki
 from sandbox.clusters.native.api import Api
 from sandbox.clusters.native.components import Component, components
 from sandbox.clusters.native.images import NodeImages
 from sandbox.clusters.native.layout import Layout
-from sandbox.clusters.native.record import Record, write_atomically
+from sandbox.clusters.native.record import Record
 from sandbox.clusters.native.resources import measured
 from sandbox.clusters.native.supervision import LAST_LINES, Supervised, tail
 from sandbox.clusters.port import Isolation
@@ -50,9 +51,9 @@ def write_files(layout: Layout, record: Record) -> None:
     for name, text in texts.items():
         path = layout.configuration / name
         if not path.exists() or path.read_text() != text:
-            write_atomically(path, text, durable=False)
+            replace_private_file(path, text, durable=False)
     admin = kubeconfigs.text(str(ranges.node_ip), layout.pki, "admin", record.name)
-    write_atomically(layout.home.kubeconfig, admin, record.owner)
+    replace_private_file(layout.home.kubeconfig, admin, record.owner)
     _link_programs(layout, record)
     for folder in (layout.etcd, layout.containerd, layout.kubelet, layout.logs, layout.pod_logs):
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +119,7 @@ class Supervisor:
         """For whoever looks while nobody answers: a full disk must not end a component's supervision."""
         value = [asdict(part.status()) for part in self.parts.values()]
         with contextlib.suppress(OSError):
-            write_atomically(self.layout.components, json.dumps(value), self.record.owner, durable=False)
+            replace_private_file(self.layout.components, json.dumps(value), self.record.owner, durable=False)
 
     def _say(self, event: Event) -> None:
         self.events.append(event)
@@ -290,12 +291,12 @@ class Supervisor:
     async def _end_containers(self) -> None:
         """SIGTERM to each container's first process, then a limited wait."""
         group = self.layout.control_group
-        for pid in await asyncio.to_thread(_container_inits, group):
+        for pid in await asyncio.to_thread(cgroups.container_inits, group):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         end = time.monotonic() + CONTAINER_PATIENCE
         while time.monotonic() < end:
-            if not await asyncio.to_thread(_container_inits, group):
+            if not await asyncio.to_thread(cgroups.container_inits, group):
                 return
             await asyncio.sleep(0.05)
 
@@ -371,7 +372,7 @@ class Supervisor:
 
     def _publish(self, ports: dict[int, int]) -> None:
         self._remember(self.record.changed(ports=ports))
-        write_atomically(self.layout.configuration / "forwards.json", configuration.forwards(self.record))
+        replace_private_file(self.layout.configuration / "forwards.json", configuration.forwards(self.record))
         self.parts["forwarder"].signal(signal.SIGHUP)
 
     async def _allow(self, isolation: Isolation) -> None:
@@ -385,17 +386,3 @@ def _quietly(question: Callable[[], bool]) -> bool:
         return question()
     except OSError:
         return False
-
-
-def _container_inits(group: str) -> list[int]:
-    """First processes of containers: number 1 in a process namespace below the box's."""
-    found = []
-    for pid in cgroups.processes(group, "kubepods"):
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            continue
-        numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid"))
-        if len(numbers) > 1 and numbers[-1] == "1":
-            found.append(pid)
-    return found

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from c2d_box.retry import Backoff
 from sandbox.clusters.native import syscalls
 from sandbox.clusters.native.api import holds
-from sandbox.clusters.native.backoff import Backoff
 from sandbox.clusters.native.components import Component
 from sandbox.clusters.native.inside import shield_parameters
 from sandbox.clusters.native.layout import Layout
@@ -20,6 +20,8 @@ from sandbox.clusters.port import ComponentState, ComponentStatus
 
 POLL = 0.04
 LAST_LINES = 12
+STEADY_SECONDS = 30.0
+"""Of life, after which earlier failures are forgotten."""
 ATTEMPTS = 3
 """Short lives before the first readiness after which the boot is given up."""
 
@@ -60,14 +62,14 @@ class Supervised:
         """Until stopped: start, watch, start again."""
         for need in needs:
             await need.wait()
-        backoff = Backoff()
+        backoff = Backoff(0.2, 30.0, steady=STEADY_SECONDS)
         while not self.stopping:
             began = time.monotonic()
             await self._one_life()
             if self.stopping:
                 break
             self.last_error = self._why()
-            pause = backoff.after(time.monotonic() - began)
+            pause = backoff.next_pause(lasted=time.monotonic() - began)
             if not self.ready.is_set() and backoff.failures >= ATTEMPTS:
                 self.hopeless.set()
             self._enter("backing-off")

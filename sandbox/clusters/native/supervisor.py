@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from c2d_box.errors import C2DError, Failed, StateProblem
+from c2d_box.files import replace_private_file
 from sandbox.bundle.machine import SEARCH
 from sandbox.clusters.native import cgroups, control, inside, network, syscalls
 from sandbox.clusters.native.egress import open_egress
 from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.processes import Identity
-from sandbox.clusters.native.record import Record, write_atomically
+from sandbox.clusters.native.record import Record
 from sandbox.clusters.native.service import Place, Supervisor, write_files
 from sandbox.clusters.native.sweep import sweep
 from sandbox.home import Home
@@ -172,7 +173,7 @@ def _start_inside(layout: Layout, record: Record, launcher: int) -> int:
     os.close(hear)
     identities = {"anchor": Identity.of(os.getpid()), "init": Identity.of(init)}
     value = {role: identity.as_list() for role, identity in identities.items() if identity}
-    write_atomically(layout.state, json.dumps(value), record.owner)
+    replace_private_file(layout.state, json.dumps(value), record.owner)
     try:
         if os.read(heard, 1) == GO:
             network.connect_machine(layout, record.ranges, init)

@@ -5,12 +5,15 @@ Names and answers follow ganache and hardhat, since test-suites call those. ``c2
 
 from __future__ import annotations
 
+from sandbox.testchain.clock import LAST_SECOND
 from sandbox.testchain.encoding import as_address, as_quantity, quantity
 from sandbox.testchain.faults import invalid_params
 from sandbox.testchain.methods.registry import Lane, method
 from sandbox.testchain.node import Node
 
 _MAX_BLOCKS = 10_000
+_FIRST_MILLISECONDS = 10**11
+"""From here on a time means milliseconds, as JavaScript's callers count: in seconds it is the year 5138."""
 
 
 @method("evm_snapshot", "anvil_snapshot", lane=Lane.WRITE)
@@ -46,23 +49,24 @@ def mine_many(node: Node, blocks: object = 1, interval: object = 0) -> bool:
 def increase_time(node: Node, seconds: object) -> str:
     """Move the clock forward; answers the whole offset in seconds."""
     clock = node.ledger.clock
-    clock.offset += as_quantity(seconds, "seconds")
+    added = as_quantity(seconds, "seconds")
+    _demand_calendar(clock.wall_seconds() + clock.offset + added)
+    clock.offset += added
     node.ledger.save_clock()
     return quantity(max(clock.offset, 0))
 
 
 @method("evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp", lane=Lane.WRITE)
 def set_next_timestamp(node: Node, timestamp: object) -> str:
-    _fix(node, timestamp)
+    wanted = _fix(node, timestamp)
     node.ledger.save_clock()
-    return quantity(as_quantity(timestamp, "timestamp"))
+    return quantity(wanted)
 
 
 @method("evm_setTime", "anvil_setTime", lane=Lane.WRITE)
 def set_time(node: Node, timestamp: object) -> str:
     """Set the clock, seconds since 1970 (milliseconds, as ganache's callers send them, are recognised)."""
-    wanted = as_quantity(timestamp, "timestamp")
-    offset = node.ledger.clock.set(wanted // 1000 if wanted > 10**11 else wanted)
+    offset = node.ledger.clock.set(_moment(timestamp))
     node.ledger.save_clock()
     return quantity(max(offset, 0))
 
@@ -86,17 +90,33 @@ def faucet(node: Node, address: object, amount: object = quantity(10**20)) -> st
     return quantity(balance)
 
 
-def _fix(node: Node, timestamp: object) -> None:
+def _moment(timestamp: object) -> int:
+    """Seconds since 1970; a number that can only be milliseconds is taken as such."""
     wanted = as_quantity(timestamp, "timestamp")
+    seconds = wanted // 1000 if wanted >= _FIRST_MILLISECONDS else wanted
+    _demand_calendar(seconds)
+    return seconds
+
+
+def _demand_calendar(seconds: int) -> None:
+    """Clients turn a block's time into a date: one that no calendar has would stop them for good."""
+    if seconds > LAST_SECOND:
+        raise invalid_params(f"time {seconds} is after the year 9999; seconds since 1970 are expected")
+
+
+def _fix(node: Node, timestamp: object) -> int:
+    wanted = _moment(timestamp)
     newest = node.ledger.head.timestamp
     if wanted < newest:
         raise invalid_params(f"timestamp {wanted} is lower than that of the newest block, {newest}")
     node.ledger.clock.fixed = wanted
+    return wanted
 
 
 def _mine(node: Node, blocks: int, interval: int) -> None:
     if not 1 <= blocks <= _MAX_BLOCKS:
         raise invalid_params(f"invalid blocks: 1 to {_MAX_BLOCKS} expected")
+    _demand_calendar(node.ledger.head.timestamp + interval * (blocks - 1))
     for number in range(blocks):
         if interval and number:
             node.ledger.clock.fixed = node.ledger.head.timestamp + interval

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from eth_hash.auto import keccak
 
+from c2d_box.recursion import kept_recursion_limit
+from c2d_box.strict_json import JsonRefused, parse_json
 from sandbox.testchain.accounts import Account, message_digest, sign_digest
 from sandbox.testchain.drafting import account_of
 from sandbox.testchain.encoding import as_bytes, data
@@ -38,10 +38,14 @@ def unlock(node: Node, address: object, password: object = None, duration: objec
 
 @method("eth_signTypedData_v4", "eth_signTypedData")
 def sign_typed_data(node: Node, address: object, typed: object) -> str:
-    from eth_account.messages import encode_typed_data
+    with kept_recursion_limit():
+        from eth_account.messages import encode_typed_data
 
     account = account_of(node, address)
-    message = json.loads(typed) if isinstance(typed, str) else typed
+    try:
+        message = parse_json(typed) if isinstance(typed, str) else typed
+    except JsonRefused as refused:
+        raise invalid_params(f"invalid typed data: {refused.reason}") from None
     if not isinstance(message, dict):
         raise invalid_params("invalid typed data: object expected")
     try:

@@ -111,6 +111,18 @@ def test_an_altered_message_is_refused(position: int) -> None:
         ({"type": "graphql", "url": "https://a/b"}, "missing graphql query"),
         ({"type": "smartcontract"}, "malformed smartcontract type, missing contract address"),
         ({"type": "smartcontract", "address": NFT, "abi": "x"}, "invalid abi"),
+        *(
+            ({"type": "smartcontract", "address": NFT, "abi": {**ABI, **part}}, "invalid abi")
+            for part in (
+                {"outputs": [{"type": "uint8" + "[1]" * 3_000}]},
+                {"inputs": [{"name": "a", "type": "uint8" + "[]" * 6}]},
+                {"outputs": [{"type": "uint8"}] * 1_000},
+                {"outputs": [{"type": "tuple", "components": [{"type": "uint8" + "[]" * 6}]}]},
+                {"outputs": [{"type": "tuple", "components": "x"}]},
+                {"outputs": ["uint8"]},
+                {"outputs": {"type": "uint8"}},
+            )
+        ),
         (
             {"type": "smartcontract", "address": NFT, "abi": {**ABI, "stateMutability": "payable"}},
             "only view or pure functions are allowed",
@@ -166,3 +178,32 @@ def test_arguments_of_a_contract_call_come_in_the_abis_order() -> None:
 def test_no_repr_shows_where_the_files_are(value: dict[str, Any]) -> None:
     assert "hush" not in repr(parse_file(value))
     assert "hush" not in str([parse_file(value)])
+
+
+RESULT = {"type": "result", "job": "j", "place": "s3://results/j/outputs/a", "proof": "ab"}
+
+
+def test_a_result_is_read_from_a_bound_document_and_keeps_its_asset() -> None:
+    sealed = seal(KEY, NFT, DATATOKEN, [files.ResultFile("j", RESULT["place"], NFT, DATATOKEN, "ab")])
+    (found,) = unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN)
+    assert found == files.ResultFile("j", RESULT["place"], NFT, DATATOKEN, "ab")
+    assert found.to_dict() == RESULT and RESULT["place"] not in repr(found)
+    with pytest.raises(FileObjectError):
+        unseal(KEY, sealed, nft="0x" + "1" * 40, datatoken=DATATOKEN)
+
+
+def test_a_result_is_no_plain_file_object() -> None:
+    """As fileinfo and raw algorithms take them, and as a document of version 4.0.0 holds them."""
+    with pytest.raises(FileObjectError, match="Unsupported type result"):
+        parse_file(RESULT)
+    loose = "0x" + ecies.encrypt(KEY, json.dumps([RESULT]).encode()).hex()
+    with pytest.raises(FileObjectError, match="Unsupported type result"):
+        unseal(KEY, loose, nft=NFT, datatoken=DATATOKEN, version="4.0.0")
+
+
+@pytest.mark.parametrize("key", ["job", "place", "proof"])
+def test_a_result_without_its_parts_is_refused(key: str) -> None:
+    value = {"datatokenAddress": DATATOKEN, "nftAddress": NFT, "files": [{**RESULT, key: ""}]}
+    sealed = "0x" + ecies.encrypt(KEY, json.dumps(value).encode()).hex()
+    with pytest.raises(FileObjectError, match="missing required keys"):
+        unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN)

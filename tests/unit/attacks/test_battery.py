@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from c2d_box.errors import UsageError
+from c2d_box.pods.judge import __main__ as judge
 from c2d_box.workflow import states
 from c2d_box.workflow.states import State
 from sandbox.attacks import bystanders, checks, prelude
-from sandbox.attacks.attack import BREACH, Attack, Ended
+from sandbox.attacks.attack import BREACH, RULES, Attack, Ended
+from sandbox.attacks.battery import Battery
 from sandbox.attacks.catalogue import ATTACKS
 from sandbox.attacks.surroundings import Facts
 from sandbox.verbs.selftest import chosen
@@ -128,6 +133,31 @@ def test_a_harmed_box_is_seen() -> None:
     ]
 
 
+def test_the_pod_of_a_finished_kubernetes_job_may_go() -> None:
+    """It is taken away when its time is over, in the middle of the battery as well."""
+
+    class Api:
+        def items(self, path: str) -> list[dict[str, Any]]:
+            if not path.endswith("/pods"):
+                return []
+            return [
+                {
+                    "metadata": {"name": name},
+                    "spec": spec,
+                    "status": {"containerStatuses": [{"name": "c", "restartCount": 0}]},
+                }
+                for name, spec in (("service", {}), ("accounts", {"restartPolicy": "OnFailure"}))
+            ]
+
+    class Node:
+        def status(self) -> Any:
+            return SimpleNamespace(components=())
+
+    api: Any = Api()
+    node: Any = Node()
+    assert Facts.of(api, node, ("c2d",)).restarts == {"service/c": 0}
+
+
 def test_every_attack_is_well_formed() -> None:
     assert len(ATTACKS) >= 30
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
@@ -158,3 +188,77 @@ def test_attacks_are_chosen_by_name_and_group() -> None:
     assert len(list(itertools.chain(chosen(["outputs", "kernel-*"])))) > 20
     with pytest.raises(UsageError, match="C2D-SELFTEST-NONE"):
         chosen(["no-such-attack"])
+
+
+def test_no_attempt_is_one_that_cannot_fail() -> None:
+    """An answer that is harmless whatever it is makes an attempt that proves nothing."""
+    for attack in ATTACKS:
+        for call in ast.walk(ast.parse(attack.script)):
+            if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "attempt":
+                continue
+            for word in call.keywords:
+                assert word.arg == "harmless" and isinstance(word.value, ast.Lambda), attack.name
+                used = {name.id for name in ast.walk(word.value.body) if isinstance(name, ast.Name)}
+                assert "answer" in used, f"{attack.name}: {ast.unparse(call)}"
+
+
+def test_each_kind_of_socket_that_is_named_is_tried() -> None:
+    (families,) = (attack for attack in ATTACKS if attack.name == "network-families")
+    for number in (38, 40, 15, 44, 43, 21, 30, 29, 31, 39):
+        assert re.search(rf"\b{number}\b", families.script), number
+    for protocol in (6, 9, 12):
+        assert f"told, {protocol}, " in families.script
+
+
+def test_under_rules_what_leaves_is_what_counts() -> None:
+    quiet = ended(ATTACK, results=[result("algorithm.log", checks.WITHHELD, "algorithmLog")])
+    assert checks.WITHHELD == judge._WITHHELD
+    judged = [check(quiet) for check in checks.UNDER_RULES]
+    assert judged == [None] * len(checks.UNDER_RULES)
+    for leaking in (
+        ended(ATTACK),
+        ended(ATTACK, results=[result("x.csv", b"a" + SENTINEL)]),
+        ended(ATTACK, results=[], reason=f"1 refused, the first: outputs/{SENTINEL.decode()}.bin"),
+        replace(
+            ended(ATTACK, results=[], refused=[{"path": "outputs/0123456789", "reason": "x"}]),
+            sentinel=b"sentinel:0123456789",
+        ),
+        replace(quiet, live=f"x {SENTINEL.decode()} y"),
+        ended(ATTACK, results=[], algorithm={"exitCode": BREACH}),
+        ended(ATTACK, results=[], code=81),
+    ):
+        assert any(check(leaking) for check in checks.UNDER_RULES), leaking
+
+
+class Recorded:
+    """Plays the cluster for one job: what was asked of it is kept."""
+
+    def __init__(self) -> None:
+        self.rules: list[Any] = []
+        self.made: list[str] = []
+
+    def start(self, script: str, custom: Any, maxtime: Any = None, rules: Any = None) -> str:
+        self.rules.append(rules)
+        self.made.append(f"job{len(self.made)}")
+        return self.made[-1]
+
+    def statuses(self) -> dict[str, Any]:
+        times = dict.fromkeys(("staged", "finished", "cleaned"), "2030-01-01T00:00:10.000000Z")
+        return {job: {"code": 70, "text": states.text(70), "times": times} for job in self.made}
+
+    def live(self, job: str) -> str:
+        return "a line that was shown"
+
+    def stop(self, job: str) -> None: ...
+
+    def left(self, job: str) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_rules_are_set_for_attacks_that_have_some_and_for_all_where_asked(everybody: bool) -> None:
+    cluster = Recorded()
+    battery = Battery(cluster, lambda entry: b"", [], under_rules=everybody)  # type: ignore[arg-type]
+    list(battery.run([ATTACK, replace(ATTACK, name="own", rules=True)]))
+    assert cluster.rules[0] is None, "the victim has none"
+    assert cluster.rules.count(RULES) == (2 if everybody else 1)

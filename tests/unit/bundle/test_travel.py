@@ -252,3 +252,20 @@ def test_a_served_file_arrives_over_the_network(url: str, tmp_path: Path) -> Non
 
 def test_an_address_where_nobody_serves(tmp_path: Path) -> None:
     assert refusal("http://127.0.0.1:9/box.bundle", Cache(tmp_path / "there")) == "C2D-NO-NETWORK"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000, "[]", "{}", '{"format": "1"}', '{"format": NaN}', '{"format": 1, "parts": [[]]}'],
+    ids=lambda text: str(text)[:20],
+)
+def test_a_manifest_of_another_form_is_a_damaged_file(bundle: Path, tmp_path: Path, text: str) -> None:
+    """A seal proves nothing: whoever writes another manifest writes its seal, too."""
+    target = tmp_path / "hostile.bundle"
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            changed = {travel.MANIFEST: text, travel.SEAL: hashlib.sha256(text.encode()).hexdigest()}
+            new.writestr(name, changed.get(name) or old.read(name))
+    with pytest.raises(C2DError) as problem:
+        loaded(target, Cache(tmp_path / "nowhere"))
+    assert problem.value.code == "C2D-BUNDLE-FILE-DAMAGED"

@@ -8,6 +8,7 @@ import pytest
 
 from c2d_box.chain import accounts, nfts, publishing
 from c2d_box.chain.transactions import Call, once, send
+from c2d_box.units import ETHER
 
 from .conftest import MNEMONIC
 
@@ -41,7 +42,7 @@ def count(chain: Any, signer: Any) -> int:
 
 def mint(chain: Any, signer: Any) -> Call:
     made = publishing.create_asset(chain, signer, "x", "X", publishing.Free())
-    return publishing.minting(made.datatoken, signer.address, publishing.WEI)
+    return publishing.minting(made.datatoken, signer.address, ETHER)
 
 
 def test_dying_between_record_and_sending_sends_it_later_and_once(chain: Any, register: Any) -> None:
@@ -54,7 +55,7 @@ def test_dying_between_record_and_sending_sends_it_later_and_once(chain: Any, re
     again = once(chain, register, call, journal.known, journal.record)
     assert first["transactionHash"] == again["transactionHash"]
     assert count(chain, register) == before + 1
-    assert chain.balance(register.address, call.address) == publishing.WEI
+    assert chain.balance(register.address, call.address) == ETHER
 
 
 def test_one_whose_number_was_taken_is_signed_anew(chain: Any, register: Any) -> None:
@@ -67,12 +68,12 @@ def test_one_whose_number_was_taken_is_signed_anew(chain: Any, register: Any) ->
     lost = journal.known
     once(chain, register, call, journal.known, journal.record)
     assert journal.known != lost
-    assert chain.balance(register.address, call.address) == publishing.WEI
+    assert chain.balance(register.address, call.address) == ETHER
 
 
 def test_handing_the_nft_over_takes_every_role_away(chain: Any, register: Any, consumer: Any) -> None:
     made = publishing.create_asset(chain, register, "x", "X", publishing.Free())
-    stock = publishing.minting(made.datatoken, chain.addresses.dispenser, 3 * publishing.WEI)
+    stock = publishing.minting(made.datatoken, chain.addresses.dispenser, 3 * ETHER)
     once(chain, register, stock, None, Journal().record)
     assert nfts.holds_roles(chain, made.nft, made.datatoken, register.address)
     once(chain, register, publishing.transfer(register, made.nft, consumer.address), None, Journal().record)

@@ -168,6 +168,29 @@ def test_an_expired_order_cannot_be_revived_by_reusing_it(chain: Chain, scene: S
     assert text == "The order had already expired when it was reused."
 
 
+@pytest.mark.parametrize("amount", [0, 5])
+def test_a_reuse_carries_a_paid_period_as_long_as_it_pays(
+    chain: Chain, scene: Scene, publisher: Signer, amount: int
+) -> None:
+    """In the last minute: a day pass is none for two days, and a paid reuse is worth what was paid."""
+    made = publishing.create_asset(chain, publisher, "Cells", "C", Free())
+    now = scene.ganache.now()
+    fresh = dataclasses.replace(scene, made=made, quoted=now)
+    buyer, token = scene.consumer, made.datatoken
+    fresh.tx = orders.buy_and_start(chain, buyer, token, buyer.address, 0, fresh.fee())
+    scene.ganache.travel(3500)
+    late = scene.ganache.now()
+    fee = fresh.fee(now=late, valid_until=late + 600, amount=amount, token=chain.addresses.ocean)
+    tx = orders.reuse(chain, buyer, token, fresh.tx, fee)
+    assert orders.verify(chain, fresh.claim(tx=tx, now=late + 1)).reused
+    expired = "The order has expired: it was good for 3600 seconds."
+    if amount:
+        assert orders.verify(chain, fresh.claim(tx=tx, now=late + 500)).reused
+    else:
+        assert refused(chain, fresh.claim(tx=tx, now=late + 500, allow_expired=True)) == expired
+    assert refused(chain, fresh.claim(tx=tx, now=late + 3000, allow_expired=True)) == expired
+
+
 def forge(scene: Scene) -> str:
     """A transaction of a hostile contract whose logs look exactly like a paid order."""
     web3 = scene.ganache.web3

@@ -39,6 +39,7 @@ BOX: Mapping[str, Any] = {
     "chain": {"enabled": True, "allowedHosts": ["127.0.0.1:8545"]},
     "operatorService": {"allowedProviders": [ADDRESS]},
     "jobs": {"imagePullPolicy": "Never"},
+    "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32"]}},
     "provisioner": {"enabled": True, "root": "/srv/c2d/volumes"},
 }
 
@@ -109,6 +110,12 @@ def cloud(render: Render) -> list[Object]:
         runtimeClasses={"create": False, "algorithm": "", "configuration": "", "publishing": ""},
         provisioner={"enabled": False},
         chain={"enabled": False, "id": 137, "rpcUrl": "https://rpc.example", "addresses": {"polygon": {}}},
-        resultStore={"kind": "s3", "bucket": "results"},
+        resultStore={
+            "kind": "s3",
+            "bucket": "results",
+            "endpoint": "https://s3.eu-west-1.amazonaws.com",
+            "cidrs": ["52.218.0.0/17"],
+        },
+        jobs={"imagePullPolicy": "IfNotPresent", "imagePullSecrets": ["regcred"], "claimsWait": True},
         provider={"publicUrl": "https://provider.example"},
     )

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from c2d_box.provider.resultplace import open_origins, result_store
+from c2d_box.storage.accounts import ACTIONS, AccountSettings
+
 Object = dict[str, Any]
 READERS = {
     "chain": "sandbox.testchain.settings",
@@ -43,9 +46,66 @@ def test_job_pods_are_told_addresses_where_there_are_some(box: list[Object], clo
     assert config(cloud, "provider")["internalUrl"] == "http://provider.c2d.svc:8030"
 
 
+def test_elsewhere_the_engine_is_told_which_names_to_resolve(cloud: list[Object]) -> None:
+    """Job pods have no DNS: with the chart's own defaults none of them reached Provider or engine, and the
+    warden had nothing to prove its pod closed against, so that every job ended 78.
+    """
+    from c2d_box.operator_engine.job_network import urls_for_jobs
+    from c2d_box.operator_engine.settings import Settings
+
+    engine = Settings.model_validate(config(cloud, "operator-engine"))
+    assert urls_for_jobs(engine) == [
+        "http://operator-engine.c2d.svc:8051",
+        "http://provider.c2d.svc:8030",
+        "https://s3.eu-west-1.amazonaws.com",
+    ]
+    assert (engine.image_pull_secrets, engine.claims_wait) == (("regcred",), True)
+    assert not engine.folders_made
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "waits"),
+    [
+        ({}, "WaitForFirstConsumer", True),
+        ({"provisioner": {"jobBinding": "Immediate"}}, "Immediate", False),
+        ({"provisioner": {"jobBinding": "Immediate"}, "jobs": {"claimsWait": True}}, "Immediate", False),
+        ({"provisioner": {"jobClass": "x"}, "jobs": {"storageClass": "x"}}, "WaitForFirstConsumer", True),
+        ({"jobs": {"storageClass": "ebs", "claimsWait": False}}, "WaitForFirstConsumer", False),
+        ({"jobs": {"storageClass": "ebs", "claimsWait": True}}, "WaitForFirstConsumer", True),
+    ],
+)
+def test_the_engine_waits_as_the_jobs_class_binds(
+    render: Any, values: dict[str, Any], mode: str, waits: bool
+) -> None:
+    """The class was Immediate whatever the cluster: every node made every job's disk."""
+    objects = render(**values)
+    name = values.get("provisioner", {}).get("jobClass", "c2d-jobs")
+    (ours,) = [o for o in objects if o["kind"] == "StorageClass" and o["metadata"]["name"] == name]
+    assert ours["volumeBindingMode"] == mode
+    engine = config(objects, "operator-engine")
+    assert engine["claimsWait"] is waits
+    assert engine["foldersMade"] is (values.get("jobs", {}).get("storageClass") != "ebs")
+
+
+def test_a_binding_that_kubernetes_does_not_know_is_refused(render: Any) -> None:
+    with pytest.raises(AssertionError, match="jobBinding"):
+        render(provisioner={"jobBinding": "Later"})
+
+
 def test_the_warden_tries_every_fixed_address(box: list[Object]) -> None:
     targets = config(box, "operator-engine")["warden"]["targets"]
     assert {"10.1.0.30:8030", "10.1.0.31:8051", "10.1.0.32:5001", "10.1.0.33:9000"} <= set(targets)
+
+
+def test_what_shows_the_nodes_disks_is_masked(box: list[Object], cloud: list[Object]) -> None:
+    """Loop devices are only where the provisioner makes disks: nothing is mounted over what is missing."""
+    loops = {"/sys/devices/virtual/block", "/sys/fs/ext4"}
+    assert loops <= set(config(box, "operator-engine")["masked"])
+    everywhere = set(config(cloud, "operator-engine")["masked"])
+    assert "/proc/diskstats" in everywhere and not loops & everywhere
+    for objects in (box, cloud):
+        demanded = config(objects, "operator-engine")["warden"]["restrictions"]
+        assert {"capabilities", "no_new_privileges", "seccomp"} == set(demanded)
 
 
 def test_the_address_file_of_a_real_chain_travels_with_the_services(cloud: list[Object]) -> None:
@@ -85,8 +145,9 @@ def test_each_secret_file_a_service_reads_is_mounted_and_no_other(box: list[Obje
             "secrets/environment-key-ocean-compute",
             "secrets/upload-token",
         ],
-        "postgres": ["secrets/postgres-password"],
+        "postgres": ["secrets/postgres-password", "secrets/role-c2d_engine", "secrets/role-c2d_service"],
         "ipfs": ["secrets/upload-token", "secrets/ipfs-admin-token"],
+        "s3": ["secrets/s3-access-key", "secrets/s3-secret-key"],
     }
 
 
@@ -132,3 +193,80 @@ def test_a_mistaken_environment_is_refused_by_the_chart(render: Any, wrong: dict
     entry |= {"maxJobDuration": 1, "consumerAddress": "0x" + "1" * 40}
     with pytest.raises(AssertionError):
         render(environments=[{**entry, **wrong}])
+
+
+def test_the_stores_root_key_stays_with_its_server(render: Any) -> None:
+    """In the server's pod and in the job that makes the services' keys; nowhere as a variable."""
+    objects = render(resultStore={"kind": "s3"}, operatorEngine={"registration": True})
+    holders = set()
+    for item in objects:
+        if item["kind"] not in ("Deployment", "Job", "DaemonSet"):
+            continue
+        spec = item["spec"]["template"]["spec"]
+        for volume in spec["volumes"]:
+            for source in volume.get("projected", {}).get("sources", []):
+                if source.get("secret", {}).get("name") == "s3-secrets":
+                    holders.add(item["metadata"]["name"].rpartition("-")[0] or item["metadata"]["name"])
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            sources = [entry.get("valueFrom", {}) for entry in container.get("env", [])]
+            assert not [source for source in sources if "secretKeyRef" in source]
+    assert holders == {"s3", "s3-accounts"}
+    (job,) = [item for item in objects if item["kind"] == "Job"]
+    (ours,) = [item for item in objects if item["metadata"]["name"] == "s3-accounts" and "data" in item]
+    settings = AccountSettings.model_validate_json(ours["data"]["config.json"])
+    assert settings.bucket == config(objects, "operator-engine")["resultStore"]["bucket"]
+    (etc,) = [v for v in job["spec"]["template"]["spec"]["volumes"] if v["name"] == "etc"]
+    files = {entry["key"] for entry in etc["projected"]["sources"][1]["secret"]["items"]}
+    parts = ("access-key", "secret-key")
+    assert files == {f"{user}-{part}" for user in ("s3", *(f"s3-{n}" for n in ACTIONS)) for part in parts}
+
+
+def test_with_ipfs_there_is_no_key_of_s3_at_a_service(render: Any) -> None:
+    objects = render(operatorEngine={"registration": True})
+    assert not [item for item in objects if item["kind"] == "Job"]
+    assert "s3-accounts" not in json.dumps(objects)
+
+
+def test_each_service_has_a_role_of_its_own_in_the_database(render: Any) -> None:
+    objects = render()
+    users = {
+        name: config(objects, name)["postgres"]["user"] for name in ("operator-engine", "operator-service")
+    }
+    assert users == {"operator-engine": "c2d_engine", "operator-service": "c2d_service"}
+    elsewhere = {
+        "enabled": False,
+        "cidrs": ["10.4.0.0/16"],
+        "host": "db.example",
+        "user": "shared",
+        "users": {"operatorService": "reader"},
+    }
+    objects = render(postgres=elsewhere)
+    assert config(objects, "operator-engine")["postgres"]["user"] == "shared"
+    assert config(objects, "operator-service")["postgres"]["user"] == "reader"
+
+
+def test_the_provider_knows_the_result_store_and_closes_it(render: Any) -> None:
+    """The engine's and the Provider's secret for result assets is one and the same."""
+    objects = render(operatorEngine={"registration": True})
+    settings = importlib.import_module(READERS["provider"]).Settings.model_validate(
+        config(objects, "provider")
+    )
+    store = result_store(settings)
+    assert store is not None and store.is_gateway(settings.fetch.ipfs_gateway)
+    assert settings.result_store.gateway in settings.fetch.allow
+    assert settings.result_store.gateway not in open_origins(settings, store)
+    for name in ("provider", "operator-engine"):
+        (deployment,) = [o for o in objects if o["kind"] == "Deployment" and o["metadata"]["name"] == name]
+        assert "secrets/result-secret" in json.dumps(deployment)
+
+
+def test_confirmations_and_bounds_reach_cache_and_provider(render: Any) -> None:
+    values = {
+        "chain": {"confirmations": 12},
+        "cache": {"span": 500},
+        "provider": {"freshness": {"seconds": 90}},
+    }
+    objects = render(**values)
+    cache, provider = config(objects, "cache"), config(objects, "provider")
+    assert (cache["confirmations"], cache["span"], cache["readySeconds"]) == (12, 500, 30)
+    assert provider["freshness"] == {"seconds": 90, "waitSeconds": 5, "blocks": 12}

@@ -51,11 +51,11 @@ def test_the_node_talks_to_nobody(script: ModuleType, tokens: Path, tmp_path: Pa
     assert "auto" not in json.dumps(config).replace("AutoConf", "").replace('"Auto', "").split('"')
 
 
-def test_an_upload_may_add_and_pin_and_no_more(script: ModuleType, tokens: Path, tmp_path: Path) -> None:
+def test_an_upload_may_import_and_no_more(script: ModuleType, tokens: Path, tmp_path: Path) -> None:
     callers = prepared(script, tokens, tmp_path)["API"]["Authorizations"]
     assert callers["upload"] == {
         "AuthSecret": "bearer:up",
-        "AllowedPaths": ["/api/v0/add", "/api/v0/pin/add", "/api/v0/version"],
+        "AllowedPaths": ["/api/v0/dag/import", "/api/v0/version"],
     }
     assert callers["admin"]["AuthSecret"] == "bearer:adm"
     assert callers.keys() == {"upload", "admin"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,14 +19,27 @@ ENGINE_MAY = {
     ("", "configmaps"): {"get", "list", "create", "delete"},
     ("", "secrets"): {"get", "create", "delete"},
     ("", "events"): {"create"},
-    ("coordination.k8s.io", "leases"): {"get", "create", "update", "patch", "delete"},
+    ("coordination.k8s.io", "leases"): {"get", "list", "create", "update", "patch", "delete"},
 }
 SERVICE_MAY = {
     ("oceanprotocol.com", "workflows"): {"create", "get", "list", "watch", "patch", "delete"},
     ("", "secrets"): {"create"},
-    ("coordination.k8s.io", "leases"): {"create", "get", "delete"},
+    ("coordination.k8s.io", "leases"): {"create", "get", "patch", "delete"},
     ("", "pods"): {"get", "list"},
     ("", "pods/log"): {"get"},
+}
+
+
+EXPIRING = {
+    "id": "ocean-compute",
+    "cpuNumber": 1,
+    "ramGB": 1,
+    "diskGB": 1,
+    "priceMin": 0,
+    "maxJobs": 1,
+    "maxJobDuration": 60,
+    "storageExpiry": 3600,
+    "consumerAddress": "0x" + "1" * 40,
 }
 
 
@@ -131,7 +145,14 @@ def test_the_engine_and_the_service_have_their_rights_in_the_jobs_namespace_only
 def test_the_provisioner_cannot_read_secrets_or_start_pods(box: list[Object]) -> None:
     for role in of(box, "Role", "provisioner") + of(box, "ClusterRole", "c2d-provisioner"):
         resources = {resource for _, resource in rights(role)}
-        assert resources <= {"persistentvolumeclaims", "persistentvolumes", "events", "storageclasses"}
+        assert resources <= {
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "events",
+            "storageclasses",
+            "nodes",
+        }
+    assert rights(of(box, "ClusterRole", "c2d-provisioner")[0])["", "nodes"] == {"list"}
 
 
 def test_the_chart_holds_no_secret_and_no_pod_has_one_in_its_arguments(objects: list[Object]) -> None:
@@ -163,9 +184,161 @@ def test_everything_is_denied_that_is_not_a_flow(objects: list[Object]) -> None:
 def test_job_pods_reach_provider_engine_and_result_store_and_no_name_server(
     objects: list[Object], request: pytest.FixtureRequest
 ) -> None:
-    store = {"box": ("ipfs", 5001), "cloud": ("s3", 9000)}[request.node.callspec.params["objects"]]
+    store = {"box": {("ipfs", 5001)}, "cloud": set()}[request.node.callspec.params["objects"]]
     assert flows(objects, "configuration") == {("provider", 8030), ("operator-engine", 8051)}
-    assert flows(objects, "publishing") == {("operator-engine", 8051), store}
+    assert flows(objects, "publishing") == {("operator-engine", 8051), *store}
+
+
+def outside(objects: list[Object], name: str, namespace: str) -> list[tuple[str, list[str], list[int]]]:
+    """Ranges that a policy opens: range, exceptions, ports (none: all)."""
+    spec = of(objects, "NetworkPolicy", name, namespace)[0]["spec"]
+    return [
+        (
+            peer["ipBlock"]["cidr"],
+            peer["ipBlock"].get("except", []),
+            [int(port["port"]) for port in rule.get("ports", [])],
+        )
+        for rule in spec["egress"]
+        for peer in rule.get("to", [])
+        if "ipBlock" in peer
+    ]
+
+
+PRIVATE = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
+
+
+def test_no_rule_opens_private_ranges_beside_the_providers_own(cloud: list[Object]) -> None:
+    """Policies add up: the chain's rule had neither ports nor exceptions, so nothing was closed."""
+    for name in ("provider", "cache"):
+        for cidr, exceptions, _ in outside(cloud, name, "c2d"):
+            assert cidr != "0.0.0.0/0" or set(exceptions) >= PRIVATE, (name, cidr)
+    assert {cidr for cidr, _, _ in outside(cloud, "operator-engine", "c2d")} == {"10.0.0.1/32"}
+    assert {cidr for cidr, _, _ in outside(cloud, "operator-service", "c2d")} == {
+        "10.0.0.1/32",
+        "52.218.0.0/17",
+    }
+
+
+def test_a_chain_in_a_private_network_is_reached_on_its_port_alone(render: Any) -> None:
+    chain = {"enabled": False, "id": 1, "rpcUrl": "http://10.9.8.7:8545", "addresses": {"x": {}}}
+    policies = {"apiServer": {"cidrs": ["10.0.0.1/32"]}, "rpcCidrs": ["10.9.8.7/32"]}
+    objects = render(chain=chain, networkPolicies=policies)
+    assert ("10.9.8.7/32", [], [443, 8545]) in outside(objects, "cache", "c2d")
+
+
+def test_names_are_asked_of_the_clusters_dns_only(objects: list[Object]) -> None:
+    for policy in of(objects, "NetworkPolicy"):
+        for rule in policy["spec"].get("egress", []):
+            if any(port["port"] == 53 for port in rule.get("ports", [])):
+                assert rule.get("to"), policy["metadata"]["name"]
+
+
+def test_results_reach_a_store_outside_and_inputs_do_not(cloud: list[Object]) -> None:
+    assert outside(cloud, "publishing", "c2d-jobs") == [("52.218.0.0/17", [], [443])]
+    assert outside(cloud, "configuration", "c2d-jobs") == []
+
+
+IPFS_OUTSIDE = {
+    "kind": "ipfs",
+    "api": "https://ipfs.example.org:5001",
+    "gateway": "https://ipfs.example.org:8080",
+    "cidrs": ["203.0.113.0/24"],
+    "ports": [5001, 8080],
+}
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_results_reach_an_ipfs_node_outside_and_inputs_do_not(render: Any, own: bool) -> None:
+    """``own``: the release runs a node beside it, for the inputs, that results do not go to."""
+    objects = render(
+        clusterIPs={"ipfs": ""},
+        ipfs={"enabled": own},
+        resultStore=IPFS_OUTSIDE,
+        environments=[EXPIRING],
+    )
+    place: tuple[str, list[str], list[int]] = ("203.0.113.0/24", [], [5001, 8080])
+    assert outside(objects, "publishing", "c2d-jobs") == [place]
+    for name in ("operator-service", "operator-engine", "provider"):
+        assert place in outside(objects, name, "c2d"), name
+    assert outside(objects, "configuration", "c2d-jobs") == []
+    for name in ("cache", "postgres"):
+        assert place not in outside(objects, name, "c2d"), name
+    assert flows(objects, "publishing") == {("operator-engine", 8051)}
+    assert bool(of(objects, "Deployment", "ipfs")) is own
+    for name in ("operator-engine", "operator-service", "provider"):
+        (found,) = of(objects, "ConfigMap", name)
+        store = json.loads(found["data"]["config.json"])["resultStore"]
+        assert (store["api"], store["gateway"]) == (IPFS_OUTSIDE["api"], IPFS_OUTSIDE["gateway"])
+
+
+@pytest.mark.parametrize(
+    ("api", "gateway", "written", "read"),
+    [
+        ("http://10.7.0.1:5001", "http://10.7.0.1:8080", [5001], [8080]),
+        ("https://ipfs.example.org", "http://ipfs.example.org/", [443], [80]),
+        ("https://ipfs.example.org:5443/rpc", "https://ipfs.example.org", [5443], [443]),
+    ],
+)
+def test_the_ports_of_a_store_outside_are_those_of_its_addresses(
+    render: Any, api: str, gateway: str, written: list[int], read: list[int]
+) -> None:
+    """Without ``ports`` it was 443 alone: an IPFS node on its own ports was closed to everybody."""
+    store = {**IPFS_OUTSIDE, "api": api, "gateway": gateway, "ports": []}
+    objects = render(ipfs={"enabled": False}, resultStore=store, environments=[EXPIRING])
+    for name, namespace, ports in (
+        ("publishing", "c2d-jobs", written),
+        ("operator-engine", "c2d", written),
+        ("operator-service", "c2d", read),
+        ("provider", "c2d", read),
+    ):
+        assert ("203.0.113.0/24", [], ports) in outside(objects, name, namespace), name
+
+
+def test_an_s3_store_on_a_port_of_its_own_is_reached_there(render: Any) -> None:
+    store = {"kind": "s3", "endpoint": "https://minio.lan:9443", "cidrs": ["10.8.0.0/24"]}
+    objects = render(s3={"enabled": False}, resultStore=store)
+    for name, namespace in (("publishing", "c2d-jobs"), ("operator-service", "c2d"), ("provider", "c2d")):
+        assert ("10.8.0.0/24", [], [9443]) in outside(objects, name, namespace), name
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ({"ipfs": {"enabled": False}, "resultStore": {**IPFS_OUTSIDE, "gateway": ""}}, "resultStore.gateway"),
+        ({"ipfs": {"enabled": False}, "resultStore": {**IPFS_OUTSIDE, "api": ""}}, "resultStore.api"),
+        ({"resultStore": {**IPFS_OUTSIDE, "gateway": ""}}, "resultStore.gateway"),
+        ({"resultStore": {**IPFS_OUTSIDE, "api": ""}}, "resultStore.api"),
+        ({"ipfs": {"enabled": False}}, "resultStore.api"),
+        (
+            {"s3": {"enabled": False}, "resultStore": {"kind": "s3", "cidrs": ["10.8.0.0/24"]}},
+            "resultStore.endpoint",
+        ),
+    ],
+)
+def test_a_store_of_which_half_is_named_is_refused(
+    template: Any, values: dict[str, Any], missing: str
+) -> None:
+    """Results went to one node and were looked for at another, or at a service that does not run."""
+    from tests.unit.chart.conftest import BOX
+
+    done = template({**BOX, **values})
+    assert done.returncode != 0 and f"{missing} must be set" in done.stderr
+
+
+def test_a_store_outside_without_a_place_is_refused(template: Any) -> None:
+    from tests.unit.chart.conftest import BOX
+
+    for store in ({"kind": "s3", "endpoint": "https://s3.example.org"}, {**IPFS_OUTSIDE, "cidrs": []}):
+        done = template({**BOX, "resultStore": store})
+        assert done.returncode != 0 and "resultStore.cidrs" in done.stderr
+    api = {"apiServer": {"cidrs": ["10.0.0.1/32"]}}
+    done = template({**BOX, "postgres": {"enabled": False, "host": "db.example.org"}})
+    assert done.returncode != 0 and "postgres.cidrs" in done.stderr
+    for wide in ("0.0.0.0/1", "::/0"):
+        done = template({**BOX, "networkPolicies": {**api, "fetchCidrs": [wide]}})
+        assert done.returncode != 0 and "too wide" in done.stderr
+    done = template({**BOX, "networkPolicies": {"apiServer": {"cidrs": []}}})
+    assert done.returncode != 0 and "networkPolicies.apiServer.cidrs" in done.stderr
 
 
 def flows(objects: list[Object], job: str) -> set[tuple[str, int]]:
@@ -175,6 +348,7 @@ def flows(objects: list[Object], job: str) -> set[tuple[str, int]]:
     return {
         (rule["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"], rule["ports"][0]["port"])
         for rule in spec["egress"]
+        if "podSelector" in rule["to"][0]
     }
 
 
@@ -184,7 +358,7 @@ def test_each_permitted_way_out_is_a_permitted_way_in(objects: list[Object]) -> 
     for name, spec in policies.items():
         for rule in spec.get("egress", []):
             for peer in rule.get("to", []):
-                if "podSelector" not in peer:
+                if "podSelector" not in peer or 53 in [port["port"] for port in rule["ports"]]:
                     continue
                 to = peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
                 ways_in = policies[to]["ingress"]

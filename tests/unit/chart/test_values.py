@@ -15,6 +15,7 @@ DIGEST = "sha256:" + "b" * 64
 GOOD: dict[str, Any] = {
     "images": {name: f"c2d.local/{name}@{DIGEST}" for name in ("runtime", "postgres", "kubo", "s3")},
     "chain": {"enabled": True},
+    "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32"]}},
     "operatorService": {"allowedProviders": ["0x" + "2" * 40]},
 }
 Template = Callable[[Mapping[str, Any]], "subprocess.CompletedProcess[str]"]

@@ -125,6 +125,15 @@ def test_with_json_an_error_is_one_object_on_stderr(capsys: pytest.CaptureFixtur
     assert error["reasons"] == ["not_trusted_algo"]
 
 
+@pytest.mark.parametrize("option", ["--image", "--environment"])
+def test_an_option_without_meaning_is_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", str(tmp_path / "a.py"), "--data", "x", "--dry", option, "no/such"]
+    assert invoke(words) == 2
+    assert "C2D-TRY-OPTION" in capsys.readouterr().err
+
+
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["fly"]) == 2
     assert "C2D-USAGE" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from c2d_box.client import Consumer, Job
 from c2d_box.client.jobs import stage_seconds
 from c2d_box.errors import C2DError, Failed, Refused
 
+FILE = {"type": "url", "url": "https://data.example.org/cells.csv"}
 CONTAINER = {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:" + "1" * 64}
 REASONS = {
     "rule": "permission",
@@ -31,7 +32,8 @@ def test_a_job_is_ordered_paid_and_started(world: Any, assets: Any) -> None:
     assert 2e18 <= before - world.oceans(world.consumer.signer) <= 2.01e18
     assert [(c.did, c.action) for c in job.costs] == [(assets[0], "order"), (assets[1], "order")]
     (body,) = world.provider.sent("compute")
-    assert set(body) == {"consumerAddress", "environment", "dataset", "algorithm", "nonce", "signature"}
+    names = {"consumerAddress", "environment", "dataset", "algorithm", "nonce", "signature", "seconds"}
+    assert set(body) == names
     assert (body["environment"], body["nonce"]) == ("free", "2")
     assert set(body["dataset"]) == {"documentId", "serviceId", "transferTxId"}
     assert world.consumer.get_job_details(job)["jobId"] == job.id == str(job)
@@ -130,6 +132,30 @@ def test_a_fee_to_a_stranger_is_not_paid(world: Any, assets: Any) -> None:
     before = world.sent_by(world.consumer.signer)
     with pytest.raises(Refused) as refused:
         world.consumer.start(*assets)
+    assert refused.value.code == "C2D-PROVIDER-FEE"
+    assert world.sent_by(world.consumer.signer) == before
+
+
+@pytest.mark.parametrize("spelling", ["http://localhost:8030", "http://[::1]:8030/"])
+def test_another_spelling_of_the_provider_lets_no_fee_to_a_stranger_through(
+    world: Any, assets: Any, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = world.publisher.publish_dataset("More cells", [FILE], services=("compute",))
+    for did, endpoint in ((assets[0], "http://127.0.0.1:8030"), (second.did, spelling)):
+        world.publisher.edit(
+            did, lambda ddo, at=endpoint: [s.update(serviceEndpoint=at) for s in ddo["services"]]
+        )
+    honest = world.provider._quote
+
+    def quote(item: dict[str, Any], *more: Any) -> Any:
+        """For the second dataset's fee alone a stranger signs."""
+        world.provider.fee_key = "0x" + ("77" if item["documentId"] == second.did else "5a") * 32
+        return honest(item, *more)
+
+    monkeypatch.setattr(world.provider, "_quote", quote)
+    before = world.sent_by(world.consumer.signer)
+    with pytest.raises(Refused) as refused:
+        world.consumer.start(assets[0], {"rawcode": "print(1)", "container": CONTAINER}, [second.did])
     assert refused.value.code == "C2D-PROVIDER-FEE"
     assert world.sent_by(world.consumer.signer) == before
 
@@ -286,3 +312,15 @@ def test_a_job_prints_as_its_id() -> None:
 def test_importing_the_sdk_leaves_web3_alone() -> None:
     code = "import sys, c2d_box.client; print('web3' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"False"
+
+
+def test_a_quote_needs_no_list_of_jobs_and_a_start_pays_nothing_without(world: Any, assets: Any) -> None:
+    """PostgreSQL away: what a job would cost can be said; what could not be started is not paid either."""
+    away = {"error": "PostgreSQL is not available.", "away": "PostgreSQL", "context": {}}
+    world.provider.refuse["compute"] = httpx.Response(503, json=away)
+    assert world.consumer.quote(*assets).costs
+    head = world.consumer.connection.chain.web3.eth.block_number
+    with pytest.raises(Failed) as failed:
+        world.consumer.start(*assets)
+    assert failed.value.code == "C2D-DATABASE-AWAY" and "PostgreSQL" in failed.value.message
+    assert world.consumer.connection.chain.web3.eth.block_number == head, "no transaction was sent"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from c2d_box.assets import checksums
@@ -11,7 +13,9 @@ from c2d_box.assets.files import UrlFile, unseal
 from c2d_box.assets.validation import validate
 from c2d_box.chain import nfts, orders
 from c2d_box.client import Publisher, explain
-from c2d_box.errors import Refused, UsageError
+from c2d_box.errors import C2DError, Refused, UsageError
+from c2d_box.storage import Rejected
+from c2d_box.storage.addresses import NOT_PUBLIC
 
 FILE = {"type": "url", "url": "https://data.example.org/cells.csv", "method": "GET"}
 CONTAINER = {
@@ -139,6 +143,45 @@ def test_what_cannot_be_published_costs_nothing(world: Any, arguments: dict[str,
     with pytest.raises((Refused, UsageError)) as refused:
         world.publisher.publish_dataset("Cells", **arguments)
     assert refused.value.code == code and refused.value.next_step
+    assert world.sent_by(world.publisher.signer) == before
+
+
+@pytest.mark.parametrize(
+    ("reason", "next_step"),
+    [
+        (
+            NOT_PUBLIC,
+            "a Provider never reads addresses of its own machine or network: give the file itself",
+        ),
+        (Rejected(403).text, "check its address, and whether the Provider may reach it"),
+    ],
+)
+def test_why_a_file_cannot_be_read_is_told_with_the_step_that_helps(
+    world: Any, reason: str, next_step: str
+) -> None:
+    found = [{"index": 0, "valid": False, "type": "url", "reason": reason}]
+    world.provider.refuse["fileinfo"] = httpx.Response(200, json=found)
+    with pytest.raises(Refused) as refused:
+        world.publisher.publish_dataset("Cells", [FILE])
+    assert refused.value.code == "C2D-FILE-UNREACHABLE" and refused.value.next_step == next_step
+    assert refused.value.message == f"the Provider cannot read file 0 (url): {reason}"
+
+
+def test_a_store_that_is_away_is_no_fault_of_the_algorithm(world: Any, assets: Any) -> None:
+    """Nor of what is published: both are told as the outage, which ends."""
+    text = "The file store does not answer now, try again."
+    answer = httpx.Response(503, json={"error": text, "away": "file store", "context": {}})
+    world.provider.refuse["fileinfo"] = answer
+    before = world.sent_by(world.publisher.signer)
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: world.publisher.permit(*assets),
+        lambda: world.publisher.publish_dataset("Cells", [FILE]),
+    )
+    for act in acts:
+        with pytest.raises(C2DError) as away:
+            act()
+        assert away.value.code == "C2D-STORE-AWAY", away.value.code
+        assert "file store" in away.value.message and "publisher" not in away.value.next_step
     assert world.sent_by(world.publisher.signer) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -156,6 +157,26 @@ def test_too_long_a_home_is_refused() -> None:
     with pytest.raises(UsageError) as problem:
         Layout(Home(Path("/" + "x" * 90)), "c2d").check()
     assert problem.value.code == "C2D-HOME-TOO-LONG"
+
+
+def test_a_home_is_measured_in_bytes_as_the_kernel_does() -> None:
+    with pytest.raises(UsageError) as problem:
+        Layout(Home(Path("/" + "ü" * 60)), "c2d").check()
+    assert problem.value.code == "C2D-HOME-TOO-LONG" and "121 bytes" in problem.value.message
+    Layout(Home(Path("/" + "u" * 60)), "c2d").check()
+
+
+@pytest.mark.parametrize("home", ["/tmp/my bøx", "/tmp/a{b} #c", '/tmp/say "hi"'])
+def test_the_corefile_names_one_path_whatever_the_home_is_called(home: str) -> None:
+    text = configuration.corefile(Layout(Home(Path(home)), "c2d"), record())
+    (line,) = [line for line in text.splitlines() if "kubeconfig" in line]
+    assert caddy_words(line) == ["kubeconfig", f"{home}/cluster/etc/coredns.kubeconfig"]
+
+
+def caddy_words(line: str) -> list[str]:
+    """As CoreDNS splits a line: at blanks outside double quotes; a backslash keeps a quote."""
+    found = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', line)
+    return [quoted.replace('\\"', '"') or plain for quoted, plain in found]
 
 
 def test_names_on_the_machine_fit_and_differ_by_home() -> None:

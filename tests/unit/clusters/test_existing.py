@@ -30,7 +30,7 @@ from sandbox.keys import BARGE_KEYS, open_keys
 from sandbox.progress import run
 from sandbox.testchain.accounts import derive
 from sandbox.verbs.kubeapi import KubeApi, _Context
-from tests.worlds.registry import registry
+from tests.worlds.registry import USER, registry
 
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"
 
@@ -200,6 +200,17 @@ def test_credentials_of_docker_login_are_used(
         assert shelf.manifests
 
 
+@pytest.mark.parametrize("answer", [b"[" * 200_000, b"<html>", b"[]", b'{"token": NaN}'])
+def test_a_registry_that_gives_no_token_refuses(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = USER.removeprefix("Basic ")
+    monkeypatch.setattr("sandbox.clusters.existing.registry.login_entry", lambda host: entry)
+    with registry(token="t0ken") as shelf:
+        shelf.token_answer = answer
+        with pytest.raises(C2DError) as problem:
+            Registry(f"127.0.0.1:{shelf.port}").require()
+    assert problem.value.code == "C2D-EXISTING-REGISTRY-REFUSED"
+
+
 @pytest.mark.parametrize(
     ("place", "code"),
     [
@@ -246,16 +257,16 @@ def test_doors_are_held_open_until_closed_and_come_back_after_a_kill(tmp_path: P
     doors, called = Doors(tmp_path), kubectl(tmp_path)
     wanted = [Door(18030, "provider", 8030), Door(18545, "chain", 8545)]
     try:
-        doors.open(called, "c2d", wanted)
+        doors.open(called, "https://lab:6443", "c2d", wanted)
         until(lambda: (tmp_path / "18030-8030").exists() and (tmp_path / "18545-8545").exists())
         said = (tmp_path / "18030-8030").read_text()
         assert said == "--namespace c2d port-forward --address 127.0.0.1 service/provider 18030:8030"
         holder = doors.lock.read_text()
-        doors.open(called, "c2d", wanted)
+        doors.open(called, "https://lab:6443", "c2d", wanted)
         assert doors.lock.read_text() == holder, "nothing changed, nothing was started again"
         os.kill(int(holder), signal.SIGKILL)
         until(lambda: not doors.are_open())
-        doors.open(called, "c2d", wanted)
+        doors.open(called, "https://lab:6443", "c2d", wanted)
         assert doors.are_open() and doors.lock.read_text() != holder
     finally:
         doors.close()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 from io import BytesIO
 from pathlib import Path
 
@@ -17,26 +18,11 @@ import pytest
 from c2d_box.errors import EnvironmentProblem, StateProblem, UsageError
 from sandbox.clusters.archives import read_archive
 from sandbox.clusters.native import control, host_ports, probes
-from sandbox.clusters.native.backoff import LONGEST, STEADY, Backoff
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.processes import Identity
 from sandbox.clusters.native.supervision import tail
 from sandbox.home import Home
 from sandbox.progress import run
-
-
-def test_backoff_doubles_to_its_limit() -> None:
-    backoff = Backoff()
-    waits = [backoff.after(0.1) for _ in range(12)]
-    assert waits[:4] == [0.2, 0.4, 0.8, 1.6]
-    assert waits[-1] == LONGEST
-
-
-def test_a_steady_life_forgives_earlier_failures() -> None:
-    backoff = Backoff()
-    for _ in range(6):
-        backoff.after(0.1)
-    assert backoff.after(STEADY + 1) == 0.2
 
 
 def test_identity_holds_for_the_process_and_not_for_its_number() -> None:
@@ -85,7 +71,7 @@ def test_missing_program_is_a_finding_with_a_fix(monkeypatch: pytest.MonkeyPatch
 def archive(folder: Path, index: object) -> Path:
     path = folder / "image.tar"
     with tarfile.open(path, "w") as tar:
-        data = json.dumps(index).encode()
+        data = index.encode() if isinstance(index, str) else json.dumps(index).encode()
         entry = tarfile.TarInfo("index.json")
         entry.size = len(data)
         tar.addfile(entry, BytesIO(data))
@@ -99,7 +85,26 @@ def test_archive_tells_name_and_digest(tmp_path: Path) -> None:
     assert image.by_digest == "example.org:5000/a/b@sha256:1"
 
 
-@pytest.mark.parametrize("index", [{}, {"manifests": []}, {"manifests": [{"digest": "sha256:1"}]}])
+NAMED = {"io.containerd.image.name": "example.org/a:v1"}
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {},
+        {"manifests": []},
+        {"manifests": [{"digest": "sha256:1"}]},
+        {"manifests": ["x"]},
+        {"manifests": [{"digest": "sha256:1", "annotations": ["x"]}]},
+        {"manifests": [{"digest": "sha256:1", "annotations": {"io.containerd.image.name": ["a/b"]}}]},
+        {"manifests": [{"annotations": NAMED}]},
+        {"manifests": [{"digest": "--all", "annotations": NAMED}]},
+        [],
+        "[" * 200_000,
+        '{"manifests": NaN}',
+    ],
+    ids=lambda index: str(index)[:60],
+)
 def test_unusable_archive_is_refused(tmp_path: Path, index: object) -> None:
     with pytest.raises(UsageError) as problem:
         read_archive(archive(tmp_path, index))
@@ -147,7 +152,8 @@ def test_without_root_and_sudo_create_says_why(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(probes, "findings", lambda home=None: [])
-    with pytest.raises(EnvironmentProblem) as problem:
-        run(NativeCluster(Home(tmp_path / "h"), NoBundle()).create(), lambda event: None)
+    # Not below tmp_path: where the user's name is long, that is longer than a home may be.
+    with tempfile.TemporaryDirectory(prefix="c2d-") as short, pytest.raises(EnvironmentProblem) as problem:
+        run(NativeCluster(Home(Path(short) / "h"), NoBundle()).create(), lambda event: None)
     assert problem.value.code == "C2D-NOT-ROOT"
     assert "root" in problem.value.next_step

@@ -84,7 +84,7 @@ def test_a_full_disk_does_not_end_the_supervision_of_a_component(
     """Its list of components cannot be written; the supervision goes on, and says what it finds."""
     monkeypatch.setattr(network, "load_rules", lambda *_: None)
     monkeypatch.setattr(
-        service, "write_atomically", raising(OSError(errno.ENOSPC, "No space left on device"))
+        service, "replace_private_file", raising(OSError(errno.ENOSPC, "No space left on device"))
     )
     told = boot()
     assert told.code == "C2D-COMPONENT-FAILED" and "No such file" in told.message

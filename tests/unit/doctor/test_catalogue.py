@@ -22,9 +22,9 @@ KNOWN = {known.id for known in catalogue.KNOWN}
 ELSEWHERE = {
     *("C2D-DOC-CHECK", "C2D-DOC-KIND", "C2D-DOC-WSL", "C2D-DOC-DOCKER", "C2D-DOC-K3D"),
     *(f"C2D-DOC-DOCKER-{name}" for name in ("CGROUP", "LEFTOVERS", "MEMORY", "OLD", "PERMISSION")),
-    *("C2D-DOC-DOCKER-DISK", "C2D-DOC-DOCKER-DESKTOP"),
+    *("C2D-DOC-DOCKER-DISK", "C2D-DOC-DOCKER-DESKTOP", "C2D-DOC-SEALED-KEY"),
 }
-"""Provoked in test_docker and test_examination; where kind is found is never wrong."""
+"""Provoked in test_docker, test_examination and test_sealedkeys; where kind is found is never wrong."""
 
 
 def in_code() -> set[str]:

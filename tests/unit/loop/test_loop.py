@@ -9,7 +9,7 @@ import pytest
 
 from c2d_box.errors import Failed, UsageError
 from sandbox.loop.creating import new_algorithm
-from sandbox.loop.memory import Known, Memory, digest
+from sandbox.loop.memory import LARGEST_SCRIPT, Known, Memory, digest
 from sandbox.loop.trying import dry_run
 from sandbox.progress import run
 
@@ -66,16 +66,84 @@ def test_a_dry_run_hands_over_nothing_of_the_users_environment(
     assert "MY_SECRET" not in seen and len(json.loads(seen["DIDS"])) == 1
 
 
+HOSTILE_OUTPUTS = {
+    "link": "os.symlink('/etc/hostname', out / 'last.ckpt')",
+    "too many": "[(out / f'{n}.txt').write_text('x') for n in range(2100)]",
+    "zstandard": "(out / 'a.zst').write_bytes(bytes.fromhex('28b52ffd2003190000616263'))",
+    "link alone": "(out / 'kept').unlink(); os.symlink('/etc', out / 'folder')",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_OUTPUTS)
+def test_a_dry_run_warns_of_what_a_job_would_refuse(tmp_path: Path, name: str) -> None:
+    """The rehearsal took what the judge refuses, and the user paid a whole run to find out."""
+    text = (
+        "import os, pathlib; out = pathlib.Path(os.environ['OUTPUTS'])\n"
+        f"(out / 'kept').write_text('x')\n{HOSTILE_OUTPUTS[name]}\n"
+    )
+    (tmp_path / "data.csv").write_text("a\n1\n")
+    told: list[str] = []
+    tried = run(
+        dry_run(_script(tmp_path, text), [tmp_path / "data.csv"], tmp_path / "out"),
+        lambda event: told.append(event.text),
+    )
+    assert tried.refused_count >= 1 and tried.refused
+    assert any("a job would refuse all outputs" in line for line in told)
+    assert not any(path.is_symlink() for path in (tmp_path / "out").rglob("*"))
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9.txt", "cafe\u0301.txt", "\u6570\u636e.csv"])
+def test_a_dry_run_has_nothing_against_a_name_in_any_script(tmp_path: Path, name: str) -> None:
+    text = f"import os, pathlib; pathlib.Path(os.environ['OUTPUTS'], {name!r}).write_text('x')"
+    (tmp_path / "data.csv").write_text("a\n1\n")
+    tried = run(
+        dry_run(_script(tmp_path, text), [tmp_path / "data.csv"], tmp_path / "out"), lambda _event: None
+    )
+    assert (tried.refused, len(tried.outputs)) == ((), 1)
+
+
+def test_a_dry_run_leaves_nothing_in_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like in the pod the working directory is a scratch folder that can be written."""
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "import os, pathlib; pathlib.Path('checkpoints').mkdir()\n"
+        "pathlib.Path(os.environ['OUTPUTS'], 'a').write_text('x')"
+    )
+    (tmp_path / "data.csv").write_text("a\n1\n")
+    told: list[str] = []
+    run(
+        dry_run(_script(tmp_path, text), [Path("data.csv")], tmp_path / "out"),
+        lambda event: told.append(event.text),
+    )
+    assert not (tmp_path / "checkpoints").exists()
+    assert any("this machine's packages" in line for line in told)
+
+
 def test_the_memory_finds_an_asset_by_path_and_account(tmp_path: Path) -> None:
     script = _script(tmp_path, "one\n")
     memory = Memory(tmp_path / "loop")
-    known = Known("did:op:" + "a" * 64, digest(script), "how")
-    memory.put(script, "consumer", known)
+    known = Known("did:op:" + "a" * 64, digest(script), "how", "mark")
+    memory.put_script(script, "consumer", known)
     assert Memory(tmp_path / "loop").get(script, "consumer") == known
     assert memory.get(script, "consumer2") is None
     assert memory.changes(script, known) == []
     script.write_text("two\n")
     assert memory.changes(script, known)[-2:] == ["-one", "+two"]
+    memory.forget()
+    assert memory.get(script, "consumer") is None and memory.changes(script, known) == []
+
+
+def test_of_data_and_of_large_scripts_no_copy_is_kept(tmp_path: Path) -> None:
+    memory, data = Memory(tmp_path / "loop"), _script(tmp_path, "a secret\n")
+    memory.put(data, "publisher", Known("did:op:" + "a" * 64, digest(data)))
+    large = tmp_path / "large.py"
+    large.write_bytes(b"#" * (LARGEST_SCRIPT + 1))
+    known = Known("did:op:" + "b" * 64, digest(large))
+    memory.put_script(large, "consumer", known)
+    assert [path.name for path in (tmp_path / "loop").iterdir()] == ["assets.json"]
+    assert memory.changes(large, known) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"consumer /x": {"odd": 1}}'])

@@ -6,17 +6,16 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
 
-import httpx
 import pytest
 
 from c2d_box.assets.did import did_for
 from c2d_box.chain import Chain, addresses
 from c2d_box.chain.accounts import from_mnemonic
+from c2d_box.chain.failures import UNREACHABLE
 from c2d_box.chain.publishing import (
-    Fixed,
     Free,
     create_asset,
     set_metadata,
@@ -24,97 +23,25 @@ from c2d_box.chain.publishing import (
     set_state,
     transfer_nft,
 )
+from c2d_box.chain.views import View
+from c2d_box.errors import C2DError
 from c2d_box.metadata.documents import DocumentUnavailable, DocumentWithheld, DocumentWrong
-from c2d_box.metadata.heads import Heads
-from c2d_box.metadata.indexer import Indexer
-from c2d_box.metadata.settings import Settings
 from c2d_box.metadata.store import Store
 from sandbox.testchain.local import LocalChain, running
 from sandbox.testchain.settings import BARGE_MNEMONIC
+from tests.worlds.cacheworld import PUBLISHER, CacheWorld, document
 
-PUBLISHER = from_mnemonic(BARGE_MNEMONIC, 3)
 OTHER = from_mnemonic(BARGE_MNEMONIC, 5)
-
-
-class Decryptor:
-    """Gives documents by their hash; ``problem`` is raised instead when it is set."""
-
-    documents: ClassVar[dict[str, bytes]] = {}
-
-    def __init__(self) -> None:
-        self.problem: Exception | None = None
-
-    async def document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
-        if self.problem is not None:
-            raise self.problem
-        return self.documents[expected_hash]
-
-
-class Cache:
-    def __init__(self, process: LocalChain) -> None:
-        self.chain = Chain(process.url, addresses.load(process.address_file, 8996))
-        self.url = process.url
-        self.store = Store(":memory:")
-        self.decryptor = Decryptor()
-        self.client = httpx.AsyncClient(trust_env=False)
-        settings = Settings.model_validate(
-            {"chain": {"id": 8996, "rpcUrl": process.url, "addressFile": "x"}, "pollSeconds": 0.05}
-        )
-        number = self.chain.latest_block()  # what other tests published is none of this one's business
-        self.store.checkpoint(number, str(self.rpc("eth_getBlockByNumber", hex(number), False)["hash"]))
-        heads = Heads(self.client, self.chain, process.url, 0.05)
-        self.indexer = Indexer(self.chain, self.store, self.decryptor, heads, settings)  # type: ignore[arg-type]
-
-    async def read(self) -> None:
-        await self.indexer.catch_up(self.chain.latest_block())
-
-    def rpc(self, method: str, *params: Any) -> Any:
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-        return httpx.post(self.url, json=body, trust_env=False).json()["result"]
-
-    def publish(self, name: str = "A name", price: Any = None, **changes: Any) -> Any:
-        made = create_asset(self.chain, PUBLISHER, "NFT", "N", price or Fixed(2 * 10**18))
-        self.write(made, name, **changes)
-        return made
-
-    def write(self, made: Any, name: str, state: int = 0, **changes: Any) -> str:
-        text = json.dumps(document(made, name, **changes)).encode()
-        digest = hashlib.sha256(text).hexdigest()
-        self.decryptor.documents["0x" + digest] = text
-        return set_metadata(self.chain, PUBLISHER, made.nft, state, "http://p", 0, text, digest)
-
-    def record(self, made: Any) -> Any:
-        return self.store.records.get(did_for(made.nft, 8996))
 
 
 class OneBlock(Chain):
     """The chain as if all that is read at once had been mined in one block."""
 
-    def logs(self, topics: Any, from_block: int, to_block: Any = "latest", address: Any = None) -> Any:
-        found = super().logs(topics, from_block, to_block, address)
+    def logs(
+        self, topics: Any, from_block: int, to_block: Any = "latest", address: Any = None, rest: Any = ()
+    ) -> Any:
+        found = super().logs(topics, from_block, to_block, address, rest)
         return [{**log, "blockNumber": to_block, "logIndex": at} for at, log in enumerate(found)]
-
-
-def document(made: Any, name: str, **changes: Any) -> dict[str, Any]:
-    service = {
-        "id": "0",
-        "type": "access",
-        "datatokenAddress": made.datatoken,
-        "files": "0x00",
-        "timeout": 0,
-        "serviceEndpoint": "http://127.0.0.1:8030",
-    }
-    metadata = {"name": name, "description": "Words", "type": "dataset", "author": "A", "license": "MIT"}
-    return {
-        "@context": ["https://w3id.org/did/v1"],
-        "id": did_for(made.nft, 8996),
-        "version": "4.1.0",
-        "chainId": 8996,
-        "nftAddress": made.nft,
-        "metadata": metadata,
-        "services": [service],
-        **changes,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +51,13 @@ def process() -> Iterator[LocalChain]:
 
 
 @pytest.fixture
-async def cache(process: LocalChain) -> AsyncIterator[Cache]:
-    made = Cache(process)
+async def cache(process: LocalChain) -> AsyncIterator[CacheWorld]:
+    made = CacheWorld(process)
     yield made
-    await made.client.aclose()
-    made.store.close()
+    await made.close()
 
 
-async def test_a_published_document_is_served_with_the_chains_facts(cache: Cache) -> None:
+async def test_a_published_document_is_served_with_the_chains_facts(cache: CacheWorld) -> None:
     made = cache.publish("Table", nft={"owner": "0xforged"}, stats={"orders": 99})
     await cache.read()
     record = cache.record(made)
@@ -147,13 +73,13 @@ async def test_a_published_document_is_served_with_the_chains_facts(cache: Cache
     assert record["stats"]["orders"] == 0 and record["purgatory"] == {"state": False}
 
 
-async def test_a_free_asset_costs_nothing(cache: Cache) -> None:
+async def test_a_free_asset_costs_nothing(cache: CacheWorld) -> None:
     made = cache.publish(price=Free())
     await cache.read()
     assert cache.record(made)["stats"]["price"] == {"value": 0}
 
 
-async def test_updates_replace_and_states_hide(cache: Cache) -> None:
+async def test_updates_replace_and_states_hide(cache: CacheWorld) -> None:
     made = cache.publish("First")
     tx = cache.write(made, "Second")
     await cache.read()
@@ -167,7 +93,7 @@ async def test_updates_replace_and_states_hide(cache: Cache) -> None:
             assert set(record) == {"id", "event", "nft", "datatokens", "stats"}
 
 
-async def test_owner_and_price_follow_the_chain(cache: Cache) -> None:
+async def test_owner_and_price_follow_the_chain(cache: CacheWorld) -> None:
     made = cache.publish()
     await cache.read()
     set_price(cache.chain, PUBLISHER, made.exchange_id, 7 * 10**18)
@@ -177,7 +103,40 @@ async def test_owner_and_price_follow_the_chain(cache: Cache) -> None:
     assert cache.record(made)["stats"]["price"]["value"] == 7
 
 
-async def test_several_assets_and_updates_of_one_block_are_all_indexed_in_their_order(cache: Cache) -> None:
+class PriceAway(Chain):
+    """The chain as it is while its node goes away between a record's other facts and its price."""
+
+    is_away = False
+
+    def read_many(self, views: Sequence[View]) -> list[Any]:
+        if self.is_away and any(view.function == "getFixedRates" for view in views):
+            return Chain("http://127.0.0.1:1", self.addresses, timeout=1).read_many(views)
+        return super().read_many(views)
+
+
+async def test_no_price_is_forgotten_while_the_node_is_away(process: LocalChain) -> None:
+    chain = PriceAway(process.url, addresses.load(process.address_file, 8996))
+    cache = CacheWorld(process, chain=chain)
+    known = cache.publish()
+    await cache.read()
+    chain.is_away = True
+    set_price(cache.chain, PUBLISHER, known.exchange_id, 7 * 10**18)
+    fresh = cache.publish("Another")
+    for _ in range(2):
+        with pytest.raises(C2DError, match=UNREACHABLE):
+            await cache.read()
+        assert cache.record(known)["stats"]["price"]["value"] == 2
+        assert cache.record(fresh) is None, "no record is made that says nobody offers it"
+    chain.is_away = False
+    await cache.read()
+    assert cache.record(known)["stats"]["price"]["value"] == 7
+    assert cache.record(fresh)["stats"]["price"]["value"] == 2
+    await cache.close()
+
+
+async def test_assets_and_updates_of_one_block_are_all_indexed_in_their_order(
+    cache: CacheWorld,
+) -> None:
     made = [cache.publish(f"Number {at}") for at in range(3)]
     last = [cache.write(each, f"Number {at}, changed") for at, each in enumerate(made)]
     cache.indexer._chain = OneBlock(cache.url, cache.chain.addresses)
@@ -188,7 +147,7 @@ async def test_several_assets_and_updates_of_one_block_are_all_indexed_in_their_
     assert len({record["event"]["block"] for record in found}) == 1
 
 
-async def test_what_the_chain_takes_back_is_forgotten(cache: Cache) -> None:
+async def test_what_the_chain_takes_back_is_forgotten(cache: CacheWorld) -> None:
     kept = cache.publish("Kept")
     await cache.read()
     snapshot = cache.rpc("evm_snapshot")
@@ -200,7 +159,7 @@ async def test_what_the_chain_takes_back_is_forgotten(cache: Cache) -> None:
     assert cache.record(gone) is None and cache.record(kept)["metadata"]["name"] == "Kept"
 
 
-async def test_another_branch_of_the_same_height_is_noticed(cache: Cache) -> None:
+async def test_another_branch_of_the_same_height_is_noticed(cache: CacheWorld) -> None:
     snapshot = cache.rpc("evm_snapshot")
     gone = cache.publish("Gone")
     await cache.read()
@@ -223,18 +182,18 @@ async def test_another_branch_of_the_same_height_is_noticed(cache: Cache) -> Non
     ],
 )
 async def test_what_is_refused_says_why(
-    cache: Cache, problem: Exception | None, changes: Any, words: str
+    cache: CacheWorld, problem: Exception | None, changes: Any, words: str
 ) -> None:
     cache.decryptor.problem = problem
     made = cache.publish(**changes)
     await cache.read()
     assert cache.record(made) is None
-    rows = cache.store.rows("SELECT valid, error FROM outcomes WHERE nft = ?", made.nft)
-    assert rows[0][0] == 0 and words in rows[0][1]
+    rows = cache.store.rows("SELECT state, error FROM outcomes WHERE nft = ?", made.nft)
+    assert rows[0][0] == "refused" and words in rows[0][1]
     assert cache.store.rows("SELECT * FROM retries WHERE nft = ?", made.nft) == []
 
 
-async def test_a_document_of_another_nft_is_refused(cache: Cache) -> None:
+async def test_a_document_of_another_nft_is_refused(cache: CacheWorld) -> None:
     mine, other = cache.publish("Mine"), create_asset(cache.chain, PUBLISHER, "N", "N", Free())
     text = json.dumps(document(mine, "Stolen")).encode()
     digest = hashlib.sha256(text).hexdigest()
@@ -244,7 +203,7 @@ async def test_a_document_of_another_nft_is_refused(cache: Cache) -> None:
     assert cache.record(mine)["metadata"]["name"] == "Mine" and cache.record(other) is None
 
 
-async def test_an_unreachable_decryptor_is_asked_again(cache: Cache) -> None:
+async def test_an_unreachable_decryptor_is_asked_again(cache: CacheWorld) -> None:
     cache.decryptor.problem = DocumentUnavailable("the decryptor did not answer in time")
     made = cache.publish("Late")
     await cache.read()
@@ -260,7 +219,7 @@ async def test_an_unreachable_decryptor_is_asked_again(cache: Cache) -> None:
     assert cache.store.rows("SELECT * FROM retries WHERE nft = ?", made.nft) == []
 
 
-async def appeared(cache: Cache, made: Any, limit: float) -> float:
+async def appeared(cache: CacheWorld, made: Any, limit: float) -> float:
     """Seconds until the record is there."""
     began = time.monotonic()
     for _ in range(int(limit / 0.005)):
@@ -270,7 +229,7 @@ async def appeared(cache: Cache, made: Any, limit: float) -> float:
     return time.monotonic() - began
 
 
-async def test_it_is_there_soon_after_its_event(cache: Cache) -> None:
+async def test_it_is_there_soon_after_its_event(cache: CacheWorld) -> None:
     """Clients poll for it; the aim is 300 ms on a quiet machine, the limit here leaves room for a busy
     one."""
     task = asyncio.create_task(cache.indexer.run())
@@ -286,13 +245,11 @@ async def test_it_is_there_soon_after_its_event(cache: Cache) -> None:
 
 
 async def test_a_restart_goes_on_where_it_stopped(process: LocalChain, tmp_path: Any) -> None:
-    first = Cache(process)
-    first.store = first.indexer._store = Store(tmp_path / "cache.sqlite")
+    first = CacheWorld(process, Store(tmp_path / "cache.sqlite"))
     made = first.publish("Lasting")
     await first.read()
-    first.store.close()
+    await first.close()
     again = Store(tmp_path / "cache.sqlite")
     assert again.records[did_for(made.nft, 8996)]["metadata"]["name"] == "Lasting"
     assert again.last_block() is not None
     again.close()
-    await first.client.aclose()

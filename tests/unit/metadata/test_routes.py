@@ -16,6 +16,7 @@ from c2d_box.metadata.app import application
 from c2d_box.metadata.documents import CacheKey
 from c2d_box.metadata.routes import proof, routes
 from c2d_box.metadata.settings import Settings
+from c2d_box.metadata.store import OutcomeState, Publication
 
 KEY = "0x5d75837394b078ce97bc289fa8d75e21000573520bfa7784a9d28ccaae602bf8"
 DID = "did:op:" + "ab" * 32
@@ -64,6 +65,7 @@ def test_the_root_says_what_it_is(client: Client) -> None:
 
 def test_it_is_not_ready_before_the_chain_is(client: Client) -> None:
     assert client.get("/healthz").status_code == 503 and client.get("/health").status_code == 400
+    assert client.get("/livez").status_code == 200 and client.get("/readyz").status_code == 503
 
 
 def test_an_unknown_did_has_the_text_that_clients_look_for(client: Client) -> None:
@@ -147,7 +149,8 @@ def test_chains(client: Client) -> None:
 
 
 def test_the_state_of_an_asset_tells_why_it_is_not_there(client: Client) -> None:
-    store(client).put_outcome("0xNft", DID, "0xtx", "The document is not JSON.")
+    refused = Publication(DID, "0xNft", "0xtx", 1, 5, "", 0, 0, "", "")
+    store(client).put_outcome(refused, OutcomeState.REFUSED, "The document is not JSON.")
     state = client.get("/api/aquarius/state/ddo?nft=0xnft").json()
     assert state == {
         "nft": "0xNft",
@@ -162,7 +165,7 @@ def test_the_state_of_an_asset_tells_why_it_is_not_there(client: Client) -> None
 
 
 def test_the_retry_queue(client: Client) -> None:
-    store(client).put_retry("0xtx", 1, "0xnft", 5, "unreachable")
+    store(client).queue(Publication(DID, "0xnft", "0xtx", 1, 5, "", 0, 0, "", ""), "unreachable")
     hits = client.get("/api/aquarius/state/retryQueue").json()["hits"]
     assert hits["total"]["value"] == 1 and hits["hits"][0]["_source"]["error"] == "unreachable"
 

@@ -158,6 +158,51 @@ def test_what_is_not_understood_is_named(body: Any, named: str) -> None:
         search(body, RECORDS)
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"term": {"_id": "did:op:aa"}}, "a"),
+        ({"terms": {"_id": ["did:op:aa", "did:op:cc"]}}, "ac"),
+        ({"term": {"_index": "aquarius"}}, "abc"),
+        ({"terms": {"_index": ["v510", "aquarius"]}}, "abc"),
+        ({"terms": {"_index": ["op_ddo_v4.1.0"]}}, ""),
+        ({"bool": {"filter": [{"terms": {"_index": ["aquarius"]}}, {"term": {"chainId": 1}}]}}, "c"),
+        ({"exists": {"field": "_id"}}, "abc"),
+        ({"query_string": {"query": "_id:did\\:op\\:bb"}}, "b"),
+    ],
+)
+def test_what_hits_name_can_be_asked_for(query: Any, expected: str) -> None:
+    assert found(query) == expected
+    hit = search({"query": {"ids": {"values": ["did:op:aa"]}}}, RECORDS)["hits"]["hits"][0]
+    assert (hit["_id"], hit["_index"]) == ("did:op:aa", "aquarius")
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"sort": [{"_script": {}}]}, "_script"),
+        ({"sort": "_geo_distance"}, "_geo_distance"),
+        ({"query": {"term": {"_type": "_doc"}}}, "_type"),
+        ({"query": {"terms": {"_routing": ["x"]}}}, "_routing"),
+        ({"query": {"range": {"_seq_no": {"gte": 1}}}}, "_seq_no"),
+        ({"query": {"prefix": {"_ignored": "x"}}}, "_ignored"),
+        ({"query": {"exists": {"field": "_field_names"}}}, "_field_names"),
+        ({"query": {"multi_match": {"query": "x", "fields": ["_all"]}}}, "_all"),
+        ({"query": {"query_string": {"query": "x", "fields": ["_all"]}}}, "_all"),
+        ({"query": {"query_string": {"query": "_source:x"}}}, "_source"),
+        ({"query": {"query_string": {"query": "_exists_:_size"}}}, "_size"),
+    ],
+)
+def test_fields_of_elasticsearch_itself_are_refused_by_name(body: Any, named: str) -> None:
+    """An empty answer would mean that there is nothing."""
+    with pytest.raises(Unsupported, match=named):
+        search(body, RECORDS)
+
+
+def test_sorting_by_rank_or_place_changes_nothing() -> None:
+    assert found({"match_all": {}}, sort=["_score", {"_doc": "asc"}]) == "abc"
+
+
 def test_nesting_ends() -> None:
     query: Any = {"match_all": {}}
     for _ in range(200):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from c2d_box.metadata.store import Store
+from c2d_box.metadata.store import OutcomeState, Publication, Store
 
 DID = "did:op:" + "a" * 64
 
@@ -17,8 +17,8 @@ def test_sqlite_utils_reads_the_file_while_the_cache_writes_it(tmp_path: Path) -
     try:
         store.put_record(DID, {"id": DID, "datatokens": []})
         assert [row["did"] for row in reader["records"].rows] == [DID]
-        store.put_outcome("0xnft", DID, "0xtx", "")
-        assert [row["valid"] for row in reader["outcomes"].rows] == [1]
+        store.put_outcome(Publication(DID, "0xnft", "0xtx", 0, 1, "", 0, 0, "", ""), OutcomeState.SERVED)
+        assert [row["state"] for row in reader["outcomes"].rows] == ["served"]
         assert {"versions", "orders", "retries", "blocks"} <= set(reader.table_names())
     finally:
         reader.close()

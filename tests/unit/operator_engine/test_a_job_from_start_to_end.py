@@ -13,7 +13,7 @@ from c2d_box.operator_engine.actions import Record
 from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.reports import GoAhead
 from c2d_box.operator_engine.seen import Seen
-from c2d_box.workflow import instants, names, resource
+from c2d_box.workflow import instants, manifests, names, resource
 from c2d_box.workflow.cluster import CLAIMS, PODS, SECRETS, WORKFLOWS
 from tests.unit.operator_engine.conftest import settings, workflow_body
 
@@ -22,10 +22,11 @@ RESULT = {
     "filename": "metrics.json",
     "filesize": 3,
     "type": "output",
-    "url": "ipfs://bafy/outputs/metrics.json",
+    "url": f"ipfs://b{'a' * 58}/outputs/metrics.json",
     "cid": "bafy1",
     "sha256": "0" * 64,
 }
+JUDGED = {"filename": "metrics.json", "type": "output", "size": 3, "sha256": "0" * 64}
 
 
 async def staged(stack: Any, job: str = JOB) -> None:
@@ -43,7 +44,9 @@ async def staged(stack: Any, job: str = JOB) -> None:
 
 async def published(stack: Any, job: str = JOB, refused: list[dict[str, str]] | None = None) -> None:
     assert isinstance(await stack.controller.hearing.go_ahead(job, 2.0), GoAhead)
-    judged = await stack.controller.hearing.report(job, "judge", {"refused": refused or []})
+    manifest = manifests.digest([] if refused else [JUDGED])
+    report = {"refused": refused or [], "manifest": manifest}
+    judged = await stack.controller.hearing.report(job, "judge", report)
     assert judged.status == 200
     stored = await stack.controller.hearing.report(job, "upload", {"results": [] if refused else [RESULT]})
     assert stored.status == 200
@@ -131,6 +134,25 @@ async def test_how_the_algorithm_ended_is_the_jobs_end(
     await published(stack)
     assert stack.node.workflow(JOB).status.code == expected
     assert stack.node.workflow(JOB).status.algorithm.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "expected"),
+    [
+        (0, "Completed", GoAhead(outputs=True, logs=True)),
+        (3, "Error", GoAhead(outputs=True, logs=True, failed=True)),
+        (137, "OOMKilled", GoAhead(outputs=False, logs=True)),
+        (122, "Error", GoAhead(outputs=False, logs=True)),
+    ],
+)
+async def test_what_a_limit_ended_is_no_result(stack: Any, code: int, reason: str, expected: GoAhead) -> None:
+    await staged(stack)
+    states = {
+        "warden": {"terminated": {"exitCode": 0, "reason": "Completed"}},
+        "algorithm": {"terminated": {"exitCode": code, "reason": reason}},
+    }
+    await stack.node._status(names.pod(JOB, "algorithm"), "Failed", states)
+    assert await stack.controller.hearing.go_ahead(JOB, 2.0) == expected
 
 
 @pytest.mark.parametrize("unstarted", ["algorithm", "warden"])

@@ -89,3 +89,19 @@ def test_lost_news_are_made_good_by_the_next_list(moves: list[str], dice: random
             told(lossy, plural, change)
     resync(lossy, cluster)
     assert known(lossy) == known(ordered)
+
+
+def test_a_list_counts_also_after_a_restore_of_etcd() -> None:
+    """Its versions begin anew below those that were known; a later list had been seen before."""
+    cluster = asyncio.run(history(["make pod", "make claim", "change pod", "drop claim"]))
+    world = World(lambda _: None)
+    ahead, _ = asyncio.run(cluster.list(WORKFLOWS))
+    ahead[0]["metadata"]["resourceVersion"] = "9000"
+    ahead[0]["metadata"]["uid"] = "of another history"
+    lost = {"metadata": {"name": f"{JOB}-lost", "labels": LABELS, "resourceVersion": "9001", "uid": "l"}}
+    world.replace(WORKFLOWS, ahead, 9002)
+    world.replace(PODS, [lost], 9002)
+    resync(world, cluster)
+    restored = World(lambda _: None)
+    resync(restored, cluster)
+    assert known(world) == known(restored)

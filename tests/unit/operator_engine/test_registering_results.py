@@ -10,12 +10,12 @@ from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.podspecs import Bodies
 from c2d_box.operator_engine.registration import METHODS
 from c2d_box.operator_engine.reports import Answer, GoAhead
-from c2d_box.workflow import names, resource
+from c2d_box.workflow import manifests, names, resource
 from c2d_box.workflow.cluster import PODS
 from c2d_box.workflow.resource import WorkFlow
 
 from .conftest import workflow_body
-from .test_a_job_from_start_to_end import RESULT, staged
+from .test_a_job_from_start_to_end import JUDGED, RESULT, staged
 
 JOB = "0" * 31 + "1"
 ASSET = {"did": "did:op:" + "c" * 64, "nft": "0x" + "1" * 40, "datatoken": "0x" + "2" * 40}
@@ -31,7 +31,8 @@ async def stored(stack: Any) -> None:
     await staged(stack)
     await stack.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
     assert isinstance(await stack.controller.hearing.go_ahead(JOB, 2.0), GoAhead)
-    assert (await stack.controller.hearing.report(JOB, "judge", {})).status == 200
+    judged = {"manifest": manifests.digest([JUDGED])}
+    assert (await stack.controller.hearing.report(JOB, "judge", judged)).status == 200
     assert (await stack.controller.hearing.report(JOB, "upload", {"results": [RESULT]})).status == 200
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -23,6 +24,7 @@ from c2d_box.operator_service.jobs import Jobs
 from c2d_box.operator_service.nonces import Nonces
 from c2d_box.operator_service.results import Results
 from c2d_box.operator_service.settings import Settings
+from c2d_box.workflow import resource
 from c2d_box.workflow.cluster import WORKFLOWS
 from c2d_box.workflow.informer import Informer
 from c2d_box.workflow.memory import Memory
@@ -43,13 +45,27 @@ class NoDatabase(Database):
         yield
 
 
+class EmptyHistory(Database):
+    """PostgreSQL with no rows: for what is not about the history."""
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def execute(self, statement: str, values: Any = None) -> EmptyHistory:
+        return self
+
+    async def fetchall(self) -> list[dict[str, Any]]:
+        return []
+
+
 class Remembered(Nonces):
-    """Nonces that are seen once, in memory."""
+    """Nonces that are seen once, in memory: for what is not about nonces or PostgreSQL."""
 
     def __init__(self) -> None:
         self.seen: set[tuple[str, Decimal]] = set()
 
-    async def take(self, caller: str, nonce: Decimal) -> None:
+    async def take(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
         if (caller, nonce) in self.seen:
             raise Refusal(400, f"Nonce {nonce} was used before or is too old.")
         self.seen.add((caller, nonce))
@@ -155,13 +171,16 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def front_for(settings: Settings) -> AsyncIterator[Front]:
+async def front_for(settings: Settings, *, is_postgres_away: bool = False) -> AsyncIterator[Front]:
+    """With ``is_postgres_away`` the service is the product's own, nonces included, and PostgreSQL is away."""
     cluster = Memory()
     informer = Informer(cluster, WORKFLOWS)
-    database = NoDatabase(settings.postgres, settings.secrets_dir)
+    kind = NoDatabase if is_postgres_away else EmptyHistory
+    database = kind(settings.postgres, settings.secrets_dir)
     results = Results(settings)
     jobs = Jobs(informer, database)
-    service = Service(settings, cluster, jobs, database, Callers(settings, Remembered()), results)
+    nonces = Nonces(database) if is_postgres_away else Remembered()
+    service = Service(settings, cluster, jobs, database, Callers(settings, nonces), results)
     informer.start()
     await informer.synced.wait()
     transport = httpx.ASGITransport(application(service))
@@ -181,4 +200,20 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
 async def bare_front(tmp_path: Path) -> AsyncIterator[Front]:
     """With signatures as the original and other Providers send them."""
     async with front_for(settings_for(tmp_path, compat={"bareSignatures": True})) as made:
+        yield made
+
+
+@pytest.fixture
+async def front_without_postgres(tmp_path: Path) -> AsyncIterator[Front]:
+    """One finished job, in Kubernetes alone; nonces are the product's own."""
+    async with front_for(settings_for(tmp_path), is_postgres_away=True) as made:
+        stages = payload()["workflow"]["stages"]
+        for stage in stages:
+            stage["input"], stage["algorithm"].pop("url")
+        spec = {"environment": "ocean-compute", "stages": stages, "owner": OWNER, "agreementId": "0xorder"}
+        spec["providerAddress"] = signatures.address_of(KEY)
+        await made.cluster.create(WORKFLOWS, resource.build(JOB, spec, 1.0))
+        async with asyncio.timeout(10):
+            while made.jobs.get(JOB) is None:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.01)
         yield made

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from c2d_box.assets import ecies
@@ -144,3 +145,14 @@ async def test_an_output_section_that_cannot_be_meant_is_refused(front: Any, out
     answer = await front.start(workflow={"stages": [{**stages[0], "output": output}]})
     assert answer.status_code == 400
     assert "output section" in answer.json()["error"]
+
+
+async def test_guessing_the_password_is_slow_and_shuts_nobody_else_out(front: Any) -> None:
+    for _ in range(20):
+        assert (await front.client.get(f"{PREFIX}/list", headers={"Admin": "guess"})).status_code == 401
+    for word in ("guess", "letmein"):
+        answer = await front.client.get(f"{PREFIX}/list", headers={"Admin": word})
+        assert answer.status_code == 429, "also the right one, or guessing would go on"
+    transport = httpx.ASGITransport(front.client._transport.app, client=("10.0.0.9", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://operator") as elsewhere:
+        assert (await elsewhere.get(f"{PREFIX}/runningjobs", headers=ADMIN)).status_code == 200

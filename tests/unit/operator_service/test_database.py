@@ -46,11 +46,11 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
         begun.append(Session())
         return begun[-1]
 
-    async def create_schema(session: Session) -> None:
+    async def create_nonces(session: Session) -> None:
         await session.execute("schema")
 
     monkeypatch.setattr(jobtable, "connect", connect)
-    monkeypatch.setattr(jobtable, "create_schema", create_schema)
+    monkeypatch.setattr(jobtable, "create_nonces", create_nonces)
     return begun
 
 

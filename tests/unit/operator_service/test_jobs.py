@@ -17,18 +17,19 @@ from c2d_box.workflow.memory import Memory
 
 JOB = "0123456789abcdef0123456789abcdef"
 OWNER = "0xE2DD09d719Da89e5a3D0F2549c7E24566e947260"
+CID = "bafy" + "a" * 55
 RESULTS = [
     {
         "filename": "sub/metrics.json",
         "filesize": 5,
         "type": "output",
-        "url": "ipfs://cid/outputs/sub/metrics.json",
+        "url": "ipfs://" + CID + "/outputs/sub/metrics.json",
     },
     {
         "filename": "algorithm.log",
         "filesize": 4,
         "type": "algorithmLog",
-        "url": "ipfs://cid/logs/algorithm.log",
+        "url": "ipfs://" + CID + "/logs/algorithm.log",
     },
 ]
 
@@ -146,7 +147,7 @@ async def test_a_result_is_streamed_from_the_gateway(front: Any, monkeypatch: py
     monkeypatch.setattr(httpx.AsyncClient, "send", send)
     answer = await front.call("GET", "/getResult", jobId=JOB, owner=OWNER, index="0")
     assert answer.content == b"{}"
-    assert str(asked[0].url) == "http://ipfs:8080/ipfs/cid/outputs/sub/metrics.json"
+    assert str(asked[0].url) == f"http://ipfs:8080/ipfs/{CID}/outputs/sub/metrics.json"
     assert answer.headers["content-disposition"] == "attachment;filename=metrics.json"
     assert answer.headers["content-type"].startswith("application/json")
 
@@ -168,7 +169,7 @@ async def test_an_end_is_told_at_once(front: Any) -> None:
     told: list[dict[str, Any]] = []
 
     async def listen() -> None:
-        async for chunk in events.stream(front.jobs):
+        async for chunk in events.stream(front.jobs, None):
             if chunk.startswith(b"data: "):
                 told.append(json.loads(chunk[6:]))
 
@@ -184,6 +185,28 @@ async def test_an_end_is_told_at_once(front: Any) -> None:
     assert (told[-1]["status"], told[-1]["final"]) == (70, True)
 
 
+async def test_a_listener_does_not_remember_jobs_that_are_gone(
+    front: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Provider listens for months: what it was told of each job would add up."""
+    monkeypatch.setattr(events, "REMEMBERED", 3)
+    stream: Any = events.stream(front.jobs, None)
+    assert await anext(stream) == b": connected\n\n"
+    for number in range(12):
+        job = f"{number:032x}"
+        await front.start(jobId=job, agreementId=f"0x{number}", orders=[f"0x{number}"])
+        assert job.encode() in await anext(stream)
+        await front.cluster.delete(WORKFLOWS, job)
+        await front.cluster.patch(WORKFLOWS, job, {"metadata": {"finalizers": None}})
+
+        async def gone(job: str = job) -> bool:
+            return front.jobs.get(job) is None
+
+        await eventually(gone)
+    assert len(stream.ag_frame.f_locals["told"]) <= 5
+    await stream.aclose()
+
+
 async def test_events_are_for_providers(front: Any) -> None:
     assert (await front.client.get("/api/v1/operator/events")).status_code == 401
 
@@ -195,6 +218,12 @@ async def test_environments_are_numbers(front: Any) -> None:
     assert environment["currentJobs"] == 0
     assert (await front.client.get("/api/v1/operator/environments?chainId=1")).json() == []
     assert (await front.client.get("/api/v1/operator/environments")).status_code == 400
+
+
+@pytest.mark.parametrize("page", [{"before": "nan"}, {"before": "1e999"}, {"limit": "inf"}, {"limit": "0"}])
+async def test_a_page_that_is_none_is_refused(front: Any, page: dict[str, str]) -> None:
+    """Not a number is no moment to PostgreSQL either, which would end the request with 500."""
+    assert (await front.call("GET", "/compute", owner=OWNER, **page)).status_code == 400
 
 
 async def test_jobs_of_another_chain_are_not_listed(front: Any) -> None:
@@ -245,8 +274,10 @@ async def test_the_operators_routes_want_the_password(front: Any) -> None:
     assert job["namespace"] == "ocean-compute"
 
 
-async def test_pgsqlinit_says_when_it_failed(front: Any) -> None:
-    answer = await front.client.post("/api/v1/operator/pgsqlinit", headers={"Admin": "letmein"})
+async def test_pgsqlinit_says_when_it_failed(front_without_postgres: Any) -> None:
+    answer = await front_without_postgres.client.post(
+        "/api/v1/operator/pgsqlinit", headers={"Admin": "letmein"}
+    )
     assert answer.status_code == 500
     assert answer.text.startswith("Error PostgreSQL:")
     assert answer.headers["content-type"].startswith("text/html")
@@ -255,8 +286,9 @@ async def test_pgsqlinit_says_when_it_failed(front: Any) -> None:
 async def test_the_root_says_what_this_is(front: Any) -> None:
     assert (await front.client.get("/")).json()["software"] == "Operator service"
     assert (await front.client.get("/healthz")).json() == {"ready": True}
+    assert (await front.client.get("/livez")).json() == {"live": True}
 
 
-async def test_without_postgresql_it_is_ready_and_says_what_is_not(front: Any) -> None:
-    assert (await front.client.get("/healthz")).status_code == 200
-    assert (await front.client.get("/healthz/database")).status_code == 503
+async def test_without_postgresql_it_is_ready_and_says_what_is_not(front_without_postgres: Any) -> None:
+    assert (await front_without_postgres.client.get("/healthz")).status_code == 200
+    assert (await front_without_postgres.client.get("/healthz/database")).status_code == 503

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2d_box.pods.judge import archives
+from c2d_box.pods.judge import archives, formats
 from c2d_box.pods.judge.outputs import Limits, examine
 
 LIMIT = 8 << 20
@@ -84,9 +84,16 @@ HARMLESS: dict[str, Callable[[], bytes]] = {
     "tar in gzip": tar_gz,
     "zip in a zip": lambda: zipped({"inner.zip": zipped({"a.csv": TEXT})}),
     "gzip cut off": lambda: gzip.compress(TEXT)[:-100],
-    "gzip with a tail": lambda: gzip.compress(TEXT) + b"garbage",
     "three megabytes of zeros": lambda: gzip_of_zeros(3 << 20),
+    "bzip2 cut off": lambda: bz2.compress(TEXT)[:-100],
+    "xz cut off": lambda: lzma.compress(TEXT)[:-100],
     "begins like a gzip": lambda: b"\x1f\x8b\x08" + TEXT,
+    "names that begin like bzip2": lambda: b"BZhang,1\nBZhou,2\n",
+    "begins like an xz": lambda: b"\xfd7zXZ\0" + TEXT,
+    "numbers that begin like LZ4": lambda: struct.pack("<4I", 0x184D2204, 1, 2, 3),
+    "numbers that begin like Zstandard": lambda: struct.pack("<4I", 0xFD2FB528, 1 << 31, 2, 3),
+    "begins like a 7z": lambda: b"7z\xbc\xaf\x27\x1c" + TEXT,
+    "begins like a RAR": lambda: b"Rar!\x1a\x07" + TEXT,
 }
 
 
@@ -107,13 +114,46 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "overlapping zip": (lambda: _overlapping(), "overlap"),
     "broken zip": (lambda: zipped({"a": TEXT})[:-30], "cannot be looked into"),
     "zip that lies about its size": (lambda: _lying(), "cannot be looked into"),
-    "zstd": (lambda: b"\x28\xb5\x2f\xfd" + TEXT, "Zstandard"),
-    "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + TEXT, "7z"),
+    "zstd": (lambda: b"\x28\xb5\x2f\xfd\x20\x03\x19\x00\x00abc", "Zstandard"),
+    "zstd of many blocks, cut off": (lambda: _zstandard_bomb(), "Zstandard"),
+    "7z": (lambda: _seven_zip(), "7z"),
     "rar": (lambda: b"Rar!\x1a\x07\x01\0" + TEXT, "RAR"),
-    "lz4": (lambda: b"\x04\x22\x4d\x18" + TEXT, "LZ4"),
+    "lz4": (lambda: b"\x04\x22\x4d\x18\x64\x40\xa7" + TEXT, "LZ4"),
+    "lz4 with its length": (lambda: _lz4_with_length(), "LZ4"),
+    "damaged gzip": (lambda: _damaged(gzip.compress(TEXT)), "damaged gzip archive, which cannot be looked"),
+    "damaged bzip2": (lambda: _damaged(bz2.compress(TEXT)), "damaged bzip2 archive, which cannot be looked"),
+    "damaged xz": (lambda: _damaged(lzma.compress(TEXT)), "damaged xz archive, which cannot be looked"),
+    "gzip with a wrong checksum": (lambda: gzip.compress(TEXT)[:-8] + bytes(8), "damaged gzip"),
+    "gzip with a tail": (lambda: gzip.compress(TEXT) + b"garbage", "damaged gzip"),
+    "zstd in a gzip": (
+        lambda: gzip.compress(b"\x28\xb5\x2f\xfd\x20\x03\x19\x00\x00abc"),
+        "Zstandard",
+    ),
     "xz that wants a gigabyte": (lambda: _greedy(), "memory"),
     "zip behind other bytes": (lambda: b"#!/bin/sh\nexit\n" + zipped({"x": bytes(10 << 20)}), "unpacks"),
 }
+
+
+def _damaged(data: bytes) -> bytes:
+    at = len(data) // 2
+    return data[:at] + bytes(byte ^ 0x5A for byte in data[at : at + 20]) + data[at + 20 :]
+
+
+def _zstandard_bomb() -> bytes:
+    """Blocks that each repeat one byte 128 KiB times; the last one, which would end the frame, is missing."""
+    block = ((128 << 10) << 3 | 1 << 1).to_bytes(3, "little") + b"x"
+    return b"\x28\xb5\x2f\xfd\x00\x58" + block * 1000
+
+
+def _seven_zip() -> bytes:
+    start = bytes(20)
+    return b"7z\xbc\xaf\x27\x1c\0\x04" + struct.pack("<I", zlib.crc32(start)) + start
+
+
+def _lz4_with_length() -> bytes:
+    descriptor = b"\x6c\x40" + struct.pack("<Q", 3)
+    checksum = formats._xxh32(descriptor) >> 8 & 0xFF
+    return b"\x04\x22\x4d\x18" + descriptor + bytes([checksum]) + TEXT
 
 
 def _encrypted() -> bytes:

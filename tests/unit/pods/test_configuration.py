@@ -78,10 +78,11 @@ def test_everything_is_where_algorithms_look_for_it(data: Path, serve: Any) -> N
     ]
 
 
-def test_raw_code_is_the_algorithm_and_nothing_is_asked_for(data: Path) -> None:
-    job = {"inputs": [], "algorithm": {"id": "", "rawcode": "print('raw code')", "custom": None}}
+@pytest.mark.parametrize("code", ["print('raw code')", "print(1)", "ls", "x"])
+def test_raw_code_is_the_algorithm_and_nothing_is_asked_for(data: Path, code: str) -> None:
+    job = {"inputs": [], "algorithm": {"id": "", "rawcode": code, "custom": None}}
     assert staged(data, "", job, {"inputs": []})["status"] == 30
-    assert (data / "transformations" / "algorithm").read_text() == "print('raw code')"
+    assert (data / "transformations" / "algorithm").read_text() == code
     assert (data / "inputs" / "algoCustomData.json").read_text() == "{}"
 
 
@@ -169,6 +170,32 @@ def test_a_provider_that_is_away_is_waited_for(data: Path, serve: Any) -> None:
         return answer
 
     assert staged(data, serve(sick).url)["status"] == 30
+
+
+def test_a_provider_that_must_ask_first_is_waited_for_until_the_deadline(data: Path, serve: Any) -> None:
+    """It says 503 while operator-service is away, and whether the job lives is not known."""
+    count = 0
+
+    def asking(request: Any) -> Any:
+        nonlocal count
+        answer = provider(request)
+        if token(request) == "t0":
+            count += 1
+            if count <= 3 * fetching.ATTEMPTS:
+                answer.status, answer.body, answer.headers = 503, b"{}", {"Retry-After": "5"}
+        return answer
+
+    assert staged(data, serve(asking).url)["status"] == 30 and count > 3 * fetching.ATTEMPTS
+
+
+def test_whoever_says_503_at_the_deadline_is_given_up(tmp_path: Path, serve: Any) -> None:
+    def away(request: Any) -> Any:
+        answer = provider(request)
+        answer.status, answer.body, answer.headers = 503, b'{"error":"not known now"}', {}
+        return answer
+
+    with pytest.raises(fetching.FetchFailed, match="503: not known now"):
+        fetching.fetch(serve(away).url, "t0", tmp_path / "0", time.monotonic() + 1, pause=0.2)
 
 
 def test_a_provider_that_stays_away_is_given_up(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -47,6 +48,7 @@ class Gate:
     binary: Path
     folder: Path
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
 
     @property
     def go(self) -> Path:
@@ -57,7 +59,15 @@ class Gate:
         return self.folder / "algorithm.log"
 
     def start(
-        self, line: str, patience: int = 20, cap: int = 1 << 20, root: Path | None = None, **environment: str
+        self,
+        line: str,
+        patience: int = 20,
+        cap: int = 1 << 20,
+        root: Path | None = None,
+        options: Sequence[str] = (),
+        folder: Path | None = None,
+        wrapper: Sequence[str] = (),
+        **environment: str,
     ) -> subprocess.Popen[bytes]:
         inside = Path("/") if root else self.folder
         command = [
@@ -67,16 +77,18 @@ class Gate:
             f"--log={inside / 'algorithm.log'}",
             f"--cap={cap}",
             f"--outputs={inside / 'outputs'}",
+            *options,
             "--",
             line,
         ]
         if root is not None:
             command = ["unshare", "--root", str(root), *command]
         process = subprocess.Popen(
-            command,
+            [*wrapper, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=folder,
             env={**os.environ, **environment},
         )
         self.running.append(process)
@@ -97,6 +109,8 @@ def gate(binary: Path, tmp_path: Path) -> Iterator[Gate]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+    for folder in made.folders:
+        shutil.rmtree(folder)
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
@@ -175,7 +189,15 @@ USERS = count(1_900_000_000 + 10 * os.getpid())
 """Each test another: processes of an earlier one may still be on their way out."""
 
 
-def crowded(gate: Gate, line: str) -> tuple[int, str]:
+def readable(gate: Gate, name: str) -> Path:
+    """A folder that other users may look into and not write."""
+    made = Path(tempfile.mkdtemp(prefix=f"c2d-gate-{name}-"))
+    made.chmod(0o755)
+    gate.folders.append(made)
+    return made
+
+
+def crowded(gate: Gate, line: str, *more: str, folder: Path | None = None) -> tuple[int, str]:
     """As another user, with room for twelve processes; how it ended, and its log."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("setpriv", "prlimit", "/usr/bin/python3"))):
         pytest.skip("another user takes root, util-linux, and a Python that everybody may run")
@@ -185,10 +207,11 @@ def crowded(gate: Gate, line: str) -> tuple[int, str]:
     shutil.copy(gate.binary, shared / "gate")
     (shared / "ahead").touch()
     options = [f"--go={shared / 'ahead'}", f"--log={shared / 'log'}", "--patience=5", "--cap=100000"]
-    command = [str(shared / "gate"), *options, "--", line]
+    command = [str(shared / "gate"), *options, *more, "--", line]
     try:
         who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-        code = subprocess.run([*who, *few, *command], timeout=60, check=False, capture_output=True).returncode
+        started = [*who, *few, *command]
+        code = subprocess.run(started, timeout=60, check=False, capture_output=True, cwd=folder).returncode
         return code, (shared / "log").read_text()
     finally:
         shutil.rmtree(shared)
@@ -287,11 +310,143 @@ def test_it_can_be_neither_traced_nor_read(gate: Gate) -> None:
     assert "TracerPid:\t0" in status
 
 
-def test_it_works_on_when_the_algorithm_allows_it_no_files(gate: Gate) -> None:
-    """The same user may set a limit of it; the end and the log stay the algorithm's."""
-    code, output = gate.run("prlimit --pid $PPID --nofile=0:0; sleep 0.3; echo still here; sleep 0.3; exit 3")
-    assert (code, output) == (3, b"still here\n")
-    assert gate.log.read_bytes() == b"still here\n"
+@pytest.mark.parametrize("limit", ["nofile", "cpu", "fsize", "nproc", "as"])
+def test_its_limits_are_not_the_algorithms(gate: Gate, limit: str) -> None:
+    """The same user could set them; the end and the log stay the algorithm's."""
+    line = f"prlimit --pid $PPID --{limit}=0:0 || echo refused; sleep 0.3; echo still here; exit 3"
+    code, output = gate.run(line)
+    assert (code, output.splitlines()[-2:]) == (3, [b"refused", b"still here"])
+    assert gate.log.read_bytes() == output
+
+
+def test_an_algorithm_may_limit_itself_and_its_children(gate: Gate) -> None:
+    line = "sleep 5 & prlimit --pid $! --nofile=9:9 && prlimit --pid $$ --nofile=8:8 && ulimit -n; kill $!"
+    assert gate.run(line) == (0, b"8\n")
+
+
+LIMIT = "--file=65536"
+
+
+def test_no_file_grows_beyond_its_limit_wherever_it_lies(gate: Gate) -> None:
+    """The disk of a node has files that no quota counts, such as a container's termination log."""
+    target = gate.folder / "grows"
+    code, output = gate.run(f"head -c 1000000 /dev/zero > {target}; echo went on $?", options=[LIMIT])
+    assert (code, target.stat().st_size) == (0, 65536)
+    assert b"went on 1" in output, "the writer is told that its file is too large, and is not killed"
+
+
+def test_a_sparse_file_counts_by_its_size(gate: Gate) -> None:
+    target = gate.folder / "sparse"
+    assert gate.run(f"truncate -s 1T {target}", options=[LIMIT])[0] != 0
+    assert target.stat().st_size <= 65536
+
+
+def test_the_limit_of_a_file_is_not_raised_again(gate: Gate) -> None:
+    """As the algorithm's user; root could, and is not allowed in the pod."""
+    code, log = crowded(
+        gate, "ulimit -f unlimited || echo refused; ulimit -c unlimited || echo so too", LIMIT
+    )
+    assert (code, log.count("refused"), log.count("so too")) == (0, 1, 1)
+
+
+def test_a_crash_leaves_no_core_dump(gate: Gate) -> None:
+    gate.folder.joinpath("outputs").mkdir()
+    code, output = gate.run(
+        f"ulimit -Hc; cd {gate.folder}/outputs; ulimit -c; kill -SEGV $$", options=[LIMIT]
+    )
+    assert code == 139
+    assert output.split() == [b"0", b"0"], "less than one block of 512 bytes"
+    assert list(gate.folder.glob("outputs/*")) == []
+
+
+def test_the_log_is_not_bounded_by_the_files(gate: Gate) -> None:
+    assert gate.run("head -c 100000 /dev/zero | tr '\\0' x", options=[LIMIT])[0] == 0
+    assert gate.log.stat().st_size == 100_000
+
+
+def test_the_api_servers_address_is_not_handed_on(gate: Gate) -> None:
+    told = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_PORT_443_TCP": "tcp://x", "KUBERN": "kept"}
+    code, output = gate.run("env", **told)
+    assert code == 0
+    assert b"KUBERNETES_" not in output and b"KUBERN=kept" in output
+
+
+LOCKS = """/usr/bin/python3 -c '
+import fcntl, struct, tempfile
+file = tempfile.TemporaryFile()
+fcntl.lockf(file, fcntl.LOCK_EX)
+fcntl.flock(file, fcntl.LOCK_EX)
+print("of a process", fcntl.fcntl(file, fcntl.F_GETFL) > 0)
+for command in (36, 37, 38):
+    try:
+        fcntl.fcntl(file, command, struct.pack("hhqqixxxx", 1, 0, 0, 0, 0))
+        print("shared")
+    except OSError as problem:
+        print("refused", problem.errno)
+'"""
+
+
+def test_locks_that_every_container_is_told_of_are_refused(gate: Gate) -> None:
+    """The kernel lists locks of open files for all, and other locks where their process is."""
+    if not Path("/usr/bin/python3").exists():
+        pytest.skip("takes a Python that everybody may run")
+    code, log = crowded(gate, LOCKS)
+    assert (code, log.splitlines()) == (0, ["of a process True", *["refused 22"] * 3])
+
+
+NO_FILTERS = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+prctl = {"x86_64": 157, "aarch64": 167}[os.uname().machine]
+first_argument, refused, allowed = 16, 0x50001, 0x7FFF0000
+steps = [(0x20, 0, 0, 0), (0x15, 0, 3, prctl), (0x20, 0, 0, first_argument), (0x15, 0, 1, 22)]
+steps += [(0x06, 0, 0, refused), (0x06, 0, 0, allowed)]
+made = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(made)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Runs a program to which the kernel gives no filter of system calls."""
+
+
+def test_an_algorithm_that_cannot_be_held_to_the_filter_does_not_start(gate: Gate) -> None:
+    code, output = gate.run("echo it runs", wrapper=[sys.executable, "-c", NO_FILTERS])
+    assert code == 125 and b"filter" in output and b"it runs" not in output
+
+
+@pytest.mark.parametrize(
+    ("line", "folder"),
+    [("pwd", "scratch"), ("cat here >/dev/null; pwd", "own"), ("/usr/bin/python3 -m module; pwd", "own")],
+)
+def test_the_working_directory_can_be_written_unless_the_line_needs_the_images(
+    gate: Gate, line: str, folder: str
+) -> None:
+    own, scratch = readable(gate, "own"), readable(gate, "scratch")
+    (own / "here").touch(mode=0o644)
+    (own / "module.py").touch(mode=0o644)
+    code, log = crowded(gate, line, f"--scratch={scratch}", folder=own)
+    assert (code, log.splitlines()[-1]) == (0, str(own if folder == "own" else scratch))
+
+
+def test_a_working_directory_that_can_be_written_is_kept(gate: Gate) -> None:
+    code, output = gate.run("pwd", options=["--scratch=/tmp"], folder=gate.folder)
+    assert (code, output.strip()) == (0, str(gate.folder).encode())
+
+
+def test_what_must_stay_in_is_not_shown_while_it_runs(gate: Gate) -> None:
+    code, output = gate.run("echo the secret; echo the secret >&2", options=["--live=no"])
+    assert code == 0
+    assert b"secret" not in output
+    assert b"not shown" in output
+    assert gate.log.read_bytes() == b"the secret\nthe secret\n"
+
+
+def test_a_flood_that_is_not_shown_ends_all_the_same(gate: Gate) -> None:
+    code, output = gate.run(
+        "head -c 500000 /dev/zero | tr '\\0' x; sleep 60", cap=1000, options=["--live=no"]
+    )
+    assert code == names.GATE_LOG_LIMIT
+    assert len(output) < 200
 
 
 @pytest.fixture

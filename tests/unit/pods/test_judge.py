@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from c2d_box.pods.judge.__main__ import Places, judge
-from c2d_box.pods.judge.outputs import Limits, examine, judge_name
+from c2d_box.pods.judge.outputs import Limits, examine
+from c2d_box.pods.upload import sending
+from c2d_box.workflow.filenames import judge_name
 
 LIMITS = Limits(files=50, bytes=1 << 20, log_bytes=2000)
 ALL = {"outputs": True, "logs": True}
@@ -86,15 +88,14 @@ ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda o: [(o / str(n)).write_bytes(b"0" * (300 << 10)) for n in range(4)],
         "too big",
     ),
-    "too many files": (_many, "too many"),
+    "too many files": (_many, "holds 61 files and folders: 50 may leave"),
     "too deep": (_deep, "deep"),
     "newline in a name": (_named(b"a\nb"), "hidden"),
     "escape sequence in a name": (_named(b"\x1b[2Jx"), "hidden"),
     "right-to-left override": (_named("invoice\u202efdp.exe".encode()), "hidden"),
     "zero-width blank": (_named("a\u200bb".encode()), "hidden"),
     "not UTF-8": (_named(b"\xff\xfe"), "UTF-8"),
-    "decomposed umlaut": (_named("u\u0308.csv".encode()), "normal form"),
-    "blank at the end": (_named(b"x "), "blank"),
+    "joiner in an English word": (_named("pay\u200dpal.csv".encode()), "hidden"),
     "backslash": (_named(b"..\\..\\x"), "backslash"),
     "bad name in a sub-folder": (lambda o: (o / "sub" / "a\rb").mkdir(parents=True), "hidden"),
     "bad file beside the log": (
@@ -137,6 +138,57 @@ def test_outputs_come_first_then_the_algorithms_log_then_ours(places: Places) ->
 def test_names_in_any_script_are_fine() -> None:
     for name in ("結果.csv", "résumé.txt", "отчёт", "a b.csv", "100%.txt", "-rf", "~", "x;y&z"):
         assert judge_name(name.encode()) == (name, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "leaves"),
+    [
+        ("u\u0308bersicht.csv", "\u00fcbersicht.csv"),
+        ("x ", "x"),
+        ("\u06a9\u062a\u0627\u0628\u200c\u0647\u0627.csv", "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627.csv"),
+        ("10\u00a0km.csv", "10\u00a0km.csv"),
+        ("family \U0001f469\u200d\U0001f467.png", "family \U0001f469\u200d\U0001f467.png"),
+    ],
+)
+def test_honest_names_are_normalised_and_leave(places: Places, written: str, leaves: str) -> None:
+    (places.data / "outputs" / written).write_text("1")
+    manifest, report = judge(ALL, LIMITS, places)
+    assert report["refused"] == []
+    assert manifest["files"][0]["filename"] == leaves
+    (entry, _log) = sending.entries(manifest, places.data, places.verdict)
+    assert b"".join(sending.content(entry)) == b"1"
+
+
+def test_two_names_that_become_one_both_leave(places: Places) -> None:
+    for name in ("\u00e9.csv", "e\u0301.csv", "n\u0303/x", "\u00f1/x"):
+        (places.data / "outputs" / name).parent.mkdir(exist_ok=True)
+        (places.data / "outputs" / name).write_text(name)
+    manifest, _ = judge(ALL, LIMITS, places)
+    left = sending.entries(manifest, places.data, places.verdict)[:-1]
+    assert sorted(entry.filename for entry in left) == [
+        "\u00e9-2.csv",
+        "\u00e9.csv",
+        "\u00f1/x",
+        "\u00f1/x-2",
+    ]
+    assert len({b"".join(sending.content(entry)) for entry in left}) == 4
+
+
+def test_exactly_as_many_outputs_as_may_leave_do(places: Places) -> None:
+    for number in range(LIMITS.files - 1):
+        (places.data / "outputs" / str(number)).touch()
+    (places.data / "logs" / "algorithm.log").write_text("log")
+    (places.data / "logs" / "beside").touch()
+    manifest, report = judge(ALL, LIMITS, places)
+    assert (report["refused"], len(manifest["files"])) == ([], LIMITS.files + 1)
+    (places.data / "outputs" / "one more").touch()
+    _, report = judge(ALL, LIMITS, places)
+    (line,) = report["refused"]
+    assert line["path"] == "logs"
+    assert line["reason"] == "it holds 1 files and folders, after 50 elsewhere: 50 may leave in all"
+    (places.data / "outputs" / "two more").touch()
+    _, report = judge(ALL, LIMITS, places)
+    assert report["refused"][0]["path"] == "outputs"
 
 
 def test_a_log_leaves_escaped_and_cut(places: Places) -> None:
@@ -188,3 +240,27 @@ def test_a_file_that_grows_while_it_is_judged_is_refused(
     verdict = examine(tmp_path, LIMITS)
     assert verdict.accepted == []
     assert "changed" in verdict.refused[0].reason
+
+
+@pytest.mark.parametrize(
+    ("full", "failed", "leaves"),
+    [(True, True, False), (True, False, True), (False, True, True), (False, False, True)],
+)
+def test_what_filled_the_volume_and_failed_leaves_its_log_alone(
+    places: Places, monkeypatch: pytest.MonkeyPatch, full: bool, failed: bool, leaves: bool
+) -> None:
+    """Its outputs are what the volume had room for; one that ended well on a full volume is a result."""
+    (places.data / "outputs" / "x").write_bytes(bytes(1000))
+    (places.data / "logs" / "algorithm.log").write_text("No space left on device\n")
+    monkeypatch.setattr("c2d_box.pods.judge.__main__._full", lambda folder: full)
+    manifest, report = judge({**ALL, "failed": failed}, LIMITS, places)
+    assert [entry["filename"] for entry in manifest["files"]] == ["x"] * leaves + ["algorithm.log"]
+    assert report["full"] is full and report["refused"] == []
+
+
+def test_a_log_leaves_with_its_time_where_outputs_do_not(places: Places) -> None:
+    (places.data / "outputs" / "x").write_bytes(bytes(1000))
+    (places.data / "logs" / "algorithm.log").write_text("killed\n")
+    manifest, report = judge({"outputs": False, "logs": True}, LIMITS, places)
+    assert [entry["filename"] for entry in manifest["files"]] == ["algorithm.log"]
+    assert report["exited"] is not None

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from c2d_box.assets import salted_blocks
 from c2d_box.operator_engine.reports import Answer
 from c2d_box.operator_engine.slots import Slots
 from c2d_box.pods.upload import ipfs, s3
@@ -36,21 +37,18 @@ def files(data: Path) -> list[Entry]:
     ]
 
 
+SECRET = b"the stage's token"
+
+
 def to_ipfs(store: dict[str, Any]) -> Send:
-    return lambda listed: ipfs.send(listed, store)
+    return lambda listed: ipfs.send(listed, store, SECRET)
 
 
 def kubo(asked: Any) -> Any:
-    names = re.findall(rb'filename="([^"]+)"', asked.body)
-    lines = [{"Name": _plain(name), "Hash": f"cid-{index}"} for index, name in enumerate(names)]
-    lines.append({"Name": "", "Hash": "root"})
-    return _answer(200, "\n".join(json.dumps(line) for line in lines).encode())
-
-
-def _plain(name: bytes) -> str:
-    from urllib.parse import unquote
-
-    return unquote(name.decode())
+    """Pins the root that the stream names."""
+    stream = asked.body.partition(b"\r\n\r\n")[2]
+    root = salted_blocks.text(stream[14:50])
+    return _answer(200, json.dumps({"Root": {"Cid": {"/": root}, "PinErrorMsg": ""}}).encode())
 
 
 def _answer(status: int, body: bytes = b"") -> Any:
@@ -61,19 +59,42 @@ def test_all_files_go_to_ipfs_in_one_call(tmp_path: Path, serve: Any) -> None:
     server = serve(kubo)
     report = deliver(files(tmp_path), to_ipfs({"kind": "ipfs", "api": server.url, "token": "secret"}), 5)
     (asked,) = server.asked
-    assert asked.path.startswith("/api/v0/add?")
-    assert "pin=true" in asked.path
-    assert "cid-version=1" in asked.path
+    assert asked.path.startswith("/api/v0/dag/import?pin-roots=true")
     assert asked.headers["Authorization"] == "Bearer secret"
     assert b"1" * 300_000 in asked.body
-    folders = re.findall(rb'filename="([^"]+)"\r\nContent-Type: application/x-directory', asked.body)
-    assert folders == [b"outputs", b"outputs%2Fa", b"logs"]
+    root = report["results"][0]["url"].removeprefix("ipfs://").partition("/")[0]
     assert [(result["filename"], result["type"], result["url"]) for result in report["results"]] == [
-        ("a/z ü.csv", "output", "ipfs://root/outputs/a/z%20%C3%BC.csv"),
-        ("b.csv", "output", "ipfs://root/outputs/b.csv"),
-        ("algorithm.log", "algorithmLog", "ipfs://root/logs/algorithm.log"),
+        ("a/z ü.csv", "output", f"ipfs://{root}/outputs/a/z%20%C3%BC.csv"),
+        ("b.csv", "output", f"ipfs://{root}/outputs/b.csv"),
+        ("algorithm.log", "algorithmLog", f"ipfs://{root}/logs/algorithm.log"),
     ]
-    assert all(result["cid"].startswith("cid-") for result in report["results"])
+    names = [result["cid"] for result in report["results"]]
+    assert all(re.fullmatch("bafybei[a-z2-7]{52}", name) for name in [*names, root])
+    assert len(set(names)) == 3
+
+
+def test_a_repeated_call_stores_the_same_blocks(tmp_path: Path, serve: Any) -> None:
+    server = serve(kubo)
+    store = {"kind": "ipfs", "api": server.url, "token": "t"}
+    first, again = (deliver(files(tmp_path), to_ipfs(store), 5) for _ in range(2))
+    assert first == again
+    assert _stream(server.asked[0]) == _stream(server.asked[1])
+
+
+def _stream(asked: Any) -> bytes:
+    """Between the boundaries, which are new each time."""
+    return bytes(asked.body.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0])
+
+
+@pytest.mark.parametrize("answer", ["", "{", '{"Root": 1}', '{"Root": {"Cid": {"/": "bafyother"}}}', "PIN"])
+def test_what_was_not_pinned_is_not_stored(tmp_path: Path, serve: Any, answer: str) -> None:
+    def unpinned(asked: Any) -> Any:
+        body = kubo(asked).body
+        return _answer(200, body.replace(b'Msg": ""', b'Msg": "no"') if answer == "PIN" else answer.encode())
+
+    store = {"kind": "ipfs", "api": serve(unpinned).url, "token": "t"}
+    report = deliver(files(tmp_path), to_ipfs(store), 0.1, lambda _: None)
+    assert "cannot be understood" in report["failed"]
 
 
 def test_a_store_that_is_away_is_tried_again(tmp_path: Path, serve: Any) -> None:

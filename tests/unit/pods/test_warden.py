@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from c2d_box.pods import alive
+from c2d_box.pods.alive import Alive
 from c2d_box.pods.warden import __main__ as warden
-from c2d_box.pods.warden import probes
+from c2d_box.pods.warden import probes, restrictions
 from c2d_box.pods.warden.probes import Probe
 
 
@@ -78,6 +80,9 @@ def test_the_gateway_and_the_link_are_tried(tmp_path: Path) -> None:
     assert not any("%lo" in target for target in found)
 
 
+CONTROL = Alive(0.0, ("10.0.0.9:8051",))
+
+
 def watch(
     targets: tuple[str, ...],
     tmp_path: Path,
@@ -87,6 +92,8 @@ def watch(
     closed: bool,
     recorded: str = "this pod",
     required: bool = True,
+    control: Alive | None = CONTROL,
+    demanded: tuple[str, ...] = (),
 ) -> int:
     monkeypatch.setattr(probes, "targets", lambda _: [("10.0.0.1:1", "tcp")])
     monkeypatch.setattr(
@@ -95,8 +102,13 @@ def watch(
     marker = tmp_path / "staged"
     if staged:
         marker.write_text(recorded + "\n")
+    if control is not None:
+        alive.write(tmp_path / "alive.json", control)
     deadline = time.monotonic() + 0.05
-    return warden.watch(targets, 0.1, deadline, marker, tmp_path / "ahead", "this pod", required=required)
+    ahead = tmp_path / "ahead"
+    return warden.watch(
+        targets, 0.1, deadline, marker, ahead, "this pod", required=required, demanded=demanded
+    )
 
 
 def test_the_go_ahead_needs_inputs_and_a_closed_network(
@@ -149,3 +161,110 @@ def test_an_operator_may_let_jobs_run_that_are_not_isolated_and_the_report_says_
     (tmp_path / "ahead").unlink()
     code = watch((), tmp_path, staged=True, closed=False, monkeypatch=monkeypatch, required=False)
     assert code == warden.UNABLE and not (tmp_path / "ahead").exists()
+
+
+def test_silence_proves_nothing_while_nothing_is_known_to_be_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = watch(("a:1",), tmp_path, staged=True, closed=True, monkeypatch=monkeypatch, control=None)
+    assert code == warden.UNABLE and not (tmp_path / "ahead").exists()
+    assert "silence proves nothing" in json.loads(capsys.readouterr().out)["verdict"]
+    code = watch(
+        ("a:1",), tmp_path, staged=True, closed=True, monkeypatch=monkeypatch, control=Alive(1.0, ())
+    )
+    assert code == warden.UNABLE
+
+
+def test_what_answers_configuration_and_the_warden_too_is_a_way_out(
+    tmp_path: Path, listener: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The configured targets are silent, since they are dead: the engine moved. Real sockets throughout."""
+    alive.write(tmp_path / "alive.json", alive.dial([f"http://{listener}"], 1.0))
+    (tmp_path / "staged").write_text("this pod\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dead:
+        dead.bind(("127.0.0.1", 0))
+        code = warden.watch(
+            ("[fe80::1%nosuchlink]:80",),
+            0.2,
+            time.monotonic() + 1,
+            tmp_path / "staged",
+            tmp_path / "ahead",
+            "this pod",
+        )
+    said = json.loads(capsys.readouterr().out)
+    assert code == warden.OPEN and not (tmp_path / "ahead").exists()
+    assert said["alive"] == [listener]
+    assert 0 <= said["aliveSeconds"] < 1
+    assert [probe["kind"] for probe in said["probes"] if probe["target"] == listener] == ["tcp", "udp"]
+
+
+def test_the_control_waits_for_an_engine_that_starts_again() -> None:
+    port = int(closed_port().rpartition(":")[2])
+
+    def late() -> None:
+        time.sleep(0.3)
+        with socket.create_server(("127.0.0.1", port)) as server:
+            server.accept()[0].close()
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    began = time.time()
+    found = alive.dial(["", f"http://127.0.0.1:{port}/x"], 5.0)
+    thread.join()
+    assert found.addresses == (f"127.0.0.1:{port}",)
+    assert found.at >= began + 0.25
+    assert alive.dial([f"http://{closed_port()}"], 0.1).addresses == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"at": "x", "addresses": ["a"]}', '{"at": 1, "addresses": []}']
+)
+def test_a_broken_control_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "alive.json").write_text(text)
+    assert alive.read(tmp_path / "alive.json") is None
+    assert alive.read(tmp_path / "missing") is None
+
+
+RESTRICTED = {"capabilities": "0" * 16, "no_new_privileges": "1", "seccomp": "2", "user_namespace": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("capabilities", "00000000a80425fb"),
+        ("no_new_privileges", "0"),
+        ("seccomp", "0"),
+        ("user_namespace", "no"),
+    ],
+)
+def test_each_restriction_is_required_where_it_is_demanded(name: str, value: str) -> None:
+    assert restrictions.lacking(RESTRICTED, RESTRICTED) == []
+    assert restrictions.lacking({**RESTRICTED, name: value}, RESTRICTED) == [name]
+    assert restrictions.lacking({**RESTRICTED, name: value}, ()) == []
+    assert restrictions.lacking({}, [name]) == [name], "what the kernel did not say does not hold"
+    assert restrictions.lacking(RESTRICTED, ["unheard of"]) == ["unheard of"]
+
+
+def test_a_pod_that_is_not_restricted_gets_no_go_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """This very process has no seccomp filter: the kernel is asked."""
+    if restrictions.of_this_process()["seccomp"] == "2":
+        pytest.skip("the tests themselves run under a seccomp filter")
+    code = watch(("a:1",), tmp_path, staged=True, closed=True, monkeypatch=monkeypatch, demanded=("seccomp",))
+    assert code == warden.UNRESTRICTED and not (tmp_path / "ahead").exists()
+    assert "seccomp" in json.loads(capsys.readouterr().out)["verdict"]
+
+
+def test_more_than_one_port_and_more_than_tcp_is_tried(tmp_path: Path) -> None:
+    found = probes.targets(["10.96.0.1:443"], tmp_path)
+    assert {("10.96.0.1:443", "udp"), ("10.96.0.1:53", "udp"), ("10.96.0.1:0", "icmp")} <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_an_echo_that_comes_back_is_open() -> None:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP).close()
+    except OSError:
+        pytest.skip("this machine lets nobody send echo requests")
+    assert not probes.probe("127.0.0.1:0", "icmp", 1.0).closed

@@ -350,6 +350,10 @@ def test_a_fee_for_the_paid_environment(world: Any, pair: Any) -> None:
         ("compute.validUntil", 1, "The validUntil value is not correct."),
         ("compute.env", "none", "Compute environment does not exist"),
         ("algorithm", {"meta": {"rawcode": "x" * 20}}, {"dataset": "no_raw_algo_allowed"}),
+        ("algorithm", {"meta": {"rawcode": "x"}}, {"dataset": "no_raw_algo_allowed"}),
+        ("algorithm", {"meta": {"rawcode": ["x"]}}, {"algorithm": "rawcode_invalid"}),
+        ("algorithm", {"meta": {"rawcode": "<" * 90_000}}, {"algorithm": "too_large"}),
+        ("algorithm.algocustomdata", {"a": "x" * 500_001}, {"algorithm": "too_large"}),
     ],
 )
 def test_quote_refusals(world: Any, pair: Any, path: str, new: Any, error: Any) -> None:
@@ -364,15 +368,21 @@ def test_a_dataset_is_no_algorithm(world: Any, pair: Any) -> None:
     assert answer.json() == {"error": "DID is not a valid algorithm"}
 
 
-def test_a_changed_algorithm_is_no_longer_trusted(world: Any, pair: Any) -> None:
+def test_a_changed_algorithm_is_no_longer_trusted(world: Any) -> None:
+    """A start reads the file anew, whatever a quote has just found, and from then on quotes know it too."""
+    dataset, algorithm = publish_pair(world)
+    permit(world, dataset, algorithm)
+    orders = ordered(world, dataset, algorithm)
     before = world.files.content["algo.py"]
     world.files.content["algo.py"] = b"print('something else')"
     try:
-        request = body(world, pair[0], pair[1], world.account(7).address)
-        answer = world.services("initializeCompute", "POST", json=request)
+        started = world.services("compute", "POST", json=start_body(world, dataset, algorithm, orders))
+        request = body(world, dataset, algorithm, world.account(7).address)
+        quoted = world.services("initializeCompute", "POST", json=request)
     finally:
         world.files.content["algo.py"] = before
-    assert answer.json()["error"] == {"dataset": "algorithm_file_checksum_mismatch"}
+    for answer in (started, quoted):
+        assert answer.json()["error"] == {"dataset": "algorithm_file_checksum_mismatch"}
 
 
 def test_a_raw_algorithm_by_url_and_a_second_dataset(world: Any) -> None:

@@ -148,7 +148,7 @@ def test_a_range_of_every_type_that_has_ranges(shop: Shop, index: int) -> None:
     answer = shop.download(index, Range="bytes=4-6")
     assert (answer.status_code, answer.content) == (206, CONTENT[4:7])
     assert answer.headers["content-range"] == f"bytes 4-6/{len(CONTENT)}"
-    assert "content-disposition" not in answer.headers
+    assert answer.headers["content-disposition"].startswith("attachment;filename=")
 
 
 def test_method_headers_and_user_data_reach_the_source(shop: Shop) -> None:
@@ -191,7 +191,9 @@ def test_redirects_are_followed_to_allowed_places_only(shop: Shop) -> None:
 def test_a_source_that_fails_is_not_shown(shop: Shop, index: int) -> None:
     answer = shop.download(index)
     assert answer.status_code == 400
-    assert answer.json() == {"error": "Provider Ganache: The file cannot be fetched from its source."}
+    assert answer.json()["error"] == "Provider Ganache: The file cannot be fetched from its source."
+    reasons = {6: "Missing parameters", 8: "the host is not a public address"}
+    assert answer.json()["reasons"] == {"problem": reasons.get(index, "the source answered with status 404")}
 
 
 def test_nothing_secret_is_logged_or_visible_from_outside(shop: Shop, world: World) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from c2d_box.assets import ecies, signatures
 from c2d_box.errors import StateProblem
+from c2d_box.limits import JOB_DATASETS
 from c2d_box.provider.app import application
 from c2d_box.provider.errors import STRIPPED, without_urls
-from c2d_box.provider.streaming import safe_name
 from tests.worlds.alone import Client, settings
 from tests.worlds.outside import PROVIDER_KEY
 
@@ -218,7 +218,11 @@ def test_a_silent_backend_is_said_so(client: Client) -> None:
     assert client.services("GET", f"compute?consumerAddress={USER}").status_code == 503
     assert client.services(
         "POST", "fileinfo", json={"did": "did:op:" + "0" * 64, "serviceId": "0"}
-    ).json() == {"error": "Cannot resolve DID"}
+    ).json() == {
+        "error": "The metadata cache does not answer now, try again.",
+        "away": "metadata cache",
+        "context": {},
+    }
 
 
 @pytest.mark.parametrize("value", ["Bearer x", "Basic x", ""])
@@ -237,25 +241,42 @@ def test_an_unknown_file_object_is_refused_and_unreachable_ones_are_invalid(clie
     assert empty["errors"]["type"] == ["The type field is required when did is not present."]
     local = {"type": "url", "url": "http://127.0.0.1:1/secret", "method": "GET", "checksum": True}
     assert client.services("POST", "fileinfo", json=local).json() == [
-        {"index": 0, "valid": False, "type": "url"}
+        {"index": 0, "valid": False, "type": "url", "reason": "the host is not a public address"}
     ]
     unsafe = client.services("POST", "fileinfo", json={**local, "method": "DELETE"})
     assert unsafe.json() == {"error": "Unsafe method delete."}
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "expected"),
-    [
-        ("data.csv", "text/csv", "data.csv"),
-        ("", "text/csv", "file.csv"),
-        ("", "", "file"),
-        ('a";b\r\nX: y', "", "a__b__X__y"),
-        ("../../etc", "", "_.._etc"),
-        ("ü b.csv", "", "_ b.csv".replace(" ", "_")),
-    ],
-)
-def test_file_names_are_tame(name: str, kind: str, expected: str) -> None:
-    assert safe_name(name, kind) == expected
+def test_a_job_takes_only_so_many_datasets(client: Client) -> None:
+    """Refused before anything is looked up: environments and assets are away here."""
+    item = {"documentId": "did:op:" + "0" * 64, "serviceId": "0"}
+    request = {
+        "datasets": [item] * 10_000,
+        "algorithm": item,
+        "compute": {"env": "e", "validUntil": int(time.time()) + 600},
+        "consumerAddress": USER,
+    }
+    answer = client.services("POST", "initializeCompute", json=request)
+    assert (answer.status_code, answer.json()["error"]) == (400, {"datasets": "too_many"})
+    request["datasets"] = [item] * JOB_DATASETS
+    assert client.services("POST", "initializeCompute", json=request).status_code == 503
+    start = {
+        "consumerAddress": USER,
+        "nonce": "12",
+        "environment": "e",
+        "dataset": {**item, "transferTxId": "0x" + "1" * 64},
+        "additionalDatasets": [item] * JOB_DATASETS,
+        "algorithm": item,
+    }
+    text = USER + item["documentId"]
+    signed = {**start, "signature": signatures.sign(USER_KEY, text + "12")}
+    answer = client.services("POST", "compute", json=signed)
+    assert answer.json().get("error") == {"datasets": "too_many"}, answer.text
+
+
+def test_no_browser_guesses_what_an_answer_is(client: Client) -> None:
+    for path in ("/", "/nowhere", "/api/docs/", "/api/services/nonce"):
+        assert client("GET", path).headers["x-content-type-options"] == "nosniff"
 
 
 def test_keys_are_needed_and_named(tmp_path: Path) -> None:

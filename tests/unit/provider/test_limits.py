@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from c2d_box.provider import patience as patience_module
 from c2d_box.provider.app import application
 from c2d_box.provider.errors import Refusal
 from c2d_box.provider.followers import Followers
+from c2d_box.provider.grants import Grant
 from c2d_box.provider.patience import Patience
 from c2d_box.provider.visitors import Allowance, Visitors, visitor
 from tests.worlds.alone import Client, settings
@@ -91,6 +93,18 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
     assert int(refused.headers["retry-after"]) >= 1 and refused.headers["access-control-allow-origin"] == "*"
     assert refused.json() == {"error": "Too many requests from this address."}
     assert client("GET", "/healthz").status_code == 503, "who asks for readiness is not counted"
+    assert client("GET", "/livez").status_code == 200
+
+
+def test_what_services_ask_for_counts_only_where_it_is_refused(tmp_path: Path) -> None:
+    app = application(settings(tmp_path, limits={"perMinute": 16}))
+    client, grants = Client(app), app.state.services.grants
+    good = grants.seal(Grant("ddo", "job", "did:op:" + "0" * 64, int(time.time()) + 60))
+    bearer = {"authorization": f"Bearer {good}"}
+    answers = [client("GET", "/api/c2d/grant", headers=bearer).status_code for _ in range(12)]
+    assert set(answers) == {503}, "the cache is away, and no grant is one too many"
+    bad = [client("GET", "/api/c2d/grant").status_code for _ in range(8)]
+    assert bad == [401] * 4 + [429] * 4
 
 
 def never() -> Callable[[], Any]:

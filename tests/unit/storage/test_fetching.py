@@ -21,7 +21,6 @@ from c2d_box.storage import (
     Storage,
     StorageError,
     Timeouts,
-    TooLarge,
     Unreachable,
     Unusable,
 )
@@ -307,12 +306,10 @@ async def test_checksums_stop_at_their_limit() -> None:
     async with server() as source:
         made = storage(source.origin)
         file = UrlFile(f"{source.origin}/f")
-        assert (await made.sha256(file, None, 5)).startswith("2cf24dba")
-        assert (await made.probe(file, checksum_limit=5)).sha256 is not None
+        assert str((await made.probe(file, checksum_limit=5)).sha256).startswith("2cf24dba")
         assert (await made.probe(file, checksum_limit=4)).sha256 is None
         source.answer = lambda target: [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100]
-        with pytest.raises(TooLarge):
-            await made.sha256(file, None, 99)
+        assert (await made.probe(file, checksum_limit=99)).sha256 is None
 
 
 async def test_s3_objects_are_asked_for_with_a_signature_and_no_redirect() -> None:
@@ -350,3 +347,19 @@ async def test_errors_say_nothing_of_the_source() -> None:
         with pytest.raises(StorageError) as problem:
             await storage().open(UrlFile(url))
         assert not any(word in problem.value.text for word in ("secret", "pass", "abc", "127", "invalid"))
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[x", "http://a]b/", "http://a:b/", "http://\u00e9..x/"])
+async def test_a_redirect_to_what_is_no_address_is_the_sources_fault(location: str) -> None:
+    async with server() as source:
+        source.answer = lambda target: [moved(location)]
+        found = await storage(source.origin).probe(UrlFile(f"{source.origin}/a"))
+    assert not found.valid and found.reason
+
+
+@pytest.mark.parametrize("name", ["\u65e5\u672c", "x-\u00e9", "x y", ""])
+async def test_a_header_whose_name_is_none_is_the_file_objects_fault(name: str) -> None:
+    async with server() as source:
+        found = await storage(source.origin).probe(UrlFile(f"{source.origin}/a", headers={name: "x"}))
+        assert not source.seen
+    assert not found.valid and "header" in found.reason

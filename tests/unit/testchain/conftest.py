@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,6 @@ from sandbox.testchain.deploy import deploy
 from sandbox.testchain.node import Node, open_node
 from sandbox.testchain.rpc import LocalRpc
 from sandbox.testchain.settings import BARGE_MNEMONIC, Settings
-
-
-@pytest.fixture(autouse=True)
-def usual_recursion_limit() -> None:
-    """The chain's process runs with py-evm's own limit: calls 1,024 deep need it."""
-    sys.setrecursionlimit(102_400)
 
 
 class WallTime:

@@ -235,7 +235,7 @@ def test_sigterm_ends_it_cleanly_even_with_a_poll_open(tmp_path: Path) -> None:
             )
         )
         poll.start()
-        time.sleep(0.2)
+        time.sleep(1.0)
         began = time.monotonic()
         assert chain.stop() == 0
         poll.join()

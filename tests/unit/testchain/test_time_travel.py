@@ -111,6 +111,49 @@ def test_set_time_takes_seconds_and_milliseconds(chain: Any, unit: int) -> None:
     assert timestamp(chain) == wanted
 
 
+@pytest.mark.parametrize("unit", [1, 1000])
+@pytest.mark.parametrize("method", ["evm_mine", "evm_setNextBlockTimestamp"])
+def test_times_of_single_blocks_take_milliseconds_too(chain: Any, method: str, unit: int) -> None:
+    wanted = int(chain.wall.now) + 77
+    chain.call(method, {"timestamp": wanted * unit} if method == "evm_mine" else wanted * unit)
+    if method != "evm_mine":
+        chain.call("evm_mine")
+    assert timestamp(chain) == wanted
+
+
+TOO_LATE = 253_402_300_800 * 1000
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("evm_setTime", [TOO_LATE]),
+        ("anvil_setTime", [hex(2**255)]),
+        ("evm_setNextBlockTimestamp", [TOO_LATE]),
+        ("evm_mine", [TOO_LATE]),
+        ("evm_mine", [{"timestamp": hex(2**64)}]),
+        ("evm_increaseTime", [1_796_083_309_313]),
+        ("anvil_increaseTime", [hex(2**200)]),
+        ("hardhat_mine", ["0x5", hex(2**40)]),
+    ],
+)
+def test_a_time_that_no_calendar_has_is_refused(chain: Any, method: str, parameters: list[Any]) -> None:
+    before = chain.call("eth_getBlockByNumber", "latest", False)
+    with pytest.raises(RpcFault, match="after the year 9999") as refused:
+        chain.call(method, *parameters)
+    assert refused.value.code == -32602
+    assert chain.call("eth_getBlockByNumber", "latest", False) == before
+    chain.call("evm_mine")
+    assert timestamp(chain) == int(chain.wall.now)
+
+
+def test_time_ends_with_the_calendar(chain: Any) -> None:
+    chain.call("evm_increaseTime", 253_402_300_799 - int(chain.wall.now))
+    chain.wall.now += 60
+    chain.call("evm_mine")
+    assert timestamp(chain) == 253_402_300_799
+
+
 def test_mining_many_blocks_with_an_interval(chain: Any) -> None:
     chain.call("hardhat_mine", "0x4", "0x3c")
     assert chain.call("eth_blockNumber") == "0x4"

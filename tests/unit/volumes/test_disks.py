@@ -12,7 +12,7 @@ import pytest
 from c2d_box.errors import Failed
 from c2d_box.volumes import mounts
 from c2d_box.volumes.claims import Folder, StorageClass
-from c2d_box.volumes.disks import Disks
+from c2d_box.volumes.disks import Disks, allocate
 from c2d_box.volumes.plan import Stored
 from c2d_box.volumes.unmounting import unmount_all
 
@@ -60,7 +60,27 @@ def test_a_full_volume_says_no_space_left_and_takes_no_more_of_the_node(disks: D
     with pytest.raises(OSError, match="No space left on device"):
         (path / "outputs" / "flood").write_bytes(os.urandom(MIB) * 40)
     os.sync()
-    assert (disks.root / "jobs/pvc-1/disk.img").stat().st_blocks * 512 <= 32 * MIB
+    assert (disks.root / "jobs/pvc-1/disk.img").stat().st_blocks * 512 <= 33 * MIB
+
+
+@real
+def test_what_a_job_writes_does_not_show_in_the_nodes_free_space(disks: Disks) -> None:
+    """Another job on the node reads that number: it would be a way to talk."""
+    path = disks.make("pvc-1", DISK, 64 * MIB)
+    before = (disks.root / "jobs/pvc-1/disk.img").stat().st_blocks
+    (path / "outputs" / "much").write_bytes(os.urandom(MIB) * 30)
+    os.sync()
+    assert (disks.root / "jobs/pvc-1/disk.img").stat().st_blocks == before
+    (path / "outputs" / "much").unlink()
+    os.sync()
+    assert (disks.root / "jobs/pvc-1/disk.img").stat().st_blocks == before
+
+
+@real
+def test_blocks_that_were_taken_and_never_written_are_not_overwritten(disks: Disks) -> None:
+    """Erasing costs as much as was written, not as much as was asked for."""
+    disks.make("pvc-1", DISK, 256 * MIB)
+    assert disks.erase("pvc-1") < 32 * MIB
 
 
 @pytest.fixture
@@ -75,6 +95,12 @@ def node_disk(place: Path) -> Iterator[tuple[Path, Path]]:
     yield image, point
     unmount_all(point)
     subprocess.run(["umount", point], check=True)
+
+
+@real
+def test_a_disk_without_room_for_a_volume_is_named(node_disk: tuple[Path, Path]) -> None:
+    with (node_disk[1] / "x").open("wb") as file, pytest.raises(Failed, match="no room for"):
+        allocate(file.fileno(), 1 << 30)
 
 
 def searched(disk: tuple[Path, Path], text: bytes) -> int:

@@ -78,6 +78,38 @@ def test_a_claim_that_waits_for_its_first_pod_is_served_on_the_pods_node() -> No
     assert plan(Situation("here", chosen, waiting, None, None)) is Action.MAKE
 
 
+def makers(claim: Claim, storage_class: StorageClass, nodes: tuple[str, ...]) -> list[str]:
+    """The nodes of a cluster whose provisioner would make the claim's volume."""
+    alone = len(nodes) == 1
+    asked = {node: plan(Situation(node, claim, storage_class, None, None, alone)) for node in nodes}
+    return [node for node, action in asked.items() if action is Action.MAKE]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_of_two_nodes_only_the_selected_one_makes_the_volume(waits: bool) -> None:
+    for selected in ("first", "second"):
+        claim = replace(CLAIM, selected_node=selected)
+        assert makers(claim, replace(DISK, waits=waits), ("first", "second")) == [selected]
+
+
+def test_a_claim_for_which_no_node_is_chosen_takes_no_disk_of_several_nodes() -> None:
+    """Each node made it, all of the job's size, and all but the fastest erased it again."""
+    assert makers(CLAIM, DISK, ("first", "second")) == []
+    assert makers(CLAIM, DISK, ("first",)) == ["first"]
+    for stored in (None, UNMOUNTED, READY):
+        assert plan(Situation("here", CLAIM, DISK, None, stored, False)) is Action.REPORT_UNPLACED
+    assert plan(Situation("here", CLAIM, replace(DISK, waits=True), None, None, False)) is None
+
+
+def test_what_is_there_is_served_also_where_nodes_were_added_later() -> None:
+    for claim, stored, expected in (
+        (BOUND, READY, Action.PROTECT),
+        (GUARDED, UNMOUNTED, Action.MOUNT),
+        (LEFT, READY, Action.ERASE),
+    ):
+        assert plan(Situation("here", claim, DISK, HERE, stored, False)) is expected
+
+
 def test_a_claim_of_a_class_that_is_gone_waits() -> None:
     assert plan(Situation("here", CLAIM, None, None, None)) is None
 

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import DataTable
 
+from c2d_box.workflow.names import JOBS_NAMESPACE
 from tui.boxscreen import BoxScreen
 from tui.screens.cluster.reading import PodLogScreen, YamlScreen
 from tui.screens.cluster.widgets import FlowsPane, HappeningsPane, PodsPane
@@ -55,7 +56,7 @@ class ClusterScreen(BoxScreen):
         if row is None or table is None or table.id == "happenings-table":
             return None
         if table.id == "flows-table":
-            return "workflow", "c2d-jobs", row.key
+            return "workflow", JOBS_NAMESPACE, row.key
         namespace, _, name = row.key.partition("/")
         return "pod", namespace, name
 

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, TabbedContent, TabPane
 
+from c2d_box.workflow.names import JOBS_NAMESPACE
 from tui.boxscreen import BoxScreen
 from tui.logview import LogView
 from tui.screens.cluster.reading import YamlScreen
@@ -150,7 +151,7 @@ class JobScreen(BoxScreen):
         self.box_app.perform(saving(self.box_app, self.job_id))
 
     def action_yaml(self) -> None:
-        self.app.push_screen(YamlScreen("workflow", "c2d-jobs", self.job_id))
+        self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.job_id))
 
     def action_as_command(self) -> None:
         verb = COMMANDS.get(self.query_one(TabbedContent).active, "job")

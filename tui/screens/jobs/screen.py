@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
+from c2d_box.workflow.names import JOBS_NAMESPACE
 from tui.boxscreen import BoxScreen
 from tui.screens.cluster.reading import YamlScreen
 from tui.screens.jobs.actions import again, stopping
@@ -43,7 +44,7 @@ class JobsScreen(BoxScreen):
 
     def action_yaml(self) -> None:
         if self.table is not None and self.table.selected is not None:
-            self.app.push_screen(YamlScreen("workflow", "c2d-jobs", self.table.selected.key))
+            self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.table.selected.key))
 
     def action_logs(self) -> None:
         if self.table is not None and self.table.selected is not None:

@@ -204,6 +204,13 @@ class ExplainPane(AskedPane):
         self.query_one("#explained", Static).update(plain(value))
 
 
+VERDICTS = {
+    "agrees": "agrees with its sources",
+    "unknown": "nothing contradicts it, some could not be asked",
+    "disagrees": "does NOT agree",
+}
+
+
 class EvidencePane(AskedPane):
     """The job's evidence, each entry compared with the source it came from."""
 
@@ -212,7 +219,7 @@ class EvidencePane(AskedPane):
 
     def show(self, value: Any) -> None:
         self.query_one(LiveTable).show(map(_check, value.checks))
-        self.border_title = f"Evidence: {'agrees with its sources' if value.sound else 'does NOT agree'}"
+        self.border_title = f"Evidence: {VERDICTS[value.verdict]}"
 
 
 def _check(check: Any) -> Row:

@@ -18,7 +18,7 @@ def worded(output: Output) -> str:
     if output.publish:
         readers = "free for whoever asks" if output.free else "for whom you give a datatoken"
         return f"results: an asset “{safe(output.publish)}” of yours, {readers}"
-    return "results: as they are; only you can fetch them"
+    return "results: as they are; C2D hands them to you alone, the store's operator can read them"
 
 
 def words(output: Output) -> list[str]:

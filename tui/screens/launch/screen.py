@@ -164,7 +164,7 @@ class LaunchScreen(BoxScreen):
             title="Order and start this job?",
             command=app.command(self._words()),
             verb=lambda _ask: app.source.start(
-                who, dataset, algorithm, more, environment, parameters or None, output
+                who, dataset, algorithm, more, environment, parameters or None, output, check.spending
             ),
             effects=(
                 f"account {who} signs the orders on the chain",

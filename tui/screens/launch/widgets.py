@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from c2d_box.errors import C2DError, Refused
 from sandbox.verbs.output import Output
+from sandbox.verbs.parties import Spending
 from tui.feeds import Feed
 from tui.panes import Listed, Pane
 from tui.reasons import reason_tree
@@ -38,11 +39,17 @@ class Check:
 
     @property
     def totals(self) -> dict[str, float]:
-        due: dict[str, float] = {}
-        for price in self.prices:
-            due[price.token] = due.get(price.token, 0.0) + price.price
-            due[price.fee_token] = due.get(price.fee_token, 0.0) + price.fee
-        return {token: amount for token, amount in due.items() if amount}
+        from sandbox.verbs.quotes import totals
+
+        return totals(self.prices)
+
+    @property
+    def spending(self) -> Spending:
+        """What a yes to these prices may cost: they and one per cent more, as fees for time differ from one
+        second to the next; and nothing of any other token.
+        """
+        most = tuple(f"{amount * 1.01:.18f}:{token}" for token, amount in self.totals.items())
+        return Spending(most or ("0",))
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -78,6 +85,8 @@ def _price(price: Price, names: Mapping[str, str]) -> str:
     if price.action == "none":
         return f"{name}: an earlier order still covers it"
     fee = f" + {price.fee:g} {price.fee_token} fee" if price.fee else ""
+    if price.market_fee:
+        fee = f" + {price.market_fee:g} {price.market_token} for its market{fee}"
     cost = f"{price.price:g} {price.token}" if price.price else "free"
     return f"{name}: {'extended, ' if price.action == 'extend' else ''}{cost}{fee}"
 

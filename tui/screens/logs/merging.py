@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import Mapping
 
 from c2d_box.errors import C2DError
+from c2d_box.strict_json import JsonRefused, parse_json
 from tui.source import Source
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d+)?)")
-_SAID = ("time", "level", "message", "logger")
+_UNIX = re.compile(r'"(?:time|ts|at)": ?(\d{10}(?:\.\d+)?)')
+_LOGFMT = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
+_SAID = ("time", "ts", "level", "message", "msg", "logger", "caller", "color_message")
+_UNDATED = "~"
+"""Sorts behind every time: a line of a log without times is as new as the look that found it."""
 _KLOG = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+)")
 
 
@@ -34,20 +39,38 @@ def stamp(line: str) -> str:
         return f"{found[1][5:]} {found[2].replace(',', '.')}"
     if found := _KLOG.match(line):
         return f"{found[1]}-{found[2]} {found[3]}"
+    if found := _UNIX.search(line[:200]):
+        seconds, _, fraction = found[1].partition(".")
+        return time.strftime("%m-%d %H:%M:%S", time.gmtime(int(seconds))) + (
+            f".{fraction}" if fraction else ""
+        )
     return ""
 
 
 def worded(line: str) -> str:
-    """A line of JSON as its time, level, message and the rest, which fit on a screen; others as they are."""
-    try:
-        entry = json.loads(line) if line.startswith("{") else None
-    except (ValueError, RecursionError):
-        return line
-    if not isinstance(entry, dict) or "message" not in entry:
+    """A line of JSON, or of names and values, as its time, level, message and the rest, which fit on a
+    screen; others as they are. Ours say ``message``, etcd and containerd ``msg``."""
+    entry = _entry(line)
+    message = entry.get("message", entry.get("msg"))
+    if message is None:
         return line
     rest = (f"{name}={value}" for name, value in entry.items() if name not in _SAID)
-    words = (stamp(line), str(entry.get("level", "")).upper(), str(entry["message"]), *rest)
+    words = (stamp(line), str(entry.get("level", "")).upper(), str(message), *rest)
     return " ".join(word for word in words if word).replace("\n", " ")
+
+
+def _entry(line: str) -> dict[str, object]:
+    if line.startswith("time="):
+        return {name: _unquoted(value) for name, value in _LOGFMT.findall(line)}
+    try:
+        entry = parse_json(line) if line.startswith("{") else None
+    except JsonRefused:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1].replace('\\"', '"') if value.startswith('"') else value
 
 
 def fresh(before: list[str], now: list[str]) -> list[str]:
@@ -65,10 +88,11 @@ def fresh(before: list[str], now: list[str]) -> list[str]:
 
 
 def merged(news: Mapping[str, list[str]]) -> list[str]:
-    """New lines of all sources, each named, by time; a line without one stays behind the line before it."""
+    """New lines of all sources, each named, by time; a line without one stays behind the line before it, or
+    before the first that has one."""
     timed = []
     for source, lines in news.items():
-        last = ""
+        last = next((when for line in lines if (when := stamp(line))), _UNDATED)
         for line in lines:
             last = stamp(line) or last
             timed.append((last, f"{source:<18.18} {worded(line)}"))

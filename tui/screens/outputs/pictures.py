@@ -16,8 +16,14 @@ from tui.text import plain
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 FORMATS = ("PNG", "JPEG", "GIF")
-MOST_PIXELS = 40_000_000
+MOST_PIXELS, MOST_SIDE = 16_000_000, 20_000
+"""Of the picture itself: 64 MB decoded. Millions of lines take a decoder minutes, however short they are."""
+MOST_LINES, MOST_COLUMNS = 200, 400
+"""Of cells that are drawn: a picture one pixel wide would have millions of lines."""
+MOST_SCANS = 64
+"""Of a progressive JPEG: each is a pass over all pixels and takes twenty bytes of file."""
 HALF = "▀"
+_SCAN = b"\xff\xda"
 
 
 def picture(content: bytes) -> RenderableType:
@@ -26,21 +32,44 @@ def picture(content: bytes) -> RenderableType:
 
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
                 return plain(f"a picture of {image.width} × {image.height}: s saves it")
-            return _Cells(_flat(image))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            if image.format == "JPEG" and content.count(_SCAN) > MOST_SCANS:
+                return plain("a picture of very many scans: s saves it")
+            return _Cells(_drawable(image))
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        MemoryError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ):
         return plain("no picture this terminal could show: s saves it")
 
 
-def _flat(image: object) -> object:
-    """On white: charts are drawn for paper."""
+def fitted(width: int, height: int, columns: int) -> tuple[int, int]:
+    """The columns and lines of cells that a picture of this size takes, both bounded, its shape kept as far
+    as they allow."""
+    columns = max(1, min(columns, width, MOST_COLUMNS))
+    lines = max(1, round(columns * height / width / 2))
+    if lines <= MOST_LINES:
+        return columns, lines
+    return max(1, round(MOST_LINES * 2 * width / height)), MOST_LINES
+
+
+def _drawable(image: object) -> object:
+    """At most as large as can be drawn, and on white: charts are drawn for paper."""
     from PIL import Image
 
     assert isinstance(image, Image.Image)
-    image = image.convert("RGBA")
-    paper = Image.new("RGBA", image.size, "white")
-    paper.alpha_composite(image)
+    columns, lines = fitted(image.width, image.height, MOST_COLUMNS)
+    size = (columns, min(lines * 2, image.height))
+    scalable = image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGBA")
+    small = scalable.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGBA")
+    paper = Image.new("RGBA", small.size, "white")
+    paper.alpha_composite(small)
     return paper.convert("RGB")
 
 
@@ -52,8 +81,7 @@ class _Cells:
         from PIL import Image
 
         assert isinstance(self._image, Image.Image)
-        width = min(options.max_width, self._image.width)
-        lines = max(1, round(width * self._image.height / self._image.width / 2))
+        width, lines = fitted(self._image.width, self._image.height, options.max_width)
         small = self._image.resize((width, lines * 2), Image.Resampling.LANCZOS)
         for line in range(lines):
             for column in range(width):

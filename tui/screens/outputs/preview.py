@@ -17,19 +17,25 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from c2d_box.strict_json import JsonRefused, parse_json
 from tui.boxscreen import BoxScreen
 from tui.panes import Pane
 from tui.screens.jobs.actions import saving
 from tui.screens.outputs.pictures import PICTURES, picture
-from tui.screens.outputs.trees import JsonTree
+from tui.screens.outputs.trees import PREVIEWED, JsonTree
 from tui.text import one_line, plain, safe, size
 
 LARGEST = 2 << 20
-ROWS, CHARACTERS = 300, 200_000
+ROWS, COLUMNS, LINES = 300, 50, 5_000
+CHARACTERS, CELL = 200_000, 300
+"""Of a whole preview, and of one cell of a table."""
 
 
 def preview(name: str, content: bytes, *, dark: bool = True) -> RenderableType:
-    """The beginning of ``content``, by what its name says it is."""
+    """The beginning of ``content``, by what its name says it is. Bytes, pixels, lines, rows, columns and
+    depth are bounded before anything is decoded: the cursor only has to rest on a file to open it."""
+    if len(content) > LARGEST:
+        return plain(f"larger than {size(LARGEST)}: s saves it")
     if name.lower().endswith(PICTURES):
         return picture(content)
     if b"\0" in content[:4096]:
@@ -43,14 +49,17 @@ def preview(name: str, content: bytes, *, dark: bool = True) -> RenderableType:
 
 
 def _cut(text: str) -> RenderableType:
-    rest = len(text) - CHARACTERS
-    return plain(text[:CHARACTERS] + (f"\n… and {rest} characters more" if rest > 0 else ""))
+    shown = text[:CHARACTERS]
+    if shown.count("\n") > LINES:
+        shown = "".join(shown.splitlines(keepends=True)[:LINES])
+    rest = len(text) - len(shown)
+    return plain(shown + (f"\n… and {rest} characters more" if rest > 0 else ""))
 
 
 def _json(text: str, dark: bool) -> RenderableType:
     try:
-        drawn = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        drawn = json.dumps(parse_json(text, PREVIEWED), indent=2, ensure_ascii=False)
+    except JsonRefused:
         return _cut(text)
     theme = "ansi_dark" if dark else "ansi_light"
     return Syntax(safe(drawn[:CHARACTERS]), "json", theme=theme, background_color="default", word_wrap=True)
@@ -64,13 +73,14 @@ def _table(text: str, delimiter: str) -> RenderableType:
     if not rows:
         return plain("empty")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in rows[0]:
-        table.add_column(plain(one_line(title)), no_wrap=True)
-    width = len(rows[0])
+    width = min(len(rows[0]), COLUMNS)
+    for title in rows[0][:width]:
+        table.add_column(plain(one_line(title[:CELL])), no_wrap=True)
     for row in rows[1 : ROWS + 1]:
-        table.add_row(*(plain(one_line(cell)) for cell in row[:width]))
-    rest = len(rows) - 1 - ROWS
-    return Group(table, plain(f"… and {rest} rows more")) if rest > 0 else table
+        table.add_row(*(plain(one_line(cell[:CELL])) for cell in row[:width]))
+    left = {"rows": len(rows) - 1 - ROWS, "columns": len(rows[0]) - width}
+    notes = [plain(f"… and {count} {what} more") for what, count in left.items() if count > 0]
+    return Group(table, *notes) if notes else table
 
 
 class PreviewPane(Pane):

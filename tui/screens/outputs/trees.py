@@ -8,10 +8,14 @@ from typing import Any
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
+from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
 from tui.text import one_line, plain
 
-MOST, OPEN = 500, 2
-"""Children of one node that are shown, and levels that are open at first."""
+MOST, OPEN, AT_FIRST = 500, 2, 1_000
+"""Children of one node that are shown; levels that are open at first; nodes of all of these together."""
+LABEL = 400
+"""Characters of one label."""
+PREVIEWED = JsonLimits(size_bytes=2 << 20, values=100_000)
 
 
 class JsonTree(Tree[Any]):
@@ -25,8 +29,8 @@ class JsonTree(Tree[Any]):
     def grow(self, name: str, content: bytes) -> bool:
         """Show this document; False for what is no JSON of objects and lists."""
         try:
-            value = json.loads(content)
-        except (ValueError, RecursionError):
+            value = parse_json(content, PREVIEWED)
+        except JsonRefused:
             return False
         if not isinstance(value, dict | list):
             return False
@@ -49,18 +53,28 @@ class JsonTree(Tree[Any]):
             self.action_cursor_up()
 
 
-def _fill(node: TreeNode[Any], depth: int) -> None:
+def _fill(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
+    """Adds the children of ``node``, and theirs while there is room for more nodes, which is returned."""
     value: Any = node.data
     pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    room -= min(len(pairs), MOST)
     for key, child in pairs[:MOST]:
+        label = one_line(str(key)[:LABEL])
         if isinstance(child, dict | list) and child:
-            branch = node.add(plain(f"{one_line(key)} {_extent(child)}"), data=child, expand=depth > 1)
-            if depth > 1:
-                _fill(branch, depth - 1)
+            opens = depth > 1 and room >= min(len(child), MOST)
+            branch = node.add(plain(f"{label} {_extent(child)}"), data=child, expand=opens)
+            if opens:
+                room = _fill(branch, depth - 1, room)
         else:
-            node.add_leaf(plain(f"{one_line(key)}: {one_line(json.dumps(child, ensure_ascii=False))}"))
+            node.add_leaf(plain(f"{label}: {_shown(child)}"))
     if len(pairs) > MOST:
         node.add_leaf(plain(f"… and {len(pairs) - MOST} more"))
+    return room
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value[:LABEL] if isinstance(value, str) else value, ensure_ascii=False)
+    return one_line(text) + ("…" if isinstance(value, str) and len(value) > LABEL else "")
 
 
 def _extent(value: Any) -> str:

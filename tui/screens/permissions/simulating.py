@@ -51,10 +51,10 @@ class SimulationsPane(Pane):
 
 
 def _row(seen: Simulation) -> Row:
-    due: dict[str, float] = {}
-    for price in seen.prices:
-        due[price.token] = due.get(price.token, 0.0) + price.price
-    cost = ", ".join(f"{amount:g} {token}" for token, amount in due.items() if amount) or "nothing"
+    from sandbox.verbs.quotes import totals
+
+    due = totals(seen.prices)
+    cost = ", ".join(f"{amount:g} {token}" for token, amount in due.items()) or "nothing"
     verdict = "✓ would start" if seen.allowed else f"✗ {seen.code}"
     return Row(
         seen.consumer,

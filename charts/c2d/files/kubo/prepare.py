@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 EXPIRY_PATHS = ["/api/v0/pin/rm", "/api/v0/repo/gc"]
-UPLOAD_PATHS = ["/api/v0/add", "/api/v0/pin/add", "/api/v0/version"]
+UPLOAD_PATHS = ["/api/v0/dag/import", "/api/v0/version"]
 
 
 def new_identity() -> dict[str, str]:
@@ -44,7 +44,7 @@ def base58(data: bytes) -> str:
 
 
 def with_callers(settings: dict[str, Any], tokens: Path) -> dict[str, Any]:
-    """``settings`` with the callers of the RPC: uploads may add and pin, the box's owner anything; where
+    """``settings`` with the callers of the RPC: uploads may import and pin, the box's owner anything; where
     results expire, the engine may unpin.
     """
     callers = {

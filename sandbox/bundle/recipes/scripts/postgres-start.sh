@@ -42,6 +42,29 @@ SETTINGS
 	mv "$PGDATA.new" "$PGDATA"
 fi
 
+# A role for each service, neither of them a superuser: made before the server opens its port, and again at each start,
+# so that a database of before gets them too. C2D_ROLES: "role:tables" each, "," between tables; a role's password is the
+# file role-<role> beside the server's own.
+secrets=$(dirname "$POSTGRES_PASSWORD_FILE")
+roles() {
+	for entry in $C2D_ROLES; do
+		role=${entry%%:*} tables=${entry#*:}
+		password=$(sed "s/'/''/g" "$secrets/role-$role")
+		cat <<-SQL
+			DO \$\$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '$role') THEN CREATE ROLE "$role"; END IF; END\$\$;
+			ALTER ROLE "$role" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '$password';
+			GRANT USAGE, CREATE ON SCHEMA public TO "$role";
+		SQL
+		for table in $(echo "$tables" | tr ',' ' '); do
+			echo "ALTER TABLE IF EXISTS \"$table\" OWNER TO \"$role\";"
+		done
+	done
+}
+if [ -n "${C2D_ROLES:-}" ]; then
+	rm -f "$PGDATA/postmaster.pid"
+	roles | "$bin/postgres" --single -D "$PGDATA" "$POSTGRES_DB" > /dev/null
+fi
+
 # The socket lies in the data folder: the root is read-only, and whoever can open that folder owns the data anyway.
 # A pid file of a previous life says nothing here: in a fresh container its number may be anybody's. The lock does.
 rm -f "$PGDATA/postmaster.pid"

@@ -1,0 +1,44 @@
+"""One service under several names: how addresses of services are compared, and how else they may be written.
+
+Publishers write ``localhost`` where the box prints ``127.0.0.1``, and both mean the same Provider. This is
+the one definition for whoever compares addresses or makes aliases of them.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
+_PORTS = {"http": 80, "https": 443}
+
+
+def same_endpoint(one: str, other: str) -> bool:
+    """Whether two URLs name the same service; texts that are no URLs are compared as they are."""
+    return _canonical(one) == _canonical(other)
+
+
+def spellings(url: str) -> tuple[str, ...]:
+    """The URL's origin in every way in which it is written: four for an address of this machine."""
+    parts = urlsplit(url)
+    if (parts.hostname or "").lower() not in _THIS_MACHINE:
+        return (url,)
+    port = parts.port or _PORTS[parts.scheme]
+    return tuple(f"{parts.scheme}://{_bracketed(host)}:{port}" for host in _THIS_MACHINE)
+
+
+def _canonical(url: str) -> tuple[str, ...]:
+    text = url.strip()
+    try:
+        parts = urlsplit(text)
+        host, port = (parts.hostname or "").lower().rstrip("."), parts.port
+    except ValueError:
+        return (text,)
+    scheme = parts.scheme.lower()
+    if scheme not in _PORTS or not host:
+        return (text.rstrip("/"),)
+    place = _THIS_MACHINE[0] if host in _THIS_MACHINE else host
+    return scheme, place, str(port or _PORTS[scheme]), parts.path.rstrip("/"), parts.query
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

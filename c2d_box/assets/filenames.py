@@ -1,0 +1,83 @@
+"""Names of files in ``Content-Disposition``, written and read.
+
+Ocean's clients take whatever follows ``attachment;filename=``, so a plain name is written just like that. A
+name in another script comes beside an ASCII stand-in as ``filename*`` (RFC 5987); the stand-in holds a part
+of the name's hash, so that two names of one length do not become one file.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from hashlib import sha256
+from urllib.parse import quote, unquote
+
+_UNSAFE = re.compile(r"[^\w.\-()+@ ]", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_EXTENDED = re.compile(r"filename\*\s*=\s*([\w.-]*)'[\w-]*'([^;\s]+)", re.IGNORECASE)
+_PLAIN = re.compile(r"filename\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;]+))", re.IGNORECASE)
+_LONGEST = 200
+
+
+def disposition(name: str, content_type: str = "") -> str:
+    """The header's value for a file that is to be saved as ``name``."""
+    shown = _shown(name, content_type)
+    extended = "" if shown.isascii() else f";filename*=UTF-8''{quote(shown, safe='')}"
+    return f"attachment;filename={ascii_name(name, content_type)}{extended}"
+
+
+def ascii_name(name: str, content_type: str = "") -> str:
+    """ASCII without quotes, separators or control characters; made up where there is none."""
+    shown = _shown(name, content_type)
+    plain = _UNSAFE.sub("_", shown).strip(" .").replace(" ", "_")
+    if shown.isascii():
+        return plain or "file" + _extension(content_type)
+    stem, dot, extension = plain.rpartition(".")
+    mark = sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{stem}-{mark}.{extension}" if dot and stem else f"{plain}-{mark}"
+
+
+def name_in(header: str) -> str:
+    """The name that a ``Content-Disposition`` gives, reduced to its last part; empty where it gives none."""
+    name = ""
+    if found := _EXTENDED.search(header):
+        try:
+            name = unquote(found[2], encoding=found[1] or "utf-8", errors="strict")
+        except (LookupError, UnicodeDecodeError):
+            name = ""
+    if not name and (found := _PLAIN.search(header)):
+        name = re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2].strip()
+        name = _as_utf8(name)
+    last = _CONTROL.sub("", re.split(r"[/\\]", name)[-1]).strip()
+    return "" if last in (".", "..") else _cut(last)
+
+
+def _shown(name: str, content_type: str) -> str:
+    """With an extension by type where it has none, and without what no name should hold."""
+    clean = _cut(_CONTROL.sub("_", name).encode("utf-8", "replace").decode())
+    return clean + _extension(content_type) if clean and "." not in clean else clean
+
+
+def _cut(name: str) -> str:
+    """At most so many characters; what is cut is the stem."""
+    if len(name) <= _LONGEST:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension) > 20:
+        return name[:_LONGEST]
+    return f"{stem[: _LONGEST - len(extension) - 1]}.{extension}"
+
+
+def _extension(content_type: str) -> str:
+    """None for the type that says nothing."""
+    if content_type == "application/octet-stream":
+        return ""
+    return mimetypes.guess_extension(content_type) or ""
+
+
+def _as_utf8(text: str) -> str:
+    """Header bytes come as Latin-1; many servers write UTF-8 into them all the same."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text

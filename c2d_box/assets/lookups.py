@@ -1,0 +1,20 @@
+"""The signed text of a request that looks at files (``POST fileinfo``), the same for Provider and clients.
+
+It names the call and the whole request, so that it can be taken for no other call and for no other file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+_PROOF = ("nonce", "signature")
+
+
+def signed_text(request: Mapping[str, Any]) -> str:
+    """What is signed, the nonce aside, by the ``consumerAddress`` that stands in ``request``."""
+    content = {key: value for key, value in request.items() if key not in _PROOF}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    return f"fileinfo{sha256(canonical).hexdigest()}"

@@ -1,0 +1,149 @@
+"""Blocks of IPFS that nobody can guess: UnixFS nodes with a salt, and the mark by which they are known again.
+
+A block's name is the hash of its bytes, so whoever guesses the bytes of a small file can ask a node whether
+it has them. Every block of a result therefore carries a salt in a field of its UnixFS message that readers
+skip: gateways serve the very bytes of the file, and the names tell nothing. The same field is the mark by
+which the Provider refuses to read a result for anybody who merely knows its name.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+MARK: Final = b"c2d-result-v1:"
+SALT_BYTES: Final = 16
+_FIELD: Final = 1000
+"""The number of the field in UnixFS's ``Data`` message; UnixFS itself uses 1 to 8."""
+_DIRECTORY, _FILE = 1, 2
+_LARGEST_NUMBER = 10
+"""Bytes of a varint of 64 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One node seen from its parent: ``content`` is the bytes of the file below it, ``size`` all blocks."""
+
+    cid: bytes
+    size: int
+    content: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A node's bytes under their name."""
+
+    link: Link
+    data: bytes
+
+
+def leaf(content: bytes, salt: bytes) -> Block:
+    """A piece of a file, or a whole small one."""
+    return _node((), _data(_FILE, salt, content), len(content))
+
+
+def branch(links: Iterable[Link], salt: bytes) -> Block:
+    """A file, or a stretch of one, made of the nodes below it in this order."""
+    children = tuple(links)
+    return _node(children, _data(_FILE, salt, None, [child.content for child in children]))
+
+
+def directory(links: Iterable[Link], salt: bytes) -> Block:
+    """A folder; its links are sorted by name, as readers expect them."""
+    children = tuple(sorted(links, key=lambda link: link.name.encode()))
+    return _node(children, _data(_DIRECTORY, salt, None))
+
+
+def text(cid: bytes) -> str:
+    """A CID as people and gateways write it: version 1, base32."""
+    return "b" + base64.b32encode(cid).decode().lower().rstrip("=")
+
+
+def is_result(block: bytes) -> bool:
+    """Whether a raw block carries the mark; False for what is no UnixFS node at all."""
+    return any(
+        value.startswith(MARK)
+        for number, data in _fields(block)
+        if number == 1
+        for inner, value in _fields(data)
+        if inner == _FIELD
+    )
+
+
+def varint(number: int) -> bytes:
+    """An unsigned number as protobuf and CAR files write it."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def _node(children: tuple[Link, ...], data: bytes, content: int = 0) -> Block:
+    encoded = b"".join(_bytes(2, _link(child)) for child in children) + _bytes(1, data)
+    cid = b"\x01\x70\x12\x20" + hashlib.sha256(encoded).digest()
+    below = sum(child.size for child in children)
+    length = content or sum(child.content for child in children)
+    return Block(Link(cid, len(encoded) + below, length), encoded)
+
+
+def _link(link: Link) -> bytes:
+    return _bytes(1, link.cid) + _bytes(2, link.name.encode()) + _number(3, link.size)
+
+
+def _data(kind: int, salt: bytes, content: bytes | None, sizes: Iterable[int] = ()) -> bytes:
+    parts = [_number(1, kind)]
+    lengths = list(sizes)
+    if content is not None:
+        parts.append(_bytes(2, content))
+    if kind == _FILE:
+        parts.append(_number(3, len(content) if content is not None else sum(lengths)))
+        parts += [_number(4, length) for length in lengths]
+    return b"".join([*parts, _bytes(_FIELD, MARK + salt)])
+
+
+def _bytes(number: int, value: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def _number(number: int, value: int) -> bytes:
+    return varint(number << 3) + varint(value)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The byte fields of a protobuf message by number; ends where it is none."""
+    at = 0
+    while at < len(message):
+        tag, at = _read(message, at)
+        kind = tag & 7
+        if tag < 0:
+            return
+        if kind == 0:
+            value, at = _read(message, at)
+            if value < 0:
+                return
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        elif kind == 2:
+            length, at = _read(message, at)
+            if length < 0 or at + length > len(message):
+                return
+            yield tag >> 3, message[at : at + length]
+            at += length
+        else:
+            return
+
+
+def _read(message: bytes, at: int) -> tuple[int, int]:
+    """A varint and the place behind it; -1 where there is none."""
+    number = 0
+    for shift, byte in enumerate(message[at : at + _LARGEST_NUMBER]):
+        number |= (byte & 0x7F) << 7 * shift
+        if byte < 0x80:
+            return number, at + shift + 1
+    return -1, len(message)

@@ -1,0 +1,72 @@
+"""Amounts of tokens as people read and write them, next to the base units that the chain counts in."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation, localcontext
+from typing import TYPE_CHECKING
+
+from c2d_box.assets.addresses import checksum, is_address, same
+from c2d_box.errors import C2DError
+
+if TYPE_CHECKING:
+    from c2d_box.chain.node import Chain
+
+OCEAN = "OCEAN"
+HIGHEST = 2**128
+"""Base units. More than any supply there is; the exchange multiplies prices twice by 10**18, which has to
+fit into 256 bits.
+"""
+
+
+def token_name(chain: Chain, token: str) -> str:
+    """OCEAN, the name that the address file has for a token, or its address. Not what a token says of
+    itself: every token can call itself OCEAN.
+    """
+    if same(token, chain.addresses.ocean):
+        return OCEAN
+    for name, address in chain.addresses.raw.items():
+        if isinstance(address, str) and is_address(address) and same(address, token):
+            return str(name)
+    return token
+
+
+def token_called(chain: Chain, name: str) -> str | None:
+    """The address of a token by its name in :func:`token_name`, or by address; None where there is none."""
+    if is_address(name):
+        return checksum(name)
+    if name.upper() == OCEAN:
+        return chain.addresses.ocean
+    known = {str(key).lower(): value for key, value in chain.addresses.raw.items()}
+    found = known.get(name.lower())
+    return checksum(found) if isinstance(found, str) and is_address(found) else None
+
+
+def amount_text(chain: Chain, amount: int, token: str) -> str:
+    """``2.5 OCEAN``: exact, in whole tokens; in base units where the token does not say its decimals."""
+    try:
+        decimals = chain.decimals(token)
+    except C2DError:
+        return f"{amount} base units of {token}"
+    return f"{whole(amount, decimals)} {token_name(chain, token)}"
+
+
+def whole(amount: int, decimals: int) -> str:
+    """Base units as whole tokens: every digit, none too many."""
+    with localcontext() as context:
+        context.prec = 100
+        text = f"{Decimal(amount).scaleb(-decimals):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def base_units(said: object, decimals: int) -> int | None:
+    """Whole tokens as base units, rounded down; None for what is no amount, or more than there can be."""
+    try:
+        value = Decimal(str(said))
+    except InvalidOperation:
+        return None
+    if not value.is_finite() or value < 0 or value.adjusted() + decimals > 60:
+        return None
+    with localcontext() as context:
+        context.prec = 100
+        units = int(value.scaleb(decimals))
+    return units if units < HIGHEST else None

@@ -1,0 +1,43 @@
+"""Files that are replaced as a whole. Only the standard library is imported: pods' programs use this too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def replace_file(
+    path: Path,
+    content: str | bytes,
+    *,
+    mode: int = 0o666,
+    owner: tuple[int, int] | None = None,
+    durable: bool = False,
+) -> None:
+    """Write a file as a whole or not at all: a reader, or an interrupted run, has the old content or the new.
+
+    ``mode`` is cut by the umask; ``owner`` (uid, gid) is given where the process is root; ``durable``: a
+    reboot changes nothing of it either.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        if owner is not None and os.geteuid() == 0:
+            os.chown(draft, *owner)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def replace_private_file(
+    path: Path, content: str | bytes, owner: tuple[int, int] | None = None, durable: bool = True
+) -> None:
+    """The same for a file that only its owner may read."""
+    replace_file(path, content, mode=0o600, owner=owner, durable=durable)

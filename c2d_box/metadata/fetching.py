@@ -1,0 +1,286 @@
+"""Fetching published documents beside the reading of blocks, so that a slow server delays only its own.
+
+The URL of a decryptor is written on the chain by a publisher: it may be dead, slow or hostile. Therefore
+
+* one request at a time goes to a host (nonces must arrive in the order in which they were made);
+* configured hosts have slots of their own, and those that answered well before do not share with strangers;
+* a host that fails three times in a row is left alone for a while, longer each time;
+* attempts end, after about half a day; :meth:`DocumentQueue.ask_again` starts them anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from c2d_box.errors import C2DError
+from c2d_box.metadata.documents import (
+    DecryptorUnreachable,
+    Documents,
+    DocumentUnavailable,
+    DocumentWithheld,
+    DocumentWrong,
+)
+from c2d_box.metadata.publications import Rejected
+from c2d_box.metadata.store import OutcomeState, Publication, Store
+
+log = logging.getLogger("c2d.cache.fetching")
+
+SLOTS = 64
+"""Requests in flight to hosts that never answered well; as many to those that did."""
+MAX_ATTEMPTS = 24
+LONGEST_WAIT = 3600.0
+_FAULTY_ATTEMPTS = 5
+_FAILURES_TO_OPEN = 3
+_LONGEST_BREAK = 300.0
+_KEPT_HOSTS = 10_000
+
+Check = Callable[[Publication], Awaitable[None]]
+Serve = Callable[[Publication, bytes], Awaitable[None]]
+
+
+@dataclass
+class Host:
+    """A decryptor's host: its waiting documents, and the circuit breaker."""
+
+    configured: bool = False
+    proven: bool = False
+    busy: bool = False
+    failures: int = 0
+    open_until: float = 0.0
+    error: str = ""
+    due: list[tuple[float, int, int, str]] = field(default_factory=list)
+    """A heap of (time, block, position, transaction); entries of another time than the queue's are void."""
+
+
+class DocumentQueue:
+    """Reads the documents of all queued publications. ``check`` refuses a publication before its host is
+    asked, ``serve`` takes the document."""
+
+    def __init__(self, store: Store, documents: Documents, check: Check, serve: Serve) -> None:
+        self._store = store
+        self.source = self._documents = documents
+        self._check = check
+        self._serve = serve
+        self._hosts: dict[str, Host] = {}
+        self._next: dict[tuple[str, int], float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = {True: 0, False: 0}
+        self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
+        for publication in store.waiting():
+            self._schedule(publication)
+
+    def add(self, publication: Publication) -> None:
+        """Queues a document unless this very event is served or waits already."""
+        known = self._store.outcome(*publication.key)
+        settled = known is not None and known.block == publication.block
+        if settled and known is not None and known.state is not OutcomeState.FAILED:
+            return
+        self._enqueue(publication)
+
+    def ask_again(self, publication: Publication) -> None:
+        """Starts the attempts anew; what is served already stays so."""
+        known = self._store.outcome(*publication.key)
+        if known is not None and known.block == publication.block and known.state is OutcomeState.SERVED:
+            return
+        self._enqueue(replace(publication, attempts=0, next=0.0))
+
+    def forget_missing(self) -> None:
+        """Drops what no longer waits in the store, after blocks were taken back."""
+        kept = {publication.key for publication in self._store.waiting()}
+        for key in set(self._next) - kept:
+            del self._next[key]
+        self._changed.set()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._next)
+
+    def has_untried(self) -> bool:
+        """Whether a document waits that nobody has tried to read yet."""
+        return bool(self._store.rows("SELECT 1 FROM retries WHERE attempts = 0 LIMIT 1"))
+
+    async def first_turn(self, seconds: float) -> None:
+        """Returns when each waiting document has been tried once, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.has_untried():
+                    self._ended.clear()
+                    await self._ended.wait()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(0)  # a long row of failures must not keep the loop from its other tasks
+                self._changed.clear()
+                pause = self._start_due()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._changed.wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def settle(self) -> None:
+        """Returns when nothing is due and nothing in flight. Starts what is due itself."""
+        while True:
+            self._changed.clear()
+            self._start_due()
+            if self._tasks:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            elif not self._changed.is_set():
+                return
+
+    # -- the schedule
+
+    def _enqueue(self, publication: Publication, error: str = "") -> None:
+        self._store.queue(publication, error)
+        self._schedule(publication)
+        self._changed.set()
+
+    def _schedule(self, publication: Publication) -> None:
+        host = self._host_of(publication)
+        self._next[publication.key] = publication.next
+        heapq.heappush(host.due, (publication.next, publication.block, publication.position, publication.tx))
+
+    def _host_of(self, publication: Publication) -> Host:
+        name = self._documents.host(publication.decryptor_url)
+        if name not in self._hosts:
+            if len(self._hosts) > _KEPT_HOSTS:
+                idle = [key for key, host in self._hosts.items() if not host.due and not host.busy]
+                for key in idle:
+                    del self._hosts[key]
+            self._hosts[name] = Host(configured=self._documents.is_configured(publication.decryptor_url))
+        return self._hosts[name]
+
+    def _start_due(self) -> float:
+        """Starts one request to each host that may be asked now; seconds until the next look."""
+        now, soonest = time.time(), now_plus(60.0)
+        for host in list(self._hosts.values()):
+            publication = self._first(host)
+            if publication is None or host.busy:
+                continue
+            if publication.next > now:
+                soonest = min(soonest, publication.next)
+            elif host.open_until > now:
+                self._failed(publication, host.error)
+                self._changed.set()
+            elif host.configured or self._in_flight[host.proven] < SLOTS:
+                self._start(host, publication)
+        return max(soonest - now, 0.01)
+
+    def _first(self, host: Host) -> Publication | None:
+        """The document of this host that is due first."""
+        while host.due:
+            moment, _, position, tx = host.due[0]
+            if self._next.get((tx, position)) == moment:
+                publication = self._store.queued(tx, position)
+                if publication is not None:
+                    return publication
+                del self._next[tx, position]
+            heapq.heappop(host.due)
+        return None
+
+    def _start(self, host: Host, publication: Publication) -> None:
+        heapq.heappop(host.due)
+        host.busy = True
+        proven, counted = host.proven, int(not host.configured)
+        self._in_flight[proven] += counted
+        task = asyncio.create_task(self._attempt(host, publication))
+        self._tasks.add(task)
+
+        def over(done: asyncio.Task[None]) -> None:
+            self._tasks.discard(done)
+            self._in_flight[proven] -= counted
+            host.busy = False
+            self._changed.set()
+            self._ended.set()
+            if not done.cancelled() and (error := done.exception()) is not None:
+                log.error("a document's outcome could not be stored", exc_info=error)
+                self._next[publication.key] = later = now_plus(10.0)
+                heapq.heappush(host.due, (later, publication.block, publication.position, publication.tx))
+
+        task.add_done_callback(over)
+
+    # -- one attempt
+
+    async def _attempt(self, host: Host, publication: Publication) -> None:
+        why = {"did": publication.did, "tx": publication.tx}
+        try:
+            await self._check(publication)
+            document = await self._documents.document(
+                publication.decryptor_url, publication.nft, publication.tx, publication.document_hash
+            )
+            self._answered(host, proven=True)
+            if self._store.queued(*publication.key) is None:
+                return  # its block was taken back meanwhile
+            await self._serve(publication, document)
+            self._settled(publication, OutcomeState.SERVED)
+            log.info("an asset was indexed", extra={**why, "block": publication.block})
+        except (Rejected, DocumentWithheld, DocumentWrong) as refusal:
+            self._answered(host, proven=isinstance(refusal, DocumentWithheld) or host.proven)
+            self._settled(publication, OutcomeState.REFUSED, str(refusal))
+            log.info("an asset was not accepted", extra={**why, "why": str(refusal)})
+        except DecryptorUnreachable as problem:
+            self._unanswered(host, str(problem))
+            self._failed(publication, str(problem))
+        except DocumentUnavailable as problem:
+            self._answered(host, proven=host.proven)
+            self._failed(publication, str(problem))
+        except C2DError as problem:
+            self._failed(publication, f"the chain could not be read ({problem.code})")
+        except Exception as problem:
+            # Whatever else one document brings about is that document's outcome, and nobody else's.
+            log.exception("an event was set aside", extra=why)
+            self._failed(publication, f"the document cannot be kept ({type(problem).__name__})", faulty=True)
+
+    def _settled(self, publication: Publication, state: OutcomeState, error: str = "") -> None:
+        self._next.pop(publication.key, None)
+        self._store.put_outcome(publication, state, error)
+
+    def _failed(self, publication: Publication, error: str, *, faulty: bool = False) -> None:
+        """Waits 1, 2, 4 … seconds, at most an hour, for the next attempt; the last one ends it."""
+        attempts = publication.attempts + 1
+        if self._store.queued(*publication.key) is None:
+            self._next.pop(publication.key, None)
+            return
+        if attempts >= (_FAULTY_ATTEMPTS if faulty else MAX_ATTEMPTS):
+            ended = f"{error}; given up after {attempts} attempts, triggerCaching asks again"
+            self._settled(replace(publication, attempts=attempts), OutcomeState.FAILED, ended)
+            return
+        wait = min(2.0 ** (attempts - 1), LONGEST_WAIT)
+        self._enqueue(replace(publication, attempts=attempts, next=now_plus(wait)), error)
+        extra = {"did": publication.did, "tx": publication.tx, "why": error}
+        log.warning("a document has to wait", extra=extra)
+
+    # -- the circuit breaker
+
+    def _answered(self, host: Host, *, proven: bool) -> None:
+        if host.failures >= _FAILURES_TO_OPEN:
+            self._hurry(host)
+        host.proven, host.failures, host.open_until, host.error = proven, 0, 0.0, ""
+
+    def _hurry(self, host: Host) -> None:
+        """A host that is back is asked at once for everything that waited for it."""
+        for _, _, position, tx in list(host.due):
+            publication = self._store.queued(tx, position) if (tx, position) in self._next else None
+            if publication is not None:
+                self._enqueue(replace(publication, next=0.0), host.error)
+
+    def _unanswered(self, host: Host, error: str) -> None:
+        host.failures += 1
+        host.proven, host.error = False, error
+        if host.failures >= _FAILURES_TO_OPEN:
+            host.open_until = now_plus(min(2.0**host.failures, _LONGEST_BREAK))
+
+
+def now_plus(seconds: float) -> float:
+    return time.time() + seconds

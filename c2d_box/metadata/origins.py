@@ -1,0 +1,40 @@
+"""Whose documents are read: those of data NFTs that Ocean's factory made, and of permitted publishers."""
+
+from __future__ import annotations
+
+from c2d_box.chain import Chain, events, nfts
+from c2d_box.metadata.publications import Rejected
+from c2d_box.metadata.questions import AskChain, LastingAnswers
+from c2d_box.metadata.settings import Settings
+from c2d_box.metadata.store import Publication
+
+
+class OriginCheck:
+    """Asks the chain at most once for an NFT: who made it never changes."""
+
+    def __init__(self, chain: Chain, ask: AskChain, settings: Settings) -> None:
+        self._chain = chain
+        self._ask = ask
+        self._settings = settings
+        self._genuine = LastingAnswers[bool](ask)
+
+    async def require_permitted(self, publication: Publication) -> None:
+        """Raises Rejected for a publication whose document need not be asked for."""
+        nft = publication.nft
+        if not await self._genuine.about(nft, lambda: nfts.is_deployed_nft(self._chain, nft)):
+            raise Rejected("The NFT was not made by Ocean's factory.")
+        publishers = {entry.lower() for entry in self._settings.allowed_publishers}
+        if publishers and publication.author.lower() not in publishers:
+            raise Rejected("The publisher is not among the allowed ones.")
+        validators = {entry.lower() for entry in self._settings.allowed_validators}
+        if validators and not validators & await self._validators(publication):
+            raise Rejected("No allowed validator has signed the document.")
+
+    async def _validators(self, publication: Publication) -> set[str]:
+        receipt = await self._ask(lambda: self._chain.receipt(publication.tx))
+        proofs = events.decoded(receipt["logs"] if receipt else [], ("MetadataValidated",))
+        return {
+            str(proof["validator"]).lower()
+            for proof in proofs
+            if proof.address == publication.nft and proof["metaDataHash"] == publication.document_hash
+        }

@@ -1,0 +1,73 @@
+"""How far the indexer is behind the chain's head, and whether it moves: what readiness means for a cache.
+
+A process that reads an old chain for hours is alive and not ready; one that stands in the middle of it is
+not ready either, however well it answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """``is_started`` becomes true once everything up to some head has been read. From then on the cache is
+    ready unless it has been behind, or without an answer of its node, for ``ready_seconds``."""
+
+    ready_seconds: float
+    confirmations: int = 0
+    clock: Callable[[], float] = time.monotonic
+    is_started: bool = False
+    head: int | None = None
+    block: int | None = None
+    problem: str = ""
+    _behind_since: float | None = None
+    _moved_at: float | None = None
+
+    def saw(self, head: int, block: int) -> None:
+        """The node's head is ``head`` and everything up to ``block`` has been read."""
+        if block != self.block:
+            self._moved_at = self.clock()
+        self.head, self.block = head, block
+        if self.behind == 0:
+            self._behind_since, self.problem = None, ""
+        elif self._behind_since is None:
+            self._behind_since = self.clock()
+
+    def moved(self, block: int) -> None:
+        self.block, self._moved_at, self.problem = block, self.clock(), ""
+
+    def failed(self, problem: str) -> None:
+        self.problem = problem
+        if self._behind_since is None:
+            self._behind_since = self.clock()
+
+    @property
+    def behind(self) -> int:
+        """Blocks that could have been read and were not."""
+        if self.head is None or self.block is None:
+            return 0
+        return max(0, self.head - self.confirmations - self.block)
+
+    @property
+    def is_ready(self) -> bool:
+        since = self._behind_since
+        return self.is_started and (since is None or self.clock() - since <= self.ready_seconds)
+
+    def report(self) -> dict[str, Any]:
+        """For ``/readyz`` and whoever reads it."""
+        report: dict[str, Any] = {"block": self.block, "head": self.head, "behind": self.behind}
+        if not self.is_ready:
+            report["reason"] = self._reason()
+        return report
+
+    def _reason(self) -> str:
+        if self.head is None:
+            return self.problem or "the chain's head is not known yet"
+        told = f"block {self.block} of {self.head} is read, {self.behind} are missing"
+        if self._moved_at is not None and self.behind:
+            told += f"; the last one came {self.clock() - self._moved_at:.0f} s ago"
+        return f"{told}; {self.problem}" if self.problem else told

@@ -1,0 +1,38 @@
+"""Which datatokens' prices an event of an exchange or a dispenser may have changed."""
+
+from __future__ import annotations
+
+from c2d_box.assets.addresses import same
+from c2d_box.chain import Chain, abis
+from c2d_box.chain.events import Event
+from c2d_box.metadata.questions import AskChain, LastingAnswers
+
+SALE_EVENTS = ("ExchangeCreated", "ExchangeRateChanged", "DispenserCreated")
+
+
+class SaleEvents:
+    """Only Ocean's own exchange and dispenser are believed: a log's shape can be forged, and each token named
+    costs several questions.
+    """
+
+    def __init__(self, chain: Chain, ask: AskChain) -> None:
+        self._chain = chain
+        self._tokens = LastingAnswers[str](ask)
+
+    async def tokens_of(self, event: Event) -> set[str]:
+        """Addresses of datatokens in lower case; none for a stranger's event."""
+        known = (self._chain.addresses.fixed_price, self._chain.addresses.dispenser)
+        if not any(same(event.address, address) for address in known):
+            return set()
+        for name in ("datatoken", "datatokenAddress", "dataToken"):
+            if name in event.arguments:
+                return {str(event[name]).lower()}
+        exchange_id = str(event["exchangeId"])
+        return {
+            await self._tokens.about(exchange_id, lambda: self._token_sold_by(event.address, exchange_id))
+        }
+
+    def _token_sold_by(self, exchange: str, exchange_id: str) -> str:
+        number = bytes.fromhex(exchange_id.removeprefix("0x"))
+        terms = self._chain.read(abis.EXCHANGE, exchange, "getExchange", number)
+        return str(terms[1]).lower()

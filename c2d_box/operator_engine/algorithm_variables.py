@@ -1,0 +1,41 @@
+"""The environment of an algorithm: what Ocean's algorithms know, and what any image needs to behave."""
+
+from __future__ import annotations
+
+import json
+
+from c2d_box.workflow import names
+from c2d_box.workflow.resource import WorkFlow
+
+PARAMETER_BYTES = 64 << 10
+"""Of one variable: the kernel takes twice that; longer parameters are in the file alone."""
+
+
+def ocean_variables(workflow: WorkFlow, secret: str) -> dict[str, str]:
+    """The environment Ocean's algorithms know, and what makes Python and home-seeking tools behave."""
+    dids = [names.bare_did(entry.id) for entry in workflow.stage.input]
+    return {
+        "DIDS": json.dumps(dids),
+        "TRANSFORMATION_DID": names.bare_did(workflow.stage.algorithm.id or ""),
+        "VOLUME": names.DATA,
+        "INPUTS": f"{names.DATA}/{names.INPUTS}",
+        "OUTPUTS": f"{names.DATA}/{names.OUTPUTS}",
+        "LOGS": f"{names.DATA}/{names.LOGS}",
+        "secret": secret,
+        **_parameters(workflow),
+        "HOME": names.SCRATCH,
+        "USER": names.ALGORITHM_USER,
+        "LOGNAME": names.ALGORITHM_USER,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _parameters(workflow: WorkFlow) -> dict[str, str]:
+    """The consumer's parameters as JSON, beside the file; one variable each, whatever the parameters are
+    called, since a name of the consumer's choice could be one that a loader or an interpreter obeys.
+    """
+    algorithm = workflow.stage.algorithm
+    given = {"ALGO_CUSTOM_DATA": algorithm.algocustomdata, "ALGO_USER_DATA": algorithm.userdata}
+    texts = {name: json.dumps(value) for name, value in given.items() if value is not None}
+    return {name: text for name, text in texts.items() if len(text) <= PARAMETER_BYTES}

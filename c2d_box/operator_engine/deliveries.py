@@ -1,0 +1,74 @@
+"""Whether what the upload container reports is what the judge let leave, where this job's results lie.
+
+The container handles the algorithm's bytes, so its word opens nothing: what it names is read later with the
+operator's own keys. Each result must stand in the judged manifest with its size and hash, at its place below
+the job's prefix (S3) or in the job's one folder (IPFS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from c2d_box.assets import results
+from c2d_box.assets.ecies import OVERHEAD
+from c2d_box.workflow import manifests
+from c2d_box.workflow.resource import WorkFlow
+
+
+class Delivered(Protocol):
+    """A result as it was reported."""
+
+    @property
+    def filename(self) -> str: ...
+    @property
+    def filesize(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def encryption(self) -> str | None: ...
+    @property
+    def judged(self) -> str | None: ...
+
+
+def problem(workflow: WorkFlow, delivered: Sequence[Delivered]) -> str | None:
+    """Why these are not the job's results; None where they are."""
+    judged = [entry for entry in delivered if entry.type != "evidence"]
+    if len(delivered) - len(judged) > 1:
+        return "there is more than one evidence record"
+    if any((entry.encryption is not None) != (workflow.encrypt is not None) for entry in delivered):
+        return "the results are not encrypted as the job asks"
+    expected = workflow.status.manifest or manifests.digest(())
+    if manifests.digest(_as_judged(entry) for entry in judged) != expected:
+        return "these are not the files that were judged"
+    return _misplaced(workflow.job, delivered)
+
+
+def _as_judged(entry: Delivered) -> dict[str, str | int | None]:
+    """The manifest's line of it; of an encrypted one the hash is that of what was encrypted."""
+    if entry.encryption is None:
+        name, size, digest = entry.filename, entry.filesize, entry.sha256
+    else:
+        name, size = entry.filename.removesuffix(manifests.SEALED), entry.filesize - OVERHEAD
+        digest = entry.judged or ""
+    return {"filename": name, "type": entry.type, "size": size, "sha256": digest}
+
+
+def _misplaced(job: str, delivered: Sequence[Delivered]) -> str | None:
+    roots = set()
+    for entry in delivered:
+        scheme, _, rest = entry.url.partition("://")
+        root = rest.partition("/")[0]
+        roots.add((scheme, root))
+        if scheme == "s3":
+            path = results.object_key(entry.url, bucket=root, job=job)
+        else:
+            path = results.content_path(entry.url)
+        plain = entry.filename.removesuffix(manifests.SEALED) if entry.encryption else entry.filename
+        if path is None or not path.endswith(f"/{plain}"):
+            return "a result does not lie where this job's results lie"
+    return "the results lie in more than one place" if len(roots) > 1 else None

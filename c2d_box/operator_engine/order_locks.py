@@ -1,0 +1,40 @@
+"""Removing locks on orders that nobody will release any more.
+
+The engine releases a job's locks before it takes the finalizer off its WorkFlow. Where the finalizer was
+forced off, and where operator-service died before it made the WorkFlow, the Lease would stay for ever: a
+start on the same order takes it over, but an order that is never used again has no such start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from c2d_box.workflow import leases, names
+from c2d_box.workflow.cluster import LEASES, WORKFLOWS, Cluster
+from c2d_box.workflow.resource import WorkFlow
+
+LEFT_SECONDS = 600
+"""Ten times the age at which operator-service calls a lock stale, so that it is never busy with this one."""
+
+
+async def remove_left_locks(
+    cluster: Cluster, seen: Callable[[str], WorkFlow | None], now: float
+) -> list[str]:
+    """Deletes locks that are older than ten minutes and whose job has no WorkFlow; returns their names.
+
+    ``seen`` is the engine's copy of a job's WorkFlow, which spares a read for each living job. A job that it
+    does not know is read anew. A start that is held up meanwhile looks once more for its lock after it has
+    made its WorkFlow, so a lock that is deleted here never lets two jobs run on one order.
+    """
+    found, _ = await cluster.list(LEASES, names.LABEL_JOB)
+    gone = []
+    for lease in found:
+        name, job = lease["metadata"]["name"], leases.holder(lease)
+        is_old = now > leases.renewed_at(lease) + LEFT_SECONDS
+        if not name.startswith(leases.ORDER_PREFIX) or not is_old or seen(job):
+            continue
+        if job and await cluster.get(WORKFLOWS, job) is not None:
+            continue
+        if await cluster.delete(LEASES, name, uid=lease["metadata"]["uid"]):
+            gone.append(name)
+    return gone

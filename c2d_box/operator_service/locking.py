@@ -1,0 +1,119 @@
+"""The locks on a job's orders: one order carries one job at a time, also where the lock was left behind.
+
+A lock is a Lease. It is taken before the WorkFlow is created and looked at once more afterwards. Whoever
+takes a lock over writes first, by the version that it judged as left behind, and then looks once more whether
+the holder has made its WorkFlow after all. So of two, each writes before it looks, and at least one sees the
+other, however long either of them was held up in between.
+
+The job's grants are handed out after that. A WorkFlow whose service died before it held its locks gets none,
+and without grants no algorithm runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from c2d_box.operator_service.arguments import Refusal
+from c2d_box.workflow import leases, resource
+from c2d_box.workflow.cluster import LEASES, WORKFLOWS, Changed, Cluster, Exists, Gone, Object
+from c2d_box.workflow.resource import WorkFlow
+
+IN_USE = "`agreementId` already in use for other job."
+_ATTEMPTS = 5
+
+
+class OrderLocks:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def take(self, keys: Iterable[str], job: str) -> None:
+        """All of them, or Refusal and none. Always in the same order, so that of two jobs that share several
+        orders one gets them all."""
+        taken: list[str] = []
+        try:
+            for key in sorted(keys):
+                if await self._take(key, job):
+                    taken.append(key)
+        except Refusal:
+            await self.release(taken, job)
+            raise
+
+    async def hold(self, workflow: WorkFlow) -> None:
+        """Proves that the job still has its locks now that its WorkFlow exists. Raises Refusal where another
+        job has one; this one's WorkFlow is gone then."""
+        keys = leases.keys(workflow.spec)
+        held = await asyncio.gather(*(self._hold(key, workflow.job) for key in keys))
+        if all(held):
+            return
+        await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
+        await self.release(keys, workflow.job)
+        raise Refusal(400, IN_USE)
+
+    async def release(self, keys: Iterable[str], job: str) -> None:
+        for key in keys:
+            lease = await self._cluster.get(LEASES, leases.order(key))
+            if lease is not None and leases.holder(lease) == job:
+                await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
+
+    async def _take(self, key: str, job: str) -> bool:
+        """False where an earlier call for the same job has taken it; it is renewed then."""
+        for _ in range(_ATTEMPTS):
+            try:
+                await self._cluster.create(LEASES, leases.body(key, job, time.time()))
+                return True
+            except Exists:
+                lease = await self._cluster.get(LEASES, leases.order(key))
+            if lease is None:
+                continue
+            if leases.holder(lease) == job:
+                fresh = time.time() < leases.renewed_at(lease) + leases.STALE_SECONDS / 2
+                if fresh or await self._patch(lease, leases.renewal(time.time())):
+                    return False
+                continue
+            if not await self._is_left_behind(lease):
+                break
+            mine = await self._patch(lease, leases.takeover(job, time.time()))
+            if mine is None:
+                continue
+            if not await self._is_over(leases.holder(lease)):
+                await self._patch(mine, leases.takeover(leases.holder(lease), time.time()))
+                break
+            # Made anew: the engine releases the locks of ended jobs by their uid.
+            await self._cluster.delete(LEASES, mine["metadata"]["name"], uid=mine["metadata"]["uid"])
+        raise Refusal(400, IN_USE)
+
+    async def _hold(self, key: str, job: str) -> bool:
+        for _ in range(_ATTEMPTS):
+            lease = await self._cluster.get(LEASES, leases.order(key))
+            if lease is not None:
+                return leases.holder(lease) == job
+            try:
+                await self._cluster.create(LEASES, leases.body(key, job, time.time()))
+            except Exists:
+                continue
+            return True
+        return False
+
+    async def _patch(self, lease: Object, patch: Object) -> Object | None:
+        """None where the lease has changed or gone since it was read."""
+        metadata = {**patch.get("metadata", {}), "resourceVersion": lease["metadata"]["resourceVersion"]}
+        try:
+            return await self._cluster.patch(
+                LEASES, lease["metadata"]["name"], {**patch, "metadata": metadata}
+            )
+        except (Changed, Gone):
+            return None
+
+    async def _is_left_behind(self, lease: Object) -> bool:
+        """A lock whose job is over, or never came to be."""
+        holder = leases.holder(lease)
+        body = await self._cluster.get(WORKFLOWS, holder) if holder else None
+        if body is not None:
+            return resource.parse(body).finished
+        return time.time() > leases.renewed_at(lease) + leases.STALE_SECONDS
+
+    async def _is_over(self, job: str) -> bool:
+        body = await self._cluster.get(WORKFLOWS, job) if job else None
+        return body is None or resource.parse(body).finished

@@ -1,0 +1,71 @@
+"""The positive control of the warden's proof: an address that answers the same job at the same time.
+
+Silence from the algorithm's pod says nothing about an address that is dead. So configuration, which has a way
+to the engine, connects to it just before it releases the warden, and writes down which address answered and
+when; the warden must find that very address silent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from c2d_box.files import replace_file
+
+CONNECT_SECONDS = 2.0
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """``addresses``: ``ip:port`` that took a connection at ``at`` (Unix seconds)."""
+
+    at: float
+    addresses: tuple[str, ...]
+
+
+def dial(urls: Iterable[str], patience_seconds: float) -> Alive:
+    """Connects to the host of each URL; again and again until one answered or the time is over."""
+    deadline = time.monotonic() + patience_seconds
+    found: list[str] = []
+    wanted = [urlsplit(url) for url in urls if url]
+    while not found:
+        for parts in wanted:
+            with contextlib.suppress(OSError):
+                found.append(_address(parts.hostname or "", parts.port or _default(parts.scheme)))
+        if found or time.monotonic() >= deadline:
+            break
+        time.sleep(_PAUSE)
+    return Alive(time.time(), tuple(dict.fromkeys(found)))
+
+
+def write(path: Path, alive: Alive) -> None:
+    """Whole or not at all."""
+    replace_file(path, json.dumps({"at": alive.at, "addresses": alive.addresses}))
+
+
+def read(path: Path) -> Alive | None:
+    """None where there is none, or where it cannot be one."""
+    try:
+        found = json.loads(path.read_text())
+        alive = Alive(float(found["at"]), tuple(str(entry) for entry in found["addresses"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return alive if alive.addresses and math.isfinite(alive.at) else None
+
+
+def _address(host: str, port: int) -> str:
+    with socket.create_connection((host, port), CONNECT_SECONDS) as connected:
+        address, reached, *_ = connected.getpeername()
+    return f"[{address}]:{reached}" if ":" in address else f"{address}:{reached}"
+
+
+def _default(scheme: str) -> int:
+    return 443 if scheme == "https" else 80

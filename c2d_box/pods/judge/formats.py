@@ -1,0 +1,110 @@
+"""Which archive format a file is, told from more than its first bytes.
+
+Four bytes are no proof: a file of numbers may begin with any of them, a list of names with ``BZh``. What a
+reader of the format would check next is checked here: header checksums where there are any, else the header
+and the first blocks. A file that fails that is no archive to anybody's reader either.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO
+
+_HEAD = 64
+_ZSTANDARD_BLOCK = 128 << 10
+_BZIP2_BLOCKS = (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
+READABLE = ("gzip", "bzip2", "xz", "zip")
+"""Formats that can be looked into."""
+
+
+def kind_of(file: BinaryIO) -> str | None:
+    """The name of the format; None for what is no archive of a known one."""
+    file.seek(0)
+    head = file.read(_HEAD)
+    for magic, (name, proof) in _FORMATS.items():
+        if head.startswith(magic):
+            return name if proof(head, file) else None
+    return "zip" if head.startswith(b"PK\x03\x04") or zipfile.is_zipfile(file) else None
+
+
+def _gzip(head: bytes, _file: BinaryIO) -> bool:
+    return len(head) > 3 and not head[3] & 0xE0  # flags that no version defines
+
+
+def _bzip2(head: bytes, _file: BinaryIO) -> bool:
+    return head[3:4].isdigit() and head[3:4] != b"0" and head[4:10] in _BZIP2_BLOCKS
+
+
+def _xz(head: bytes, _file: BinaryIO) -> bool:
+    return len(head) >= 12 and zlib.crc32(head[6:8]) == struct.unpack("<I", head[8:12])[0]
+
+
+def _seven_zip(head: bytes, _file: BinaryIO) -> bool:
+    return len(head) >= 32 and zlib.crc32(head[12:32]) == struct.unpack("<I", head[8:12])[0]
+
+
+def _rar(head: bytes, _file: BinaryIO) -> bool:
+    return head[6:7] == b"\0" or head[6:8] == b"\x01\0"
+
+
+def _lz4(head: bytes, _file: BinaryIO) -> bool:
+    """The descriptor's version, its reserved bits, and its checksum."""
+    if len(head) < 7 or head[4] >> 6 != 1 or head[4] & 2 or head[5] & 0x8F:
+        return False
+    size = 2 + (8 if head[4] & 8 else 0) + (4 if head[4] & 1 else 0)
+    descriptor = head[4 : 4 + size]
+    return len(head) > 4 + size and head[4 + size] == (_xxh32(descriptor) >> 8) & 0xFF
+
+
+def _zstandard(head: bytes, file: BinaryIO) -> bool:
+    """The header's reserved bit, and the first two blocks: kind, size, and that the file has them."""
+    if len(head) < 6 or head[4] & 8:
+        return False
+    single = head[4] & 0x20
+    content = (1 if single else 0, 2, 4, 8)[head[4] >> 6]
+    at = 5 + (0 if single else 1) + (0, 1, 2, 4)[head[4] & 3] + content
+    size = file.seek(0, io.SEEK_END)
+    for _ in range(2):
+        file.seek(at)
+        header = file.read(3)
+        if len(header) < 3:
+            return False
+        block = int.from_bytes(header, "little")
+        kind, length = block >> 1 & 3, block >> 3
+        at += 3 + (1 if kind == 1 else length)
+        if kind == 3 or length > _ZSTANDARD_BLOCK or at > size:
+            return False
+        if block & 1:
+            break
+    return True
+
+
+def _xxh32(data: bytes) -> int:
+    """XXH32 with seed 0 of fewer than 16 bytes."""
+    most = 0xFFFFFFFF
+    found, at = (374761393 + len(data)) & most, 0
+    while at + 4 <= len(data):
+        found = (found + int.from_bytes(data[at : at + 4], "little") * 3266489917) & most
+        found = ((found << 17 | found >> 15) & most) * 668265263 & most
+        at += 4
+    for byte in data[at:]:
+        found = (found + byte * 374761393) & most
+        found = ((found << 11 | found >> 21) & most) * 2654435761 & most
+    for shift, prime in ((15, 2246822519), (13, 3266489917), (16, 1)):
+        found = (found ^ found >> shift) * prime & most
+    return found
+
+
+_FORMATS: dict[bytes, tuple[str, Callable[[bytes, BinaryIO], bool]]] = {
+    b"\x1f\x8b\x08": ("gzip", _gzip),
+    b"BZh": ("bzip2", _bzip2),
+    b"\xfd7zXZ\0": ("xz", _xz),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", _zstandard),
+    b"7z\xbc\xaf\x27\x1c": ("7z", _seven_zip),
+    b"Rar!\x1a\x07": ("RAR", _rar),
+    b"\x04\x22\x4d\x18": ("LZ4", _lz4),
+}

@@ -1,0 +1,137 @@
+"""A JSON document read piece by piece: its shape is reported, nothing of it is kept.
+
+The standard library's parser builds the whole document, some thirty times its size. Here a stack of the open
+arrays and objects is all that is held, its depth bounded and each text too.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+CHUNK = 1 << 16
+DEPTH = 64
+TOKEN = 1 << 20
+"""Characters of the longest text."""
+_TOKEN = re.compile(
+    r"[ \t\n\r]*+(?:"
+    r"([{}\[\],:])"
+    r'|("(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")'
+    r"|(-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?=[ \t\n\r,\]}]))"
+    r"|(true|false|null)"
+    r")"
+)
+_MARK, _TEXT, _NUMBER = 1, 2, 3
+"""Groups of the expression; the fourth are words."""
+_WORDS = {"true": True, "false": False, "null": None}
+_VALUE, _VALUE_OR_END, _NAME, _NAME_OR_END, _COLON, _COMMA_OR_END, _OVER = range(7)
+"""What may come next."""
+Scalar = str | int | float | bool | None
+
+
+class NotJson(Exception):
+    """The content is no JSON, or deeper or longer in one text than is read."""
+
+
+class Shape(Protocol):
+    """Is told what is met, in the order of the document."""
+
+    def opened(self, kind: str) -> None:
+        """``kind``: ``{`` or ``[``."""
+
+    def named(self, name: str) -> None: ...
+
+    def value(self, found: Scalar) -> None: ...
+
+    def closed(self) -> None: ...
+
+
+def walk(file: BinaryIO, shape: Shape, *, many: bool = False) -> None:
+    """Raises NotJson. ``many``: any number of documents one after the other, as in NDJSON."""
+    stack: list[str] = []
+    expected, documents = _VALUE, 0
+    for kind, text in _tokens(file):
+        if expected == _OVER and many:
+            expected = _VALUE
+        if kind == _MARK:
+            if text == ",":
+                _demand(expected == _COMMA_OR_END)
+                expected = _NAME if stack[-1] == "{" else _VALUE
+                continue
+            if text == ":":
+                _demand(expected == _COLON)
+                expected = _VALUE
+                continue
+            if text in "{[":
+                _demand(expected in (_VALUE, _VALUE_OR_END) and len(stack) < DEPTH)
+                stack.append(text)
+                shape.opened(text)
+                expected = _NAME_OR_END if text == "{" else _VALUE_OR_END
+                continue
+            empty = _NAME_OR_END if text == "}" else _VALUE_OR_END
+            _demand(expected in (_COMMA_OR_END, empty) and stack.pop() == _OPENED_BY[text])
+            shape.closed()
+        elif expected in (_NAME, _NAME_OR_END):
+            _demand(kind == _TEXT)
+            shape.named(_text(text))
+            expected = _COLON
+            continue
+        else:
+            _demand(expected in (_VALUE, _VALUE_OR_END))
+            if kind == _TEXT:
+                shape.value(_text(text))
+            else:
+                shape.value(_number(text) if kind == _NUMBER else _WORDS[text])
+        expected = _COMMA_OR_END if stack else _OVER
+        documents += not stack
+    _demand(not stack and (expected == _OVER or (many and not documents)))
+
+
+_OPENED_BY = {"}": "{", "]": "["}
+
+
+def _demand(right: bool) -> None:
+    if not right:
+        raise NotJson
+
+
+def _tokens(file: BinaryIO) -> Iterator[tuple[int, str]]:
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    held, final = "", False
+    while not final:
+        data = file.read(CHUNK)
+        final = not data
+        try:
+            held += decoder.decode(data, final)
+        except UnicodeDecodeError as problem:
+            raise NotJson from problem
+        if final:
+            held += "\n"  # a number is whole once something follows it
+        at, size = 0, len(held)
+        while (found := _TOKEN.match(held, at)) is not None and found.end() < size:
+            at = found.end()
+            kind = found.lastindex or 0
+            yield kind, found.group(kind)
+        held = held[at:]
+        if len(held) > TOKEN:
+            raise NotJson
+    if held.strip(" \t\n\r"):
+        raise NotJson
+
+
+def _text(token: str) -> str:
+    if "\\" not in token:
+        return token[1:-1]
+    found: str = json.loads(token)
+    return found
+
+
+def _number(token: str) -> int | float:
+    if len(token) > 100:
+        raise NotJson
+    if token.isdecimal():
+        return int(token)
+    return float(token) if any(mark in token for mark in ".eE") else int(token)

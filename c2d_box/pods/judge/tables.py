@@ -1,0 +1,269 @@
+"""Tables read as a stream and held against a publisher's rules: rows, columns, cells, sizes of groups.
+
+Whatever the format, what is counted are parsed records. Every record has to say for itself of how many
+individuals its figures are; that it says so truly, nobody can check here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from c2d_box.assets.disclosure import Rules
+from c2d_box.pods.judge.jsonwalk import NotJson, Scalar, walk
+
+CHUNK = 1 << 16
+RECORD = 1 << 20
+"""Characters of the longest record that is read."""
+CELL = 1000
+"""Characters of a cell, a name or a line of text, where the number of rows is limited."""
+
+
+class Unfit(Exception):
+    """Why a file may not leave. Never a figure or a text of the algorithm's choice: reasons leave, too."""
+
+
+class _Limits:
+    """A publisher's rules on tables."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.counted = rules.counted
+        self._rows = 0
+
+    def add_rows(self, count: int = 1) -> None:
+        self._rows += count
+        self.demand_rows(self._rows)
+
+    def demand_rows(self, count: int) -> None:
+        most = self.rules.max_rows
+        if most is not None and count > most:
+            raise Unfit(f"it has more than {most} rows")
+
+    def demand_columns(self, count: int) -> None:
+        most = self.rules.columns
+        if most is not None and count > most:
+            raise Unfit(f"it has more than {most} columns")
+
+    def demand_cell(self, text: str) -> None:
+        if self.rules.max_rows is not None and len(text) > CELL:
+            raise Unfit(f"a cell or a line in it is longer than {CELL} characters")
+
+    def demand_count(self, value: object) -> None:
+        if self.rules.min_cell is not None and _individuals(value) < self.rules.min_cell:
+            raise Unfit(f"a figure in it stands for fewer than {self.rules.min_cell} individuals")
+
+    def without_count(self) -> Unfit:
+        return Unfit(f"a record in it has no count column ({', '.join(sorted(self.counted))})")
+
+
+def check_csv(rules: Rules, file: BinaryIO, delimiter: str = ",") -> None:
+    """Raises Unfit."""
+    limits, source = _Limits(rules), _Records(file)
+    try:
+        reader = csv.reader(source, strict=True, delimiter=delimiter)
+        head = next(reader, None)
+        if head is None:
+            return
+        columns = _columns(limits, head)
+        for row in reader:
+            source.used = 0
+            if not row:
+                continue
+            if len(row) != len(head):
+                raise Unfit("its lines have not the columns of its header")
+            limits.add_rows()
+            for cell in row:
+                limits.demand_cell(cell)
+            for position in columns:
+                limits.demand_count(row[position])
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise Unfit("its content is not CSV") from problem
+
+
+def _columns(limits: _Limits, head: list[str]) -> list[int]:
+    """Where the count columns are."""
+    names = [name.strip("\ufeff \t").lower() for name in head]  # a byte order mark is none of the name
+    limits.demand_columns(len(names))
+    for name in names:
+        limits.demand_cell(name)
+    if limits.rules.min_cell is None:
+        return []
+    if len(set(names)) < len(names):
+        raise Unfit("two of its columns have one name")
+    found = [position for position, name in enumerate(names) if name in limits.counted]
+    if not found:
+        raise limits.without_count()
+    return found
+
+
+class _Records:
+    """The lines of a file for the CSV reader, which keeps asking for more while a quote is open."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = _lines(file)
+        self.used = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.used += len(line)
+        if self.used > RECORD:
+            raise Unfit("a record in it is too long to be checked")
+        return line
+
+
+def check_text(rules: Rules, file: BinaryIO) -> None:
+    """Raises Unfit."""
+    limits = _Limits(rules)
+    if rules.min_cell is not None:
+        raise limits.without_count()
+    try:
+        for line in _lines(file):
+            limits.add_rows()
+            limits.demand_cell(line)
+            if any(mark < " " and mark not in "\t\n\f" for mark in line):
+                raise Unfit("its content is not text")
+    except UnicodeDecodeError as problem:
+        raise Unfit("its content is not text") from problem
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """Each ends with a line feed, whichever end of line it had."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("strict"), translate=True)
+    held = ""
+    while data := file.read(CHUNK):
+        *whole, held = (held + decoder.decode(data)).split("\n")
+        for line in whole:
+            yield f"{line}\n"
+        if len(held) > RECORD:
+            raise Unfit("a line in it is too long to be checked")
+    *whole, held = (held + decoder.decode(b"", final=True)).split("\n")
+    yield from (f"{line}\n" for line in whole)
+    if held:
+        yield held
+
+
+def check_json(rules: Rules, file: BinaryIO, *, many: bool = False) -> None:
+    """Raises Unfit. ``many``: one document a line."""
+    shape = _JsonShape(_Limits(rules))
+    try:
+        if many:
+            shape.opened("[")
+        walk(file, shape, many=many)
+        if many:
+            shape.closed()
+    except NotJson as problem:
+        raise Unfit("its content is not JSON (which has no NaN and no Infinity)") from problem
+
+
+@dataclass(slots=True)
+class _Open:
+    """An array or object that is being read."""
+
+    kind: str
+    in_array: bool
+    size: int = 0
+    scalars: int = 0
+    name: str = ""
+    counts: int = 0
+    lengths: set[int] = field(default_factory=set)
+    """Of the arrays of plain values in it: columns of a table."""
+    counted_columns: int = 0
+
+
+class _JsonShape:
+    """Records of a document: its objects but the outermost, and the arrays within arrays. An array of plain
+    values elsewhere is a column, as long as it has rows.
+    """
+
+    def __init__(self, limits: _Limits) -> None:
+        self._limits = limits
+        self._stack: list[_Open] = []
+
+    def opened(self, kind: str) -> None:
+        outer = self._stack[-1] if self._stack else None
+        in_array = outer is not None and outer.kind == "["
+        if outer is not None:
+            self._count_member(outer)
+            if kind == "{" or in_array:
+                self._limits.add_rows()
+        self._stack.append(_Open(kind, in_array))
+
+    def named(self, name: str) -> None:
+        self._limits.demand_cell(name)
+        self._stack[-1].name = name.strip().lower()
+
+    def value(self, found: Scalar) -> None:
+        if isinstance(found, str):
+            self._limits.demand_cell(found)
+        if not self._stack:
+            if self._limits.rules.min_cell is not None:
+                raise self._limits.without_count()
+            return
+        outer = self._stack[-1]
+        self._count_member(outer)
+        outer.scalars += 1
+        column = outer.name if outer.kind == "{" else self._column(outer)
+        if column in self._limits.counted:
+            self._limits.demand_count(found)
+            outer.counts += 1
+
+    def _column(self, array: _Open) -> str | None:
+        """The name of the column that an array of plain values is."""
+        if array.in_array or len(self._stack) < 2:
+            return None
+        return self._stack[-2].name
+
+    def _count_member(self, outer: _Open) -> None:
+        outer.size += 1
+        if outer.kind == "{":
+            self._limits.demand_columns(outer.size)
+
+    def closed(self) -> None:
+        done = self._stack.pop()
+        if done.kind == "[" and done.scalars:
+            if done.in_array:
+                self._limits.demand_columns(done.scalars)
+            else:
+                self._limits.demand_rows(done.scalars)
+        if self._limits.rules.min_cell is not None:
+            self._close_counted(done)
+
+    def _close_counted(self, done: _Open) -> None:
+        """Every container counts individuals, or holds those that do. An empty one does neither, and a tree
+        of empty ones would spell out any text: only the document itself and an array directly in it may be
+        empty.
+        """
+        if not done.size and len(self._stack) > (0 if done.in_array or done.kind == "{" else 1):
+            raise self._limits.without_count()
+        if done.kind == "[":
+            if not done.scalars:
+                return
+            outer = self._stack[-1] if self._stack else None
+            if outer is None or outer.kind != "{" or done.scalars != done.size:
+                raise self._limits.without_count()
+            outer.lengths.add(done.scalars)
+            outer.counted_columns += outer.name in self._limits.counted
+        elif (done.scalars and not done.counts) or (
+            done.lengths and (len(done.lengths) > 1 or not done.counted_columns)
+        ):
+            raise self._limits.without_count()
+
+
+def _individuals(value: object) -> float:
+    """What is no number counts nobody: it fails."""
+    try:
+        found = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        return -1.0
+    return found if found == found and found != float("inf") else -1.0
+
+
+__all__ = ["Unfit", "check_csv", "check_json", "check_text"]

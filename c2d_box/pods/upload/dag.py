@@ -1,0 +1,122 @@
+"""A job's results as a tree of salted blocks: named first, then sent as one CAR stream whose root is known.
+
+The stream begins with the root's name, which depends on every byte, so files are read twice. Nothing but the
+names of leaves is kept in memory between the two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from c2d_box.assets import salted_blocks
+from c2d_box.assets.salted_blocks import SALT_BYTES, Block, Link, varint
+
+CHUNK = 1 << 20
+"""Bytes of a leaf; a block may have 2 MiB."""
+WIDTH = 1024
+"""Links of a node inside a file."""
+Pieces = Callable[[], Iterable[bytes]]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The root folder and, by path, each file."""
+
+    root: bytes
+    files: dict[str, bytes]
+
+    def cid(self, path: str) -> str:
+        return salted_blocks.text(self.files[path])
+
+
+@dataclass
+class _Folder:
+    folders: dict[str, _Folder] = field(default_factory=dict)
+    files: dict[str, Pieces] = field(default_factory=dict)
+
+
+class Planter:
+    """Makes the same blocks of the same files each time, for one ``secret``."""
+
+    def __init__(self, files: dict[str, Pieces], secret: bytes) -> None:
+        """``files``: for each path how to read its bytes, as often as wanted."""
+        self._secret = secret
+        self._top = _Folder()
+        for path, pieces in files.items():
+            *folders, name = path.split("/")
+            place = self._top
+            for folder in folders:
+                place = place.folders.setdefault(folder, _Folder())
+            place.files[name] = pieces
+
+    def planned(self) -> Tree:
+        """The names of everything; reads each file once."""
+        found: dict[str, bytes] = {}
+        last: Link | None = None
+        for path, block in self._folder("", self._top):
+            found[path] = block.link.cid
+            last = block.link
+        assert last is not None
+        return Tree(last.cid, found)
+
+    def car(self, root: bytes) -> Iterator[bytes]:
+        """The stream; reads each file once more."""
+        header = b"\xa2\x65roots\x81\xd8\x2a\x58\x25\x00" + root + b"\x67version\x01"
+        yield varint(len(header)) + header
+        for _, block in self._folder("", self._top):
+            yield varint(len(block.link.cid) + len(block.data)) + block.link.cid + block.data
+
+    def _folder(self, path: str, folder: _Folder) -> Iterator[tuple[str, Block]]:
+        """Every block below a folder and, last, its own; each with the path of what it ends."""
+        links = []
+        for name in sorted({*folder.folders, *folder.files}):
+            inner = f"{path}/{name}" if path else name
+            below = folder.folders.get(name)
+            last = None
+            for found, block in (
+                self._folder(inner, below) if below is not None else self._file(inner, folder.files[name])
+            ):
+                yield found, block
+                last = block
+            assert last is not None
+            links.append(replace(last.link, name=name))
+        yield path, salted_blocks.directory(links, self._salt(path, "folder"))
+
+    def _file(self, path: str, pieces: Pieces) -> Iterator[tuple[str, Block]]:
+        """Every block of a file and, last, its root."""
+        links: list[Link] = []
+        block = None
+        for number, piece in enumerate(_whole(pieces())):
+            block = salted_blocks.leaf(piece, self._salt(path, f"leaf {number}"))
+            links.append(block.link)
+            yield path, block
+        level = 0
+        while len(links) > 1:
+            above = []
+            for start in range(0, len(links), WIDTH):
+                block = salted_blocks.branch(
+                    links[start : start + WIDTH], self._salt(path, f"branch {level} {start}")
+                )
+                above.append(block.link)
+                yield path, block
+            links, level = above, level + 1
+
+    def _salt(self, path: str, part: str) -> bytes:
+        return hmac.digest(self._secret, f"{part}\n{path}".encode(), hashlib.sha256)[:SALT_BYTES]
+
+
+def _whole(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of one length, the last one shorter; one empty piece where there are none."""
+    waiting = bytearray()
+    empty = True
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) > CHUNK:
+            yield bytes(waiting[:CHUNK])
+            del waiting[:CHUNK]
+            empty = False
+    if waiting or empty:
+        yield bytes(waiting)

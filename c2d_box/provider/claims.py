@@ -1,0 +1,110 @@
+"""The signed text of every call, in one place: what makes one call's text that of no other.
+
+Ocean fixes the texts and puts nothing between their parts. Three rules keep them apart all the same. Parts of
+a known length or spelling (address, job id, DID, chain id) must have it. A stop or delete names its DID,
+without which it would read like a result, and a start never has a job id, with which it would read like a
+stop. Where a text still has several readings (results and logs end in a number or name of any length), it is
+remembered once it was used: see :mod:`nonces`.
+
+Two pairs of texts are equal by Ocean's design: stop and delete, making and deleting a token. The nonce makes
+sure that one signature is good for one of the two.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from c2d_box.assets.lookups import signed_text
+from c2d_box.provider.caller import Claim, digest, joined, owner_in
+from c2d_box.provider.errors import Refusal
+from c2d_box.provider.fields import Data
+
+_JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
+_DID = re.compile(r"did:op:[0-9a-fA-F]{64}\Z")
+_INDEX = re.compile(r"-?[0-9]{1,9}\Z")
+_COMPONENT = re.compile(r"[a-z]*\Z")
+_BARE_JOB = re.compile(r"(?![0-9]{1,16}\Z)[0-9A-Za-z-]{1,32}\Z")
+"""A job's name that nobody takes for a nonce, nor for a job's name and more behind it."""
+
+
+def download(data: Data) -> Claim:
+    return Claim(owner_in(data), joined(data, "documentId"))
+
+
+def start(data: Data) -> Claim:
+    return Claim(owner_in(data), joined(data, "consumerAddress", "dataset.documentId"), purpose=digest(data))
+
+
+def stop(data: Data, *, quirks: bool) -> Claim:
+    """``quirks``: ocean.js 3.3.3 and later sign neither DID nor nonce."""
+    bare = quirks and not data.get("documentId") and _BARE_JOB.match(str(data.get("jobId") or ""))
+    return Claim(
+        owner_in(data), _of_job(data), bare=joined(data, "consumerAddress", "jobId") if bare else None
+    )
+
+
+def delete(data: Data) -> Claim:
+    return Claim(owner_in(data), _of_job(data))
+
+
+def result(data: Data) -> Claim:
+    message, index = joined(data, "consumerAddress", "jobId", "index"), str(data.get("index"))
+    refusal = _no_job(data)
+    if refusal is None and not _INDEX.match(index):
+        refusal = Refusal(f"No such index {index[:64]} in this compute job", status=404)
+    return Claim(owner_in(data), message, open_ended=True, refusal=refusal)
+
+
+def logs(data: Data) -> Claim:
+    message, component = (
+        joined(data, "consumerAddress", "jobId", "component"),
+        str(data.get("component") or ""),
+    )
+    refusal = _no_job(data)
+    if refusal is None and not _COMPONENT.match(component):
+        refusal = Refusal(f"There is no component {component[:64]}.")
+    return Claim(owner_in(data), message, open_ended=True, refusal=refusal)
+
+
+def fileinfo(data: Data) -> Claim:
+    """A text of ours: it names the call and, by its hash, the whole request."""
+    return Claim(owner_in(data), signed_text(data))
+
+
+def token(data: Data) -> Claim:
+    """Only the owner makes and deletes tokens: no token may prolong itself."""
+    owner = owner_in(data, "address")
+    return Claim(owner, owner, token_allowed=False)
+
+
+def decrypt(data: Data, chain_id: int) -> Claim:
+    """With another chain's id the text could be read so that its last digits begin the nonce, and that nonce
+    would be out of reach."""
+    first = "transactionId" if data.get("transactionId") else "dataNftAddress"
+    chain = str(data.get("chainId"))
+    return Claim(
+        owner_in(data, "decrypterAddress"),
+        joined(data, first, "decrypterAddress", "chainId"),
+        scale="decrypter",
+        token_allowed=False,
+        refusal=None if chain == str(chain_id) else Refusal(f"Unsupported chain ID {chain[:20]}"),
+    )
+
+
+def is_job_id(value: Any) -> bool:
+    return isinstance(value, str) and _JOB_ID.match(value) is not None
+
+
+def _of_job(data: Data) -> str | None:
+    job = data.get("jobId")
+    if not job or (is_job_id(job) and not _DID.match(str(data.get("documentId") or ""))):
+        return None
+    return joined(data, "consumerAddress", "jobId", "documentId")
+
+
+def _no_job(data: Data) -> Refusal | None:
+    """What no job is called is refused without using the nonce."""
+    if is_job_id(data.get("jobId")):
+        return None
+    return Refusal(f"Owner {owner_in(data)[:64]} mismatch for job {str(data.get('jobId'))[:64]}", status=404)

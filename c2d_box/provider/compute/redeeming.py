@@ -1,0 +1,109 @@
+"""Whether a grant is still good: what was permitted at the start must be permitted now.
+
+A queued job may wait for hours. Meanwhile the publisher may revoke the asset, withdraw the algorithm's
+permission or deny the consumer, and the chain may take the payment back. What only passes (a fee's validity,
+an order's timeout) is judged as of the job's start: it was paid for, and the job did not choose to wait.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from c2d_box.assets.ddo import DDO
+from c2d_box.assets.permissions import PermissionRequest, PublishedAlgorithm, RawAlgorithm, decide
+from c2d_box.chain.orders import OrderInvalid
+from c2d_box.provider.compute.datasets import claim
+from c2d_box.provider.errors import Refusal
+from c2d_box.provider.grants import Grant, Granted
+from c2d_box.provider.offerings import Offering, consumable, offering, readable_files
+from c2d_box.provider.operator import OperatorUnavailable
+from c2d_box.provider.services import Services
+
+FRESH_SECONDS = 2.0
+_REMEMBERED = 10_000
+
+
+async def require_alive(services: Services, grant: Grant) -> None:
+    """Raises Refusal (410), or OperatorUnavailable when nobody can say."""
+    if services.liveness is None:
+        raise OperatorUnavailable
+    if not await services.liveness.is_alive(grant.job, grant.consumer):
+        raise Refusal("The job of this grant has ended.", status=410)
+
+
+async def require_permitted(services: Services, grant: Grant, ddo: DDO) -> None:
+    """Raises Refusal (403). A decision is good for two seconds: a job's many files of one asset are one
+    question."""
+    key = (grant.job, grant.did, grant.service)
+    if time.monotonic() - services.decided.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
+        return
+    asked = time.monotonic()
+    await _require_permitted(services, grant, ddo)
+    if len(services.decided) >= _REMEMBERED:
+        services.decided.clear()
+    services.decided[key] = asked
+
+
+async def _require_permitted(services: Services, grant: Grant, ddo: DDO) -> None:
+    if text := await consumable(services, ddo, grant.consumer):
+        raise Refusal(f"The asset may not be used any more: {text}", status=403)
+    offered = offering(ddo, grant.service)
+    if offered is None:
+        if grant.service:
+            raise Refusal("The service is no longer part of the asset.", status=403)
+        return  # a grant for a description, made by an earlier version
+    if grant.algorithm is not None:
+        await _require_trusted(services, grant, grant.algorithm, offered)
+    if grant.order and grant.issued:
+        await _require_order(services, grant, offered)
+
+
+async def _require_trusted(services: Services, grant: Grant, granted: Granted, offered: Offering) -> None:
+    verdict = decide(
+        PermissionRequest(
+            dataset=offered.ddo.id,
+            service=offered.service,
+            algorithm=await _algorithm(services, grant, granted),
+            empty_lists=services.settings.trust.empty_lists,
+            main=granted.main,
+            files_readable=readable_files(services, offered) is not None,
+            network_wanted=granted.network,
+            network_operator=granted.network,
+        )
+    )
+    if not verdict.allowed:
+        raise Refusal(f"The permission was withdrawn: {verdict.code}.", status=403)
+
+
+async def _algorithm(services: Services, grant: Grant, granted: Granted) -> PublishedAlgorithm | RawAlgorithm:
+    """What runs is what was hashed at the start; whose it is, and whether it may still be used, is asked
+    anew."""
+    if not granted.did:
+        return RawAlgorithm()
+    ddo = await services.catalog.ddo(granted.did)
+    offered = offering(ddo, granted.service) if ddo is not None else None
+    if ddo is None or offered is None:
+        raise Refusal("The algorithm is no longer published.", status=403)
+    if text := await consumable(services, ddo, grant.consumer):
+        raise Refusal(f"The algorithm may not be used any more: {text}", status=403)
+    return PublishedAlgorithm(
+        did=granted.did,
+        owner=await services.ledger.owner(ddo.nft_address),
+        market=await services.ledger.market(offered.service.datatoken_address),
+        files_checksum=granted.files,
+        container_checksum=granted.container,
+        service_type=offered.service.type,
+        files_readable=granted.readable,
+    )
+
+
+async def _require_order(services: Services, grant: Grant, offered: Offering) -> None:
+    environment = grant.environment or None
+    claimed = claim(
+        services, offered, grant.order, grant.consumer, environment=environment, allow_expired=True
+    )
+    try:
+        await services.ledger.order(replace(claimed, now=float(grant.issued), wait=0))
+    except OrderInvalid:
+        raise Refusal("The order of this grant is not on the chain any more.", status=403) from None

@@ -1,0 +1,73 @@
+"""How old the permissions may be on which a job is started.
+
+The metadata cache knows up to which block it has read and which update of an asset it could not read. A
+cache that stands (or whose node does) would otherwise let a withdrawn permission count for ever. Therefore
+a description is believed only as long as the oldest block that the cache has missed is younger than the
+bound. Ages are told by the chain's clock only where it agrees with ours: a missed block from the future
+proves nothing, and then nothing may be missing at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from c2d_box.assets import credentials
+from c2d_box.assets.ddo import DDO
+from c2d_box.provider.catalog import LookedUp
+from c2d_box.provider.errors import Away
+from c2d_box.provider.services import Services
+
+CODE = "C2D-PERMISSIONS-STALE"
+_PAUSE_SECONDS = 0.1
+_CLOCK_ERROR_SECONDS = 5.0
+
+
+async def current_ddo(services: Services, did: object) -> DDO | None:
+    """The asset's description, None where there is none. A cache that is a little behind is waited for;
+    raises Away (503) when it stays behind, or cannot read the asset's newest update."""
+    deadline = time.monotonic() + services.settings.freshness.wait_seconds
+    while True:
+        found = await services.catalog.looked_up(did)
+        problem = await _staleness(services, found)
+        if problem is None or await _is_withdrawn(services, found):
+            return found.ddo
+        if time.monotonic() >= deadline or found.is_set_aside:
+            raise Away("metadata cache", f"{CODE}: {problem}")
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _is_withdrawn(services: Services, found: LookedUp) -> bool:
+    """Whether the chain itself says that nobody may use the asset: then an old description decides nothing.
+    The Provider does not decrypt what such an asset publishes, so the cache would be behind for ever, and a
+    job's pod would wait for a permission that cannot come.
+    """
+    if found.ddo is None:
+        return False
+    return await services.ledger.state(found.ddo.nft_address) not in credentials.USABLE_STATES
+
+
+async def _staleness(services: Services, found: LookedUp) -> str | None:
+    """Why this answer may not be acted upon."""
+    if not found.asked:
+        return None
+    if found.unread:
+        return (
+            "The newest update of this asset is not known, and what it permits may have changed: "
+            f"{found.unread} The publisher can publish it again; "
+            "triggerCaching makes the metadata cache read it once more."
+        )
+    bounds = services.settings.freshness
+    head = await services.ledger.head_number()
+    if found.block is None:
+        return "The metadata cache does not say up to which block it has read. See its log, then try again."
+    due = found.block + 1 + bounds.blocks
+    if due > head:
+        return None
+    age = time.time() - await services.ledger.block_time(due)
+    if -_CLOCK_ERROR_SECONDS <= age <= bounds.seconds:
+        return None
+    return (
+        f"The metadata cache has read up to block {found.block} and the chain is at block {head}: no job is "
+        f"started on permissions older than {bounds.seconds:g} s. Try again; its /readyz says why it stands."
+    )

@@ -1,0 +1,47 @@
+"""The result store as this Provider's settings name it, and what that closes to other file objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from c2d_box.provider.settings import Settings
+from c2d_box.storage import AddressRules, Fetcher, IpfsResults, Origin, ResultStore, S3Results, Timeouts
+from c2d_box.storage.sigv4 import Credentials
+from c2d_box.workflow.stores import IpfsStore
+
+
+def result_store(settings: Settings) -> ResultStore | None:
+    """None where no store is configured. Its keys are files of the secrets folder, needed for result assets
+    only.
+    """
+    store = settings.result_store
+    if store is None:
+        return None
+    place: IpfsResults | S3Results
+    if isinstance(store, IpfsStore):
+        place = IpfsResults(store.gateway)
+    else:
+        access, secret = (_secret(settings.secrets_dir, f"s3-{part}-key") for part in ("access", "secret"))
+        credentials = Credentials(access, secret, store.region) if access and secret else None
+        place = S3Results(store.endpoint, store.bucket, credentials)
+    fetcher = Fetcher(AddressRules([place.origin]), timeouts=Timeouts(head=settings.fetch.timeout))
+    return ResultStore(place, _secret(settings.secrets_dir, "result-secret"), fetcher)
+
+
+def open_origins(settings: Settings, results: ResultStore | None) -> list[str]:
+    """``fetch.allow`` without the gateway of the result store: a URL must not lead to what a CID may not.
+
+    An S3 store stays: whoever reads from there shows a key of its own.
+    """
+    allowed = list(settings.fetch.allow)
+    if results is None or not isinstance(results.place, IpfsResults):
+        return allowed
+    closed = Origin.of(results.place.gateway)
+    return [entry for entry in allowed if Origin.of(entry) != closed]
+
+
+def _secret(folder: Path, name: str) -> str | None:
+    try:
+        return (folder / name).read_text().strip() or None
+    except OSError:
+        return None

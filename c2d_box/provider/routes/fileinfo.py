@@ -1,0 +1,161 @@
+"""Looking at files without showing where they are.
+
+Anybody may look at the files of an asset and at sources that a plain GET reads. What would make of the
+Provider a relay for requests of somebody's choosing (POST, headers, credentials, user data) takes a
+signature, and so does what tells strangers about data that never leaves: the hash of a compute-only dataset
+confirms a guess of its content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from c2d_box.assets.addresses import same
+from c2d_box.assets.ddo import ACCESS
+from c2d_box.assets.files import (
+    ArweaveFile,
+    FileObject,
+    FileObjectError,
+    GraphqlFile,
+    IpfsFile,
+    S3File,
+    UrlFile,
+    parse_file,
+)
+from c2d_box.chain.orders import OrderInvalid
+from c2d_box.provider import claims, fields
+from c2d_box.provider.caller import Caller
+from c2d_box.provider.compute.datasets import claim
+from c2d_box.provider.errors import Invalid, Refusal
+from c2d_box.provider.incoming import parameters, user_data
+from c2d_box.provider.offerings import Offering, audience, demanded_offering, files_of, network_text, resolved
+from c2d_box.provider.services import Services, services
+from c2d_box.storage import Probe
+
+UNSIGNED = (
+    "A signature is needed to look at a source by POST or GraphQL, with headers, with credentials or with "
+    "user data."
+)
+_APART = ("checksum", "userdata", "consumerAddress", "nonce", "signature")
+
+
+async def fileinfo(request: Request) -> Response:
+    """What can be said about each file of a service, or of one plain file object, without showing where
+    it is. A plain source that is not read by a bare GET is looked at for signed callers only."""
+    provider = services(request)
+    data = await parameters(request, provider.settings.limits)
+    checked = fields.check(data, fields.FILEINFO)
+    if checked.errors:
+        raise Invalid(checked.errors)
+    caller = _caller(provider, data, request.headers.get("authtoken"))
+    userdata = user_data(data.get("userdata"))
+    offered: Offering | None = None
+    if data.get("did"):
+        offered = await _offering(provider, data)
+        files, is_hidden, limit = await _files_of_service(provider, offered, data, caller)
+    else:
+        files, is_hidden, limit = [_plain_file(data)], False, provider.settings.fetch.max_checksum_length
+        if caller is None and not provider.settings.compat.unsigned_sources and _relays(files[0], userdata):
+            raise Refusal(UNSIGNED)
+    if caller is not None:
+        caller.use_nonce(provider.nonces)
+    wanted = data.get("checksum") not in (None, False, "", 0, "0", "false", "False") and not is_hidden
+    probes = await provider.storage.probe_all(
+        files, userdata, checksum_limit=limit if wanted else 0, audience=audience(offered, userdata)
+    )
+    return JSONResponse(
+        [
+            _described(at, file, probe, is_hidden)
+            for at, (file, probe) in enumerate(zip(files, probes, strict=True))
+        ]
+    )
+
+
+def _caller(provider: Services, data: Mapping[str, Any], token: str | None) -> Caller | None:
+    """Who signed the request; None where nobody did."""
+    if not data.get("signature") and not (token and data.get("nonce") and data.get("consumerAddress")):
+        return None
+    return provider.callers.verified(data, fields.SIGNED_FILEINFO, claims.fileinfo(data), token)
+
+
+async def _offering(provider: Services, data: Mapping[str, Any]) -> Offering:
+    return demanded_offering(provider, await resolved(provider, data["did"]), data["serviceId"])
+
+
+async def _files_of_service(
+    provider: Services, offered: Offering, data: Mapping[str, Any], caller: Caller | None
+) -> tuple[list[FileObject], bool, int]:
+    """The files, whether their names and hashes are none of this caller's business, and how many bytes of
+    one are hashed."""
+    try:
+        files = files_of(provider, offered)
+    except FileObjectError:
+        raise Refusal(network_text(provider, "Unable to get dataset files")) from None
+    fetch = provider.settings.fetch
+    if offered.ddo.is_algorithm:
+        return files, False, fetch.max_algorithm_length
+    stays = offered.service.type != ACCESS
+    is_hidden = stays and not await _is_involved(provider, offered, data, caller)
+    return files, is_hidden, fetch.max_checksum_length
+
+
+async def _is_involved(
+    provider: Services, offered: Offering, data: Mapping[str, Any], caller: Caller | None
+) -> bool:
+    """The data's publisher, and whoever shows an order of it: the evidence of a job names the hashes too."""
+    if caller is None:
+        return False
+    if same(await provider.ledger.owner(offered.ddo.nft_address), caller.address):
+        return True
+    tx = str(data.get("transferTxId") or "")
+    if not tx:
+        return False
+    try:
+        await provider.ledger.order(claim(provider, offered, tx, caller.address, allow_expired=True))
+    except OrderInvalid:
+        return False
+    return True
+
+
+def _plain_file(data: Mapping[str, Any]) -> FileObject:
+    try:
+        return parse_file({key: data[key] for key in data if key not in _APART})
+    except FileObjectError as problem:
+        raise Refusal(str(problem)) from None
+
+
+def _relays(file: FileObject, userdata: Mapping[str, Any] | None) -> bool:
+    """Whether looking at the file sends more than a bare GET to where its author wants it."""
+    match file:
+        case UrlFile():
+            chosen = file.method != "GET" or file.headers or "@" in urlsplit(file.url).netloc
+        case GraphqlFile() | S3File():
+            return True
+        case IpfsFile() | ArweaveFile():
+            chosen = file.headers
+        case _:
+            chosen = False
+    return bool(chosen or userdata)
+
+
+def _described(index: int, file: FileObject, probe: Probe, is_hidden: bool) -> dict[str, Any]:
+    if not probe.valid:
+        return {"index": index, "valid": False, "type": file.type, "reason": probe.reason}
+    length = probe.meta.length
+    described: dict[str, Any] = {
+        "index": index,
+        "valid": True,
+        "type": file.type,
+        "contentLength": length if file.type == "smartcontract" else "" if length is None else str(length),
+        "contentType": probe.meta.content_type,
+    }
+    if file.type != "smartcontract":
+        described["filename"] = "" if is_hidden else probe.meta.filename
+    if probe.sha256:
+        described |= {"checksum": probe.sha256, "checksumType": "sha256"}
+    return described

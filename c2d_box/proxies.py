@@ -1,0 +1,37 @@
+"""Where a proxy of the environment may be used, and where it never is.
+
+``HTTP_PROXY`` and its relatives are for the way out. A company's proxy cannot reach the box's own addresses,
+so each of our clients asks here, and children that talk to the box's cluster get them in ``NO_PROXY``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+_VARIABLES = ("NO_PROXY", "no_proxy")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def may_use_proxy(url: str) -> bool:
+    """Whether ``url`` leads out: False for loopback, private and link-local addresses and bare names."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    try:
+        address = ip_address(host)
+    except ValueError:
+        is_cluster_name = host.endswith((".localhost", ".local", ".internal", ".svc", ".cluster.local"))
+        return "." in host and not is_cluster_name
+    return address.is_global
+
+
+def environment_without_proxy(*urls: str, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child that talks to ``urls``, none of them through a proxy (``base``: instead of
+    ours). Both spellings of the variable are set: programs differ in which one they read.
+    """
+    found = dict(os.environ if base is None else base)
+    known = [part for name in _VARIABLES for part in found.get(name, "").split(",") if part.strip()]
+    hosts = [urlsplit(url).hostname or "" for url in urls]
+    joined = ",".join(dict.fromkeys([*(part.strip() for part in known), *_LOOPBACK, *filter(None, hosts)]))
+    return {**found, **dict.fromkeys(_VARIABLES, joined)}

@@ -1,0 +1,53 @@
+"""Keeps the interpreter's recursion limit where Python puts it.
+
+py_ecc and py-evm raise it to 100,000 for the whole process when they are imported, and web3 and eth_account
+import py_ecc. Above some 50,000 levels the C stack ends before the limit does, and what should be a
+RecursionError is a segmentation fault.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_IMPORTING = threading.RLock()
+_RAISING = threading.Lock()
+_raised = 0
+_usual = 0
+
+
+@contextmanager
+def kept_recursion_limit() -> Iterator[None]:
+    """Stands around the import of a library that changes the limit, which is put back afterwards.
+
+    Threads take turns: a second one that entered meanwhile would put back what the first one's library set.
+    """
+    with _IMPORTING:
+        before = sys.getrecursionlimit()
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(before)
+
+
+@contextmanager
+def raised_recursion_limit(limit: int) -> Iterator[None]:
+    """Raises the limit while a computation runs that needs it, on a thread with a stack for it.
+
+    The limit belongs to the whole interpreter: the last of several computations puts it back.
+    """
+    global _raised, _usual
+    with _RAISING:
+        if _raised == 0:
+            _usual = sys.getrecursionlimit()
+            sys.setrecursionlimit(max(limit, _usual))
+        _raised += 1
+    try:
+        yield
+    finally:
+        with _RAISING:
+            _raised -= 1
+            if _raised == 0:
+                sys.setrecursionlimit(_usual)

@@ -1,0 +1,35 @@
+"""Pauses between attempts. Only the standard library is imported: pods' programs use this too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+
+@dataclass(slots=True)
+class Backoff:
+    """The pauses after a series of failures: ``first`` seconds, each ``factor`` times the one before, at most
+    ``longest``. An attempt that lasted ``steady`` seconds ends the series."""
+
+    first: float
+    longest: float
+    factor: float = 2.0
+    steady: float = inf
+    failures: int = 0
+    _next: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._next = self.first
+
+    def next_pause(self, lasted: float = 0.0) -> float:
+        """Counts the failure of an attempt that ``lasted`` so long; the seconds to wait before the next."""
+        if lasted >= self.steady:
+            self.reset()
+        self.failures += 1
+        pause = min(self._next, self.longest)
+        self._next = pause * self.factor
+        return pause
+
+    def reset(self) -> None:
+        """Forgets the series."""
+        self.failures, self._next = 0, self.first

@@ -1,0 +1,56 @@
+"""uvicorn's protocol with a limit on the request head: 20 seconds and 128 KiB. uvicorn itself waits for a
+head for ever and keeps whatever comes of it in memory.
+
+Bodies are the application's to bound: only it knows what a route takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Ends a connection whose head (request line and headers) is late or too long."""
+
+    head_seconds = 20.0
+    head_bytes = 128 << 10
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._timer: asyncio.TimerHandle | None = None
+        self._received = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_head()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        super().data_received(data)
+        if self._timer is not None and self._received > self.head_bytes and not self.transport.is_closing():
+            self.send_400_response("The request's head is too long.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._timer is None:
+            self._start_head()
+
+    def on_headers_complete(self) -> None:
+        self._end_head()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    def _start_head(self) -> None:
+        self._received = 0
+        self._timer = self.loop.call_later(self.head_seconds, self.timeout_keep_alive_handler)
+
+    def _end_head(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

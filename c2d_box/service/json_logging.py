@@ -1,0 +1,66 @@
+"""Log lines of our services: JSON on stdout, one object per line.
+
+Exception texts are never logged: they may hold keys, documents and signed URLs. Access logs are the
+applications' own, with method, path and status only: a query string may hold a signature.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+from c2d_box.errors import C2DError
+
+_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+_CHATTY = ("httpx", "httpcore", "urllib3", "web3", "asyncio", "uvicorn.access")
+_FRAMES = 8
+
+
+class JsonLineFormatter(logging.Formatter):
+    """Formats a record as time, level, logger, message and whatever ``extra`` was given; an exception as its
+    type and the lines of code that it came through."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = record.exc_info[0].__name__
+            line["at"] = _frames(record)
+        return json.dumps(line, default=str)
+
+
+def loggable(error: Exception) -> str:
+    """As much of an exception as may be logged: a C2DError's own sentence, the system's words for an OSError,
+    and of any other its type."""
+    if isinstance(error, C2DError):
+        return str(error)
+    words = error.strerror if isinstance(error, OSError) else None
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Makes every logger of the process write JSON lines to stdout."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLineFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _frames(record: logging.LogRecord) -> list[str]:
+    """File and line of the innermost frames."""
+    frames: list[str] = []
+    trace = record.exc_info[2] if record.exc_info else None
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return frames[-_FRAMES:]

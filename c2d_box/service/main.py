@@ -1,0 +1,106 @@
+"""The ``main`` of a service: it reads the settings, runs the service, and tells a failure.
+
+A failure is one JSON object on stderr (``code``, ``message``, ``next_step``), and the exit status is that of
+its kind (``errors.py``): 2 for settings that cannot be used. There is no traceback, because it quotes
+exception texts, which may hold keys, documents and signed URLs: an unforeseen exception is one log line
+with its type and the lines of code it came through, and exit status 1.
+
+pydantic is imported when settings are read: other verbs of a service's program run without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from c2d_box.errors import C2DError, UsageError
+from c2d_box.service.json_logging import configure_logging
+from c2d_box.strict_json import JsonRefused, parse_json
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+log = logging.getLogger("c2d.service")
+S = TypeVar("S", bound="BaseModel")
+Work = Callable[[], None]
+
+
+def service_parser(module: str, description: str) -> argparse.ArgumentParser:
+    """The command line of a service: ``--config FILE`` and what the service adds to it."""
+    parser = argparse.ArgumentParser(prog=f"python3 -m {module}", description=description)
+    parser.add_argument("--config", type=Path, required=True, help="the settings, as JSON")
+    return parser
+
+
+def run_service(
+    parser: argparse.ArgumentParser,
+    settings_type: type[S],
+    prepare: Callable[[S, argparse.Namespace], Work],
+    arguments: list[str] | None = None,
+) -> int:
+    """Runs a service until it is told to stop, and returns its exit status. ``prepare`` opens what the
+    settings name and returns the work itself."""
+    options = parser.parse_args(arguments)
+
+    def work() -> None:
+        settings = load_settings(settings_type, options.config)
+        try:
+            prepared = prepare(settings, options)
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            raise _unusable(options.config, f"{error.strerror}{place}") from error
+        prepared()
+
+    configure_logging()
+    return exit_status(work)
+
+
+def load_settings(settings_type: type[S], path: Path) -> S:
+    """Reads a service's settings. Raises UsageError with the first key that is wrong, not with its value."""
+    from pydantic import ValidationError
+
+    try:
+        return settings_type.model_validate(parse_json(path.read_bytes()))
+    except OSError as error:
+        text = f"cannot read {path}: {error.strerror}"
+        raise UsageError("C2D-CONFIG-UNREADABLE", text, "Put the settings there.") from error
+    except JsonRefused as error:
+        raise _unusable(path, error.reason) from None
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise _unusable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def exit_status(work: Work) -> int:
+    """Does the work, tells its failure, and returns the exit status of the process."""
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            work()
+    except C2DError as error:
+        cause = type(error.__cause__).__name__ if error.__cause__ else None
+        print(json.dumps({**error.as_dict(), "cause": cause}), file=sys.stderr)
+        return error.exit_status
+    except Exception:
+        log.exception("the service ended")
+        return 1
+    return 0
+
+
+def stop_event() -> asyncio.Event:
+    """An event of the running loop that SIGTERM and SIGINT set."""
+    event = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+    return event
+
+
+def _unusable(path: Path, reason: str) -> UsageError:
+    return UsageError("C2D-CONFIG-INVALID", f"{path}: {reason}", "Correct the settings.")

@@ -1,0 +1,38 @@
+"""How many sources may be waited for at once: in all, and on one host.
+
+A host that takes connections and says nothing holds a place until its deadline. It can hold the places of its
+own host only, so other hosts' files are opened meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from c2d_box.storage.addresses import Origin
+
+
+class FetchPlaces:
+    """``each``: fetches of one host between their start and the head of the answer; ``in_all`` likewise."""
+
+    def __init__(self, in_all: int = 256, each: int = 16) -> None:
+        self._in_all = asyncio.Semaphore(in_all)
+        self._each = each
+        self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}
+
+    @asynccontextmanager
+    async def of(self, origin: Origin) -> AsyncIterator[None]:
+        """Waits for a place of the host first: who waits for a slow host holds none of the others'."""
+        host = origin.host
+        places, users = self._hosts.get(host, (asyncio.Semaphore(self._each), 0))
+        self._hosts[host] = (places, users + 1)
+        try:
+            async with places, self._in_all:
+                yield
+        finally:
+            places, users = self._hosts[host]
+            if users > 1:
+                self._hosts[host] = (places, users - 1)
+            else:
+                del self._hosts[host]

@@ -1,0 +1,71 @@
+"""Readings of whole sources, each made once for all who ask for the same within some seconds.
+
+Quotes and looks at an algorithm cost their askers nothing, and each needs the hash of what the publisher's
+source sends, up to 32 MiB. Without this memory the Provider would be a lever on that source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from c2d_box.storage.errors import StorageError
+from c2d_box.storage.port import Probe
+
+SECONDS = 10.0
+KEPT = 256
+"""Each is a hash, a length and at most one header of its source."""
+
+
+class Readings:
+    """What was found of readable sources stays for ``SECONDS``, failures do not."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._running: dict[bytes, asyncio.Task[Probe]] = {}
+        self._known: OrderedDict[bytes, tuple[float, Probe]] = OrderedDict()
+
+    async def probe(
+        self, key: bytes, read: Callable[[], Coroutine[Any, Any, Probe]], *, anew: bool = False
+    ) -> Probe:
+        """What ``read`` finds, or what it found for ``key`` a moment ago, or is just finding. ``key`` has to
+        tell apart all that is sent to a source and everybody who must not know of the other's question: an
+        answer out of memory comes faster. ``anew``: nothing that was read, or begun, before counts.
+
+        A fault of the source is told to all who wait for one reading. Any other is that of who began it: a
+        budget that is used up must not end the reading for the others, of whom the next one begins.
+        """
+        while True:
+            known = None if anew else self._known.get(key)
+            if known is not None and self._clock() < known[0]:
+                return known[1]
+            running = None if anew else self._running.get(key)
+            reading = running or self._begun(key, read)
+            try:
+                return await asyncio.shield(reading)
+            except StorageError:
+                raise
+            except Exception:
+                if running is None:
+                    raise
+
+    def _begun(self, key: bytes, read: Callable[[], Coroutine[Any, Any, Probe]]) -> asyncio.Task[Probe]:
+        """A task of its own: who began it may go away."""
+        reading = self._running[key] = asyncio.create_task(read())
+        reading.add_done_callback(partial(self._ended, key))
+        return reading
+
+    def _ended(self, key: bytes, reading: asyncio.Task[Probe]) -> None:
+        failed = reading.cancelled() or reading.exception() is not None
+        if self._running.get(key) is not reading:
+            return  # a newer one knows better
+        del self._running[key]
+        self._known.pop(key, None)
+        if not failed and reading.result().valid:
+            self._known[key] = (self._clock() + SECONDS, reading.result())
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)

@@ -1,0 +1,66 @@
+"""The guard for YAML files: kubeconfigs and lists of assets that somebody else may have written.
+
+PyYAML builds nested values by recursion and lets an alias repeat what it names, so a file of one kilobyte
+can end the process or fill the memory as soon as its value is written out. The parser's events come without
+recursion: depth and the number of values, aliases counted as what they stand for, are bounded on them
+before anything is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from c2d_box.strict_json import MALFORMED, TOO_DEEP, TOO_LARGE, TOO_MANY_VALUES, JsonLimits, JsonRefused
+
+YAML_LIMITS = JsonLimits(size_bytes=4 << 20, depth=32, values=100_000)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def parse_yaml(text: str | bytes, limits: JsonLimits = YAML_LIMITS) -> Any:
+    """The one document of ``text``, as ``yaml.safe_load`` reads it. Raises ``JsonRefused`` and nothing
+    else."""
+    if len(text) > limits.size_bytes:
+        raise JsonRefused(TOO_LARGE, f"The YAML has more than {limits.size_bytes} bytes.")
+    try:
+        _check_events(yaml.parse(text, Loader=_LOADER), limits)
+        return yaml.load(text, Loader=_LOADER)  # a safe loader
+    except JsonRefused:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise JsonRefused(MALFORMED, f"It is not valid YAML: {_place(error)}.") from None
+
+
+def _check_events(events: Iterator[Any], limits: JsonLimits) -> None:
+    """A stack of open collections, each with its anchor and how many values were before it."""
+    stack: list[tuple[str | None, int]] = []
+    sizes: dict[str, int] = {}
+    count = 0
+    for event in events:
+        match event:
+            case yaml.AliasEvent():
+                count += sizes.get(str(event.anchor), 1)
+            case yaml.ScalarEvent():
+                count += 1
+                if event.anchor:
+                    sizes[event.anchor] = 1
+            case yaml.CollectionStartEvent():
+                stack.append((event.anchor, count))
+                count += 1
+                if len(stack) > limits.depth:
+                    raise JsonRefused(TOO_DEEP, f"It is nested deeper than {limits.depth} levels.")
+            case yaml.CollectionEndEvent():
+                anchor, before = stack.pop()
+                if anchor:
+                    sizes[anchor] = count - before
+        if count > limits.values:
+            raise JsonRefused(TOO_MANY_VALUES, f"It has more than {limits.values} values.")
+
+
+def _place(error: Exception) -> str:
+    """The parser's own words with line and column, on one line."""
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or type(error).__name__)[:200]
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else problem

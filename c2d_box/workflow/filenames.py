@@ -1,0 +1,53 @@
+"""Names of outputs: in any script, normalised rather than refused, and nothing hidden in them.
+
+Names travel into URLs, headers, shells and terminals. What keyboards and file systems of other kinds write
+(decomposed letters, joiners within a word, blanks of other widths, emoji) is honest; control characters,
+marks that turn the direction of writing and other invisible characters are not.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import PurePosixPath
+
+from c2d_box.limits import NAME_BYTES
+
+_JOINERS = "\u200c\u200d"
+"""Part of words in Persian and of languages of India, and of many emoji."""
+
+
+def judge_name(raw: bytes) -> tuple[str, str | None]:
+    """The name as the consumer gets it, and what is wrong with it."""
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "backslashreplace"), "its name is not UTF-8"
+    name = unicodedata.normalize("NFC", name)
+    if any(is_hidden(name, position) for position in range(len(name))):
+        return name, "its name has hidden characters"
+    name = name.strip() or "_"
+    if "\\" in name:
+        return name, "its name has a backslash"
+    if len(name.encode()) > NAME_BYTES:
+        return name, f"its name is longer than {NAME_BYTES} bytes"
+    return name, None
+
+
+def numbered(path: str, number: int) -> str:
+    """The path with a number before the end of its name, still within the length of a name."""
+    place = PurePosixPath(path)
+    end = f"-{number}{place.suffix if len(place.suffix) < 20 else ''}"
+    stem = place.name.removesuffix(place.suffix) if len(place.suffix) < 20 else place.name
+    room = NAME_BYTES - len(end.encode())
+    return str(place.with_name(stem.encode()[:room].decode("utf-8", "ignore") + end))
+
+
+def is_hidden(name: str, position: int) -> bool:
+    """Whether nobody would see the character there, or it changes how others are seen."""
+    character = name[position]
+    category = unicodedata.category(character)
+    if category == "Zs":
+        return False
+    if character in _JOINERS:
+        return position in (0, len(name) - 1) or name[position - 1].isascii() or name[position + 1].isascii()
+    return not character.isprintable() or category in ("Cf", "Co")

@@ -1,0 +1,91 @@
+"""The Secret with which nodes pull from a private registry, in each namespace that has pods of the box.
+
+The box pushes with `docker login`'s credentials; nodes have credentials of their own, or this Secret: a copy
+of one that is in the cluster already, or one made of the login's entry for that registry and of no other.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from c2d_box.errors import EnvironmentProblem, UsageError
+from sandbox.box import Existing
+from sandbox.clusters.existing.belongings import SERVICES
+from sandbox.clusters.existing.registry import Registry, login_entry
+from sandbox.verbs.kubeapi import KubeApi
+
+NAME = "c2d-box-registry"
+KIND = "kubernetes.io/dockerconfigjson"
+_KEY = ".dockerconfigjson"
+
+
+def pull_secret_names(chosen: Existing) -> list[str]:
+    """For the chart's values."""
+    return [NAME] if chosen.pull_secret or chosen.pull_by_login else []
+
+
+def find_pull_secret(kube: KubeApi, chosen: Existing) -> str:
+    """The Secret's content in base64 as it will stand in our namespaces; empty where none was asked for."""
+    if chosen.pull_secret:
+        return _copied(kube, chosen)
+    if not chosen.pull_by_login:
+        return ""
+    host = Registry(chosen.registry).host
+    entry = login_entry(host)
+    if not entry:
+        raise EnvironmentProblem(
+            "C2D-EXISTING-PULL-LOGIN",
+            f"docker login left no credentials for {host} that can be read: none, or a helper keeps them.",
+            f"{_create(chosen)}; then c2d-box up --pull-secret default/registry",
+        )
+    return base64.b64encode(json.dumps({"auths": {host: {"auth": entry}}}).encode()).decode()
+
+
+def put_pull_secret(kube: KubeApi, namespace: str, content: str) -> None:
+    """Write it, or leave it as it is."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": NAME},
+        "type": KIND,
+        "data": {_KEY: content},
+    }
+    kube.apply(f"/api/v1/namespaces/{namespace}/secrets/{NAME}", body)
+
+
+def carry_pull_secret(kube: KubeApi, namespace: str) -> list[str]:
+    """Bring the services' Secret into another namespace; returns the names for its pods, none without one."""
+    found = kube.get(f"/api/v1/namespaces/{SERVICES}/secrets/{NAME}")
+    if found is None:
+        return []
+    put_pull_secret(kube, namespace, found["data"][_KEY])
+    return [NAME]
+
+
+def _copied(kube: KubeApi, chosen: Existing) -> str:
+    namespace, _, name = chosen.pull_secret.partition("/")
+    if not (namespace and name) or "/" in name:
+        raise UsageError(
+            "C2D-EXISTING-PULL-SECRET",
+            f"{chosen.pull_secret} is not NAMESPACE/NAME",
+            "for example --pull-secret default/registry",
+        )
+    found = kube.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    content = (found or {}).get("data", {}).get(_KEY, "")
+    if found is None or found.get("type") != KIND or not content:
+        what = "no Secret" if found is None else f"a Secret, but not of the type {KIND}:"
+        raise EnvironmentProblem(
+            "C2D-EXISTING-PULL-SECRET",
+            f"The cluster has {what} {chosen.pull_secret}.",
+            _create(chosen, namespace, name),
+        )
+    return str(content)
+
+
+def _create(chosen: Existing, namespace: str = "default", name: str = "registry") -> str:
+    server = Registry(chosen.registry).host
+    return (
+        f"kubectl --namespace {namespace} create secret docker-registry {name}"
+        f" --docker-server {server} --docker-username … --docker-password …"
+    )

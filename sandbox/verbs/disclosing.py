@@ -1,0 +1,54 @@
+"""A publisher's disclosure rules: read from a file, checked, written into the dataset's description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from c2d_box.assets.disclosure import CHECKABLE, InvalidRules, parse, unchecked_types
+from c2d_box.errors import UsageError
+from c2d_box.strict_json import JsonRefused
+from c2d_box.strict_yaml import parse_yaml
+from sandbox.box import Box
+from sandbox.progress import Progress, step
+from sandbox.verbs.assets import short
+from sandbox.verbs.parties import publishing
+
+LIFTED = "none"
+"""In place of a file: no rules any more."""
+
+
+def read_rules(source: str) -> dict[str, Any]:
+    """The rules of a YAML or JSON file, as a description holds them; ``none``: empty. Raises UsageError."""
+    if source == LIFTED:
+        return {}
+    try:
+        found = parse_yaml(Path(source).read_bytes())
+        rules = parse(found if isinstance(found, Mapping) else [])
+    except OSError as problem:
+        text = f"{source} cannot be read: {problem.strerror}"
+        raise UsageError("C2D-DISCLOSURE-INVALID", text, "name a YAML file, or none") from problem
+    except (JsonRefused, InvalidRules) as problem:
+        text = f"{source}: {problem}"
+        raise UsageError("C2D-DISCLOSURE-INVALID", text, "docs/disclosure.md lists all rules") from problem
+    if rules is None or not rules.as_dict():
+        raise UsageError("C2D-DISCLOSURE-INVALID", f"{source} holds no rule", "docs/disclosure.md lists all")
+    if unchecked := unchecked_types(rules):
+        raise UsageError(
+            "C2D-DISCLOSURE-INVALID",
+            f"files of type {', '.join(unchecked)} cannot be checked, so none would ever leave",
+            f"allow some of {', '.join(CHECKABLE)}",
+        )
+    return rules.as_dict()
+
+
+def govern(box: Box, who: str, did: str, rules: Mapping[str, Any]) -> Progress[None]:
+    """Write the rules into the dataset's description; none lifts them."""
+    text = "rules for results" if rules else "no rules for results"
+    with publishing(box, who) as party:
+        yield from step(
+            "disclosure",
+            f"publishing {short(did)} with {text}",
+            lambda: party.govern_results(did, disclosure=rules),
+        )

@@ -1,0 +1,57 @@
+"""Which asset a DID means, so that what a box remembers of it is never believed of another one.
+
+A DID follows from the NFT's address, and a chain that was taken back (``reset --assets``, a restored disk,
+another test chain) hands the same addresses out again, to whoever publishes next. What does not come again is
+what stands in the asset's description: its files are encrypted anew at every publication.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.errors import Refused
+from sandbox.box import Box
+from sandbox.verbs.parties import connection_to
+
+if TYPE_CHECKING:
+    from c2d_box.client import Connection
+
+ACTIVE = 0
+
+
+def asset_mark(box: Box, did: str) -> str:
+    """A hash of the chain's first block, the asset's owner and what it consists of; empty where the box has
+    no such asset, or it has ended.
+    """
+    with connection_to(box) as connection:
+        return mark_on(connection, did)
+
+
+def mark_on(connection: Connection, did: str) -> str:
+    """:func:`asset_mark` over a connection that is open."""
+    try:
+        record = connection.cache.record(did)
+    except Refused:
+        return ""
+    if int((record.get("nft") or {}).get("state") or 0) != ACTIVE:
+        return ""
+    return mark_of(record, bytes(connection.chain.block(0)["hash"]).hex())
+
+
+def mark_of(record: Mapping[str, Any], genesis: str) -> str:
+    """The mark of a record of the metadata cache. Names, prices and permissions may change without it."""
+    algorithm = (record.get("metadata") or {}).get("algorithm") or {}
+    facts = {
+        "chain": [record.get("chainId"), genesis],
+        "did": record.get("id"),
+        "owner": str((record.get("nft") or {}).get("owner") or "").lower(),
+        "container": algorithm.get("container"),
+        "services": [
+            [service.get("id"), str(service.get("datatokenAddress")).lower(), service.get("files")]
+            for service in record.get("services") or ()
+        ],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

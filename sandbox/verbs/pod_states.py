@@ -1,0 +1,56 @@
+"""Why a pod is not ready, in words: what Kubernetes says in six different places of its status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.verbs.kubeapi import Object
+
+DISK_PRESSURE = "node.kubernetes.io/disk-pressure"
+
+
+def why_not_ready(pod: Object) -> str:
+    """The first cause that is known, from the most decisive to the least; empty for a ready pod."""
+    return next(_causes(pod), "")
+
+
+def _causes(pod: Object) -> Iterator[str]:
+    status = pod.get("status") or {}
+    if status.get("phase") == "Failed" and status.get("reason"):  # Evicted
+        yield _joined(status)
+    conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        message = str(scheduled.get("message") or "no node takes it")
+        full = "the disk is full; free some space: " if DISK_PRESSURE in message else ""
+        yield f"not scheduled: {full}{message}"
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    for container in containers:
+        yield from _causes_of(container)
+    if status.get("phase") == "Running" and (conditions.get("Ready") or {}).get("status") == "False":
+        yield "it runs, and its readiness check fails"
+    if status.get("phase") == "Pending" and not containers:
+        yield "its containers are not created yet"
+
+
+def _causes_of(container: Object) -> Iterator[str]:
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    ended = last.get("terminated") or {}
+    if waiting := state.get("waiting"):
+        before = f"; it ended before with {_ending(ended)}" if ended else ""
+        yield _joined(waiting) + before
+    terminated = state.get("terminated") or {}
+    if terminated and terminated.get("exitCode"):
+        yield f"{container.get('name')} ended with {_ending(terminated)}"
+    if "running" in state and ended.get("reason") == "OOMKilled" and not container.get("ready"):
+        yield f"{container.get('name')} was ended before: {_ending(ended)}"
+
+
+def _ending(terminated: Object) -> str:
+    reason = str(terminated.get("reason") or "Error")
+    text = "OOMKilled (it needed more memory than it has)" if reason == "OOMKilled" else reason
+    return f"{text}, exit status {terminated.get('exitCode')}"
+
+
+def _joined(part: Object) -> str:
+    return f"{part.get('reason', '')}: {part.get('message', '')}".strip(": ")

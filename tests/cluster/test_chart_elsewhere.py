@@ -1,0 +1,76 @@
+"""The chart as on a cluster that is not the box's: no fixed addresses, no RuntimeClasses, no list of targets.
+
+Kubernetes chooses the services' addresses, and the engine resolves their names for the job pods, which have
+no DNS. Nothing enforces policies on the native cluster, so its operator lets jobs run unproven and the
+evidence says so. Before, jobs ended 78 even then: a warden without targets cannot say anything.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c2d_box.client import verification
+from c2d_box.workflow import evidence
+from sandbox.box import Box, Settings
+from sandbox.demo.story import Outcome, demo
+from sandbox.home import Home
+from sandbox.verbs import release
+from sandbox.verbs import up as up_verb
+from sandbox.verbs.down import reset
+from sandbox.verbs.parties import consuming
+from tests.cluster.conftest import free_ports, perform
+from tests.cluster.openbox import BoxWithoutClasses
+
+
+def as_elsewhere(values: dict[str, Any]) -> dict[str, Any]:
+    """The box's values without what only its own cluster has."""
+    engine = {**values["operatorEngine"], "wardenTargets": []}
+    provider = {**values["provider"], "endpointAliases": {}}
+    left_to_kubernetes = {
+        "clusterIPs": {},
+        "nodePorts": {"enabled": True},
+        "operatorEngine": engine,
+        "provider": provider,
+        "cache": {},
+    }
+    return {**values, **left_to_kubernetes}
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Box]:
+    home = Path(tempfile.mkdtemp(prefix="c2d-e"))
+    settings = Settings(name="elsewhere", ports=free_ports(), cluster="native", unproven_jobs=True)
+    box = BoxWithoutClasses(Home(home), settings)
+    with pytest.MonkeyPatch.context() as patch:
+        values_of_the_box = release.chart_values
+        patch.setattr(up_verb, "chart_values", lambda *arguments: as_elsewhere(values_of_the_box(*arguments)))
+        try:
+            perform(up_verb.up(box, yes=True))
+            yield box
+        finally:
+            perform(reset(box, everything=True))
+
+
+@pytest.fixture(scope="module")
+def finished(elsewhere: Box, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    done: Outcome = perform(demo(elsewhere, tmp_path_factory.mktemp("demo"), yes=True))
+    return done
+
+
+def test_a_job_runs_to_its_end(finished: Outcome) -> None:
+    assert finished.results and finished.metrics
+
+
+def test_the_warden_had_targets_and_the_evidence_says_what_they_answered(
+    elsewhere: Box, finished: Outcome
+) -> None:
+    with consuming(elsewhere, "consumer") as party:
+        record = verification.fetch(party, finished.job_id)
+    proof = evidence.facts(record, "isolation")
+    assert proof["probes"] > 5
+    assert "NOT ISOLATED" in proof["verdict"]

@@ -1,0 +1,67 @@
+"""What ``verify`` says of permissions: for the version that ran, for another, or for whatever has the DID."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from c2d_box.client import verification
+from c2d_box.client.consents import Executed
+from tests.unit.client.conftest import CONTAINER
+
+IMAGE = f"i@{CONTAINER['checksum']}"
+
+
+def checks(world: Any, dataset: str, algorithm: str, *, admitted: bool = True, **changes: Any) -> Any:
+    """The verdict on a job that ran the algorithm's file of the fake Provider, ``ab`` thirty-two times."""
+    record = world.cache.records()[dataset]
+    facts = {"image": IMAGE, "entrypoint": CONTAINER["entrypoint"], **changes}
+    staged = [{"did": algorithm, "index": 0, "sha256": changes.get("sha256", "ab" * 32)}]
+    ran = Executed.of(algorithm, facts, staged if changes.get("listed", True) else [])
+    tx = record["event"]["tx"] if admitted else "0x" + "0" * 64
+    asset = {"did": dataset, "serviceId": record["services"][0]["id"], "metadataTx": tx}
+    return [check.ok for check in verification._consents(world.connection, [asset], ran)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "ok"),
+    [
+        ({}, True),
+        ({"sha256": hashlib.sha256(b"another").hexdigest()}, False),
+        ({"entrypoint": "sh -c 'cat /data'"}, False),
+        ({"image": "i@sha256:" + "2" * 64}, False),
+        ({"image": ""}, False),
+        ({"listed": False}, None),
+    ],
+)
+def test_a_permission_is_for_what_ran(world: Any, assets: Any, changes: dict[str, Any], ok: Any) -> None:
+    world.publisher.permit(*assets)
+    assert checks(world, *assets, **changes) == [ok]
+
+
+def test_a_permission_given_anew_since_is_not_held_against_the_job(world: Any, assets: Any) -> None:
+    world.publisher.permit(*assets)
+    assert checks(world, *assets, admitted=False) == [True]
+    assert checks(world, *assets, admitted=False, sha256="cd" * 32) == [None]
+
+
+@pytest.mark.parametrize("kept", [(), ("filesChecksum",), ("containerSectionChecksum",)])
+def test_a_permission_without_checksums_is_said_to_be_for_whatever_has_the_did(
+    world: Any, assets: Any, kept: tuple[str, ...]
+) -> None:
+    world.publisher.permit(*assets)
+
+    def loosen(document: dict[str, Any]) -> None:
+        (entry,) = document["services"][0]["compute"]["publisherTrustedAlgorithms"]
+        for name in ("filesChecksum", "containerSectionChecksum"):
+            entry[name] = entry[name] if name in kept else ""
+
+    world.publisher.edit(assets[0], loosen)
+    assert checks(world, *assets) == [None]
+
+
+def test_nothing_is_said_of_an_algorithm_that_no_permission_names(world: Any, assets: Any) -> None:
+    world.publisher.trust(assets[0], publishers=["*"])
+    assert checks(world, *assets) == []

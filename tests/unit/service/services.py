@@ -1,0 +1,157 @@
+"""The six services as their packages make them, with nothing behind them: no chain, cluster or database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+
+from c2d_box.metadata.app import application as metadata_application
+from c2d_box.metadata.settings import Settings as MetadataSettings
+from c2d_box.operator_engine.server import application as engine_application
+from c2d_box.operator_engine.witness import Witness
+from c2d_box.operator_service.app import Service
+from c2d_box.operator_service.app import application as operator_application
+from c2d_box.operator_service.callers import Callers
+from c2d_box.operator_service.jobs import Jobs
+from c2d_box.operator_service.results import Results
+from c2d_box.provider.app import application as provider_application
+from c2d_box.provider.settings import Settings as ProviderSettings
+from c2d_box.service.http_server import EmbeddedServer, server_config
+from c2d_box.volumes.serving import application as volumes_application
+from c2d_box.workflow.cluster import WORKFLOWS
+from c2d_box.workflow.informer import Informer
+from c2d_box.workflow.memory import Memory
+from sandbox.testchain.node import open_node
+from sandbox.testchain.server import Server as ChainServer
+from sandbox.testchain.settings import Settings as ChainSettings
+from tests.unit.operator_engine.conftest import Stack
+from tests.unit.operator_engine.conftest import settings as engine_settings
+from tests.unit.operator_service.conftest import NoDatabase, Remembered
+from tests.unit.operator_service.conftest import settings_for as operator_settings
+from tests.worlds.outside import PROVIDER_KEY
+
+JOB = "0123456789abcdef0123456789abcdef"
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class ServiceCase:
+    """A service, a call of its that takes JSON, and the statuses with which it refuses a bad body."""
+
+    name: str
+    module: str
+    application: Callable[[Path], AbstractAsyncContextManager[Starlette]]
+    path: str
+    malformed: int = 400
+    deep: int = 400
+    too_large: int = 413
+    body_bytes: int = 2 << 20
+    headers: Mapping[str, str] = field(default_factory=lambda: JSON)
+
+
+@asynccontextmanager
+async def running(app: Starlette) -> AsyncIterator[tuple[str, int]]:
+    """The application on the server that each service runs on, at the address that is given."""
+    server = EmbeddedServer(server_config(app, "127.0.0.1", 0, stop_seconds=1))
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
+        await asyncio.sleep(0.01)
+    try:
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        yield str(host), int(port)
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _chain(folder: Path) -> dict[str, Any]:
+    return {"id": 8996, "rpcUrl": "http://127.0.0.1:1", "addressFile": str(folder / "none.json")}
+
+
+@asynccontextmanager
+async def provider(folder: Path) -> AsyncIterator[Starlette]:
+    (folder / "provider-key").write_text(PROVIDER_KEY)
+    (folder / "token-secret").write_text("a secret of the test, long enough")
+    values = {
+        "chain": _chain(folder),
+        "cacheUrl": "http://127.0.0.1:1",
+        "operatorServiceUrl": "http://127.0.0.1:1",
+        "database": str(folder / "provider.sqlite"),
+        "secretsDir": str(folder),
+    }
+    yield provider_application(ProviderSettings.model_validate(values))
+
+
+@asynccontextmanager
+async def metadata(folder: Path) -> AsyncIterator[Starlette]:
+    values = {"chain": _chain(folder), "secretsDir": str(folder), "database": str(folder / "cache.sqlite")}
+    yield metadata_application(MetadataSettings.model_validate(values))
+
+
+@asynccontextmanager
+async def operator_service(folder: Path) -> AsyncIterator[Starlette]:
+    settings, cluster = operator_settings(folder), Memory()
+    database, results = NoDatabase(settings.postgres, settings.secrets_dir), Results(settings)
+    jobs = Jobs(Informer(cluster, WORKFLOWS), database)
+    yield operator_application(
+        Service(settings, cluster, jobs, database, Callers(settings, Remembered()), results)
+    )
+    await results.close()
+
+
+@asynccontextmanager
+async def operator_engine(folder: Path) -> AsyncIterator[Starlette]:
+    """Its one job is there, so that whoever has the job's token is heard."""
+    (folder / "upload-token").write_text("kubo-token\n")
+    stack = Stack(engine_settings(), folder)
+    await stack.start()
+    await stack.submit(JOB)
+    await stack.node.until(lambda: stack.controller.world.workflow(JOB) is not None)
+    app = engine_application(stack.controller, Witness(stack.settings, {}))
+    app.state.token = stack.tokens.of("ocean-compute", JOB, "judge")
+    yield app
+    await stack.stop()
+
+
+@asynccontextmanager
+async def volumes(folder: Path) -> AsyncIterator[Starlette]:
+    yield volumes_application(lambda: True)
+
+
+@asynccontextmanager
+async def chain(folder: Path) -> AsyncIterator[Starlette]:
+    node = open_node(ChainSettings(data_dir=folder / "chain", deploy_contracts=False))
+    yield ChainServer(node).application()
+    node.store.close()
+
+
+SERVICES = (
+    ServiceCase("provider", "c2d_box.provider", provider, "/api/services/initializeCompute"),
+    # Aquarius answers whatever is wrong with a body with 400.
+    ServiceCase(
+        "metadata cache",
+        "c2d_box.metadata",
+        metadata,
+        "/api/aquarius/assets/query",
+        too_large=400,
+        body_bytes=4 << 20,
+    ),
+    ServiceCase("operator-service", "c2d_box.operator_service", operator_service, "/api/v1/operator/compute"),
+    ServiceCase(
+        "operator-engine",
+        "c2d_box.operator_engine",
+        operator_engine,
+        f"/v1/jobs/{JOB}/judge/report",
+        body_bytes=24 << 20,
+    ),
+    # Takes no body at all: its one port answers the probes.
+    ServiceCase("provisioner", "c2d_box.volumes", volumes, "/readyz", malformed=405, deep=405, too_large=405),
+    # JSON-RPC tells what is wrong with a request inside of an answer that is 200.
+    ServiceCase("chain", "sandbox.testchain", chain, "/", malformed=200, deep=200, body_bytes=5 << 20),
+)

@@ -1,0 +1,59 @@
+"""Rules for results from a file: what stands in the documentation is understood, and mistakes are named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from c2d_box.assets.disclosure import parse
+from c2d_box.errors import UsageError
+from sandbox.verbs.disclosing import read_rules
+
+DOCS = Path(__file__).parents[3] / "docs" / "disclosure.md"
+
+
+def test_the_documents_example_is_understood(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    file = tmp_path / "rules.yaml"
+    file.write_text(text)
+    rules = read_rules(str(file))
+    found = parse(rules)
+    assert found is not None
+    assert found.allows_name("plots/age.png") and not found.allows_name("rows.csv")
+    assert found.log_allowance[0] == 0
+    documented = set(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", DOCS.read_text(), re.MULTILINE))
+    named = {name for line in documented for name in re.findall(r"\w+", line)}
+    assert named == set(type(found).model_json_schema(by_alias=True)["properties"])
+
+
+def test_none_lifts_the_rules() -> None:
+    assert read_rules("none") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("maxRows: many", "maxRows"),
+        ("maxRow: 3", "maxRow"),
+        ("types: [pdf, csv]", "pdf cannot be checked"),
+        ("- csv", "cannot be understood"),
+        ("", "cannot be understood"),
+        ("{}", "no rule"),
+        ("a: [", "rules.yaml"),
+        ("[" * 5000, "rules.yaml"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_published(tmp_path: Path, text: str, named: str) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        read_rules(str(file))
+    assert refused.value.code == "C2D-DISCLOSURE-INVALID"
+    assert named in refused.value.message
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_rules(str(tmp_path / "gone.yaml"))

@@ -1,0 +1,62 @@
+"""The self-test reads results from the store in use, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from c2d_box.assets import salted_blocks
+from c2d_box.errors import Failed
+from c2d_box.pods.upload.dag import Planter
+from sandbox.keys import open_keys
+from sandbox.verbs.selftest import reader
+from tests.worlds.cars import Gateway, Opened
+from tests.worlds.outside import Background
+
+CONTENT = b"BREACH: none\n"
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Any]:
+    async def objects(request: Request) -> Response:
+        signed = f"Credential={open_keys(tmp_path)['s3-access-key']}/" in request.headers["authorization"]
+        known = request.url.path == "/results/job/outputs/a b.json"
+        return Response(CONTENT if signed and known else b"no", 200 if signed and known else 403)
+
+    gateway = Gateway()
+    planter = Planter({"outputs/a b.json": partial(iter, [CONTENT])}, b"token")
+    tree = planter.planned()
+    gateway.blocks |= Opened(b"".join(planter.car(tree.root))).blocks
+    s3 = Starlette(routes=[Route("/{path:path}", objects)])
+    with Background(gateway.app()) as ipfs, Background(s3) as store:
+        yield SimpleNamespace(
+            urls={"ipfs-gateway": ipfs.url, "s3": store.url},
+            home=SimpleNamespace(keys=tmp_path),
+            command=lambda words: f"c2d-box {words}",
+            root=salted_blocks.text(tree.root),
+        )
+
+
+def test_of_ipfs(box: Any) -> None:
+    assert reader(box)({"url": f"ipfs://{box.root}/outputs/a%20b.json"}) == CONTENT
+
+
+def test_of_s3(box: Any) -> None:
+    assert reader(box)({"url": "s3://results/job/outputs/a%20b.json"}) == CONTENT
+    with pytest.raises(Failed, match="C2D-S3-REFUSED"):
+        reader(box)({"url": "s3://results/job/outputs/other"})
+
+
+@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "http://x/y"])
+def test_of_nothing_else(box: Any, url: str) -> None:
+    with pytest.raises(Failed, match="C2D-SELFTEST-STORE"):
+        reader(box)({"url": url})

@@ -1,0 +1,152 @@
+"""Who asks how many nodes there are, and what is told where no node is chosen for a volume."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c2d_box.volumes.api import ApiError
+from c2d_box.volumes.claims import Claim, Folder, StorageClass, claim, manifest, volume
+from c2d_box.volumes.cluster import KEPT_SECONDS, WatchedCluster
+from c2d_box.volumes.controller import Controller
+from c2d_box.volumes.disks import Disks
+
+ROOT = Folder("volume", 0, 0, 0o755)
+AT_ONCE = StorageClass("c2d-jobs", "disk", ROOT, ())
+WAITING = StorageClass("c2d-waiting", "disk", ROOT, (), waits=True)
+
+
+def job(storage_class: str, node: str = "") -> Claim:
+    return Claim("c2d-jobs", "job", "u1", "1", storage_class, 1 << 28, "", False, False, (), node, ())
+
+
+class Several:
+    """A cluster of several nodes, as the controller sees it."""
+
+    def __init__(self, found: Claim) -> None:
+        self.claims = {found.volume_name: found}
+        self.volumes: dict[str, Any] = {}
+        self.classes = {entry.name: entry for entry in (AT_ONCE, WAITING)}
+        self.asked, self.events = 0, list[tuple[str, str]]()
+
+    async def is_only_node(self) -> bool:
+        self.asked += 1
+        return False
+
+    async def tell(self, claim: Claim, reason: str, message: str) -> None:
+        self.events.append((reason, message))
+
+
+async def settled(cluster: Any, root: Path) -> None:
+    controller = Controller(cluster, Disks(root), "here")
+    (name,) = cluster.claims
+    await controller._settle(name)
+
+
+async def test_a_claim_that_binds_at_once_is_told_why_it_waits(tmp_path: Path) -> None:
+    cluster = Several(job("c2d-jobs"))
+    await settled(cluster, tmp_path)
+    ((reason, message),) = cluster.events
+    assert reason == "C2D-VOLUME-UNPLACED" and "WaitForFirstConsumer" in message
+    assert Disks(tmp_path).names() == set(), "a disk was begun"
+
+
+@pytest.mark.parametrize("node", ["", "elsewhere"])
+async def test_where_a_scheduler_chooses_nobody_counts_nodes(tmp_path: Path, node: str) -> None:
+    cluster = Several(job("c2d-waiting", node))
+    await settled(cluster, tmp_path)
+    assert (cluster.asked, cluster.events) == (0, [])
+
+
+async def test_a_node_without_room_gives_the_claim_back(tmp_path: Path) -> None:
+    """The scheduler does not choose again by itself: the job would wait until its time is over."""
+
+    class Elsewhere(Several):
+        async def give_back(self, claim: Claim) -> None:
+            self.claims[claim.volume_name] = replace(claim, selected_node="")
+
+    cluster = Elsewhere(replace(job("c2d-waiting", "here"), size=1 << 60))
+    await settled(cluster, tmp_path)
+    assert [reason for reason, _ in cluster.events] == ["C2D-VOLUME-NO-ROOM"]
+    assert [found.selected_node for found in cluster.claims.values()] == [""]
+    assert Disks(tmp_path).names() == set(), "a disk was begun"
+
+
+class Claims:
+    """An API server that has one claim; it answers patches as a real one does."""
+
+    def __init__(self, status: int = 0) -> None:
+        self.status, self.patches = status, list[Any]()
+
+    async def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        self.patches.append((method, path, body))
+        if self.status:
+            raise ApiError(self.status, "refused")
+        metadata = {"namespace": "c2d-jobs", "name": "job", "uid": "u1", "resourceVersion": "2"}
+        return {"metadata": metadata, "spec": {"storageClassName": "c2d-waiting"}}
+
+
+async def test_giving_back_takes_off_this_nodes_name_and_no_other() -> None:
+    api: Any = Claims()
+    cluster = WatchedCluster(api, ("c2d-jobs",), lambda name: None)
+    given = job("c2d-waiting", "here")
+    await cluster.give_back(given)
+    ((method, path, patch),) = api.patches
+    assert (method, path) == ("PATCH", "/api/v1/namespaces/c2d-jobs/persistentvolumeclaims/job")
+    pointer = "/metadata/annotations/volume.kubernetes.io~1selected-node"
+    assert patch[1:] == [
+        {"op": "test", "path": pointer, "value": "here"},
+        {"op": "remove", "path": pointer},
+    ]
+    assert cluster.claims[given.volume_name].selected_node == ""
+    for status in (404, 422):
+        api.status = status
+        await cluster.give_back(given)
+
+
+class Nodes:
+    """An API server with so many nodes."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.asked = count, list[str]()
+
+    async def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        self.asked.append(f"{method} {path}")
+        return {"items": [{}] * min(self.count, 2)}
+
+
+async def test_the_number_of_nodes_is_asked_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("c2d_box.volumes.cluster.time.monotonic", lambda: now)
+    nodes: Any = Nodes(1)
+    cluster = WatchedCluster(nodes, ("c2d-jobs",), lambda name: None)
+    assert await cluster.is_only_node() and await cluster.is_only_node()
+    assert nodes.asked == ["GET /api/v1/nodes?limit=2"]
+    nodes.count, now = 3, now + KEPT_SECONDS
+    assert not await cluster.is_only_node()
+
+
+def test_the_volume_says_on_which_node_it_lies() -> None:
+    made = manifest(job("c2d-waiting", "second"), "/path", "second")
+    assert made["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0]["matchExpressions"] == [
+        {"key": "kubernetes.io/hostname", "operator": "In", "values": ["second"]}
+    ]
+    found = volume(made, ["c2d-jobs"])
+    assert found is not None and found.node == "second"
+
+
+def test_the_schedulers_choice_is_read_from_the_claim() -> None:
+    body = {
+        "metadata": {
+            "namespace": "c2d-jobs",
+            "name": "job",
+            "uid": "u1",
+            "resourceVersion": "1",
+            "annotations": {"volume.kubernetes.io/selected-node": "second"},
+        },
+        "spec": {"storageClassName": "c2d-jobs"},
+    }
+    assert claim(body).selected_node == "second"

@@ -1,0 +1,107 @@
+"""What leaves a job, without a cluster: the real judge, its report, the engine's rules, one Kubernetes
+object, the wire.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from c2d_box import limits as agreed
+from c2d_box.client.placing import places
+from c2d_box.operator_engine import reports
+from c2d_box.operator_engine.witness import _Manifest
+from c2d_box.pods.engine import _encoded
+from c2d_box.pods.judge.__main__ import Places, judge
+from c2d_box.pods.judge.outputs import Limits
+from c2d_box.pods.upload.sending import Entry, Sent, content, entries
+from c2d_box.workflow import evidence, instants, resource, wire
+from c2d_box.workflow.resource import WorkFlow
+
+LIMITS = Limits(files=agreed.OUTPUT_FILES, bytes=64 << 20, log_bytes=10_000)
+NOW = 1_800_000_000.0
+IPFS = "ipfs://bafy" + "a" * 55
+KEY = "0x" + "11" * 32
+
+
+def body(**status: Any) -> dict[str, Any]:
+    spec = {
+        "environment": "env",
+        "owner": "0x" + "a" * 40,
+        "stages": [{"algorithm": {"rawcode": "x", "container": {"entrypoint": "e", "image": "i"}}}],
+    }
+    made = resource.build("f" * 32, spec, NOW)
+    times = {name: instants.to_text(NOW + 1) for name in ("admitted", "created", "staged", "ended")}
+    made["status"] = {"code": 60, "times": times, "outcome": {"code": 70, "reason": ""}, **status}
+    return made
+
+
+def merged(old: Any, patch: Any) -> Any:
+    """A JSON merge patch, as the API server applies it."""
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(old) if isinstance(old, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = merged(found.get(key), value)
+    return found
+
+
+class Job:
+    """A job whose reports go through JSON and the engine's rules into one Kubernetes object."""
+
+    def __init__(self, folder: Path) -> None:
+        self.places = Places(folder / "data", folder / "verdict")
+        for name in ("outputs", "logs", "adminlogs"):
+            (self.places.data / name).mkdir(parents=True)
+        self.places.verdict.mkdir()
+        (self.places.data / "logs" / "algorithm.log").write_text("said\n")
+        self.body = body()
+        self.now = NOW + 5
+        self.record: dict[str, Any] = {}
+
+    @property
+    def workflow(self) -> WorkFlow:
+        return resource.parse(json.loads(json.dumps(self.body)))
+
+    def report(self, stage: Any, said: dict[str, Any]) -> None:
+        data = _encoded(said)
+        assert len(data) <= agreed.REPORT_BYTES
+        model, apply = reports.BY_STAGE[stage]
+        answer = apply(self.workflow, model.model_validate(json.loads(data)), self.now)
+        assert answer.status == 200
+        self.body["status"] = merged(self.body["status"], answer.changes)
+
+    def run(self, store: str, rules: Any = None) -> list[Entry]:
+        """What was sent, as the store has it."""
+        manifest, said = judge({"outputs": True, "logs": True}, LIMITS, self.places, rules)
+        self.report("judge", said)
+        files = [
+            {key: line[key] for key in ("filename", "type", "size", "sha256")} for line in manifest["files"]
+        ]
+        _Manifest.model_validate({"files": files})
+        self.record = evidence.record(self.workflow, files, {}, KEY)
+        assert not evidence.problems(self.record)
+        sent = entries(manifest, self.places.data, self.places.verdict)
+        results = [
+            Sent(entry, f"{store}/{quote(entry.path)}", "bafkrei" + entry.sha256[:52]).as_result()
+            for entry in sent
+        ]
+        self.report("upload", {"results": results})
+        return sent
+
+    def fetched(self, sent: list[Entry], folder: Path) -> list[Path]:
+        """As the consumer's folder has them, each the bytes that the algorithm wrote."""
+        listed = wire.results(self.workflow)
+        assert isinstance(listed, list)
+        found = []
+        for index, place in places(listed).items():
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"".join(content(sent[index])))
+            found.append(path)
+        return found
