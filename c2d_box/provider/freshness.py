@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from c2d_box.assets import credentials
 from c2d_box.assets.ddo import DDO
 from c2d_box.provider.catalog import LookedUp
 from c2d_box.provider.errors import Away
+from c2d_box.provider.ledger import Head
 from c2d_box.provider.services import Services
 
 CODE = "C2D-PERMISSIONS-STALE"
@@ -23,15 +25,25 @@ _PAUSE_SECONDS = 0.1
 _CLOCK_ERROR_SECONDS = 5.0
 
 
-async def current_ddo(services: Services, did: object) -> DDO | None:
-    """The asset's description, None where there is none. A cache that is a little behind is waited for;
-    raises Away (503) when it stays behind, or cannot read the asset's newest update."""
+@dataclass(frozen=True)
+class CurrentAsset:
+    """``ddo`` is None where there is no such asset. ``head`` is the chain's head against which its age was
+    held: who asks the chain about the same moment need not ask for the head again."""
+
+    ddo: DDO | None
+    head: Head | None
+
+
+async def current_asset(services: Services, did: object) -> CurrentAsset:
+    """The asset's description as of now. A cache that is a little behind is waited for; raises Away (503)
+    when it stays behind, or cannot read the asset's newest update."""
     deadline = time.monotonic() + services.settings.freshness.wait_seconds
     while True:
         found = await services.catalog.looked_up(did)
-        problem = await _staleness(services, found)
+        head = await services.ledger.head() if found.asked else None
+        problem = await _staleness(services, found, head)
         if problem is None or await _is_withdrawn(services, found):
-            return found.ddo
+            return CurrentAsset(found.ddo, head)
         if time.monotonic() >= deadline or found.is_set_aside:
             raise Away("metadata cache", f"{CODE}: {problem}")
         await asyncio.sleep(_PAUSE_SECONDS)
@@ -47,9 +59,9 @@ async def _is_withdrawn(services: Services, found: LookedUp) -> bool:
     return await services.ledger.state(found.ddo.nft_address) not in credentials.USABLE_STATES
 
 
-async def _staleness(services: Services, found: LookedUp) -> str | None:
+async def _staleness(services: Services, found: LookedUp, head: Head | None) -> str | None:
     """Why this answer may not be acted upon."""
-    if not found.asked:
+    if head is None:
         return None
     if found.unread:
         return (
@@ -58,16 +70,16 @@ async def _staleness(services: Services, found: LookedUp) -> str | None:
             "triggerCaching makes the metadata cache read it once more."
         )
     bounds = services.settings.freshness
-    head = await services.ledger.head_number()
     if found.block is None:
         return "The metadata cache does not say up to which block it has read. See its log, then try again."
     due = found.block + 1 + bounds.blocks
-    if due > head:
+    if due > head.number:
         return None
     age = time.time() - await services.ledger.block_time(due)
     if -_CLOCK_ERROR_SECONDS <= age <= bounds.seconds:
         return None
     return (
-        f"The metadata cache has read up to block {found.block} and the chain is at block {head}: no job is "
-        f"started on permissions older than {bounds.seconds:g} s. Try again; its /readyz says why it stands."
+        f"The metadata cache has read up to block {found.block} and the chain is at block {head.number}: "
+        f"no job is started on permissions older than {bounds.seconds:g} s. "
+        "Try again; its /readyz says why it stands."
     )

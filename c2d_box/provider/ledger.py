@@ -104,15 +104,16 @@ class Ledger:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def state(self, nft: str) -> int | None:
-        """The NFT's state, None for what is no data NFT."""
-        return await self._known(lambda chain: nfts.state(chain, checksum(nft)))
+    async def state(self, nft: str, at: Head | None = None) -> int | None:
+        """The NFT's state, None for what is no data NFT. ``at``: a head that was asked for since the
+        request came, which saves the question for it; the answer is of this head or of a newer one."""
+        return await self._known(lambda chain: nfts.state(chain, checksum(nft)), at)
 
-    async def owner(self, nft: str) -> str:
-        return await self._known(lambda chain: nfts.owner(chain, checksum(nft))) or ""
+    async def owner(self, nft: str, at: Head | None = None) -> str:
+        return await self._known(lambda chain: nfts.owner(chain, checksum(nft)), at) or ""
 
-    async def market(self, datatoken: str) -> str:
-        return await self._known(lambda chain: nfts.market(chain, checksum(datatoken))) or ""
+    async def market(self, datatoken: str, at: Head | None = None) -> str:
+        return await self._known(lambda chain: nfts.market(chain, checksum(datatoken)), at) or ""
 
     async def is_genuine(self, nft: str) -> bool:
         """Whether the factory made it."""
@@ -174,9 +175,11 @@ class Ledger:
         chain = await self._open()
         return await self._run(lambda: orders.fee_amount(seconds, per_minute, chain.decimals(token)))
 
-    async def head_number(self) -> int:
-        """The newest block's."""
-        return (await self._head()).number
+    async def head(self) -> Head:
+        """The chain's newest block, asked for after the call."""
+        await self._current()
+        assert self._at_head is not None
+        return self._at_head[0]
 
     async def block_time(self, number: int) -> int:
         return await self._ask(lambda chain: int(chain.block(number)["timestamp"]))
@@ -197,15 +200,15 @@ class Ledger:
         except LedgerUnavailable:
             raise ChainAway from None
 
-    async def _known(self, question: Callable[[Chain], T]) -> T | None:
+    async def _known(self, question: Callable[[Chain], T], at: Head | None = None) -> T | None:
         """None where the address is no such contract; LedgerUnavailable only when the node itself fails."""
         try:
-            return await self._ask(question)
+            return await self._ask(question, at)
         except (_Refused, ValueError):
             return None
 
-    async def _ask(self, question: Callable[[Chain], T]) -> T:
-        chain = await self._current()
+    async def _ask(self, question: Callable[[Chain], T], at: Head | None = None) -> T:
+        chain = await self._current(at)
         return await self._run(partial(question, chain))
 
     async def _run(self, question: Callable[[], T]) -> T:
@@ -216,9 +219,12 @@ class Ledger:
                 raise LedgerUnavailable(error.code) from error
             raise _Refused(error.code) from error
 
-    async def _current(self) -> AtBlock:
-        """The chain as of its head now."""
+    async def _current(self, at: Head | None = None) -> AtBlock:
+        """The chain as of its head now; with ``at`` as of the head that was asked for last, which is ``at``
+        or came after it."""
         chain = await self._open()
+        if at is not None and self._at_head is not None:
+            return self._at_head[1]
         head = await self._head()
         if self._at_head is None or self._at_head[0] != head:
             self._at_head = head, AtBlock(chain)

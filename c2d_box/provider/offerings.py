@@ -13,6 +13,7 @@ from c2d_box.assets.ddo import DDO, Service
 from c2d_box.assets.files import FileObject, FileObjectError
 from c2d_box.chain.orders import Order, OrderInvalid
 from c2d_box.provider.errors import Refusal
+from c2d_box.provider.ledger import Head
 from c2d_box.provider.services import Services
 from c2d_box.provider.visitors import visitor
 
@@ -60,14 +61,17 @@ def demanded_offering(services: Services, ddo: DDO, service_id: Any) -> Offering
     return offered
 
 
-async def consumable(services: Services, ddo: DDO, consumer: str, *, quoted: bool = False) -> str | None:
-    """None, or the text that refuses ``consumer`` this asset (credentials, NFT state).
+async def consumable(
+    services: Services, ddo: DDO, consumer: str, *, quoted: bool = False, at: Head | None = None
+) -> str | None:
+    """None, or the text that refuses ``consumer`` this asset (credentials, NFT state). ``at``: as
+    :meth:`Ledger.state` takes it.
 
     ``quoted``: nothing but a price is asked for. ocean.py asks for it in the name of an environment, which
     then passes every list; who takes or computes afterwards is judged by an own name. Where the compute
     service cannot say who the environments are, that is an outage and no refusal.
     """
-    state = await services.ledger.state(ddo.nft_address)
+    state = await services.ledger.state(ddo.nft_address, at)
     text = credentials.refusal(ddo, consumer, state, set())
     passes = quoted or services.settings.compat.environment_downloads
     if text is None or not passes or services.environments is None:

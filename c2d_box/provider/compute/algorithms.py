@@ -15,7 +15,7 @@ from c2d_box.assets.ddo import COMPUTE
 from c2d_box.assets.files import FileObject, FileObjectError, UrlFile, parse_file
 from c2d_box.assets.permissions import PublishedAlgorithm, RawAlgorithm
 from c2d_box.provider.errors import Refusal
-from c2d_box.provider.freshness import current_ddo
+from c2d_box.provider.freshness import current_asset
 from c2d_box.provider.incoming import user_data
 from c2d_box.provider.offerings import Offering, audience, offering, readable_files, unfit
 from c2d_box.provider.services import Services
@@ -80,7 +80,8 @@ def require_container(container: Mapping[str, Any]) -> None:
 async def _published(
     services: Services, item: Mapping[str, Any], not_algorithm: Refusal, anew: bool
 ) -> Algorithm:
-    ddo = await current_ddo(services, item["documentId"])
+    current = await current_asset(services, item["documentId"])
+    ddo = current.ddo
     if ddo is None:
         raise refuse("algorithm", "file_unavailable")
     if not ddo.is_algorithm:

@@ -18,8 +18,9 @@ from c2d_box.assets.permissions import PermissionRequest, decide
 from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid
 from c2d_box.limits import JOB_DATASETS
 from c2d_box.provider.compute.algorithms import Algorithm, refuse
-from c2d_box.provider.freshness import current_ddo
+from c2d_box.provider.freshness import current_asset
 from c2d_box.provider.incoming import user_data
+from c2d_box.provider.ledger import Head
 from c2d_box.provider.offerings import (
     Offering,
     consumable,
@@ -99,8 +100,8 @@ async def accepted(
     """Raises Refusal. ``ordered``: the item must name its order (whose check is :func:`paid`)."""
     name = resource(index)
     fields = item if isinstance(item, Mapping) else {}
-    offered = await _found(services, name, fields, ordered)
-    if text := await consumable(services, offered.ddo, consumer, quoted=not ordered):
+    offered, head = await _found(services, name, fields, ordered)
+    if text := await consumable(services, offered.ddo, consumer, quoted=not ordered, at=head):
         raise refuse(name, text)
     files = readable_files(services, offered)
     verdict = decide(
@@ -168,17 +169,19 @@ def claim(
     )
 
 
-async def _found(services: Services, name: str, item: Mapping[str, Any], ordered: bool) -> Offering:
+async def _found(
+    services: Services, name: str, item: Mapping[str, Any], ordered: bool
+) -> tuple[Offering, Head | None]:
     if not item.get("documentId"):
         raise refuse(f"{name}.documentId", "missing")
     if ordered and not item.get("transferTxId"):
         raise refuse(f"{name}.transferTxId", "missing")
     if item.get("serviceId") in (None, ""):
         raise refuse(f"{name}.serviceId", "missing")
-    ddo = await current_ddo(services, item["documentId"])
-    if ddo is None:
+    current = await current_asset(services, item["documentId"])
+    if current.ddo is None:
         raise refuse(f"{name}.documentId", "did_not_found")
-    offered = offering(ddo, item["serviceId"])
+    offered = offering(current.ddo, item["serviceId"])
     if offered is None:
         raise refuse(f"{name}.serviceId", "not_found")
-    return offered
+    return offered, current.head

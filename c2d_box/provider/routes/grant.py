@@ -12,7 +12,7 @@ from c2d_box.assets.ddo import DDO
 from c2d_box.assets.files import FileObject, FileObjectError, parse_file
 from c2d_box.provider.compute.redeeming import require_alive, require_permitted
 from c2d_box.provider.errors import Refusal
-from c2d_box.provider.freshness import current_ddo
+from c2d_box.provider.freshness import current_asset
 from c2d_box.provider.grants import Grant, GrantExpired, GrantInvalid
 from c2d_box.provider.offerings import files_of, offering
 from c2d_box.provider.services import Services, services
@@ -74,7 +74,7 @@ async def _document(provider: Services, permitted: Grant) -> bytes:
 
 
 async def _ddo(provider: Services, permitted: Grant) -> DDO:
-    ddo = await current_ddo(provider, permitted.did)
+    ddo = (await current_asset(provider, permitted.did)).ddo
     if ddo is None:
         raise Refusal("The asset is no longer published.", status=403)
     await require_permitted(provider, permitted, ddo)
