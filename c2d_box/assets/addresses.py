@@ -6,6 +6,7 @@ Clients write addresses in any case; the DID derivation, nonces and job ownershi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from Crypto.Hash import keccak as _keccak
 
@@ -25,7 +26,11 @@ def checksum(address: str) -> str:
     """The EIP-55 spelling of ``address``; ValueError when it is no address."""
     if not is_address(address):
         raise ValueError(f"not an Ethereum address: {address[:80]!r}")
-    bare = address[2:].lower()
+    return _spelling(address[2:].lower())
+
+
+@lru_cache(4096)  # nearly every request names the same few addresses again, and hashing one takes 20 µs
+def _spelling(bare: str) -> str:
     digest = keccak256(bare.encode()).hex()
     return "0x" + "".join(c.upper() if int(d, 16) > 7 else c for c, d in zip(bare, digest, strict=False))
 

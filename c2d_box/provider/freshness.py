@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from c2d_box.assets import credentials
 from c2d_box.assets.ddo import DDO
+from c2d_box.assets.did import is_did
 from c2d_box.provider.catalog import LookedUp
 from c2d_box.provider.errors import Away
 from c2d_box.provider.ledger import Head
@@ -39,14 +40,20 @@ async def current_asset(services: Services, did: object) -> CurrentAsset:
     when it stays behind, or cannot read the asset's newest update."""
     deadline = time.monotonic() + services.settings.freshness.wait_seconds
     while True:
-        found = await services.catalog.looked_up(did)
-        head = await services.ledger.head() if found.asked else None
+        found, head = await _looked_up(services, did)
         problem = await _staleness(services, found, head)
         if problem is None or await _is_withdrawn(services, found):
             return CurrentAsset(found.ddo, head)
         if time.monotonic() >= deadline or found.is_set_aside:
             raise Away("metadata cache", f"{CODE}: {problem}")
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _looked_up(services: Services, did: object) -> tuple[LookedUp, Head | None]:
+    """The cache and the chain are asked at the same time: each answer takes as long as the other."""
+    if not is_did(did):
+        return await services.catalog.looked_up(did), None
+    return await asyncio.gather(services.catalog.looked_up(did), services.ledger.head())
 
 
 async def _is_withdrawn(services: Services, found: LookedUp) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit
 
 from c2d_box.storage.addresses import AddressRules, Origin
@@ -160,6 +161,7 @@ def redirected(request: HttpRequest, status: int, url: str) -> HttpRequest:
     return HttpRequest(method, url, headers, body, request.follow)
 
 
+@lru_cache(maxsize=256)
 def request_target(url: str) -> str:
     """Path and query, percent-encoded where the writer forgot to."""
     parts = urlsplit(url)

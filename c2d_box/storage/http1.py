@@ -139,7 +139,7 @@ class Exchange(asyncio.Protocol):
         """Waits until status and headers are there."""
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.shield(self._head)
+                await self._head
         except TimeoutError:
             raise Unreachable(NO_ANSWER) from None
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from c2d_box.assets.filenames import name_in
@@ -147,13 +148,16 @@ class Storage:
         anew: bool = False,
     ) -> list[Probe]:
         """A few files at a time, all of them within twice the time of one."""
+        look = partial(
+            self.probe, userdata=userdata, checksum_limit=checksum_limit, audience=audience, anew=anew
+        )
+        if len(files) == 1 and not checksum_limit:  # a task of its own would cost a tenth of the answer
+            return [await look(files[0])]
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def probed(file: FileObject) -> Probe:
             async with places:
-                return await self.probe(
-                    file, userdata, checksum_limit=checksum_limit, audience=audience, anew=anew
-                )
+                return await look(file)
 
         running = [asyncio.create_task(probed(file)) for file in files]
         if not running:
