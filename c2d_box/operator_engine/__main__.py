@@ -32,6 +32,7 @@ from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.slots import Slots
 from c2d_box.operator_engine.storytelling import Storyteller
 from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.watches import follow_cluster
 from c2d_box.operator_engine.witness import Witness, read_keys
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.main import run_service, service_parser, stop_event
@@ -50,8 +51,6 @@ all practically never.
 
 async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> None:
     """``binary``: the gate."""
-    from c2d_box.operator_engine.watching import watch  # kopf takes half a second to import
-
     stop = stop_event()
     access = connection.find(kubeconfig)
     cluster = Kubernetes(access, settings.namespace)
@@ -94,7 +93,7 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
             ("http", server.serve()),
             ("rows", recorder.run()),
             ("events", teller.run()),
-            ("watches", watch(access, settings.namespace, controller.observe, stop)),
+            ("watches", follow_cluster(cluster, controller)),
             ("lease", leadership.run()),
             ("upkeep", _upkeep(controller, cluster, binary)),
             ("stop", stop.wait()),

@@ -41,9 +41,8 @@ from c2d_box.operator_engine.plan import plan
 from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.world import WATCHED, World
-from c2d_box.workflow import names
-from c2d_box.workflow.cluster import WORKFLOWS, Changed, Cluster, ClusterError, Object, Resource
+from c2d_box.operator_engine.world import SELECTORS, World
+from c2d_box.workflow.cluster import Changed, Cluster, ClusterError, Object, Resource
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
@@ -105,17 +104,18 @@ class Controller:
     # -- news
 
     async def resync(self) -> None:
-        """Reads all of it: at the start, and now and then, since a watch may miss what went while it
-        was broken.
-        """
-        for kind in WATCHED:
-            bodies, at = await self._cluster.list(kind, "" if kind is WORKFLOWS else names.LABEL_JOB)
-            self.world.replace(kind, bodies, int(at) if at.isdigit() else 0)
+        """Reads all of it: at the start, and now and then, in case a rule has failed on news."""
+        for kind, selector in SELECTORS.items():
+            self.take_list(kind, *await self._cluster.list(kind, selector))
         if not self.synced:
             self.synced = True
             self.lead(self._leads())
         elif self._leads():
             self._fill()  # a quota may have become free, of which there is no news
+
+    def take_list(self, kind: Resource, bodies: list[Object], version: str) -> None:
+        """All objects of ``kind`` there are, as of the list's ``version``."""
+        self.world.replace(kind, bodies, int(version) if version.isdigit() else 0)
 
     def observe(self, kind: Resource, body: Object, deleted: bool) -> None:
         """A watch's news."""
@@ -125,6 +125,13 @@ class Controller:
             self.world.put(kind, body)
 
     def _news(self, job: str) -> None:
+        """A job on which a rule fails neither ends a watch nor keeps others' news from being taken."""
+        try:
+            self._take_news(job)
+        except Exception:
+            log.exception("a rule failed", extra={"job": job})
+
+    def _take_news(self, job: str) -> None:
         workflow = self.world.workflow(job)
         self._places.see(job, workflow)
         desk = self._desks[job]

@@ -20,7 +20,8 @@ from c2d_box.workflow.informer import version
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
-WATCHED = (WORKFLOWS, PODS, CLAIMS)
+SELECTORS = {WORKFLOWS: "", PODS: names.LABEL_JOB, CLAIMS: names.LABEL_JOB}
+"""The kinds that make up a job, with the label selector of those that are jobs' own."""
 
 
 @dataclass(slots=True)

@@ -1,9 +1,4 @@
-"""A local copy of one kind of objects, kept by list and watch, so that reading costs no call.
-
-The trap it avoids: a copy that has silently stopped following. Whatever ends the watch, also an error that
-nobody foresaw, the list is read anew and compared, so deletions during a gap are seen. ``synced`` says
-whether there has been a list at all, ``is_current`` whether the copy still follows.
-"""
+"""A local copy of one kind of objects, kept by list and watch, so that reading costs no call."""
 
 from __future__ import annotations
 
@@ -11,18 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
-from c2d_box.retry import Backoff
-from c2d_box.workflow.cluster import Cluster, ClusterError, Gone, Object, Resource
+from c2d_box.workflow.cluster import Cluster, Object, Resource
+from c2d_box.workflow.list_watch import ListWatch
 
 log = logging.getLogger(__name__)
-RELIST_SECONDS = 0.1
-"""Before the list is read anew because the watch was too old, which is no failure."""
-STEADY_SECONDS = 10.0
-"""A watch that lasted so long ends a series of failures, also where nothing changed meanwhile."""
-BROKEN_SECONDS = 30.0
-"""How long the watch may be broken before the copy no longer counts as current."""
 
 Listener = Callable[[Object, bool], None]
 """Called with an object and whether it has been deleted."""
@@ -38,26 +26,17 @@ class Informer:
         selector: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock = clock
-        self._backoff = Backoff(0.5, 5.0, steady=STEADY_SECONDS)
-        self._broken_since: float | None = None
-        self._written: set[str] = set()
-        self._cluster = cluster
+        self.list_watch = ListWatch(cluster, resource, self, selector, clock)
         self._resource = resource
-        self._selector = selector
+        self._written: set[str] = set()
         self._objects: dict[str, Object] = {}
         self._listeners: list[Listener] = []
-        self._task: asyncio.Task[None] | None = None
-        self.synced = asyncio.Event()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"informer {self._resource.plural}")
+        self.list_watch.start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self.list_watch.stop()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Calls ``listener`` for every change from now on; returns what ends that."""
@@ -74,77 +53,45 @@ class Informer:
         return len(self._objects)
 
     @property
+    def synced(self) -> asyncio.Event:
+        """Whether there has been a list."""
+        return self.list_watch.synced
+
+    @property
     def is_current(self) -> bool:
-        """Whether there has been a list and the watch has not been broken for ``BROKEN_SECONDS``."""
-        if not self.synced.is_set() or self._task is None or self._task.done():
-            return False
-        return self._broken_since is None or self._clock() - self._broken_since < BROKEN_SECONDS
+        """Whether the copy still follows the cluster."""
+        return self.list_watch.is_current
 
     def put(self, body: Object) -> None:
         """Takes an object as a write's answer showed it, ahead of the watch."""
         self._written.add(body["metadata"]["name"])
-        self._take_newer(body)
+        self.take_object(body)
 
-    def _take_newer(self, body: Object) -> None:
+    def begin_list(self) -> None:
+        self._written.clear()
+
+    def take_object(self, body: Object) -> None:
+        """An older version never replaces a newer one, in whatever order they arrive."""
         name = body["metadata"]["name"]
         if version(body) > version(self._objects.get(name)):
             self._objects[name] = body
             self._tell(body, False)
 
-    async def _run(self) -> None:
-        while True:
-            began = self._clock()
-            try:
-                await self._follow()
-            except Gone:
-                log.info("watch too old, listing again", extra={"resource": self._resource.plural})
-                pause = RELIST_SECONDS
-            except ClusterError as error:
-                log.warning("watch failed: %s", error.message, extra={"resource": self._resource.plural})
-                pause = self._note_failure(began)
-            except Exception as error:  # a cut line, a page of a proxy, a token that is being replaced
-                name = type(error).__name__
-                log.error("watch failed: %s", name, extra={"resource": self._resource.plural})
-                pause = self._note_failure(began)
-            await asyncio.sleep(pause)
-
-    def _note_failure(self, began: float) -> float:
-        """Returns the seconds to wait before the next attempt."""
-        now = self._clock()
-        if self._broken_since is None:
-            self._broken_since = now
-        return self._backoff.next_pause(lasted=now - began)
-
-    async def _follow(self) -> None:
-        self._written.clear()
-        objects, resume = await self._cluster.list(self._resource, self._selector)
-        self._replace(objects)
-        self._broken_since = None
-        self.synced.set()
-        while True:
-            async for change in self._cluster.watch(self._resource, resume, self._selector):
-                self._backoff.reset()
-                resume = change.object["metadata"]["resourceVersion"]
-                if change.kind == "DELETED":
-                    self._drop(change.object)
-                elif change.kind != "BOOKMARK":
-                    self._take_newer(change.object)
-
-    def _replace(self, objects: list[Object]) -> None:
+    def replace_all(self, objects: list[Object], version_of_list: str) -> None:
         """Takes a whole list as it is: after a restore of etcd the true versions are lower than the known
         ones. Only what was written while the list was on its way may be newer than the list.
         """
         present = {body["metadata"]["name"]: body for body in objects}
         for name in set(self._objects) - set(present) - self._written:
-            self._drop(self._objects[name])
+            self.drop_object(self._objects[name])
         for name, body in present.items():
             if name in self._written:
-                self._take_newer(body)
+                self.take_object(body)
             elif version(body) != version(self._objects.get(name)):
                 self._objects[name] = body
                 self._tell(body, False)
 
-    def _drop(self, body: Object) -> None:
+    def drop_object(self, body: Object) -> None:
         name = body["metadata"]["name"]
         known = self._objects.get(name)
         if known is not None and known["metadata"].get("uid") == body["metadata"].get("uid"):

@@ -20,7 +20,6 @@ from sandbox.cli.settings import Settings
 HEAVY = (
     "web3",
     "kubernetes",
-    "kopf",
     "textual",
     "httpx",
     "rich",

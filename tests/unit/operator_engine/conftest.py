@@ -15,6 +15,7 @@ from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.watches import follow_cluster
 from c2d_box.workflow import instants, names, resource
 from c2d_box.workflow.cluster import CLAIMS, PODS, SECRETS, WORKFLOWS, Object
 from c2d_box.workflow.memory import Memory
@@ -149,9 +150,7 @@ class Stack:
     async def start(self) -> None:
         controller = self.controller
         await controller.resync()
-        self._tasks = [
-            asyncio.create_task(self._watch(controller, kind)) for kind in (WORKFLOWS, PODS, CLAIMS)
-        ]
+        self._tasks = [asyncio.create_task(follow_cluster(self.cluster, controller))]
 
     async def crash(self) -> None:
         for task in self._tasks:
@@ -173,10 +172,6 @@ class Stack:
             secret = {"metadata": {"name": names.grants_secret(job)}, "stringData": {"grants.json": "{}"}}
             await self.cluster.create(SECRETS, secret)
         assert made["metadata"]["name"] == job
-
-    async def _watch(self, controller: Controller, kind: Any) -> None:
-        async for change in self.cluster.watch(kind, "0"):
-            controller.observe(kind, change.object, change.kind == "DELETED")
 
 
 @pytest.fixture

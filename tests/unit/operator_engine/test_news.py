@@ -11,13 +11,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2d_box.operator_engine.world import WATCHED, World
+from c2d_box.operator_engine.world import SELECTORS, World
 from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS, Change, Resource
 from c2d_box.workflow.memory import Memory
 from tests.unit.operator_engine.conftest import workflow_body
 
 JOB = "d" * 32
-KINDS: dict[str, Resource] = {kind.plural: kind for kind in WATCHED}
+KINDS: dict[str, Resource] = {kind.plural: kind for kind in SELECTORS}
 LABELS = {"c2d.oceanprotocol.com/job": JOB, "app.kubernetes.io/component": "algorithm"}
 
 
@@ -53,7 +53,7 @@ def known(world: World) -> Any:
 
 
 def resync(world: World, cluster: Memory) -> None:
-    for kind in WATCHED:
+    for kind in SELECTORS:
         bodies, at = asyncio.run(cluster.list(kind))
         world.replace(kind, bodies, int(at))
 

@@ -179,7 +179,7 @@ def test_no_signature_that_the_owner_did_not_make_is_taken(world: World, many: M
             content=json.dumps(asked).encode("utf-8", "surrogatepass"),
             headers={"Content-Type": "application/json"},
         )
-        # A body that is no JSON we take (a NUL, half a surrogate pair) is answered before its fields are read.
+        # A NUL or half a surrogate pair makes the body no JSON: that is said before its fields are read.
         assert answer.status_code == 400 and {"error", "errors"} & set(answer.json()), answer.text
 
     assert world.services(f"nonce?userAddress={signer.address}").json()["nonce"] != "77"

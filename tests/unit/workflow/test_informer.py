@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from c2d_box.workflow.cluster import WORKFLOWS, Change, Object, Resource
-from c2d_box.workflow.informer import BROKEN_SECONDS, Informer
+from c2d_box.workflow.informer import Informer
+from c2d_box.workflow.list_watch import BROKEN_SECONDS
 from c2d_box.workflow.memory import Memory
 
 
@@ -108,7 +110,7 @@ async def test_an_informer_that_cannot_follow_says_so(cluster: BreakingCluster) 
     cluster.list_errors = [OSError("away") for _ in range(1000)]
     cluster.watch_errors.append(OSError("away"))
     await cluster.create(WORKFLOWS, workflow("wakes-the-watch"))
-    informer._note_failure(now)
+    informer.list_watch.note_failure(now)
     now += BROKEN_SECONDS + 1
     assert not informer.is_current
     await informer.stop()
@@ -122,10 +124,10 @@ async def test_breaks_long_ago_do_not_make_the_next_one_longer(
     informer.start()
     await informer.synced.wait()
     for number in range(8):
-        informer._note_failure(informer._clock())
+        informer.list_watch.note_failure(time.monotonic())
         await cluster.create(WORKFLOWS, workflow(f"news-{number}"))
         await until(lambda name=f"news-{number}": informer.get(name) is not None)  # type: ignore[misc]
-    assert informer._backoff.failures == 0
+    assert informer.list_watch._backoff.failures == 0
 
 
 async def test_a_list_counts_also_where_its_versions_are_lower(

@@ -1,0 +1,42 @@
+"""The engine's watches: workflows, job pods and their claims, each followed by a list-watch of its own.
+
+What comes is handed to the controller and nothing else is done here. A watch that breaks is begun anew with
+a list, so what vanished meanwhile is noticed at once and not at the next upkeep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.world import SELECTORS
+from c2d_box.workflow.cluster import Cluster, Object, Resource
+from c2d_box.workflow.list_watch import ListWatch
+
+
+async def follow_cluster(cluster: Cluster, controller: Controller) -> None:
+    """Until it is cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for kind, selector in SELECTORS.items():
+            followed = ListWatch(cluster, kind, _ControllerCopy(controller, kind), selector)
+            group.create_task(followed.run(), name=f"watch {kind.plural}")
+
+
+class _ControllerCopy:
+    """The controller's copy of one kind, as a list-watch keeps it."""
+
+    def __init__(self, controller: Controller, kind: Resource) -> None:
+        self._controller = controller
+        self._kind = kind
+
+    def begin_list(self) -> None:
+        """The controller's copy tells by versions what is younger than a list."""
+
+    def replace_all(self, objects: list[Object], version: str) -> None:
+        self._controller.take_list(self._kind, objects, version)
+
+    def take_object(self, body: Object) -> None:
+        self._controller.observe(self._kind, body, deleted=False)
+
+    def drop_object(self, body: Object) -> None:
+        self._controller.observe(self._kind, body, deleted=True)

@@ -1,0 +1,124 @@
+"""List, watch, and list again: the loop that keeps a copy of one kind of objects up to date.
+
+The trap it avoids: a copy that has silently stopped following. Whatever ends the watch, also an error that
+nobody foresaw, the list is read anew and handed on whole, so deletions during a gap are seen. ``synced`` says
+whether there has been a list at all, ``is_current`` whether the loop still follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from c2d_box.retry import Backoff
+from c2d_box.workflow.cluster import Cluster, ClusterError, Gone, Object, Resource
+
+log = logging.getLogger(__name__)
+RELIST_SECONDS = 0.1
+"""Before the list is read anew because the watch was too old, which is no failure."""
+STEADY_SECONDS = 10.0
+"""A watch that lasted so long ends a series of failures, also where nothing changed meanwhile."""
+BROKEN_SECONDS = 30.0
+"""How long the watch may be broken before the copy no longer counts as current."""
+
+
+class Copy(Protocol):
+    """What a :class:`ListWatch` keeps up to date."""
+
+    def begin_list(self) -> None:
+        """A list is about to be asked for: what is written from now on may be newer than it."""
+        ...
+
+    def replace_all(self, objects: list[Object], version: str) -> None:
+        """``objects`` are all there are, as of the list's ``version``."""
+        ...
+
+    def take_object(self, body: Object) -> None:
+        """``body`` was added or has changed."""
+        ...
+
+    def drop_object(self, body: Object) -> None:
+        """``body`` was deleted."""
+        ...
+
+
+class ListWatch:
+    """Keeps one ``copy`` of the objects of ``resource`` that have the labels of ``selector``."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        resource: Resource,
+        copy: Copy,
+        selector: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster = cluster
+        self._resource = resource
+        self._copy = copy
+        self._selector = selector
+        self._clock = clock
+        self._backoff = Backoff(0.5, 5.0, steady=STEADY_SECONDS)
+        self._broken_since: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.synced = asyncio.Event()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self.run(), name=f"watch {self._resource.plural}")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    @property
+    def is_current(self) -> bool:
+        """Whether there has been a list and the watch has not been broken for ``BROKEN_SECONDS``."""
+        if not self.synced.is_set() or self._task is None or self._task.done():
+            return False
+        return self._broken_since is None or self._clock() - self._broken_since < BROKEN_SECONDS
+
+    async def run(self) -> None:
+        """Follows until it is cancelled."""
+        while True:
+            began = self._clock()
+            try:
+                await self._follow()
+            except Gone:
+                log.info("watch too old, listing again", extra={"resource": self._resource.plural})
+                pause = RELIST_SECONDS
+            except ClusterError as error:
+                log.warning("watch failed: %s", error.message, extra={"resource": self._resource.plural})
+                pause = self.note_failure(began)
+            except Exception as error:  # a cut line, a page of a proxy, a token that is being replaced
+                name = type(error).__name__
+                log.error("watch failed: %s", name, extra={"resource": self._resource.plural})
+                pause = self.note_failure(began)
+            await asyncio.sleep(pause)
+
+    def note_failure(self, began: float) -> float:
+        """Returns the seconds to wait before the next attempt; ``began``: when the failed one did."""
+        now = self._clock()
+        if self._broken_since is None:
+            self._broken_since = now
+        return self._backoff.next_pause(lasted=now - began)
+
+    async def _follow(self) -> None:
+        self._copy.begin_list()
+        objects, resume = await self._cluster.list(self._resource, self._selector)
+        self._copy.replace_all(objects, resume)
+        self._broken_since = None
+        self.synced.set()
+        while True:
+            async for change in self._cluster.watch(self._resource, resume, self._selector):
+                self._backoff.reset()
+                resume = change.object["metadata"]["resourceVersion"]
+                if change.kind == "DELETED":
+                    self._copy.drop_object(change.object)
+                elif change.kind != "BOOKMARK":
+                    self._copy.take_object(change.object)

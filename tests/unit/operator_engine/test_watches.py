@@ -1,0 +1,90 @@
+"""The engine's watches notice what happened while they were broken, and survive a job whose rule fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.watches import follow_cluster
+from c2d_box.workflow.cluster import PODS, WORKFLOWS, Change, Resource
+from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WorkFlow
+from tests.unit.operator_engine.conftest import Rows, settings, workflow_body
+
+JOB, OTHER = "a" * 32, "b" * 32
+POD = {"metadata": {"name": f"{JOB}-algorithm", "labels": {"c2d.oceanprotocol.com/job": JOB}}}
+
+
+class BreakableCluster(Memory):
+    """A cluster in memory whose watches end with an error when ``broken`` is set, and cannot be begun anew
+    until it is cleared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = asyncio.Event()
+
+    async def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[Change]:
+        changes = super().watch(resource, version, selector)
+        while True:
+            following = asyncio.ensure_future(anext(changes))
+            breaking = asyncio.ensure_future(self.broken.wait())
+            await asyncio.wait({following, breaking}, return_when=asyncio.FIRST_COMPLETED)
+            breaking.cancel()
+            if self.broken.is_set():
+                following.cancel()
+                raise OSError("the connection was cut")
+            yield following.result()
+
+
+class FailingRows(Rows):
+    """A table writer that cannot take one job's row."""
+
+    def note(self, workflow: WorkFlow) -> None:
+        if workflow.job == JOB:
+            raise TypeError("unforeseen shape")
+        super().note(workflow)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", [WORKFLOWS, PODS], ids=lambda kind: kind.plural)
+async def test_deletions_during_a_broken_watch_are_noticed_before_the_upkeep(
+    secrets: Path, kind: Resource
+) -> None:
+    cluster = BreakableCluster()
+    controller = Controller(cluster, settings(), Tokens({}), Rows(), "c2d-gate-x", leads=lambda: False)
+    await cluster.create(WORKFLOWS, workflow_body(JOB))
+    await cluster.create(PODS, POD)
+    await controller.resync()
+    following = asyncio.create_task(follow_cluster(cluster, controller))
+    await until(lambda: len(controller.world.pods(JOB)) == 1)
+    cluster.broken.set()
+    await asyncio.sleep(0.05)
+    await cluster.vanish(kind, JOB if kind is WORKFLOWS else POD["metadata"]["name"])  # type: ignore[arg-type]
+    cluster.broken.clear()
+    if kind is WORKFLOWS:
+        await until(lambda: controller.world.workflow(JOB) is None)
+    else:
+        await until(lambda: not controller.world.pods(JOB))
+    following.cancel()
+
+
+async def test_a_job_whose_rule_fails_keeps_no_news_of_others_away(secrets: Path) -> None:
+    cluster, rows = BreakableCluster(), FailingRows()
+    controller = Controller(cluster, settings(), Tokens({}), rows, "c2d-gate-x")
+    await cluster.create(WORKFLOWS, workflow_body(JOB))
+    await controller.resync()
+    following = asyncio.create_task(follow_cluster(cluster, controller))
+    await cluster.create(WORKFLOWS, workflow_body(OTHER))
+    await until(lambda: any(workflow.job == OTHER for workflow in rows.written))
+    following.cancel()
+    await controller.abandon()
