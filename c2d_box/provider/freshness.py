@@ -53,7 +53,12 @@ async def _looked_up(services: Services, did: object) -> tuple[LookedUp, Head | 
     """The cache and the chain are asked at the same time: each answer takes as long as the other."""
     if not is_did(did):
         return await services.catalog.looked_up(did), None
-    return await asyncio.gather(services.catalog.looked_up(did), services.ledger.head())
+    head = asyncio.ensure_future(services.ledger.head())
+    try:
+        return await services.catalog.looked_up(did), await head
+    finally:  # where the cache is away, that is the answer, whatever the chain says
+        head.cancel()
+        await asyncio.gather(head, return_exceptions=True)
 
 
 async def _is_withdrawn(services: Services, found: LookedUp) -> bool:
