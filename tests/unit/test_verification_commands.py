@@ -6,6 +6,7 @@ collected once, in a process of their own with ``--full``, and each command is h
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -37,6 +38,7 @@ def collected() -> tuple[str, ...]:
     listing = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "--full", "-p", "no:cacheprovider"],
         cwd=ROOT,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},  # -v would print a tree instead of ids
         capture_output=True,
         text=True,
         timeout=600,
