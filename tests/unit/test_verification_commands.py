@@ -20,7 +20,7 @@ from _pytest.mark.expression import Expression
 from sandbox.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/development/*.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/adr/*.md", "docs/development/*.md")
 OPTIONS_WITH_VALUE = ("-k", "-n", "-p", "--durations")
 
 
