@@ -12,7 +12,7 @@ RERUNS ?= --reruns 1
 T ?=
 QUICK := -m "not slow and not root and not bundle"
 
-.PHONY: help demo test verify unit tui cluster coverage check fmt bench release clean
+.PHONY: help demo test verify unit tui cluster coverage check fmt docs bench release clean
 
 help:  ## this list
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,12 @@ check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs:  ## the pages of docs as a site, in build/site/index.html
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/mkdocs || $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -e '.[docs]'
+	@# The theme prints a notice about its successor at each build (docs/adr/0044-documentation-site.md).
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(STAMP)  ## figures on this machine, of a box that is up
 	@$(BIN)/python -m tests.bench.bench_chain
