@@ -32,7 +32,7 @@ FOREIGN = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)
 
 def on_config(config: MkDocsConfig) -> None:
     """List the decision records in the navigation, where it names their folder."""
-    records = [{file.stem: f"{RECORDS}{file.name}"} for file in sorted((ROOT / RECORDS).glob("[0-9]*.md"))]
+    records = [f"{RECORDS}{file.name}" for file in sorted((ROOT / RECORDS).glob("[0-9]*.md"))]
     entries = [entry for tab in config.nav or [] for listed in tab.values() for entry in listed]
     for entry in entries:
         if isinstance(entry, dict):
