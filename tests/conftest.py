@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -18,6 +19,14 @@ T = TypeVar("T")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run every cell of the sampled sweeps")
     parser.addoption("--write-docs", action="store_true", help="write the pages of docs that tests make")
+
+
+@pytest.hookimpl(tryfirst=True)  # hypothesis reads its option in the same hook
+def pytest_configure(config: pytest.Config) -> None:
+    """Generated examples follow the sweeps' seed: what one run of a commit finds, each run of it finds."""
+    seed = os.environ.get("C2D_TEST_SEED")
+    if seed and config.getoption("--hypothesis-seed", None) is None:
+        config.option.hypothesis_seed = str(zlib.crc32(seed.encode()))
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
