@@ -81,20 +81,19 @@ def parse_object(data: bytes | bytearray | str, limits: JsonLimits = DEFAULT) ->
 def check_tree(value: Any, limits: JsonLimits = DEFAULT) -> None:
     """Holds an already parsed value (of YAML, of another parser) to the same limits but for its size.
 
-    The walk keeps its own stack, so no depth can end it, and counts each visit, so aliases that repeat one
-    object a million times are refused before they are written out.
+    The walk keeps its own stack, so no depth can end it. It counts as :func:`parse_json` does, the members of
+    arrays and objects without the names, and at each visit, so aliases that repeat one object a million times
+    are refused before they are written out.
     """
     count = 0
     pending = [(value, 0)]
     while pending:
         item, depth = pending.pop()
-        count += 1
-        if count > limits.values:
-            raise JsonRefused(TOO_MANY_VALUES, f"It has more than {limits.values} values.")
         if isinstance(item, dict | list | tuple):
             if depth >= limits.depth:
                 raise JsonRefused(TOO_DEEP, f"It is nested deeper than {limits.depth} levels.")
-            if len(item) > limits.values:
+            count += len(item)
+            if count > limits.values:
                 raise JsonRefused(TOO_MANY_VALUES, f"It has more than {limits.values} values.")
             members = [*item, *item.values()] if isinstance(item, dict) else item
             pending.extend((member, depth + 1) for member in members)

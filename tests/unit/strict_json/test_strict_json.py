@@ -160,6 +160,24 @@ def test_whatever_passes_can_be_written_hashed_and_read_again(data: bytes | str)
     assert _depth(value) <= SMALL.depth
 
 
+@pytest.mark.parametrize("count", [SMALL.values, SMALL.values + 1])
+@pytest.mark.parametrize("kind", ["array", "object", "objects"])
+def test_text_and_tree_have_the_same_number_of_values(kind: str, count: int) -> None:
+    """Names are no values: an object was let in by one of the two and refused by the other."""
+    document: Any = {
+        "array": [None] * count,
+        "object": {f"k{number}": number for number in range(count)},
+        "objects": [{"a": 1}] * (count // 2) + [None] * (count % 2),
+    }[kind]
+    if count <= SMALL.values:
+        check_tree(parse_json(json.dumps(document), SMALL), SMALL)
+        return
+    with pytest.raises(JsonRefused, match=strict_json.TOO_MANY_VALUES):
+        parse_json(json.dumps(document), SMALL)
+    with pytest.raises(JsonRefused, match=strict_json.TOO_MANY_VALUES):
+        check_tree(document, SMALL)
+
+
 @settings(deadline=None)
 @given(st.integers(1, 12), st.sampled_from(["[]", "{}", '"["']))
 def test_depth_is_refused_exactly_beyond_the_limit(levels: int, leaf: str) -> None:
