@@ -15,25 +15,25 @@ from typing import TypeVar
 
 from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.controller import RESYNC_SECONDS, Controller
-from c2d_box.operator_engine.execution import (
+from c2d_box.operator_engine.effects.executor import (
     install_gate,
     read_gate,
     read_secret,
     remove_gates,
     store_keys,
 )
-from c2d_box.operator_engine.job_network import JobNetworkResolver, targets_of_this_pod
-from c2d_box.operator_engine.leadership import Leadership
-from c2d_box.operator_engine.order_locks import remove_left_locks
-from c2d_box.operator_engine.record import Recorder
-from c2d_box.operator_engine.registration import Relay
-from c2d_box.operator_engine.server import application
+from c2d_box.operator_engine.effects.job_network import JobNetworkResolver, targets_of_this_pod
+from c2d_box.operator_engine.effects.order_locks import remove_left_locks
+from c2d_box.operator_engine.leader_election import Leadership
+from c2d_box.operator_engine.pod_api.evidence_signer import Witness, read_keys
+from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
+from c2d_box.operator_engine.pod_api.register_relay import Relay
+from c2d_box.operator_engine.pod_api.routes import application
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.slots import Slots
-from c2d_box.operator_engine.storytelling import Storyteller
-from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.watches import follow_cluster
-from c2d_box.operator_engine.witness import Witness, read_keys
+from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.state.watches import follow_cluster
+from c2d_box.operator_engine.telemetry.events import Storyteller
+from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.main import run_service, service_parser, stop_event
 from c2d_box.workflow import connection

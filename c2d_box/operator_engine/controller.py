@@ -15,7 +15,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from c2d_box.operator_engine.actions import (
+from c2d_box.operator_engine.effects.executor import Executor
+from c2d_box.operator_engine.effects.job_network import JobNetworkResolver
+from c2d_box.operator_engine.pod_api.pod_reports import Hearing
+from c2d_box.operator_engine.rules.actions import (
     Action,
     AddFinalizer,
     CreateClaim,
@@ -29,19 +32,16 @@ from c2d_box.operator_engine.actions import (
     Sweep,
     Wake,
 )
-from c2d_box.operator_engine.desks import LONGEST_PAUSE_SECONDS, Desk, Desks
-from c2d_box.operator_engine.execution import Executor
-from c2d_box.operator_engine.figures import Figures
-from c2d_box.operator_engine.hearing import Hearing
-from c2d_box.operator_engine.job_network import JobNetworkResolver
-from c2d_box.operator_engine.lanes import Lanes
-from c2d_box.operator_engine.looking import Lookout
-from c2d_box.operator_engine.places import Places
-from c2d_box.operator_engine.plan import plan
-from c2d_box.operator_engine.record import Recorder
+from c2d_box.operator_engine.rules.plan import plan
+from c2d_box.operator_engine.scheduling.capacity import Places
+from c2d_box.operator_engine.scheduling.concurrency import Lanes
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.world import SELECTORS, World
+from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.state.job_cache import SELECTORS, World
+from c2d_box.operator_engine.state.job_runtime import LONGEST_PAUSE_SECONDS, Desk, Desks
+from c2d_box.operator_engine.state.observer import Lookout
+from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
+from c2d_box.operator_engine.telemetry.metrics import Figures
 from c2d_box.workflow.cluster import Changed, Cluster, ClusterError, Object, Resource
 from c2d_box.workflow.resource import WorkFlow
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from c2d_box.operator_engine.limits import Limits
+from c2d_box.operator_engine.rules.limits import Limits
 from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
 from c2d_box.workflow.environments import Environment, PullPolicy
 from c2d_box.workflow.jobtable import Postgres

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from c2d_box.errors import C2DError
-from c2d_box.operator_engine import expiring
+from c2d_box.operator_engine.effects import result_expiry
 from c2d_box.pods.upload import ipfs
 from c2d_box.pods.upload.sending import Entry
 from c2d_box.workflow.cluster import ClusterError
@@ -56,7 +56,7 @@ async def test_they_go_and_anothers_stay(kubo: Kubo, tmp_path: Path) -> None:
     theirs = stored(kubo, tmp_path / "two", same=b"of both" * 1000)
     assert {status(kubo, result) for result in (*mine, *theirs)} == {200}
     for _ in range(2):  # again: what is gone is gone
-        await expiring.drop(store, lambda name: kubo.token(name), "job", mine)
+        await result_expiry.drop(store, lambda name: kubo.token(name), "job", mine)
         assert [status(kubo, result) == 200 for result in mine] == [False, False]
     assert status(kubo, theirs[0]) == 200
 
@@ -65,7 +65,7 @@ async def test_with_another_callers_token_nothing_goes(kubo: Kubo, tmp_path: Pat
     store = IpfsStore(api=f"http://127.0.0.1:{kubo.rpc_port}", gateway=kubo.gateway)
     mine = stored(kubo, tmp_path, own=b"still mine")
     with pytest.raises(ClusterError, match="IPFS answered 403"):
-        await expiring.drop(store, lambda _: kubo.upload_token, "job", mine)
+        await result_expiry.drop(store, lambda _: kubo.upload_token, "job", mine)
     assert status(kubo, mine[0]) == 200
 
 
@@ -80,4 +80,4 @@ async def test_a_store_that_is_away_is_asked_again_later() -> None:
     store = IpfsStore(api="http://127.0.0.1:9", gateway="http://127.0.0.1:9")
     result = Result(filename="x", filesize=1, type="output", url="ipfs://bafy/x")
     with pytest.raises(ClusterError, match="could not be reached"):
-        await expiring.drop(store, lambda _: "t", "job", [result])
+        await result_expiry.drop(store, lambda _: "t", "job", [result])

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from c2d_box.errors import C2DError
-from c2d_box.operator_engine import expiring
+from c2d_box.operator_engine.effects import result_expiry
 from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.resource import Result
 from c2d_box.workflow.stores import S3Store
@@ -115,7 +115,7 @@ async def test_results_whose_time_is_over_are_deleted_and_no_others(
     urls = (f"s3://{RESULTS}/job/outputs/a%20b.csv", f"s3://{RESULTS}/job/logs/l")
     mine = [Result(filename="f", filesize=1, type="output", url=url) for url in urls]
     for _ in range(2):  # again: what is gone is gone
-        await expiring.drop(place, keys.__getitem__, "job", mine)
+        await result_expiry.drop(place, keys.__getitem__, "job", mine)
     assert set(store.keys(RESULTS)) == {"x/people.csv", "other/l"}
     with pytest.raises(ClusterError, match="S3 answered 403"):
-        await expiring.drop(place, lambda _: "ROOT", "job", mine)
+        await result_expiry.drop(place, lambda _: "ROOT", "job", mine)

@@ -17,9 +17,9 @@ import pytest
 from c2d_box.assets import ecies
 from c2d_box.assets.files import ResultFile, S3File, unseal
 from c2d_box.errors import C2DError
-from c2d_box.operator_engine import expiring
-from c2d_box.operator_engine.registration import Relay
-from c2d_box.operator_engine.slots import Slots
+from c2d_box.operator_engine.effects import result_expiry
+from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
+from c2d_box.operator_engine.pod_api.register_relay import Relay
 from c2d_box.pods.upload import s3 as uploading
 from c2d_box.pods.upload.sending import Entry
 from c2d_box.storage import AddressRules, Fetcher, Forbidden, ResultStore, S3Results, Storage
@@ -130,7 +130,7 @@ async def test_a_job_is_stored_read_and_expired_with_those_keys(store: ObjectSto
         assert b"".join([chunk async for chunk in opened.chunks]) == CONTENT
         opened.close()
     mine = {"s3-access-key": "ENGINE", "s3-secret-key": "of engine <&>"}
-    await expiring.drop(place, mine.__getitem__, JOB, results)
+    await result_expiry.drop(place, mine.__getitem__, JOB, results)
     assert store.keys(RESULTS) == [f"{OTHER}/outputs/a"]
 
 

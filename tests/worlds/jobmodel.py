@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 from typing import Any, Literal
 
-from c2d_box.operator_engine import reports
-from c2d_box.operator_engine.actions import (
+from c2d_box.operator_engine.rules import stage_reports
+from c2d_box.operator_engine.rules.actions import (
     Action,
     AddFinalizer,
     CreateClaim,
@@ -24,9 +24,9 @@ from c2d_box.operator_engine.actions import (
     RemoveFinalizer,
     Sweep,
 )
-from c2d_box.operator_engine.limits import Limits
-from c2d_box.operator_engine.plan import plan
-from c2d_box.operator_engine.seen import Container, End, Pod, Refusal, Seen, Step
+from c2d_box.operator_engine.rules.limits import Limits
+from c2d_box.operator_engine.rules.observation import Container, End, Pod, Refusal, Seen, Step
+from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.workflow import instants, manifests, names, resource, states
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
@@ -43,7 +43,7 @@ LIMITS = Limits(
     storage=50_000,
 )
 MAXTIME = 300.0
-OUTPUT = reports.Stored(
+OUTPUT = stage_reports.Stored(
     filename="x", filesize=1, type="output", url=f"ipfs://b{'a' * 58}/outputs/x", sha256="0" * 64
 )
 MANIFEST = manifests.digest([{"filename": "x", "type": "output", "size": 1, "sha256": "0" * 64}])
@@ -208,9 +208,9 @@ class Model:
         pod = self.of("configuration")
         if pod is None or pod.phase != "Running" or self.body is None:
             return
-        answer = reports.configuration(
+        answer = stage_reports.configuration(
             self.workflow,
-            reports.ConfigurationReport(status=status, reason="why"),
+            stage_reports.ConfigurationReport(status=status, reason="why"),
             self.now,
         )
         if answer.changes:
@@ -263,17 +263,19 @@ class Model:
             pod is None
             or pod.phase != "Running"
             or self.body is None
-            or reports.go_ahead(self.workflow) is None
+            or stage_reports.go_ahead(self.workflow) is None
         ):
             return
         assert not self.running(), "judged while it runs"
-        refusals = (reports.Refusal(path="x", reason="link"),) if refused else ()
-        report = reports.JudgeReport(refused=refusals, manifest=MANIFEST)
-        judged = reports.judge(self.workflow, report, self.now)
+        refusals = (stage_reports.Refusal(path="x", reason="link"),) if refused else ()
+        report = stage_reports.JudgeReport(refused=refusals, manifest=MANIFEST)
+        judged = stage_reports.judge(self.workflow, report, self.now)
         if judged.changes:
             self.record(judged.changes)
         results = () if failed else (OUTPUT,)
-        stored = reports.upload(self.workflow, reports.UploadReport(results=results, failed=failed), self.now)
+        stored = stage_reports.upload(
+            self.workflow, stage_reports.UploadReport(results=results, failed=failed), self.now
+        )
         if stored.changes:
             self.record(stored.changes)
         if self.workflow.finished:
@@ -290,7 +292,7 @@ class Model:
         if (pod := self.register()) is None:
             return
         known = ((self.workflow.status.asset or {}).get("transactions") or {}).get("create")
-        answer = reports.intent(self.workflow, "create", known or f"0:{pod.uid}", known)
+        answer = stage_reports.intent(self.workflow, "create", known or f"0:{pod.uid}", known)
         if answer.changes:
             self.record(answer.changes)
         if answer.status == 200:
@@ -299,8 +301,8 @@ class Model:
     def asset_done(self, failed: str | None = None) -> None:
         if (pod := self.register()) is None or not (self.sent or failed):
             return
-        report = reports.RegisterReport(failed=failed, did="" if failed else "did:op:1")
-        answer = reports.register(self.workflow, report, self.now)
+        report = stage_reports.RegisterReport(failed=failed, did="" if failed else "did:op:1")
+        answer = stage_reports.register(self.workflow, report, self.now)
         if answer.changes:
             self.record(answer.changes)
         self.end(pod, 0)

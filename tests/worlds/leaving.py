@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from c2d_box import limits as agreed
 from c2d_box.client.placing import places
-from c2d_box.operator_engine import reports
-from c2d_box.operator_engine.witness import _Manifest
+from c2d_box.operator_engine.pod_api.evidence_signer import _Manifest
+from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.pods.engine import _encoded
 from c2d_box.pods.judge.__main__ import Places, judge
 from c2d_box.pods.judge.outputs import Limits
@@ -71,7 +71,7 @@ class Job:
     def report(self, stage: Any, said: dict[str, Any]) -> None:
         data = _encoded(said)
         assert len(data) <= agreed.REPORT_BYTES
-        model, apply = reports.BY_STAGE[stage]
+        model, apply = stage_reports.BY_STAGE[stage]
         answer = apply(self.workflow, model.model_validate(json.loads(data)), self.now)
         assert answer.status == 200
         self.body["status"] = merged(self.body["status"], answer.changes)

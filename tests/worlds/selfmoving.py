@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.hearing import Hearing
-from c2d_box.operator_engine.reports import Answer, GoAhead
+from c2d_box.operator_engine.pod_api.pod_reports import Hearing
+from c2d_box.operator_engine.rules import stage_reports
+from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
 from c2d_box.workflow import instants, names
 from c2d_box.workflow.cluster import CLAIMS, PODS, Object, Resource
 from c2d_box.workflow.memory import Memory
@@ -184,7 +184,7 @@ class Machine:
         known = ((order.status.asset or {}).get("transactions") or {}).get("create")
         raw = known or f"0:{uid}"
         answer = await self._asked(
-            lambda hearing: hearing.amend(job, lambda seen: reports.intent(seen, "create", raw, known))
+            lambda hearing: hearing.amend(job, lambda seen: stage_reports.intent(seen, "create", raw, known))
         )
         if answer.status == 200:
             self.sent.append(raw)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from c2d_box.operator_engine.job_network import urls_for_jobs
+from c2d_box.operator_engine.effects.job_network import urls_for_jobs
 from c2d_box.operator_engine.settings import Settings as EngineSettings
 from tests.unit.chart.conftest import CHART
 from tests.unit.chart.test_configs import READERS, config

@@ -50,7 +50,7 @@ def test_elsewhere_the_engine_is_told_which_names_to_resolve(cloud: list[Object]
     """Job pods have no DNS: with the chart's own defaults none of them reached Provider or engine, and the
     warden had nothing to prove its pod closed against, so that every job ended 78.
     """
-    from c2d_box.operator_engine.job_network import urls_for_jobs
+    from c2d_box.operator_engine.effects.job_network import urls_for_jobs
     from c2d_box.operator_engine.settings import Settings
 
     engine = Settings.model_validate(config(cloud, "operator-engine"))

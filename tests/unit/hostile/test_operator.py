@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.operator_engine.server import application
-from c2d_box.operator_engine.slots import Slots
-from c2d_box.operator_engine.witness import Witness
+from c2d_box.operator_engine.pod_api.evidence_signer import Witness
+from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
+from c2d_box.operator_engine.pod_api.routes import application
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.stores import S3Store
 from tests.unit.hostile.corpus import DEEP, TEXTS, texts, with_deep

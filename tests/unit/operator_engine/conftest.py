@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.record import Recorder
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.watches import follow_cluster
+from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.state.watches import follow_cluster
+from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
 from c2d_box.workflow import instants, names, resource
 from c2d_box.workflow.cluster import CLAIMS, PODS, SECRETS, WORKFLOWS, Object
 from c2d_box.workflow.memory import Memory

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.actions import Record
-from c2d_box.operator_engine.plan import plan
-from c2d_box.operator_engine.reports import GoAhead
-from c2d_box.operator_engine.seen import Seen
+from c2d_box.operator_engine.rules.actions import Record
+from c2d_box.operator_engine.rules.observation import Seen
+from c2d_box.operator_engine.rules.plan import plan
+from c2d_box.operator_engine.rules.stage_reports import GoAhead
 from c2d_box.workflow import instants, manifests, names, resource
 from c2d_box.workflow.cluster import CLAIMS, PODS, SECRETS, WORKFLOWS
 from tests.unit.operator_engine.conftest import settings, workflow_body

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.operator_engine.admission import Admission, Demand, Room
+from c2d_box.operator_engine.scheduling.job_queue import Admission, Demand, Room
 
 ONE = Demand(1.0, 1, 1)
 

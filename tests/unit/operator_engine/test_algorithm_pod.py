@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine import proof
-from c2d_box.operator_engine.algorithm_variables import ocean_variables
-from c2d_box.operator_engine.execution import install_gate
-from c2d_box.operator_engine.podspecs import BESIDE_GATE, Bodies
+from c2d_box.operator_engine.effects.algorithm_variables import ocean_variables
+from c2d_box.operator_engine.effects.executor import install_gate
+from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, Bodies
+from c2d_box.operator_engine.rules import isolation_report
 from c2d_box.pods.warden import restrictions
 from c2d_box.workflow import names, resource
 from c2d_box.workflow.cluster import CONFIG_MAPS
@@ -131,9 +131,9 @@ def test_policies_alone_get_more_time_before_silence_counts() -> None:
 
 def test_the_proof_says_what_answered_and_when() -> None:
     report = {"verdict": "closed", "probes": [], "alive": ["10.0.0.9:8051"], "aliveSeconds": 0.02}
-    taken = proof.taken(resource.parse(workflow_body(JOB)), report)
+    taken = isolation_report.taken(resource.parse(workflow_body(JOB)), report)
     assert taken["isolation"]["control"] == {"alive": ["10.0.0.9:8051"], "seconds": 0.02}
-    old = proof.taken(resource.parse(workflow_body(JOB)), {"verdict": "closed", "probes": []})
+    old = isolation_report.taken(resource.parse(workflow_body(JOB)), {"verdict": "closed", "probes": []})
     assert old["isolation"]["control"] == {}
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.tokens import Tokens
+from c2d_box.operator_engine.stage_tokens import Tokens
 from c2d_box.workflow import leases, names, resource
 from c2d_box.workflow.cluster import CLAIMS, LEASES, PODS, SECRETS, WORKFLOWS
 from c2d_box.workflow.memory import Memory

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.actions import DeletePod, DeleteWorkflow, Record
-from c2d_box.operator_engine.algorithm_variables import ocean_variables
-from c2d_box.operator_engine.limits import Limits
-from c2d_box.operator_engine.plan import plan
-from c2d_box.operator_engine.podspecs import Bodies
-from c2d_box.operator_engine.seen import Container, End, Pod, Seen
+from c2d_box.operator_engine.effects.algorithm_variables import ocean_variables
+from c2d_box.operator_engine.effects.pod_builder import Bodies
+from c2d_box.operator_engine.rules.actions import DeletePod, DeleteWorkflow, Record
+from c2d_box.operator_engine.rules.limits import Limits
+from c2d_box.operator_engine.rules.observation import Container, End, Pod, Seen
+from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.workflow import instants, names, resource
 from c2d_box.workflow.environments import Environment, Images
 from c2d_box.workflow.resource import WorkFlow

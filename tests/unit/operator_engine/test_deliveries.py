@@ -11,8 +11,8 @@ import pytest
 from coincurve import PrivateKey
 
 from c2d_box.assets.ecies import OVERHEAD
-from c2d_box.operator_engine import deliveries, reports
-from c2d_box.operator_engine.reports import Stored, UploadReport
+from c2d_box.operator_engine.rules import deliveries, stage_reports
+from c2d_box.operator_engine.rules.stage_reports import Stored, UploadReport
 from c2d_box.pods.upload.sealing import sealing
 from c2d_box.pods.upload.sending import Entry, Sent, in_memory
 from c2d_box.workflow import manifests, resource
@@ -117,7 +117,7 @@ def test_encrypted_results_are_held_against_what_was_encrypted() -> None:
 def test_the_engine_answers_no_and_keeps_nothing() -> None:
     entries = delivered()
     entries[0]["url"] = "s3://published-0x1/x/metrics.json"
-    answer = reports.upload(workflow(), UploadReport.model_validate({"results": entries}), 1.0)
+    answer = stage_reports.upload(workflow(), UploadReport.model_validate({"results": entries}), 1.0)
     assert (answer.status, answer.changes) == (409, {})
 
 

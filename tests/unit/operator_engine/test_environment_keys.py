@@ -8,7 +8,7 @@ import pytest
 
 from c2d_box.assets import signatures
 from c2d_box.errors import StateProblem
-from c2d_box.operator_engine.witness import read_keys
+from c2d_box.operator_engine.pod_api.evidence_signer import read_keys
 from tests.unit.operator_engine.conftest import settings
 
 KEY, OTHER_KEY = "0x" + "11" * 32, "0x" + "22" * 32

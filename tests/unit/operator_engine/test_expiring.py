@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.actions import DeleteWorkflow, DropResults, RemoveFinalizer, Wake
-from c2d_box.operator_engine.plan import plan
+from c2d_box.operator_engine.rules.actions import DeleteWorkflow, DropResults, RemoveFinalizer, Wake
+from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.workflow import wire
 from tests.worlds.jobmodel import LIMITS, MAXTIME, Model, engine_until_quiet, everybody_does_their_duty
 

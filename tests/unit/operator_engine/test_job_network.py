@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.job_network import (
+from c2d_box.operator_engine.effects.job_network import (
     KEPT_SECONDS,
     JobNetwork,
     JobNetworkResolver,
     resolve_name,
     targets_of_this_pod,
 )
-from c2d_box.operator_engine.plan import plan
-from c2d_box.operator_engine.podspecs import Bodies
-from c2d_box.operator_engine.seen import Seen
+from c2d_box.operator_engine.effects.pod_builder import Bodies
+from c2d_box.operator_engine.rules.observation import Seen
+from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow import names, resource
 from c2d_box.workflow.cluster import ClusterError

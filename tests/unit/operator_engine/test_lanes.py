@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from c2d_box.operator_engine.lanes import AT_ONCE
+from c2d_box.operator_engine.scheduling.concurrency import AT_ONCE
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import CLAIMS, WORKFLOWS, Object, Resource
 from c2d_box.workflow.memory import Memory

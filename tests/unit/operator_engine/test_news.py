@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2d_box.operator_engine.world import SELECTORS, World
+from c2d_box.operator_engine.state.job_cache import SELECTORS, World
 from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS, Change, Resource
 from c2d_box.workflow.memory import Memory
 from tests.unit.operator_engine.conftest import workflow_body

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.order_locks import LEFT_SECONDS, remove_left_locks
+from c2d_box.operator_engine.effects.order_locks import LEFT_SECONDS, remove_left_locks
 from c2d_box.workflow import leases, resource
 from c2d_box.workflow.cluster import LEASES, WORKFLOWS
 from c2d_box.workflow.memory import Memory

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.algorithm_variables import PARAMETER_BYTES, ocean_variables
+from c2d_box.operator_engine.effects.algorithm_variables import PARAMETER_BYTES, ocean_variables
 from c2d_box.workflow import resource
 
 from .conftest import workflow_body

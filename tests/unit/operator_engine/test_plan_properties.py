@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c2d_box.operator_engine.plan import plan
+from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.workflow import states
 from tests.worlds.jobmodel import (
     LIMITS,

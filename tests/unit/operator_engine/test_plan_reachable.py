@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.plan import plan
+from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.workflow import states
 from tests.conftest import sample
 from tests.worlds.jobmodel import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine import desks
+from c2d_box.operator_engine.state import job_runtime
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS
 from c2d_box.workflow.environments import Environment, Images
@@ -106,7 +106,7 @@ async def test_a_job_is_planned_for_a_bounded_number_of_times(stack: Any) -> Non
         await stack.cluster.patch(WORKFLOWS, JOB, {"metadata": {"annotations": {"noise": str(number)}}})
         await stack.controller.idle()
     seconds = time.monotonic() - began
-    assert stack.controller.figures.most <= desks.BURST + seconds / desks.REFILL_SECONDS + 1
+    assert stack.controller.figures.most <= job_runtime.BURST + seconds / job_runtime.REFILL_SECONDS + 1
 
 
 async def test_conditions_tell_the_stages(stack: Any) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine import reports
-from c2d_box.operator_engine.podspecs import Bodies
-from c2d_box.operator_engine.registration import METHODS
-from c2d_box.operator_engine.reports import Answer, GoAhead
+from c2d_box.operator_engine.effects.pod_builder import Bodies
+from c2d_box.operator_engine.pod_api.register_relay import METHODS
+from c2d_box.operator_engine.rules import stage_reports
+from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
 from c2d_box.workflow import manifests, names, resource
 from c2d_box.workflow.cluster import PODS
 from c2d_box.workflow.resource import WorkFlow
@@ -81,7 +81,9 @@ async def test_a_transaction_is_on_record_once(wishful: Any) -> None:
     await stored(wishful)
 
     def intent(job: str, step: str, raw: str, replaces: str | None) -> Any:
-        return wishful.controller.hearing.amend(job, lambda seen: reports.intent(seen, step, raw, replaces))
+        return wishful.controller.hearing.amend(
+            job, lambda seen: stage_reports.intent(seen, step, raw, replaces)
+        )
 
     assert (await intent(JOB, "create", "0:0xaa", None)).status == 200
     assert (await intent(JOB, "create", "0:0xaa", None)).status == 200
@@ -115,8 +117,8 @@ def test_without_a_wish_there_is_no_such_container(stack: Any) -> None:
 
 def test_nothing_is_registered_before_it_is_stored() -> None:
     workflow = resource.parse(workflow_body(JOB))
-    assert reports.register(workflow, reports.RegisterReport(**ASSET), 1.0).status == 409
-    assert reports.intent(workflow, "create", "0:0xaa", None).status == 409
+    assert stage_reports.register(workflow, stage_reports.RegisterReport(**ASSET), 1.0).status == 409
+    assert stage_reports.intent(workflow, "create", "0:0xaa", None).status == 409
 
 
 def test_the_relay_reads_and_sends_and_does_nothing_else() -> None:

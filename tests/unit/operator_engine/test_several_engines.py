@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.reports import GoAhead
+from c2d_box.operator_engine.rules.stage_reports import GoAhead
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import PODS
 

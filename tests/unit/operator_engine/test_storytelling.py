@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-from c2d_box.operator_engine.storytelling import Storyteller
+from c2d_box.operator_engine.telemetry.events import Storyteller
 from c2d_box.workflow import instants, resource
 from c2d_box.workflow.cluster import EVENTS, ClusterError
 from c2d_box.workflow.memory import Memory

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.watches import follow_cluster
+from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.state.watches import follow_cluster
 from c2d_box.workflow.cluster import PODS, WORKFLOWS, Change, Resource
 from c2d_box.workflow.memory import Memory
 from c2d_box.workflow.resource import WorkFlow

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c2d_box import limits as agreed
-from c2d_box.operator_engine import reports
+from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.workflow import evidence, instants, listing, resource, wire
 from tests.worlds.leaving import IPFS, KEY, NOW, Job, body, merged
 
@@ -113,8 +113,8 @@ def test_refused_outputs_are_counted_and_the_first_are_named(tmp_path: Path, cou
 def test_a_report_with_more_than_is_listed_is_cut_by_the_engine_too() -> None:
     """A pod of another version may report more."""
     refused = [{"path": "x" * 3000, "reason": "y" * 3000}] * 500
-    report = reports.JudgeReport.model_validate({"refused": refused, "refusedCount": 5000})
-    answer = reports.judge(resource.parse(body()), report, NOW)
+    report = stage_reports.JudgeReport.model_validate({"refused": refused, "refusedCount": 5000})
+    answer = stage_reports.judge(resource.parse(body()), report, NOW)
     assert (answer.status, answer.changes["refusedCount"]) == (200, 5000)
     assert agreed.stored_bytes(answer.changes) < agreed.RECORD_BYTES + 2000
 
@@ -133,8 +133,8 @@ def test_ten_thousand_staged_inputs_are_a_short_list_a_count_and_a_digest() -> N
     ]
     files.append({"did": "did:op:algorithm", "index": 0, "size": 1, "sha256": "a" * 64})
     made["spec"]["stages"][0]["algorithm"]["id"] = "did:op:algorithm"
-    report = reports.ConfigurationReport.model_validate({"status": 30, "files": files})
-    answer = reports.configuration(resource.parse(made), report, NOW)
+    report = stage_reports.ConfigurationReport.model_validate({"status": 30, "files": files})
+    answer = stage_reports.configuration(resource.parse(made), report, NOW)
     assert (answer.status, answer.changes["inputsCount"]) == (200, 10_001)
     assert agreed.stored_bytes(answer.changes["inputs"]) <= agreed.RECORD_BYTES + 10
     made["status"] = merged(made["status"], answer.changes)
@@ -157,8 +157,8 @@ def test_transactions_of_an_asset_are_bounded_all_together() -> None:
     made["status"]["times"]["uploaded"] = instants.to_text(NOW)
     made["spec"]["stages"][0]["output"] = {"publish": {"name": "x"}}
     workflow = resource.parse(made)
-    assert reports.intent(workflow, "describe", "0x" + "1" * 190_000, None).status == 422
-    assert reports.intent(workflow, "describe", "0x" + "1" * 90_000, None).status == 200
+    assert stage_reports.intent(workflow, "describe", "0x" + "1" * 190_000, None).status == 422
+    assert stage_reports.intent(workflow, "describe", "0x" + "1" * 90_000, None).status == 200
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "eJw=", "x", "e30=", "eJyrrgUAAXUA+Q=="])
@@ -181,6 +181,6 @@ def test_a_packed_list_that_is_none_is_a_value_error(text: str) -> None:
 def test_the_logs_time_is_an_end_only_where_the_gate_was_the_last_to_touch_it(
     status: dict[str, Any], told: bool
 ) -> None:
-    report = reports.JudgeReport.model_validate({"exited": NOW + 1})
-    answer = reports.judge(resource.parse(body(**status)), report, NOW + 5)
+    report = stage_reports.JudgeReport.model_validate({"exited": NOW + 1})
+    answer = stage_reports.judge(resource.parse(body(**status)), report, NOW + 5)
     assert ("exited" in answer.changes["times"]) == told

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from c2d_box.assets import salted_blocks
-from c2d_box.operator_engine.reports import Answer
-from c2d_box.operator_engine.slots import Slots
+from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
+from c2d_box.operator_engine.rules.stage_reports import Answer
 from c2d_box.pods.upload import ipfs, s3
 from c2d_box.pods.upload.__main__ import Send, deliver
 from c2d_box.pods.upload.sending import Entry, entries

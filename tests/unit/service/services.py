@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 
 from c2d_box.metadata.app import application as metadata_application
 from c2d_box.metadata.settings import Settings as MetadataSettings
-from c2d_box.operator_engine.server import application as engine_application
-from c2d_box.operator_engine.witness import Witness
+from c2d_box.operator_engine.pod_api.evidence_signer import Witness
+from c2d_box.operator_engine.pod_api.routes import application as engine_application
 from c2d_box.operator_service.app import Service
 from c2d_box.operator_service.app import application as operator_application
 from c2d_box.operator_service.callers import Callers

@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from c2d_box.operator_engine import reports
-from c2d_box.operator_engine.actions import ReadProof, Record
-from c2d_box.operator_engine.desks import Desks
-from c2d_box.operator_engine.execution import Executor
-from c2d_box.operator_engine.looking import Lookout
-from c2d_box.operator_engine.record import Recorder
-from c2d_box.operator_engine.reports import Answer, GoAhead
-from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.world import World
+from c2d_box.operator_engine.effects.executor import Executor
+from c2d_box.operator_engine.rules import stage_reports
+from c2d_box.operator_engine.rules.actions import ReadProof, Record
+from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
+from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.state.job_cache import World
+from c2d_box.operator_engine.state.job_runtime import Desks
+from c2d_box.operator_engine.state.observer import Lookout
+from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
 from c2d_box.workflow.cluster import Changed
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
@@ -57,7 +57,7 @@ class Hearing:
         return workflow is not None and self._tokens.valid(workflow.spec.environment, job, stage, token)
 
     async def report(self, job: str, stage: Stage, body: dict[str, Any]) -> Answer:
-        model, apply = reports.BY_STAGE[stage]
+        model, apply = stage_reports.BY_STAGE[stage]
         try:
             report = model.model_validate(body)
         except ValidationError as problem:
@@ -95,11 +95,11 @@ class Hearing:
 
     async def stored(self, job: str, seconds: float) -> WorkFlow | Answer:
         """The register container's long poll: the job once its results are stored and it is its turn."""
-        return await self._awaited(job, seconds, reports.stored)
+        return await self._awaited(job, seconds, stage_reports.stored)
 
     async def go_ahead(self, job: str, seconds: float) -> GoAhead | Answer:
         """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""
-        return await self._awaited(job, seconds, reports.go_ahead)
+        return await self._awaited(job, seconds, stage_reports.go_ahead)
 
     async def _awaited(self, job: str, seconds: float, ready: Callable[[WorkFlow], T | None]) -> T | Answer:
         until = asyncio.get_running_loop().time() + seconds

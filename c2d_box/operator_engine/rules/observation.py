@@ -1,4 +1,4 @@
-"""What the engine knows of a job at one moment: the input of :func:`c2d_box.operator_engine.plan.plan`.
+"""What the engine knows of a job at one moment: the input of :func:`c2d_box.operator_engine.rules.plan.plan`.
 
 Pods are reduced to the facts that rules speak about. A container's end is believed from Kubernetes' own
 status alone; nothing that the algorithm's container can write is read here.

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from c2d_box.assets import ecies
 from c2d_box.limits import carries_code
-from c2d_box.operator_engine.desks import Desk
-from c2d_box.operator_engine.places import Places
-from c2d_box.operator_engine.seen import Refusal, Seen
+from c2d_box.operator_engine.rules.observation import Refusal, Seen
+from c2d_box.operator_engine.scheduling.capacity import Places
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.world import World
+from c2d_box.operator_engine.state.job_cache import World
+from c2d_box.operator_engine.state.job_runtime import Desk
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import PODS, SECRETS, WORKFLOWS, Cluster
 from c2d_box.workflow.resource import WorkFlow

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from c2d_box.operator_engine import seen
+from c2d_box.operator_engine.rules import observation
 from c2d_box.workflow import names, resource
 from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS, Object, Resource
 from c2d_box.workflow.informer import version
@@ -51,9 +51,9 @@ class World:
             if entry.workflow is not None:
                 yield entry.workflow
 
-    def pods(self, job: str) -> tuple[seen.Pod, ...]:
+    def pods(self, job: str) -> tuple[observation.Pod, ...]:
         entry = self._entries.get(job)
-        return tuple(seen.pod(body) for body in entry.pods.values()) if entry else ()
+        return tuple(observation.pod(body) for body in entry.pods.values()) if entry else ()
 
     def config_maps(self) -> set[str]:
         """All that a pod mounts."""

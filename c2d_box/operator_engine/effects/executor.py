@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import StateProblem
-from c2d_box.operator_engine import changes, expiring, proof
-from c2d_box.operator_engine.actions import (
+from c2d_box.operator_engine.effects import result_expiry
+from c2d_box.operator_engine.effects.job_network import JobNetworkResolver
+from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, Bodies, gate_map
+from c2d_box.operator_engine.effects.pod_parts import MANAGED_BY
+from c2d_box.operator_engine.rules import isolation_report, status_patch
+from c2d_box.operator_engine.rules.actions import (
     Action,
     AddFinalizer,
     CreateClaim,
@@ -33,12 +37,9 @@ from c2d_box.operator_engine.actions import (
     RemoveFinalizer,
     Sweep,
 )
-from c2d_box.operator_engine.job_network import JobNetworkResolver
-from c2d_box.operator_engine.pod_parts import MANAGED_BY
-from c2d_box.operator_engine.podspecs import BESIDE_GATE, Bodies, gate_map
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.tokens import Tokens
-from c2d_box.operator_engine.world import World
+from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.state.job_cache import World
 from c2d_box.workflow import conditions, instants, leases, names
 from c2d_box.workflow.cluster import (
     CLAIMS,
@@ -120,9 +121,9 @@ class Executor:
     async def _drop(self, workflow: WorkFlow) -> None:
         results, folder = workflow.status.results or (), self._settings.secrets_dir
         store, job = self._settings.result_store, workflow.job
-        await expiring.drop(store, lambda name: read_secret(folder, name), job, results)
-        gone: changes.Changes = {"results": [], "packedResults": None}
-        await self._record(workflow, {**changes.moment(time.time(), "expired"), **gone})
+        await result_expiry.drop(store, lambda name: read_secret(folder, name), job, results)
+        gone: status_patch.Changes = {"results": [], "packedResults": None}
+        await self._record(workflow, {**status_patch.moment(time.time(), "expired"), **gone})
 
     async def _read_proof(self, workflow: WorkFlow) -> None:
         """Where the log cannot be had any more there is no proof to keep: the exit code has been
@@ -132,16 +133,16 @@ class Executor:
         try:
             async for chunk in self._cluster.logs(names.pod(workflow.job, "algorithm"), "warden"):
                 output += chunk
-                if len(output) > proof.READ_BYTES:
+                if len(output) > isolation_report.READ_BYTES:
                     break
         except ClusterError as error:
             log.info("no proof yet: %s", error.message, extra={"job": workflow.job})
             return
-        report = proof.parse(bytes(output))
+        report = isolation_report.parse(bytes(output))
         if report is None:
             log.info("no proof yet: the warden's log has %d bytes", len(output), extra={"job": workflow.job})
         else:
-            await self._record(workflow, proof.taken(workflow, report))
+            await self._record(workflow, isolation_report.taken(workflow, report))
 
     async def _record(self, workflow: WorkFlow, changes: Mapping[str, Any]) -> None:
         """The conditions are written along, since a merge patch replaces a list as a whole."""

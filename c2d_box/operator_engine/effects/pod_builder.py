@@ -10,9 +10,9 @@ import base64
 import json
 from typing import Any
 
-from c2d_box.operator_engine.algorithm_variables import ocean_variables
-from c2d_box.operator_engine.job_network import UNKNOWN_NETWORK, JobNetwork
-from c2d_box.operator_engine.pod_parts import (
+from c2d_box.operator_engine.effects.algorithm_variables import ocean_variables
+from c2d_box.operator_engine.effects.job_network import UNKNOWN_NETWORK, JobNetwork
+from c2d_box.operator_engine.effects.pod_parts import (
     MANAGED_BY,
     account_mounts,
     environment_list,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from c2d_box.operator_engine import changes
+from c2d_box.operator_engine.rules import status_patch
 from c2d_box.strict_json import JsonRefused, parse_json
 from c2d_box.workflow.resource import WorkFlow
 
@@ -39,13 +39,13 @@ def _control(report: dict[str, Any]) -> dict[str, Any]:
     return {"alive": [str(address)[:60] for address in alive[:_LISTED]], "seconds": seconds}
 
 
-def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
+def taken(workflow: WorkFlow, report: dict[str, Any]) -> status_patch.Changes:
     """Verdict, number of probes, which answered, what answered another pod then, what the kernel said;
     the go-ahead's moment if possible.
     """
     probes = [probe for probe in report["probes"] if isinstance(probe, dict)]
     answered = [f"{probe.get('kind')} {probe.get('target')}" for probe in probes if not probe.get("closed")]
-    found: changes.Changes = {
+    found: status_patch.Changes = {
         "isolation": {
             "verdict": str(report.get("verdict", ""))[:100],
             "probes": len(probes),
@@ -58,5 +58,5 @@ def taken(workflow: WorkFlow, report: dict[str, Any]) -> changes.Changes:
     latest = workflow.at("ended") or float("inf")
     ahead = not answered or report.get("unproven") is True
     if isinstance(at, float) and staged is not None and staged <= at <= latest and ahead:
-        found.update(changes.moment(at, "started"))
+        found.update(status_patch.moment(at, "started"))
     return found

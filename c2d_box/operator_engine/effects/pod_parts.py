@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from c2d_box.operator_engine.job_network import JobNetwork
+from c2d_box.operator_engine.effects.job_network import JobNetwork
 from c2d_box.workflow import names
 from c2d_box.workflow.cluster import Object
 from c2d_box.workflow.environments import Environment

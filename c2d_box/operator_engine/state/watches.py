@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.world import SELECTORS
+from c2d_box.operator_engine.state.job_cache import SELECTORS
 from c2d_box.workflow.cluster import Cluster, Object, Resource
 from c2d_box.workflow.list_watch import ListWatch
 

@@ -15,8 +15,8 @@ from c2d_box import limits
 from c2d_box.assets import signatures
 from c2d_box.assets.addresses import same
 from c2d_box.errors import StateProblem
-from c2d_box.operator_engine.execution import read_secret
-from c2d_box.operator_engine.reports import Answer
+from c2d_box.operator_engine.effects.executor import read_secret
+from c2d_box.operator_engine.rules.stage_reports import Answer
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow import evidence, manifests
 from c2d_box.workflow.resource import WorkFlow

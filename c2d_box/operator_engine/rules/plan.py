@@ -16,8 +16,8 @@ running; the publishing pod's go-ahead follows from ``ended`` alone.
 
 from __future__ import annotations
 
-from c2d_box.operator_engine import changes
-from c2d_box.operator_engine.actions import (
+from c2d_box.operator_engine.rules import status_patch
+from c2d_box.operator_engine.rules.actions import (
     Action,
     AddFinalizer,
     CreateClaim,
@@ -28,9 +28,9 @@ from c2d_box.operator_engine.actions import (
     Record,
     Wake,
 )
-from c2d_box.operator_engine.afterwards import tidy
-from c2d_box.operator_engine.limits import Limits
-from c2d_box.operator_engine.seen import Container, End, Pod, Seen
+from c2d_box.operator_engine.rules.cleanup import tidy
+from c2d_box.operator_engine.rules.limits import Limits
+from c2d_box.operator_engine.rules.observation import Container, End, Pod, Seen
 from c2d_box.workflow import names
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.states import State, Stop
@@ -78,7 +78,9 @@ def _queue(seen: Seen, limits: Limits) -> list[Action]:
     if seen.workflow.spec.stop:
         return [_finish(seen, State.FINISHED, "Stopped by its owner while it was queued.", Stop.ASKED)]
     if seen.may_start:
-        admitted = changes.merged(changes.state(State.CONFIGURING), changes.moment(seen.now, "admitted"))
+        admitted = status_patch.merged(
+            status_patch.state(State.CONFIGURING), status_patch.moment(seen.now, "admitted")
+        )
         return [Record(admitted), CreateClaim(), CreateSecret()]
     if seen.now >= deadline:
         return [
@@ -94,7 +96,7 @@ def _prepare(seen: Seen, limits: Limits) -> list[Action]:
     if seen.claim == "Lost":
         return [_finish(seen, State.INFRASTRUCTURE_LOST, "The job's volume was lost before it was used.")]
     if seen.claim_is_usable and seen.grants and "secret" in seen.done:
-        return [Record(changes.moment(seen.now, "bound", "created"))]
+        return [Record(status_patch.moment(seen.now, "bound", "created"))]
     if seen.now >= deadline:
         return [_finish(seen, State.INFRASTRUCTURE_LOST, _missing(seen, limits))]
     actions: list[Action] = [Wake(deadline)]
@@ -142,7 +144,13 @@ def _run(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
 def _begin(seen: Seen, limits: Limits) -> list[Action]:
     """The algorithm's pod is not there and never was on record, so nothing can have been started."""
     if seen.workflow.status.outcome is not None:
-        return [Record(changes.merged(changes.state(State.PUBLISHING), changes.moment(seen.now, "ended")))]
+        return [
+            Record(
+                status_patch.merged(
+                    status_patch.state(State.PUBLISHING), status_patch.moment(seen.now, "ended")
+                )
+            )
+        ]
     deadline = (seen.workflow.at("created") or seen.now) + limits.binding
     if seen.now >= deadline:
         trouble = f": {seen.trouble}" if seen.trouble else "."
@@ -177,7 +185,7 @@ def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[
     if algorithm.container("algorithm").waiting in _MAYBE:
         actions.append(Wake(created + limits.image))
     if staged is not None and workflow.status.code < State.RUNNING:
-        actions.append(Record(changes.state(State.RUNNING)))
+        actions.append(Record(status_patch.state(State.RUNNING)))
     if seen.proof_missing:
         actions.append(ReadProof())
     if warden is None:  # once the warden has let the algorithm go, configuration has nothing left to do
@@ -224,7 +232,7 @@ def _stopped(seen: Seen, algorithm: Pod, limits: Limits) -> list[Action]:
 def _ended(seen: Seen, pod: Pod) -> Record:
     """Kubernetes has spoken: the container is not running any more."""
     end = pod.container("algorithm").end
-    facts: changes.Changes = {"exitCode": None, "reason": pod.reason or None}
+    facts: status_patch.Changes = {"exitCode": None, "reason": pod.reason or None}
     if end is not None:
         image = pod.container("algorithm").image or None
         facts = {
@@ -234,48 +242,52 @@ def _ended(seen: Seen, pod: Pod) -> Record:
             "image": image,
         }
     return Record(
-        changes.merged(
-            changes.state(State.PUBLISHING),
-            changes.moment(seen.now, "ended"),
+        status_patch.merged(
+            status_patch.state(State.PUBLISHING),
+            status_patch.moment(seen.now, "ended"),
             {"algorithm": facts},
             {} if seen.workflow.status.outcome is not None else _verdict(seen, pod),
         )
     )
 
 
-def _verdict(seen: Seen, pod: Pod) -> changes.Changes:
+def _verdict(seen: Seen, pod: Pod) -> status_patch.Changes:
     """What the algorithm's end means, where nobody had asked for it."""
     end, warden = pod.container("algorithm").end, pod.container("warden").end
     if (unstarted := _unstarted(pod)) is not None:
-        return changes.outcome(State.INFRASTRUCTURE_LOST, unstarted)
+        return status_patch.outcome(State.INFRASTRUCTURE_LOST, unstarted)
     if warden is not None and warden.exit_code != 0:
-        return changes.outcome(State.NOT_ISOLATED, _warden(warden.exit_code))
+        return status_patch.outcome(State.NOT_ISOLATED, _warden(warden.exit_code))
     if pod.reason == "Evicted":
-        return changes.outcome(State.LIMIT_EXCEEDED, "Evicted: it used more disk or memory than it may.")
+        return status_patch.outcome(State.LIMIT_EXCEEDED, "Evicted: it used more disk or memory than it may.")
     if end is None or end.reason in _UNKNOWN_END or pod.reason in ("NodeLost", "Shutdown", "Terminated"):
-        return changes.outcome(State.INFRASTRUCTURE_LOST, f"The algorithm's pod was lost{_how(pod)}.")
+        return status_patch.outcome(State.INFRASTRUCTURE_LOST, f"The algorithm's pod was lost{_how(pod)}.")
     if seen.workflow.at("staged") is None or warden is None:
-        return changes.outcome(
+        return status_patch.outcome(
             State.INFRASTRUCTURE_LOST, f"The algorithm's container ended before it was started{_how(pod)}."
         )
     if end.exit_code == 0:
-        return changes.outcome(State.FINISHED, "")
+        return status_patch.outcome(State.FINISHED, "")
     if end.reason == "OOMKilled":
-        return changes.outcome(State.LIMIT_EXCEEDED, "The algorithm used more memory than it may.")
+        return status_patch.outcome(State.LIMIT_EXCEEDED, "The algorithm used more memory than it may.")
     if end.exit_code in _GATE_LIMITS:
-        return changes.outcome(State.LIMIT_EXCEEDED, _GATE_LIMITS[end.exit_code])
+        return status_patch.outcome(State.LIMIT_EXCEEDED, _GATE_LIMITS[end.exit_code])
     if end.signal is not None:
-        return changes.outcome(State.ALGORITHM_FAILED, f"The algorithm was ended by signal {end.signal}.")
-    return changes.outcome(State.ALGORITHM_FAILED, f"The algorithm ended with exit code {end.exit_code}.")
+        return status_patch.outcome(
+            State.ALGORITHM_FAILED, f"The algorithm was ended by signal {end.signal}."
+        )
+    return status_patch.outcome(
+        State.ALGORITHM_FAILED, f"The algorithm ended with exit code {end.exit_code}."
+    )
 
 
 def _vanished(seen: Seen) -> Record:
     """The pod is gone without having been seen to end; that is an end, but only ours if we asked for it."""
-    lost = changes.outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod vanished.")
+    lost = status_patch.outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod vanished.")
     return Record(
-        changes.merged(
-            changes.state(State.PUBLISHING),
-            changes.moment(seen.now, "ended"),
+        status_patch.merged(
+            status_patch.state(State.PUBLISHING),
+            status_patch.moment(seen.now, "ended"),
             {} if seen.workflow.status.outcome is not None else lost,
         )
     )
@@ -318,7 +330,7 @@ def _publish(seen: Seen, limits: Limits) -> list[Action]:
 
 
 def _unpublished(seen: Seen, failure: str) -> Record:
-    return Record(changes.publishing_over(seen.workflow, seen.now, failure))
+    return Record(status_patch.publishing_over(seen.workflow, seen.now, failure))
 
 
 # -- the words of the rules above
@@ -331,11 +343,11 @@ def _create(seen: Seen, *components: Component) -> list[Action]:
 
 
 def _finish(seen: Seen, code: State, reason: str, stop: Stop | None = None) -> Record:
-    return Record(changes.finish(seen.now, code, reason, stop=stop))
+    return Record(status_patch.finish(seen.now, code, reason, stop=stop))
 
 
 def _outcome(code: State, reason: str, stop: Stop | None = None) -> Record:
-    return Record(changes.outcome(code, reason, stop))
+    return Record(status_patch.outcome(code, reason, stop))
 
 
 def _unstarted(pod: Pod) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from c2d_box.operator_engine import changes
-from c2d_box.operator_engine.actions import (
+from c2d_box.operator_engine.rules import status_patch
+from c2d_box.operator_engine.rules.actions import (
     Action,
     DeleteClaim,
     DeletePod,
@@ -15,8 +15,8 @@ from c2d_box.operator_engine.actions import (
     Sweep,
     Wake,
 )
-from c2d_box.operator_engine.limits import Limits
-from c2d_box.operator_engine.seen import Seen
+from c2d_box.operator_engine.rules.limits import Limits
+from c2d_box.operator_engine.rules.observation import Seen
 from c2d_box.workflow import names
 
 _PROOF_SECONDS = 3.0
@@ -29,7 +29,7 @@ def tidy(seen: Seen, limits: Limits) -> list[Action]:
     if workflow.at("cleaned") is not None:
         return _keep(seen, limits)
     if not seen.pods and seen.claim is None and "sweep" in seen.done:
-        return [Record(changes.moment(now, "cleaned"))]
+        return [Record(status_patch.moment(now, "cleaned"))]
     actions: list[Action] = [Wake(now + 10)]
     patience = (workflow.at("finished") or now) + _PROOF_SECONDS
     awaited = seen.pod("algorithm") if seen.proof_missing and now < patience else None

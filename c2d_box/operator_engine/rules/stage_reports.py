@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from c2d_box import limits
-from c2d_box.operator_engine import changes, deliveries
+from c2d_box.operator_engine.rules import deliveries, status_patch
 from c2d_box.workflow import listing, manifests
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
@@ -114,7 +114,7 @@ class Answer:
     text: str = ""
     content: dict[str, Any] = field(default_factory=dict)
     """What the pod is told beside the status code."""
-    changes: changes.Changes = field(default_factory=dict)
+    changes: status_patch.Changes = field(default_factory=dict)
 
 
 def configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -> Answer:
@@ -127,21 +127,21 @@ def configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -
     if workflow.status.outcome is not None:
         return Answer(200 if report.status != 30 else 410, "the job's end is decided")
     if report.status != 30:
-        return Answer(200, changes=changes.outcome(State(report.status), report.reason))
+        return Answer(200, changes=status_patch.outcome(State(report.status), report.reason))
     if workflow.status.algorithm.uid is None:
         return Answer(503, "the algorithm's pod is not on record yet")
     return Answer(
         200,
         content={"algorithm": workflow.status.algorithm.uid},
-        changes=changes.merged(
-            changes.state(State.PROVISIONED),
-            changes.moment(now, "staged"),
+        changes=status_patch.merged(
+            status_patch.state(State.PROVISIONED),
+            status_patch.moment(now, "staged"),
             _staged(workflow.stage.algorithm.id, [file.model_dump() for file in report.files]),
         ),
     )
 
 
-def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> changes.Changes:
+def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> status_patch.Changes:
     """Where not all can be listed, the algorithm's own are: they say what ran."""
     listed = limits.fitting(files, limits.STAGED_LISTED, limits.RECORD_BYTES)
     if len(listed) == len(files):
@@ -170,8 +170,8 @@ def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
     if workflow.at("ended") is None:
         return Answer(409, "the algorithm has not ended")
     refused = [refusal.model_dump() for refusal in report.refused]
-    found: list[changes.Changes] = [
-        changes.moment(now, "judged"),
+    found: list[status_patch.Changes] = [
+        status_patch.moment(now, "judged"),
         {
             "refused": limits.fitting(refused, limits.REFUSED_LISTED, limits.RECORD_BYTES),
             "refusedCount": max(report.refused_count, len(refused)),
@@ -181,12 +181,12 @@ def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
     staged, ended = workflow.at("staged"), workflow.at("ended")
     known = report.exited is not None and staged and ended and staged <= report.exited <= ended
     if known and report.exited is not None and _gate_was_last(workflow):
-        found.append(changes.moment(report.exited, "exited"))
+        found.append(status_patch.moment(report.exited, "exited"))
     outcome = workflow.status.outcome
     if report.full and outcome is not None and outcome.code == State.ALGORITHM_FAILED:
         reason = f"The algorithm filled its volume. {outcome.reason or ''}".strip()
-        found.append(changes.outcome(State.LIMIT_EXCEEDED, reason))
-    return Answer(200, changes=changes.merged(*found))
+        found.append(status_patch.outcome(State.LIMIT_EXCEEDED, reason))
+    return Answer(200, changes=status_patch.merged(*found))
 
 
 def _gate_was_last(workflow: WorkFlow) -> bool:
@@ -205,17 +205,17 @@ def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
         return Answer(410, "the job is over")
     if workflow.at("judged") is None:
         return Answer(409, "nothing has been judged")
-    over = changes.publishing_over(workflow, now, report.failed)
+    over = status_patch.publishing_over(workflow, now, report.failed)
     if report.failed is not None:
         return Answer(200, changes=over)
     if (problem := deliveries.problem(workflow, report.results)) is not None:
         return Answer(409, problem)
     results = listing.stored([result.model_dump(exclude={"judged"}) for result in report.results])
-    stored = changes.merged(changes.moment(now, "uploaded"), results)
+    stored = status_patch.merged(status_patch.moment(now, "uploaded"), results)
     asset = workflow.publish is not None and over["code"] == State.FINISHED
     if asset and any(result.type == "output" for result in report.results):
         return Answer(200, changes=stored)
-    return Answer(200, changes=changes.merged(stored, over))
+    return Answer(200, changes=status_patch.merged(stored, over))
 
 
 def stored(workflow: WorkFlow) -> WorkFlow | None:
@@ -233,10 +233,10 @@ def register(workflow: WorkFlow, report: RegisterReport, now: float) -> Answer:
         return Answer(409, "nothing has been stored")
     if report.failed is not None:
         failure = f"The results are stored, but they could not be published as an asset: {report.failed}"
-        return Answer(200, changes=changes.publishing_over(workflow, now, failure))
+        return Answer(200, changes=status_patch.publishing_over(workflow, now, failure))
     asset = {"asset": {"did": report.did, "nft": report.nft, "datatoken": report.datatoken}}
-    over = changes.publishing_over(workflow, now, None)
-    return Answer(200, changes=changes.merged(changes.moment(now, "registered"), asset, over))
+    over = status_patch.publishing_over(workflow, now, None)
+    return Answer(200, changes=status_patch.merged(status_patch.moment(now, "registered"), asset, over))
 
 
 def intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -> Answer:

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from c2d_box.operator_engine.seen import Step
+from c2d_box.operator_engine.rules.observation import Step
 from c2d_box.retry import Backoff
 
 LONGEST_PAUSE_SECONDS = 10.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from c2d_box.operator_engine.admission import Admission, Demand, Room
+from c2d_box.operator_engine.scheduling.job_queue import Admission, Demand, Room
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.resource import WorkFlow

@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from c2d_box import limits
-from c2d_box.operator_engine import reports
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.registration import Relay, Unavailable
-from c2d_box.operator_engine.reports import Answer
-from c2d_box.operator_engine.slots import Slots
-from c2d_box.operator_engine.witness import Witness
+from c2d_box.operator_engine.pod_api.evidence_signer import Witness
+from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
+from c2d_box.operator_engine.pod_api.register_relay import Relay, Unavailable
+from c2d_box.operator_engine.rules import stage_reports
+from c2d_box.operator_engine.rules.stage_reports import Answer
 from c2d_box.service.liveness import LIVEZ
 from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
 from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json, parse_object
@@ -106,7 +106,7 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
         before = cast("str | None", replaces)
         return _answer(
             await controller.hearing.amend(
-                job, lambda seen: reports.intent(seen, str(step), str(raw), before)
+                job, lambda seen: stage_reports.intent(seen, str(step), str(raw), before)
             )
         )
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from c2d_box import limits
-from c2d_box.operator_engine.reports import Answer
+from c2d_box.operator_engine.rules.stage_reports import Answer
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 from c2d_box.workflow.stores import S3Store
 
