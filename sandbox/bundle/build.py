@@ -13,14 +13,14 @@ from typing import Literal
 
 from c2d_box.errors import EnvironmentProblem
 from c2d_box.files import replace_file
-from sandbox.bundle import catalogue, programs
 from sandbox.bundle import container as inside
+from sandbox.bundle.build_dependencies import NODE, go_is_enough, install, install_command, missing_packages
 from sandbox.bundle.cache import Cache, Entry
 from sandbox.bundle.commands import Commands
-from sandbox.bundle.golang import GoPrograms
-from sandbox.bundle.gotoolchain import GO_TOOLCHAIN
-from sandbox.bundle.machine import NODE, go_is_enough, install, install_command, missing_packages
-from sandbox.bundle.recipe import Recipe, architecture
+from sandbox.bundle.parts import catalogue, programs
+from sandbox.bundle.parts.go_programs import GoPrograms
+from sandbox.bundle.parts.go_toolchain import GO_TOOLCHAIN
+from sandbox.bundle.parts.recipe import Recipe, architecture
 from sandbox.bundle.schedule import Plan, Schedule, whole
 from sandbox.bundle.store import Bundle, damaged
 from sandbox.progress import Event, Progress

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 from sandbox.bundle.cache import Cache, digest_of
-from sandbox.bundle.smallc import SOURCES
+from sandbox.bundle.parts.c_programs import SOURCES
 from sandbox.progress import Event, Progress
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if [ "$COMPLETE" = no ]; then
 	apt-get install --yes --no-install-recommends python3 python3-venv ca-certificates >&2
 fi
 status=0
-python3 -m sandbox.bundle.inside "$@" || status=$?
+python3 -m sandbox.bundle.container_entrypoint "$@" || status=$?
 chown -R "$OWNER" /cache
 exit $status
 """

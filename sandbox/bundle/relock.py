@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sandbox.bundle.recipe import RECIPES
-from sandbox.bundle.wheels import MACHINES, platform_options
+from sandbox.bundle.parts.recipe import RECIPES
+from sandbox.bundle.parts.wheel_layers import MACHINES, platform_options
 
 NEVER = {"pip", "setuptools"}
 """Named as dependencies by some packages, needed by none at run time."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 from sandbox.bundle.cache import Cache, Entry, Manifest, records_of
 from sandbox.bundle.commands import Cancelled, Commands, disk_full
-from sandbox.bundle.recipe import Bench, Lane, Recipe
+from sandbox.bundle.parts.recipe import Bench, Lane, Recipe
 from sandbox.progress import Event, Progress
 
 REPORT_SECONDS = 1.0

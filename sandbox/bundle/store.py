@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import StateProblem
-from sandbox.bundle import catalogue, programs
 from sandbox.bundle.cache import Cache, Entry
-from sandbox.bundle.recipe import architecture
+from sandbox.bundle.parts import catalogue, programs
+from sandbox.bundle.parts.recipe import architecture
 
 _BUILD = "Run `c2d-box bundle build`: it makes what is missing or damaged and keeps the rest."
 

@@ -24,8 +24,8 @@ def bundle() -> Finding:
 
 def packages() -> Finding:
     """Debian packages that a build would need."""
-    from sandbox.bundle import catalogue
-    from sandbox.bundle.machine import NODE, missing_packages
+    from sandbox.bundle.build_dependencies import NODE, missing_packages
+    from sandbox.bundle.parts import catalogue
 
     groups = {group for recipe in catalogue.chosen(None) for group in recipe.debian}
     missing = missing_packages(NODE | groups)

@@ -14,7 +14,7 @@ from c2d_box.errors import Refused, UsageError
 from c2d_box.files import replace_file
 from c2d_box.workflow import names
 from sandbox.box import Box
-from sandbox.bundle.images import REGISTRY
+from sandbox.bundle.parts.image_recipes import REGISTRY
 from sandbox.progress import Progress, step
 
 _SHELLS = "shells.json"
@@ -50,16 +50,16 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
 
     Docker's own format has no digest; it is written anew as an OCI archive, always with the same one.
     """
-    from sandbox.bundle import dockersave, oci
-    from sandbox.bundle.recipe import architecture
-    from sandbox.bundle.shells import has_shell
+    from sandbox.bundle.oci import docker_save, image_archives
+    from sandbox.bundle.oci.shell_probe import has_shell
+    from sandbox.bundle.parts.recipe import architecture
 
     if not archive.is_file():
         raise UsageError(
             "C2D-IMAGE-NO-FILE", f"{archive} is not a file", "docker save IMAGE -o FILE makes one"
         )
     inspected = yield from step(
-        "image.inspect", f"reading {archive.name}", lambda: oci.inspect(archive, architecture())
+        "image.inspect", f"reading {archive.name}", lambda: image_archives.inspect(archive, architecture())
     )
     with tempfile.TemporaryDirectory(prefix="c2d-image-") as scratch:
         source = archive
@@ -70,9 +70,9 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
             yield from step(
                 "image.convert",
                 "writing it as an OCI archive",
-                lambda: dockersave.convert(archive, source, work, architecture()),
+                lambda: docker_save.convert(archive, source, work, architecture()),
             )
-        shell = has_shell(oci.inspect(source, architecture()))
+        shell = has_shell(image_archives.inspect(source, architecture()))
         digest = yield from box.cluster.load_image(source)
     _note_shell(box, digest, shell)
     name, tag = split_reference(inspected.name)

@@ -13,8 +13,8 @@ from typing import Any
 
 from sandbox.box import BundleParts
 from sandbox.bundle import Bundle, build
+from sandbox.bundle.build_dependencies import install, missing_packages
 from sandbox.bundle.commands import Commands
-from sandbox.bundle.machine import install, missing_packages
 from sandbox.clusters.kind import addresses, engine
 from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.native.record import Options

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sandbox.bundle import Bundle, Image, oci
+from sandbox.bundle import Bundle, Image
+from sandbox.bundle.oci import image_archives
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.processes import Identity, outer_numbers
@@ -79,12 +80,12 @@ def static_image(source: Path, reference: str, archive: Path) -> str:
             entry.type, entry.mode = tarfile.DIRTYPE, 0o777
             tar.addfile(entry)
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    return oci.write(
+    return image_archives.write(
         archive,
         name=reference,
         architecture=machine,
-        layers=[oci.Blob.of_file(oci.LAYER, layer)],
-        settings=oci.Settings(user="65532", entrypoint=("/program",)),
+        layers=[image_archives.Blob.of_file(image_archives.LAYER, layer)],
+        settings=image_archives.Settings(user="65532", entrypoint=("/program",)),
         created="2020-01-01T00:00:00Z",
     )
 

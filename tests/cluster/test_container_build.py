@@ -16,7 +16,7 @@ import pytest
 
 from sandbox.bundle import build, list_parts
 from sandbox.bundle.cache import Cache
-from sandbox.bundle.debian import SUITE
+from sandbox.bundle.parts.debian_layers import SUITE
 from tests.cluster.conftest import perform
 from tests.cluster.kind_rig import kind_engine, left_in
 

@@ -17,9 +17,10 @@ import pytest
 
 from c2d_box.errors import C2DError
 from sandbox.box import BundleParts
-from sandbox.bundle import Bundle, build, oci, tree
-from sandbox.bundle.nodeimage import _describe_for_docker
-from sandbox.bundle.recipe import architecture
+from sandbox.bundle import Bundle, build
+from sandbox.bundle.oci import deterministic_tar, image_archives
+from sandbox.bundle.parts.kind_node_image import _describe_for_docker
+from sandbox.bundle.parts.recipe import architecture
 from sandbox.clusters.k3d import configuration, trust
 from sandbox.clusters.k3d.driver import K3dCluster
 from sandbox.clusters.kind import driver
@@ -63,20 +64,20 @@ def pretender(target: Path, reference: str) -> Path:
     """An image that says what k3s says."""
     busybox = Bundle.open(["busybox"]).binary("busybox")
     nodes = [
-        tree.Node("bin/busybox", file=busybox, mode=0o755),
-        *(tree.Node(f"bin/{name}", link="busybox") for name in APPLETS.split()),
-        *(tree.Node(f"bin/{name}", text=b"#!/bin/sh\n", mode=0o755) for name in BESIDE.split()),
-        tree.Node("bin/k3s", text=PRETENDS.encode(), mode=0o755),
-        *(tree.Node(path, folder=True, mode=0o755) for path in ("tmp", "var/log", "run", "etc")),
+        deterministic_tar.Node("bin/busybox", file=busybox, mode=0o755),
+        *(deterministic_tar.Node(f"bin/{name}", link="busybox") for name in APPLETS.split()),
+        *(deterministic_tar.Node(f"bin/{name}", text=b"#!/bin/sh\n", mode=0o755) for name in BESIDE.split()),
+        deterministic_tar.Node("bin/k3s", text=PRETENDS.encode(), mode=0o755),
+        *(deterministic_tar.Node(path, folder=True, mode=0o755) for path in ("tmp", "var/log", "run", "etc")),
     ]
     layer = target.with_suffix(".layer")
-    tree.write(layer, nodes)
-    oci.write(
+    deterministic_tar.write(layer, nodes)
+    image_archives.write(
         target,
         name=reference,
         architecture=architecture(),
-        layers=[oci.Blob.of_file(oci.LAYER, layer)],
-        settings=oci.Settings(user="0", entrypoint=("/bin/k3s",), env=(("PATH", "/bin"),)),
+        layers=[image_archives.Blob.of_file(image_archives.LAYER, layer)],
+        settings=image_archives.Settings(user="0", entrypoint=("/bin/k3s",), env=(("PATH", "/bin"),)),
         created="2020-01-01T00:00:00Z",
     )
     _describe_for_docker(target, reference)

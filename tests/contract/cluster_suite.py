@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.bundle import oci
-from sandbox.bundle.recipe import architecture
+from sandbox.bundle.oci import image_archives
+from sandbox.bundle.parts.recipe import architecture
 from sandbox.clusters.port import Cluster, Isolation
 from sandbox.progress import Event, run
 
@@ -28,10 +28,10 @@ def drive(cluster: Cluster, verb: str) -> list[Event]:
 def small_image(folder: Path) -> tuple[Path, str]:
     """An archive and its digest."""
     (folder / "layer").write_bytes(bytes(10240))
-    archive, layer = folder / "small.tar", oci.Blob.of_file(oci.LAYER, folder / "layer")
-    settings = oci.Settings(user="1", entrypoint=("/nothing",))
+    archive, layer = folder / "small.tar", image_archives.Blob.of_file(image_archives.LAYER, folder / "layer")
+    settings = image_archives.Settings(user="1", entrypoint=("/nothing",))
     name, created = "c2d.local/small:latest", "2020-01-01T00:00:00Z"
-    digest = oci.write(
+    digest = image_archives.write(
         archive, name=name, architecture=architecture(), layers=[layer], settings=settings, created=created
     )
     return archive, digest

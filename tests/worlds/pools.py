@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 from sandbox.bundle.commands import Commands
-from sandbox.bundle.recipe import RECIPES, architecture
-from sandbox.bundle.wheels import install
+from sandbox.bundle.parts.recipe import RECIPES, architecture
+from sandbox.bundle.parts.wheel_layers import install
 
 _LOCK = RECIPES / "wheels" / "pool-contracts.lock"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "c2d-box-clients"

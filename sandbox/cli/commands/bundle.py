@@ -81,8 +81,8 @@ def save(file: Path, parts: tuple[str, ...], no_wheels: bool) -> None:
     """
     import tempfile
 
-    from sandbox.bundle.travel import gather_wheels
-    from sandbox.bundle.travel import save as verb
+    from sandbox.bundle.transfer.export import gather_wheels
+    from sandbox.bundle.transfer.export import save as verb
 
     with tempfile.TemporaryDirectory(prefix="c2d-wheels-") as scratch:
         wheels = None if no_wheels else perform(gather_wheels(Path(scratch)))
@@ -100,7 +100,7 @@ def load(source: str) -> None:
 
     --json: {source, parts, already, bytes}.
     """
-    from sandbox.bundle.arrival import load as verb
+    from sandbox.bundle.transfer.load import load as verb
 
     report = perform(verb(source))
     if not document(report):
@@ -111,7 +111,7 @@ def load(source: str) -> None:
 @click.argument("source", metavar="FILE|URL")
 def diff(source: str) -> None:
     """What a bundle file holds beside what is here. --json: list of {name, state, here, there, bytes}."""
-    from sandbox.bundle.arrival import diff as verb
+    from sandbox.bundle.transfer.load import diff as verb
 
     found = verb(source)
     if not document(found):
@@ -124,7 +124,7 @@ def diff(source: str) -> None:
 @click.option("--listen", default="127.0.0.1:8099", show_default=True, metavar="ADDRESS:PORT")
 def serve(file: Path, listen: str) -> None:
     """Serve a bundle file to a classroom until Ctrl-C: others run `c2d-box bundle load URL`."""
-    from sandbox.bundle.serving import serve as verb
+    from sandbox.bundle.transfer.serve import serve as verb
 
     verb(file, listen, say)
 

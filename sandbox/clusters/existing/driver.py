@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem, UsageError
 from c2d_box.files import replace_private_file
 from sandbox.box import Existing
-from sandbox.clusters.archives import read_archive
+from sandbox.bundle.oci.archive_names import read_archive
 from sandbox.clusters.existing import access, belongings
 from sandbox.clusters.existing.doors import Door, Doors
 from sandbox.clusters.existing.pull_secrets import find_pull_secret

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import Failed, UsageError
-from sandbox.clusters.archives import PINNED, ArchivedImage, listed, unpinned
+from sandbox.bundle.oci.archive_names import PINNED, ArchivedImage, listed, unpinned
 from sandbox.clusters.kind import engine
 from sandbox.clusters.port import ClusterImage, ComponentStatus
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import EnvironmentProblem
-from sandbox.bundle.machine import SEARCH
+from sandbox.bundle.build_dependencies import SEARCH
 
 LEAST_FREE = 3 << 30
 

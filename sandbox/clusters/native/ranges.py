@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from c2d_box.errors import EnvironmentProblem
-from sandbox.bundle.machine import SEARCH
+from sandbox.bundle.build_dependencies import SEARCH
 
 DNS_OFFSET = 10
 

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from c2d_box.errors import C2DError, Failed, StateProblem
 from c2d_box.files import replace_private_file
-from sandbox.bundle.machine import SEARCH
+from sandbox.bundle.build_dependencies import SEARCH
 from sandbox.clusters.native import cgroups, control, inside, network, syscalls
 from sandbox.clusters.native.egress import open_egress
 from sandbox.clusters.native.layout import Layout

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from c2d_box.errors import UsageError
-from sandbox.bundle import catalogue, programs
-from sandbox.bundle.golang import GoPrograms, least_go
-from sandbox.bundle.images import ImageRecipe, Part, Placed
-from sandbox.bundle.machine import TOOLS
-from sandbox.bundle.recipe import RECIPES, Recipe
+from sandbox.bundle.build_dependencies import TOOLS
+from sandbox.bundle.parts import catalogue, programs
+from sandbox.bundle.parts.go_programs import GoPrograms, least_go
+from sandbox.bundle.parts.image_recipes import ImageRecipe, Part, Placed
+from sandbox.bundle.parts.recipe import RECIPES, Recipe
 
 RECIPES_OF_ALL = list(catalogue.CATALOGUE.values())
 

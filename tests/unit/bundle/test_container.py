@@ -14,7 +14,7 @@ import pytest
 
 from c2d_box.errors import C2DError
 from sandbox.bundle import container
-from sandbox.bundle.smallc import SOURCES
+from sandbox.bundle.parts.c_programs import SOURCES
 from sandbox.progress import Event, run
 
 
@@ -47,7 +47,7 @@ def test_the_builder_needs_pythons_own_library_only(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(SOURCES), "C2D_BOX_CACHE": str(tmp_path), "PATH": os.defpath}
     python = str(Path(sys.base_prefix) / "bin" / "python3")
     done = subprocess.run(
-        [python, "-S", "-m", "sandbox.bundle.inside", "nothing"],
+        [python, "-S", "-m", "sandbox.bundle.container_entrypoint", "nothing"],
         env=environment,
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bundle.machine import go_is_enough
+from sandbox.bundle.build_dependencies import go_is_enough
 
 
 def go(folder: Path, says: str, status: int = 0) -> Path:

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import UsageError
-from sandbox.bundle import oci, tree
-from sandbox.bundle.archive import MAX_DOCUMENT
+from sandbox.bundle.oci import deterministic_tar, image_archives
+from sandbox.bundle.oci.archive_reader import MAX_DOCUMENT
 
 CREATED = "2026-01-01T00:00:00Z"
-SETTINGS = oci.Settings(user="65532:65532", entrypoint=("python3", "-m"), env=(("PATH", "/bin"),))
+SETTINGS = image_archives.Settings(user="65532:65532", entrypoint=("python3", "-m"), env=(("PATH", "/bin"),))
 
 
-def layer(folder: Path, name: str, text: bytes) -> oci.Blob:
+def layer(folder: Path, name: str, text: bytes) -> image_archives.Blob:
     path = folder / f"{name}.tar"
-    tree.write(path, [tree.Node(f"opt/{name}", text=text)])
-    return oci.Blob.of_file(oci.LAYER, path)
+    deterministic_tar.write(path, [deterministic_tar.Node(f"opt/{name}", text=text)])
+    return image_archives.Blob.of_file(image_archives.LAYER, path)
 
 
 def archive(
@@ -30,7 +30,7 @@ def archive(
 ) -> tuple[Path, str]:
     target = folder / "image.tar"
     layers = [layer(folder, "base", b"base"), layer(folder, "code", b"code")]
-    digest = oci.write(
+    digest = image_archives.write(
         target, name=name, architecture=architecture, layers=layers, settings=SETTINGS, created=CREATED
     )
     return target, digest
@@ -88,7 +88,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
 def test_a_layer_used_twice_is_stored_once(tmp_path: Path) -> None:
     same = layer(tmp_path, "same", b"same")
     target = tmp_path / "image.tar"
-    oci.write(
+    image_archives.write(
         target, name="x:1", architecture="amd64", layers=[same, same], settings=SETTINGS, created=CREATED
     )
     assert len([name for name in members(target) if name.startswith("blobs/")]) == 3
@@ -96,7 +96,7 @@ def test_a_layer_used_twice_is_stored_once(tmp_path: Path) -> None:
 
 def test_an_archive_is_read_back(tmp_path: Path) -> None:
     path, digest = archive(tmp_path)
-    image = oci.inspect(path, "amd64")
+    image = image_archives.inspect(path, "amd64")
     assert (image.name, image.digest, image.architecture) == ("c2d.local/runtime:latest", digest, "amd64")
     assert image.config["Env"] == ["PATH=/bin"]
     assert len(image.layers) == 2
@@ -106,7 +106,7 @@ def test_an_archive_is_read_back(tmp_path: Path) -> None:
 def test_an_image_of_another_architecture_is_refused(tmp_path: Path) -> None:
     path, _ = archive(tmp_path, architecture="arm64")
     with pytest.raises(UsageError) as caught:
-        oci.inspect(path, "amd64")
+        image_archives.inspect(path, "amd64")
     assert caught.value.code == "C2D-IMAGE-ARCHITECTURE"
     assert "linux/amd64" in caught.value.next_step
 
@@ -123,8 +123,8 @@ def several_architectures(folder: Path) -> Path:
         entries += json.loads(found["index.json"])["manifests"]
         files.update(found)
     attestation = {**entries[0], "platform": {"architecture": "unknown", "os": "unknown"}}
-    inner = oci.Blob.of_document(
-        oci.INDEX,
+    inner = image_archives.Blob.of_document(
+        image_archives.INDEX,
         {
             "schemaVersion": 2,
             "manifests": [
@@ -135,7 +135,7 @@ def several_architectures(folder: Path) -> Path:
     files["blobs/sha256/" + inner.sha256] = inner.data or b""
     outer = {
         "schemaVersion": 2,
-        "manifests": [inner.descriptor(annotations={oci.NAME: "docker.io/me/mine:1"})],
+        "manifests": [inner.descriptor(annotations={image_archives.NAME: "docker.io/me/mine:1"})],
     }
     files["index.json"] = json.dumps(outer).encode()
     return pack(folder / "several.tar", files)
@@ -143,8 +143,8 @@ def several_architectures(folder: Path) -> Path:
 
 def test_of_several_architectures_this_machines_is_taken(tmp_path: Path) -> None:
     path = several_architectures(tmp_path)
-    assert oci.inspect(path, "arm64").architecture == "arm64"
-    assert oci.inspect(path, "amd64").name == "docker.io/me/mine:1"
+    assert image_archives.inspect(path, "arm64").architecture == "arm64"
+    assert image_archives.inspect(path, "amd64").name == "docker.io/me/mine:1"
 
 
 def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
     files = members(path)
     index = json.loads(files["index.json"])
     (entry,) = index["manifests"]
-    index["manifests"] = [entry, {**entry, "annotations": {oci.NAME: "other:1"}}]
+    index["manifests"] = [entry, {**entry, "annotations": {image_archives.NAME: "other:1"}}]
     files["index.json"] = json.dumps(index).encode()
     with pytest.raises(UsageError) as caught:
-        oci.inspect(pack(tmp_path / "two.tar", files), "amd64")
+        image_archives.inspect(pack(tmp_path / "two.tar", files), "amd64")
     assert caught.value.code == "C2D-IMAGE-AMBIGUOUS"
 
 
@@ -166,7 +166,7 @@ def test_a_blob_with_another_hash_is_refused(tmp_path: Path) -> None:
         if name.startswith("blobs/"):
             forged = pack(tmp_path / "forged.tar", {**files, name: data[:-1] + bytes([data[-1] ^ 1])})
             with pytest.raises(UsageError) as caught:
-                oci.inspect(forged, "amd64")
+                image_archives.inspect(forged, "amd64")
             assert caught.value.code == "C2D-IMAGE-ARCHIVE"
 
 
@@ -191,13 +191,13 @@ def test_a_blob_with_another_hash_is_refused(tmp_path: Path) -> None:
 )
 def test_an_archive_that_is_no_image_is_refused_with_a_code(tmp_path: Path, files: dict[str, bytes]) -> None:
     with pytest.raises(UsageError) as caught:
-        oci.inspect(pack(tmp_path / "bad.tar", files), "amd64")
+        image_archives.inspect(pack(tmp_path / "bad.tar", files), "amd64")
     assert caught.value.code == "C2D-IMAGE-ARCHIVE"
 
 
 def test_what_is_no_tar_or_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with pytest.raises(UsageError, match="C2D-IMAGE-ARCHIVE"):
-        oci.inspect(tmp_path / "text", "amd64")
+        image_archives.inspect(tmp_path / "text", "amd64")
     with pytest.raises(UsageError, match="C2D-IMAGE-FILE"):
-        oci.inspect(tmp_path / "none", "amd64")
+        image_archives.inspect(tmp_path / "none", "amd64")

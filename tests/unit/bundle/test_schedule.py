@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
-from sandbox.bundle import catalogue
 from sandbox.bundle.cache import Cache, Entry
-from sandbox.bundle.recipe import Bench, Recipe
+from sandbox.bundle.parts import catalogue
+from sandbox.bundle.parts.recipe import Bench, Recipe
 from sandbox.bundle.schedule import Plan, Schedule
 from sandbox.progress import Event, Progress, run
 

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem
-from sandbox.bundle import Bundle, build, catalogue, list_parts, machine, oci, verify
+from sandbox.bundle import Bundle, build, build_dependencies, list_parts, verify
 from sandbox.bundle.cache import Cache
-from sandbox.bundle.images import ImageRecipe, Placed
-from sandbox.bundle.recipe import Bench, Recipe, architecture
+from sandbox.bundle.oci import image_archives
+from sandbox.bundle.parts import catalogue
+from sandbox.bundle.parts.image_recipes import ImageRecipe, Placed
+from sandbox.bundle.parts.recipe import Bench, Recipe, architecture
 from sandbox.progress import Event, run
 
 
@@ -37,14 +39,14 @@ def small_catalogue(version: str = "1") -> tuple[Recipe, ImageRecipe]:
         mib=1,
         needs=("tool",),
         layers=(Placed(programs=(("bin/tool", "tool", "tool"),)),),
-        settings=oci.Settings(user="65532:65532", entrypoint=("/bin/tool",)),
+        settings=image_archives.Settings(user="65532:65532", entrypoint=("/bin/tool",)),
     )
     return tool, image
 
 
 def use(monkeypatch: pytest.MonkeyPatch, version: str = "1") -> None:
     tool, image = small_catalogue(version)
-    monkeypatch.setattr("sandbox.bundle.programs.PROGRAMS", (tool,))
+    monkeypatch.setattr("sandbox.bundle.parts.programs.PROGRAMS", (tool,))
     monkeypatch.setattr(catalogue, "LAYERS", ())
     monkeypatch.setattr(catalogue, "IMAGES", (image,))
     monkeypatch.setattr(catalogue, "CATALOGUE", {"tool": tool, "tool-image": image})
@@ -53,8 +55,8 @@ def use(monkeypatch: pytest.MonkeyPatch, version: str = "1") -> None:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     use(monkeypatch)
-    here = machine.Tool("musl-tools", program="sh")
-    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (here,), "node": ()})
+    here = build_dependencies.Tool("musl-tools", program="sh")
+    monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (here,), "node": ()})
     return Cache(tmp_path / "cache")
 
 
@@ -71,7 +73,7 @@ def test_a_built_bundle_gives_its_programs_and_images(cache: Cache) -> None:
     image = opened.image("tool")
     assert image.reference == "c2d.local/tool:latest"
     assert image.pinned == f"c2d.local/tool@{image.digest}"
-    read = oci.inspect(image.archive, architecture())
+    read = image_archives.inspect(image.archive, architecture())
     assert (read.digest, read.name) == (image.digest, image.reference)
     assert [found.name for found in opened.images] == ["tool"]
     assert opened.kubernetes_version.startswith("v1.")
@@ -141,8 +143,8 @@ def test_a_list_says_what_each_part_is(cache: Cache) -> None:
 
 
 def test_nothing_is_installed_without_consent(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = machine.Tool("musl-tools", program="not-on-this-machine")
-    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (absent,), "node": ()})
+    absent = build_dependencies.Tool("musl-tools", program="not-on-this-machine")
+    monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (absent,), "node": ()})
     questions: list[str] = []
 
     def refuse(question: str) -> bool:
@@ -161,8 +163,8 @@ def test_nothing_is_installed_without_consent(cache: Cache, monkeypatch: pytest.
 def test_a_linux_without_apt_is_told_what_to_use_instead(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = machine.Tool("musl-tools", program="not-on-this-machine")
-    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (absent,), "node": ()})
+    absent = build_dependencies.Tool("musl-tools", program="not-on-this-machine")
+    monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (absent,), "node": ()})
     monkeypatch.setenv("PATH", f"{with_programs(cache)}")
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
     with pytest.raises(EnvironmentProblem) as caught:
@@ -178,8 +180,8 @@ def test_packages_are_installed_after_consent(cache: Cache, monkeypatch: pytest.
     (programs / "apt-get").write_text(f'#!/bin/sh\necho "$@" >> {record}\n: > {programs}/musl-gcc\n')
     (programs / "env").write_text('#!/bin/sh\nshift\nexec "$@"\n')
     (programs / "sudo").write_text('#!/bin/sh\nshift\nexec "$@"\n')
-    absent = machine.Tool("musl-tools", file=str(programs / "musl-gcc"))
-    monkeypatch.setattr(machine, "TOOLS", {"musl-gcc": (absent,), "node": ()})
+    absent = build_dependencies.Tool("musl-tools", file=str(programs / "musl-gcc"))
+    monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (absent,), "node": ()})
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     run(build(cache=cache, yes=True), quiet)
     assert record.read_text().splitlines() == [

@@ -20,11 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c2d_box.errors import C2DError
-from sandbox.bundle import arrival, catalogue, travel
 from sandbox.bundle.build import build
 from sandbox.bundle.cache import Cache
-from sandbox.bundle.recipe import Bench, Recipe
-from sandbox.bundle.serving import server
+from sandbox.bundle.parts import catalogue
+from sandbox.bundle.parts.recipe import Bench, Recipe
+from sandbox.bundle.transfer import export, load
+from sandbox.bundle.transfer.serve import server
 from sandbox.progress import run
 
 NOBODY = lambda event: None  # noqa: E731
@@ -51,7 +52,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replace the catalogue by a few small parts; the layer is no product."""
 
     def replaced(*programs: Recipe, layers: tuple[Recipe, ...] = ()) -> None:
-        monkeypatch.setattr("sandbox.bundle.programs.PROGRAMS", programs)
+        monkeypatch.setattr("sandbox.bundle.parts.programs.PROGRAMS", programs)
         monkeypatch.setattr(catalogue, "IMAGES", ())
         monkeypatch.setattr(catalogue, "OPTIONAL", ())
         monkeypatch.setattr(catalogue, "CATALOGUE", {p.name: p for p in (*layers, *programs)})
@@ -68,12 +69,12 @@ def bundle(tmp_path: Path, use: Callable[..., None]) -> Path:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     (wheels / "some-1-py3-none-any.whl").write_bytes(b"not opened here")
-    run(travel.save(tmp_path / "box.bundle", wheels=wheels, cache=cache), NOBODY)
+    run(export.save(tmp_path / "box.bundle", wheels=wheels, cache=cache), NOBODY)
     return tmp_path / "box.bundle"
 
 
-def loaded(source: str | Path, cache: Cache) -> arrival.Loaded:
-    return run(arrival.load(str(source), cache=cache), NOBODY)
+def loaded(source: str | Path, cache: Cache) -> load.Loaded:
+    return run(load.load(str(source), cache=cache), NOBODY)
 
 
 def refusal(source: str | Path, cache: Cache) -> str:
@@ -107,18 +108,18 @@ def test_what_is_there_is_not_brought_again(bundle: Path, tmp_path: Path) -> Non
 
 def test_an_interrupted_load_goes_on(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there, brought = Cache(tmp_path / "there"), []
-    bring = arrival._bring
+    bring = load._bring
 
     def until_two(archive: Any, name: str, record: Any, target: Path, source: str) -> None:
         if "parts/two" in name:
             raise KeyboardInterrupt
         bring(archive, name, record, target, source)
 
-    monkeypatch.setattr(arrival, "_bring", until_two)
+    monkeypatch.setattr(load, "_bring", until_two)
     with pytest.raises(KeyboardInterrupt):
         loaded(bundle, there)
     assert not (there.root / "parts").exists()
-    monkeypatch.setattr(arrival, "_bring", bring)
+    monkeypatch.setattr(load, "_bring", bring)
     opened = zipfile.ZipFile.open
 
     def noted(self: zipfile.ZipFile, name: Any, *rest: Any, **more: Any) -> Any:
@@ -192,9 +193,9 @@ def rewritten(bundle: Path, **changes: Any) -> Path:
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             data = old.read(name)
-            if name == travel.MANIFEST:
+            if name == export.MANIFEST:
                 data = text = json.dumps({**json.loads(data), **changes}).encode()
-            if name == travel.SEAL:
+            if name == export.SEAL:
                 data = hashlib.sha256(text).hexdigest().encode()
             new.writestr(name, data)
     return target
@@ -222,7 +223,7 @@ def test_a_file_of_a_newer_format_is_refused(bundle: Path, tmp_path: Path) -> No
 
 def test_no_name_in_a_manifest_leads_out_of_the_cache(bundle: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(bundle) as archive:
-        parts = json.loads(archive.read(travel.MANIFEST))["parts"]
+        parts = json.loads(archive.read(export.MANIFEST))["parts"]
     parts[0]["files"][0]["path"] = "../../../outside"
     assert refusal(rewritten(bundle, parts=parts), Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-DAMAGED"
     parts[0]["part"] = "../../outside"
@@ -230,9 +231,9 @@ def test_no_name_in_a_manifest_leads_out_of_the_cache(bundle: Path, tmp_path: Pa
 
 
 def test_diff_names_what_would_come(bundle: Path, tmp_path: Path) -> None:
-    states = {found.name: found.state for found in arrival.diff(str(bundle), cache=Cache(tmp_path / "there"))}
+    states = {found.name: found.state for found in load.diff(str(bundle), cache=Cache(tmp_path / "there"))}
     assert states == {"one": "only there", "two": "only there"}
-    states = {found.name: found.state for found in arrival.diff(str(bundle), cache=Cache(tmp_path / "here"))}
+    states = {found.name: found.state for found in load.diff(str(bundle), cache=Cache(tmp_path / "here"))}
     assert states == {"one": "same", "two": "same"}
 
 
@@ -264,7 +265,7 @@ def test_a_manifest_of_another_form_is_a_damaged_file(bundle: Path, tmp_path: Pa
     target = tmp_path / "hostile.bundle"
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
-            changed = {travel.MANIFEST: text, travel.SEAL: hashlib.sha256(text.encode()).hexdigest()}
+            changed = {export.MANIFEST: text, export.SEAL: hashlib.sha256(text.encode()).hexdigest()}
             new.writestr(name, changed.get(name) or old.read(name))
     with pytest.raises(C2DError) as problem:
         loaded(target, Cache(tmp_path / "nowhere"))

@@ -6,8 +6,8 @@ import tarfile
 import time
 from pathlib import Path
 
-from sandbox.bundle import tree
-from sandbox.bundle.recipe import SOURCE_DATE_EPOCH
+from sandbox.bundle.oci import deterministic_tar
+from sandbox.bundle.parts.recipe import SOURCE_DATE_EPOCH
 
 
 def grown(root: Path, *, umask_like: int) -> Path:
@@ -20,14 +20,21 @@ def grown(root: Path, *, umask_like: int) -> Path:
 
 
 def test_the_same_tree_gives_the_same_bytes_whoever_made_it_and_when(tmp_path: Path) -> None:
-    tree.write(tmp_path / "a.tar", tree.nodes_below(grown(tmp_path / "a", umask_like=0o055), "opt/c2d"))
+    deterministic_tar.write(
+        tmp_path / "a.tar", deterministic_tar.nodes_below(grown(tmp_path / "a", umask_like=0o055), "opt/c2d")
+    )
     time.sleep(0.01)
-    tree.write(tmp_path / "b.tar", reversed(tree.nodes_below(grown(tmp_path / "b", umask_like=0), "opt/c2d")))
+    deterministic_tar.write(
+        tmp_path / "b.tar",
+        reversed(deterministic_tar.nodes_below(grown(tmp_path / "b", umask_like=0), "opt/c2d")),
+    )
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 
 
 def test_entries_are_sorted_owned_by_root_and_have_their_parents(tmp_path: Path) -> None:
-    tree.write(tmp_path / "a.tar", tree.nodes_below(grown(tmp_path / "a", umask_like=0), "opt/c2d"))
+    deterministic_tar.write(
+        tmp_path / "a.tar", deterministic_tar.nodes_below(grown(tmp_path / "a", umask_like=0), "opt/c2d")
+    )
     with tarfile.open(tmp_path / "a.tar") as archive:
         members = archive.getmembers()
     names = [member.name for member in members]
@@ -39,7 +46,10 @@ def test_entries_are_sorted_owned_by_root_and_have_their_parents(tmp_path: Path)
 
 
 def test_a_folder_keeps_the_mode_it_was_given(tmp_path: Path) -> None:
-    nodes = [tree.Node("tmp", folder=True, mode=0o1777), tree.Node("tmp/note", text=b"hi")]
-    tree.write(tmp_path / "a.tar", nodes)
+    nodes = [
+        deterministic_tar.Node("tmp", folder=True, mode=0o1777),
+        deterministic_tar.Node("tmp/note", text=b"hi"),
+    ]
+    deterministic_tar.write(tmp_path / "a.tar", nodes)
     with tarfile.open(tmp_path / "a.tar") as archive:
         assert archive.getmember("tmp").mode == 0o1777

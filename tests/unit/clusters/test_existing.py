@@ -18,8 +18,8 @@ import yaml
 from c2d_box.errors import C2DError
 from c2d_box.workflow import names
 from sandbox.box import Box, Existing, Settings, open_box
-from sandbox.bundle import oci
-from sandbox.clusters.archives import read_archive
+from sandbox.bundle.oci import image_archives
+from sandbox.bundle.oci.archive_names import read_archive
 from sandbox.clusters.existing import access, belongings, wellknown
 from sandbox.clusters.existing.doors import Door, Doors
 from sandbox.clusters.existing.introduction import introduce
@@ -161,12 +161,12 @@ def test_what_would_be_added_is_said_and_asked(tmp_path: Path, unproven: bool) -
 def archive(tmp_path: Path) -> Path:
     (tmp_path / "layer").write_bytes(b"\0" * 10240)
     target = tmp_path / "image.tar"
-    oci.write(
+    image_archives.write(
         target,
         name="c2d.local/tool:latest",
         architecture="amd64",
-        layers=[oci.Blob.of_file(oci.LAYER, tmp_path / "layer")],
-        settings=oci.Settings(user="1"),
+        layers=[image_archives.Blob.of_file(image_archives.LAYER, tmp_path / "layer")],
+        settings=image_archives.Settings(user="1"),
         created="2020-01-01T00:00:00Z",
     )
     return target

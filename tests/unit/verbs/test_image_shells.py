@@ -11,7 +11,7 @@ import pytest
 
 from c2d_box.errors import Refused
 from sandbox.box import Box, Settings
-from sandbox.bundle import oci, shells
+from sandbox.bundle.oci import image_archives, shell_probe
 from sandbox.home import Home
 from sandbox.verbs import images
 from sandbox.verbs.images import ContainerImage
@@ -20,7 +20,7 @@ ENTRY = tuple[str, str | None]
 """A path in a layer, and where it links to."""
 
 
-def layer(folder: Path, number: int, entries: list[ENTRY], packed: bool = False) -> oci.Blob:
+def layer(folder: Path, number: int, entries: list[ENTRY], packed: bool = False) -> image_archives.Blob:
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w") as archive:
         for name, target in entries:
@@ -30,15 +30,17 @@ def layer(folder: Path, number: int, entries: list[ENTRY], packed: bool = False)
             archive.addfile(info)
     path = folder / f"{number}.tar"
     path.write_bytes(gzip.compress(held.getvalue()) if packed else held.getvalue())
-    return oci.Blob.of_file(oci.LAYER, path)
+    return image_archives.Blob.of_file(image_archives.LAYER, path)
 
 
-def image(folder: Path, *layers: list[ENTRY], packed: bool = False) -> oci.ArchivedImage:
+def image(folder: Path, *layers: list[ENTRY], packed: bool = False) -> image_archives.ArchivedImage:
     target = folder / "image.tar"
     blobs = [layer(folder, number, entries, packed) for number, entries in enumerate(layers)]
-    settings = oci.Settings(user="1")
-    oci.write(target, name="x:1", architecture="amd64", layers=blobs, settings=settings, created="2026")
-    return oci.inspect(target, "amd64")
+    settings = image_archives.Settings(user="1")
+    image_archives.write(
+        target, name="x:1", architecture="amd64", layers=blobs, settings=settings, created="2026"
+    )
+    return image_archives.inspect(target, "amd64")
 
 
 @pytest.mark.parametrize(
@@ -60,19 +62,19 @@ def image(folder: Path, *layers: list[ENTRY], packed: bool = False) -> oci.Archi
 def test_a_shell_is_found_where_it_is(
     tmp_path: Path, layers: list[list[ENTRY]], expected: bool, packed: bool
 ) -> None:
-    assert shells.has_shell(image(tmp_path, *layers, packed=packed)) is expected
+    assert shell_probe.has_shell(image(tmp_path, *layers, packed=packed)) is expected
 
 
 def test_a_layer_that_cannot_be_read_leaves_it_open(tmp_path: Path) -> None:
     made = image(tmp_path, [("bin/sh", None)])
     path = tmp_path / "odd.tar"
     path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(2000))
-    blob = oci.Blob.of_file(oci.LAYER, path)
-    settings = oci.Settings(user="1")
-    oci.write(
+    blob = image_archives.Blob.of_file(image_archives.LAYER, path)
+    settings = image_archives.Settings(user="1")
+    image_archives.write(
         made.archive, name="x:1", architecture="amd64", layers=[blob], settings=settings, created="2026"
     )
-    assert shells.has_shell(oci.inspect(made.archive, "amd64")) is None
+    assert shell_probe.has_shell(image_archives.inspect(made.archive, "amd64")) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The bundle as one file, for a stick or a teacher's network; :mod:`sandbox.bundle.arrival` reads it.
+"""The bundle as one file, for a stick or a teacher's network; :mod:`sandbox.bundle.transfer.load` reads it.
 
 The file is a zip archive (no part larger than 4 GB), because Python runs one: `python3 FILE` installs
 c2d-box from the wheels inside. ``manifest.json`` names every file with size and hash; ``manifest.sha256``
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed, UsageError
-from sandbox.bundle import catalogue, programs
 from sandbox.bundle.cache import Cache, Entry, digest_of
-from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, architecture
+from sandbox.bundle.parts import catalogue, programs
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, architecture
 from sandbox.bundle.schedule import whole
 from sandbox.progress import Event, Progress
 
@@ -149,7 +149,7 @@ def gather_wheels(folder: Path) -> Progress[Path]:
     """The wheel of this c2d-box and of everything it imports, for this machine's Python, below ``folder``."""
     yield Event("bundle.wheels", "started", "wheels of c2d-box and what it imports")
     folder.mkdir(parents=True, exist_ok=True)
-    source = Path(__file__).parents[2]
+    source = Path(__file__).parents[3]
     own = [str(source)] if (source / "pyproject.toml").exists() else [f"c2d-box=={version('c2d-box')}"]
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(folder), *own]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

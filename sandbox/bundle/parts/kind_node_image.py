@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import EnvironmentProblem, Failed
-from sandbox.bundle import oci, tree
 from sandbox.bundle.cache import Entry
-from sandbox.bundle.debian import RootFilesystem
-from sandbox.bundle.images import CREATED, REGISTRY
-from sandbox.bundle.recipe import RECIPES, Bench, Recipe, files_below
+from sandbox.bundle.oci import deterministic_tar, image_archives
+from sandbox.bundle.parts.debian_layers import RootFilesystem
+from sandbox.bundle.parts.image_recipes import CREATED, REGISTRY
+from sandbox.bundle.parts.recipe import RECIPES, Bench, Recipe, files_below
 
 FILES = RECIPES / "node" / "files"
 STOP_SIGNAL = "SIGRTMIN+3"
@@ -51,11 +51,11 @@ class MachineRoot(RootFilesystem):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSettings(oci.Settings):
+class NodeSettings(image_archives.Settings):
     """Settings of a container whose init has a stop signal of its own."""
 
     def as_config(self) -> dict[str, Any]:
-        return {**oci.Settings.as_config(self), "StopSignal": STOP_SIGNAL}
+        return {**image_archives.Settings.as_config(self), "StopSignal": STOP_SIGNAL}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +80,11 @@ class NodeImage(Recipe):
                 "Run `sudo c2d-box bundle build --node-image`, or let kind pull its own node image.",
             )
         files = bench.scratch / "files.tar"
-        tree.write(files, [*_files(self.kubernetes), *_programs(bench)])
+        deterministic_tar.write(files, [*_files(self.kubernetes), *_programs(bench)])
         layers = [
             _layer(bench.needs["machine-root"]),
-            oci.Blob.of_file(oci.LAYER, files),
-            oci.Blob.of_file(oci.LAYER, _preloaded(bench, self.kubernetes)),
+            image_archives.Blob.of_file(image_archives.LAYER, files),
+            image_archives.Blob.of_file(image_archives.LAYER, _preloaded(bench, self.kubernetes)),
         ]
         settings = NodeSettings(
             user="0",
@@ -92,7 +92,7 @@ class NodeImage(Recipe):
             env=(("PATH", PATH), ("container", "docker")),
         )
         target = bench.out / "image.tar"
-        digest = oci.write(
+        digest = image_archives.write(
             target,
             name=self.reference,
             architecture=bench.architecture,
@@ -107,32 +107,38 @@ class NodeImage(Recipe):
         }
 
 
-def _layer(entry: Entry) -> oci.Blob:
+def _layer(entry: Entry) -> image_archives.Blob:
     path = entry.file("layer.tar")
-    return oci.Blob(oci.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path)
+    return image_archives.Blob(
+        image_archives.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path
+    )
 
 
-def _files(kubernetes: str) -> list[tree.Node]:
+def _files(kubernetes: str) -> list[deterministic_tar.Node]:
     units = "etc/systemd/system"
     return [
-        *tree.nodes_below(FILES, ""),
-        tree.Node("kind/version", text=f"{kubernetes}\n".encode()),
+        *deterministic_tar.nodes_below(FILES, ""),
+        deterministic_tar.Node("kind/version", text=f"{kubernetes}\n".encode()),
         *(
-            tree.Node(f"{units}/multi-user.target.wants/{unit}.service", link=f"/{units}/{unit}.service")
+            deterministic_tar.Node(
+                f"{units}/multi-user.target.wants/{unit}.service", link=f"/{units}/{unit}.service"
+            )
             for unit in ("containerd", "kubelet")
         ),
     ]
 
 
-def _programs(bench: Bench) -> list[tree.Node]:
-    def program(path: str, part: str, file: str) -> tree.Node:
-        return tree.Node(path, file=bench.needs[part].file(file), mode=0o755)
+def _programs(bench: Bench) -> list[deterministic_tar.Node]:
+    def program(path: str, part: str, file: str) -> deterministic_tar.Node:
+        return deterministic_tar.Node(path, file=bench.needs[part].file(file), mode=0o755)
 
     return [
-        tree.Node("usr/local/bin/entrypoint", file=FILES / "usr/local/bin/entrypoint", mode=0o755),
+        deterministic_tar.Node(
+            "usr/local/bin/entrypoint", file=FILES / "usr/local/bin/entrypoint", mode=0o755
+        ),
         program("usr/local/bin/kube", "kube", "kube"),
         *(
-            tree.Node(f"usr/bin/{name}", link="/usr/local/bin/kube")
+            deterministic_tar.Node(f"usr/bin/{name}", link="/usr/local/bin/kube")
             for name in ("kubelet", "kubeadm", "kubectl")
         ),
         *(
@@ -216,22 +222,24 @@ def _wanted(bench: Bench, kubernetes: str) -> dict[str, list[str]]:
 
 
 def _image(bench: Bench, kind: str, reference: str) -> Path:
-    layers: list[oci.Blob] = []
-    nodes: list[tree.Node] = []
+    layers: list[image_archives.Blob] = []
+    nodes: list[deterministic_tar.Node] = []
     entrypoint: tuple[str, ...] = ()
     if kind == "control-plane":
         layers.append(_layer(bench.needs["proxy-root"]))
-        nodes.append(tree.Node("usr/local/bin/kube", file=bench.needs["kube"].file("kube"), mode=0o755))
-        nodes += [tree.Node(f"usr/local/bin/{name}", link="kube") for name in COMPONENTS]
+        nodes.append(
+            deterministic_tar.Node("usr/local/bin/kube", file=bench.needs["kube"].file("kube"), mode=0o755)
+        )
+        nodes += [deterministic_tar.Node(f"usr/local/bin/{name}", link="kube") for name in COMPONENTS]
     else:
-        nodes.append(tree.Node(kind, file=bench.needs[kind].file(kind), mode=0o755))
+        nodes.append(deterministic_tar.Node(kind, file=bench.needs[kind].file(kind), mode=0o755))
         entrypoint = (f"/{kind}",)
     layer = bench.scratch / f"{kind}.layer"
-    tree.write(layer, nodes)
-    layers.append(oci.Blob.of_file(oci.LAYER, layer))
+    deterministic_tar.write(layer, nodes)
+    layers.append(image_archives.Blob.of_file(image_archives.LAYER, layer))
     target = bench.scratch / f"{kind}.tar"
-    settings = oci.Settings(user="0", entrypoint=entrypoint, env=(("PATH", PATH),))
-    oci.write(
+    settings = image_archives.Settings(user="0", entrypoint=entrypoint, env=(("PATH", PATH),))
+    image_archives.write(
         target,
         name=reference,
         architecture=bench.architecture,

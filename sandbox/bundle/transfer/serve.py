@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import EnvironmentProblem, UsageError
-from sandbox.bundle import arrival
+from sandbox.bundle.transfer import load
 
 CHUNK = 1 << 20
 
 
 def serve(file: Path, listen: str, say: Callable[[str], None]) -> None:
     """Until interrupted; ``listen`` is ``address:port``. Refuses a file that no one could load."""
-    arrival.contents(str(file))
+    load.contents(str(file))
     with server(file, listen) as running:
         host, port = running.server_address[:2]
         say(f"serving {file} ({file.stat().st_size / 1e6:.0f} MB); others run:")

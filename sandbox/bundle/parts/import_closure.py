@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from sandbox.bundle.smallc import SOURCES
+from sandbox.bundle.parts.c_programs import SOURCES
 
 PACKAGES = ("c2d_box", "sandbox", "tui")
 ROOTS = ("c2d_box", "sandbox/testchain")

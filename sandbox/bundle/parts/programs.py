@@ -5,9 +5,9 @@ Estimates are for two cores and empty caches; a machine that built a part once u
 
 from __future__ import annotations
 
-from sandbox.bundle.golang import GoPrograms
-from sandbox.bundle.recipe import Recipe
-from sandbox.bundle.smallc import CProgram
+from sandbox.bundle.parts.c_programs import CProgram
+from sandbox.bundle.parts.go_programs import GoPrograms
+from sandbox.bundle.parts.recipe import Recipe
 
 KUBERNETES = "v1.34.4"
 KUBERNETES_PROGRAMS = (

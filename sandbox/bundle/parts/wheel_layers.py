@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.bundle import tree
+from sandbox.bundle.build_dependencies import pip_command
 from sandbox.bundle.commands import Commands
-from sandbox.bundle.machine import pip_command
-from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+from sandbox.bundle.oci import deterministic_tar
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
 
 PYTHON = "3.11"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -49,7 +49,7 @@ class WheelLayer(Recipe):
             if unwanted.is_dir():
                 shutil.rmtree(unwanted)
         compile_all(bench.scratch, [self.inside], bench.needs[self.base].file("layer.tar"), bench)
-        tree.write(bench.out / "layer.tar", tree.nodes_below(target, self.inside))
+        deterministic_tar.write(bench.out / "layer.tar", deterministic_tar.nodes_below(target, self.inside))
         return {"lock": self.lock}
 
 

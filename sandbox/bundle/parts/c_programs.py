@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sandbox.bundle.recipe import Bench, Lane, Recipe
+from sandbox.bundle.parts.recipe import Bench, Lane, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,5 +35,5 @@ class CProgram(Recipe):
         return {}
 
 
-SOURCES = Path(__file__).parents[2]
+SOURCES = Path(__file__).parents[3]
 """The folder that holds the packages ``sandbox`` and ``c2d_box``: a checkout or site-packages."""

@@ -19,7 +19,7 @@ from c2d_box.errors import EnvironmentProblem
 from sandbox.bundle.cache import FORMAT, Entry, digest_of
 from sandbox.bundle.commands import Commands
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 """Data that travels with the package: Go modules, locks, sources of small programs, scripts."""
 SOURCE_DATE_EPOCH = 1767225600
 """2026-01-01 UTC. The time that stands on every file, image and build."""
@@ -71,7 +71,7 @@ class Recipe(ABC):
     """Rough room it needs, build included."""
     needs: tuple[str, ...] = ()
     debian: tuple[str, ...] = ()
-    """What the machine must have, by its key in :mod:`sandbox.bundle.machine`."""
+    """What the machine must have, by its key in :mod:`sandbox.bundle.build_dependencies`."""
     lane: ClassVar[Lane] = "assemble"
     keep: ClassVar[int] = 2
     """How many of its entries stay in the cache."""

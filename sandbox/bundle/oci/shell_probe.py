@@ -5,8 +5,8 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-from sandbox.bundle.archive import Archive
-from sandbox.bundle.oci import ArchivedImage
+from sandbox.bundle.oci.archive_reader import Archive
+from sandbox.bundle.oci.image_archives import ArchivedImage
 
 _LINKED = ("usr/bin", "/usr/bin", "./usr/bin")
 _OF_INTEREST = ("bin", "bin/sh", "usr", "usr/bin", "usr/bin/sh")

@@ -1,6 +1,6 @@
 """The builder as it runs inside a container: the same code on the same cache, events as JSON lines on stdout.
 
-``python -m sandbox.bundle.inside PART…``; it needs Python's standard library only.
+``python -m sandbox.bundle.container_entrypoint PART…``; it needs Python's standard library only.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.bundle import closure, oci, tree
-from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
-from sandbox.bundle.smallc import SOURCES
-from sandbox.bundle.wheels import compile_all
+from sandbox.bundle.oci import deterministic_tar, image_archives
+from sandbox.bundle.parts import import_closure
+from sandbox.bundle.parts.c_programs import SOURCES
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+from sandbox.bundle.parts.wheel_layers import compile_all
 
 CREATED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(SOURCE_DATE_EPOCH))
 REGISTRY = "c2d.local"
@@ -31,7 +32,7 @@ class CodeLayer(Recipe):
     base: str
 
     def inputs(self) -> Iterator[tuple[str, Path]]:
-        for name in closure.files():
+        for name in import_closure.files():
             yield name, SOURCES / name
 
     def make(self, bench: Bench) -> dict[str, Any]:
@@ -41,7 +42,7 @@ class CodeLayer(Recipe):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         compile_all(bench.scratch, [self.inside], bench.needs[self.base].file("layer.tar"), bench)
-        tree.write(bench.out / "layer.tar", tree.nodes_below(target, self.inside))
+        deterministic_tar.write(bench.out / "layer.tar", deterministic_tar.nodes_below(target, self.inside))
         return {}
 
 
@@ -64,16 +65,19 @@ class Placed:
     texts: tuple[tuple[str, str], ...] = ()
     folders: tuple[tuple[str, int], ...] = ()
 
-    def nodes(self, bench: Bench) -> list[tree.Node]:
+    def nodes(self, bench: Bench) -> list[deterministic_tar.Node]:
         return [
             *(
-                tree.Node(path, file=bench.needs[part].file(file), mode=0o755)
+                deterministic_tar.Node(path, file=bench.needs[part].file(file), mode=0o755)
                 for path, part, file in self.programs
             ),
-            *(tree.Node(path, file=RECIPES / "scripts" / name, mode=0o755) for path, name in self.scripts),
-            *(tree.Node(path, link=target) for path, target in self.links),
-            *(tree.Node(path, text=text.encode()) for path, text in self.texts),
-            *(tree.Node(path, folder=True, mode=mode) for path, mode in self.folders),
+            *(
+                deterministic_tar.Node(path, file=RECIPES / "scripts" / name, mode=0o755)
+                for path, name in self.scripts
+            ),
+            *(deterministic_tar.Node(path, link=target) for path, target in self.links),
+            *(deterministic_tar.Node(path, text=text.encode()) for path, text in self.texts),
+            *(deterministic_tar.Node(path, folder=True, mode=mode) for path, mode in self.folders),
         ]
 
 
@@ -82,7 +86,7 @@ class ImageRecipe(Recipe):
     """One image as an OCI archive: ``image.tar``. The part of image ``x`` is called ``x-image``."""
 
     layers: tuple[Part | Placed, ...]
-    settings: oci.Settings
+    settings: image_archives.Settings
 
     @property
     def reference(self) -> str:
@@ -96,7 +100,7 @@ class ImageRecipe(Recipe):
 
     def make(self, bench: Bench) -> dict[str, Any]:
         blobs = [self._blob(bench, number, layer) for number, layer in enumerate(self.layers)]
-        digest = oci.write(
+        digest = image_archives.write(
             bench.out / "image.tar",
             name=self.reference,
             architecture=bench.architecture,
@@ -106,11 +110,13 @@ class ImageRecipe(Recipe):
         )
         return {"reference": self.reference, "digest": digest}
 
-    def _blob(self, bench: Bench, number: int, layer: Part | Placed) -> oci.Blob:
+    def _blob(self, bench: Bench, number: int, layer: Part | Placed) -> image_archives.Blob:
         if isinstance(layer, Part):
             entry = bench.needs[layer.name]
             path = entry.file("layer.tar")
-            return oci.Blob(oci.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path)
+            return image_archives.Blob(
+                image_archives.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path
+            )
         path = bench.scratch / f"placed-{number}.tar"
-        tree.write(path, layer.nodes(bench))
-        return oci.Blob.of_file(oci.LAYER, path)
+        deterministic_tar.write(path, layer.nodes(bench))
+        return image_archives.Blob.of_file(image_archives.LAYER, path)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from c2d_box.errors import UsageError
-from sandbox.bundle import programs
-from sandbox.bundle.debian import DebianFile, RootFilesystem
-from sandbox.bundle.golang import GoPrograms
-from sandbox.bundle.images import CodeLayer, ImageRecipe, Part, Placed
-from sandbox.bundle.nodeimage import MachineRoot, NodeImage
-from sandbox.bundle.oci import Settings
-from sandbox.bundle.recipe import Recipe
-from sandbox.bundle.wheels import WheelLayer
+from sandbox.bundle.oci.image_archives import Settings
+from sandbox.bundle.parts import programs
+from sandbox.bundle.parts.debian_layers import DebianFile, RootFilesystem
+from sandbox.bundle.parts.go_programs import GoPrograms
+from sandbox.bundle.parts.image_recipes import CodeLayer, ImageRecipe, Part, Placed
+from sandbox.bundle.parts.kind_node_image import MachineRoot, NodeImage
+from sandbox.bundle.parts.recipe import Recipe
+from sandbox.bundle.parts.wheel_layers import WheelLayer
 
 SERVICE_USER = "65532:65532"
 JOB_USER = "10003:10000"

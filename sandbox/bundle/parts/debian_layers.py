@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed
-from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
 
 SUITE = "bookworm"
 _UNPACK = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sandbox.bundle.recipe import SOURCE_DATE_EPOCH
+from sandbox.bundle.parts.recipe import SOURCE_DATE_EPOCH
 
 
 @dataclass(frozen=True, slots=True)

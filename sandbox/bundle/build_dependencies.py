@@ -18,7 +18,7 @@ from pathlib import Path
 
 from c2d_box.errors import EnvironmentProblem
 from sandbox.bundle.commands import Commands
-from sandbox.bundle.golang import least_go
+from sandbox.bundle.parts.go_programs import least_go
 
 SEARCH = os.pathsep.join(filter(None, [os.environ.get("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin"]))
 """Where programs are looked for: a user's path often lacks the places of `ip` and `nft`."""

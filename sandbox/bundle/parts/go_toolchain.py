@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.bundle.recipe import RECIPES, Bench, Recipe
-from sandbox.bundle.wheels import install
+from sandbox.bundle.parts.recipe import RECIPES, Bench, Recipe
+from sandbox.bundle.parts.wheel_layers import install
 
 LOCK = "go-toolchain.lock"
 

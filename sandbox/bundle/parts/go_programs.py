@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sandbox.bundle.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Lane, Recipe, files_below
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Lane, Recipe, files_below
 
 
 @dataclass(frozen=True, kw_only=True)

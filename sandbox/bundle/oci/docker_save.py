@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import UsageError
-from sandbox.bundle import oci
-from sandbox.bundle.archive import Archive
+from sandbox.bundle.oci import image_archives
+from sandbox.bundle.oci.archive_reader import Archive
 
 _COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
 
 
-def inspect(archive: Archive, architecture: str) -> oci.ArchivedImage:
+def inspect(archive: Archive, architecture: str) -> image_archives.ArchivedImage:
     """What the archive holds, with the digest that :func:`convert` will give it."""
     name, config, layers = _described(archive, architecture)
     document = archive.parsed(config.data or b"{}", "the configuration")
-    return oci.ArchivedImage(
+    return image_archives.ArchivedImage(
         archive.path,
         name,
-        oci.manifest_of(config, [layer for _, layer in layers]).digest,
+        image_archives.manifest_of(config, [layer for _, layer in layers]).digest,
         str(document["architecture"]),
         document.get("config") or {},
         tuple(layer.digest for _, layer in layers),
@@ -40,15 +40,19 @@ def convert(source: Path, target: Path, scratch: Path, architecture: str) -> str
     """
     with Archive(source) as archive, archive.documents_as_expected():
         name, config, layers = _described(archive, architecture)
-        blobs: list[oci.Blob] = []
+        blobs: list[image_archives.Blob] = []
         for member, layer in layers:
             path = scratch / layer.sha256
             archive.copy(member, path)
             blobs.append(replace(layer, path=path))
-        return oci.write_blobs(target, name=name, architecture=architecture, config=config, layers=blobs)
+        return image_archives.write_blobs(
+            target, name=name, architecture=architecture, config=config, layers=blobs
+        )
 
 
-def _described(archive: Archive, architecture: str) -> tuple[str, oci.Blob, list[tuple[str, oci.Blob]]]:
+def _described(
+    archive: Archive, architecture: str
+) -> tuple[str, image_archives.Blob, list[tuple[str, image_archives.Blob]]]:
     """The image's name, its configuration, and for each layer its member's name and blob."""
     if "manifest.json" not in archive:
         raise archive.broken("it has neither index.json nor manifest.json")
@@ -65,24 +69,26 @@ def _described(archive: Archive, architecture: str) -> tuple[str, oci.Blob, list
     config_name, members = images[0].get("Config"), images[0].get("Layers")
     if not isinstance(config_name, str) or not isinstance(members, list):
         raise archive.broken("its manifest.json names no configuration and layers")
-    config = oci.Blob.of(oci.CONFIG, archive.read(config_name))
+    config = image_archives.Blob.of(image_archives.CONFIG, archive.read(config_name))
     document = archive.document(config_name)
-    oci.check_architecture(archive, document, architecture)
+    image_archives.check_architecture(archive, document, architecture)
     layers = [(str(member), _layer(archive, str(member))) for member in members]
     _check_diff_ids(archive, document, layers)
     return (tags[0] if tags else ""), config, layers
 
 
-def _layer(archive: Archive, member: str) -> oci.Blob:
+def _layer(archive: Archive, member: str) -> image_archives.Blob:
     suffix = _COMPRESSED.get(archive.head(member, 2), "")
-    return oci.Blob(oci.LAYER + suffix, archive.sha256(member), archive.member(member).size)
+    return image_archives.Blob(
+        image_archives.LAYER + suffix, archive.sha256(member), archive.member(member).size
+    )
 
 
-def _check_diff_ids(archive: Archive, document: Any, layers: list[tuple[str, oci.Blob]]) -> None:
+def _check_diff_ids(archive: Archive, document: Any, layers: list[tuple[str, image_archives.Blob]]) -> None:
     """An uncompressed layer must be the one that the configuration promises."""
     promised = document.get("rootfs", {}).get("diff_ids", [])
     if len(promised) != len(layers):
         raise archive.broken("its configuration and its layers do not belong together")
     for (_, layer), diff_id in zip(layers, promised, strict=True):
-        if layer.media_type == oci.LAYER and layer.digest != diff_id:
+        if layer.media_type == image_archives.LAYER and layer.digest != diff_id:
             raise archive.broken(f"the layer {diff_id} has another hash")

@@ -2,8 +2,8 @@
 
 An OCI archive is a tar of blobs named by their hash, plus ``index.json`` that says which of them is the
 manifest. The digest of that manifest is the image's identity: it is what a DDO's ``checksum`` holds and what
-the cluster resolves. An archive that ``docker save`` made has no manifest; :mod:`sandbox.bundle.dockersave`
-gives it one, always the same.
+the cluster resolves. An archive that ``docker save`` made has no manifest;
+:mod:`sandbox.bundle.oci.docker_save` gives it one, always the same.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import UsageError
-from sandbox.bundle.archive import Archive
 from sandbox.bundle.cache import digest_of
+from sandbox.bundle.oci.archive_reader import Archive
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -186,11 +186,11 @@ def inspect(path: Path, architecture: str) -> ArchivedImage:
     Of an image for several architectures the one for ``architecture`` counts. Raises a coded error where the
     archive is not an image, holds several, or none for this machine.
     """
-    from sandbox.bundle import dockersave
+    from sandbox.bundle.oci import docker_save as docker_archive
 
     with Archive(path) as archive, archive.documents_as_expected():
         if "index.json" not in archive:
-            return dockersave.inspect(archive, architecture)
+            return docker_archive.inspect(archive, architecture)
         name, manifest_descriptor = _choose(archive, "index.json", architecture)
         manifest = archive.parsed(archive.blob(manifest_descriptor), "the manifest")
         config = archive.parsed(archive.blob(manifest["config"]), "the configuration")

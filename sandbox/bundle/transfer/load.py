@@ -21,11 +21,11 @@ from typing import IO, Any, cast
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, UsageError
 from c2d_box.proxies import may_use_proxy
 from c2d_box.strict_json import JsonLimits, parse_object
-from sandbox.bundle import catalogue
 from sandbox.bundle.cache import Cache, FileRecord, Manifest, digest_of, remove
-from sandbox.bundle.recipe import architecture
+from sandbox.bundle.parts import catalogue
+from sandbox.bundle.parts.recipe import architecture
 from sandbox.bundle.schedule import whole
-from sandbox.bundle.travel import FORMAT, MANIFEST, SEAL
+from sandbox.bundle.transfer.export import FORMAT, MANIFEST, SEAL
 from sandbox.progress import Event, Progress
 
 MAX_MANIFEST = 16 << 20
