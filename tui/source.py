@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sandbox.verbs.parties import NO_LIMITS, Spending
+from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
 
 if TYPE_CHECKING:
     from c2d_box.client.verification import Verification
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import Account
     from sandbox.verbs.assets import Offer
-    from sandbox.verbs.drafts import Draft
-    from sandbox.verbs.explorer import Block, Transaction
+    from sandbox.verbs.chain import Block, Transaction
+    from sandbox.verbs.ddo_preview import Draft
+    from sandbox.verbs.faucet import Holding
     from sandbox.verbs.images import ContainerImage
-    from sandbox.verbs.money import Holding
     from sandbox.verbs.output import Output
     from sandbox.verbs.permissions import Cell
+    from sandbox.verbs.pods import Flow, Pod, Seen
     from sandbox.verbs.quotes import Price
     from sandbox.verbs.status import BoxStatus, ResourceReport
-    from sandbox.verbs.trusting import Simulation, Trust
-    from sandbox.verbs.workloads import Flow, Pod, Seen
+    from sandbox.verbs.trust import Simulation, Trust
 
 Job = Mapping[str, Any]
 """A job as it is on the wire."""

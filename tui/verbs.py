@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box, open_box
-from sandbox.verbs.parties import NO_LIMITS, Spending
+from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
 from tui.source import Ddo, Job
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import Account
     from sandbox.verbs.assets import Offer
-    from sandbox.verbs.drafts import Draft
-    from sandbox.verbs.explorer import Block, Transaction
+    from sandbox.verbs.chain import Block, Transaction
+    from sandbox.verbs.ddo_preview import Draft
+    from sandbox.verbs.faucet import Holding
     from sandbox.verbs.images import ContainerImage
-    from sandbox.verbs.money import Holding
     from sandbox.verbs.output import Output
     from sandbox.verbs.permissions import Cell
+    from sandbox.verbs.pods import Flow, Pod, Seen
     from sandbox.verbs.quotes import Price
     from sandbox.verbs.status import BoxStatus, ResourceReport
-    from sandbox.verbs.trusting import Simulation, Trust
-    from sandbox.verbs.workloads import Flow, Pod, Seen
+    from sandbox.verbs.trust import Simulation, Trust
 
 
 class Verbs:
@@ -73,7 +73,7 @@ class Verbs:
         return job(self.box, who, job_id)
 
     def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
-        from sandbox.verbs.joblogs import said
+        from sandbox.verbs.job_logs import said
 
         return said(self.box, who, job_id)
 
@@ -88,7 +88,7 @@ class Verbs:
         return verify(self.box, who, job_id)
 
     def read_result(self, who: str, job_id: str, index: int) -> bytes:
-        from sandbox.verbs.parties import consuming
+        from sandbox.verbs.sdk_connections import consuming
 
         with consuming(self.box, who) as party:
             return party.read_result(job_id, index)
@@ -124,7 +124,7 @@ class Verbs:
         return diagnose(self.box)
 
     def log_sources(self) -> list[str]:
-        from sandbox.verbs.release import SERVICES
+        from sandbox.install.chart_values import SERVICES
 
         components = [component.name for component in self.box.cluster.status().components]
         return [*SERVICES, *components]
@@ -142,67 +142,67 @@ class Verbs:
         return quote(self.box, who, dataset, algorithm, tuple(additional), environment)
 
     def blocks(self) -> list[Block]:
-        from sandbox.verbs.explorer import blocks
+        from sandbox.verbs.chain import blocks
 
         return blocks(self.box)
 
     def transactions(self) -> list[Transaction]:
-        from sandbox.verbs.explorer import transactions
+        from sandbox.verbs.chain import transactions
 
         return transactions(self.box)
 
     def pods(self, job_id: str = "") -> list[Pod]:
-        from sandbox.verbs.workloads import pods
+        from sandbox.verbs.pods import pods
 
         return pods(self.box, job_id)
 
     def workflows(self) -> list[Flow]:
-        from sandbox.verbs.workloads import workflows
+        from sandbox.verbs.pods import workflows
 
         return workflows(self.box)
 
     def described(self, kind: str, namespace: str, name: str) -> str:
-        from sandbox.verbs.workloads import described
+        from sandbox.verbs.pods import described
 
         return described(self.box, kind, namespace, name)
 
     def happenings(self, job_id: str = "") -> list[Seen]:
-        from sandbox.verbs.workloads import happenings
+        from sandbox.verbs.pods import happenings
 
         return happenings(self.box, job_id)
 
     def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]:
-        from sandbox.verbs.workloads import follow_container
+        from sandbox.verbs.pods import follow_container
 
         return follow_container(self.box, namespace, pod, container)
 
     def heads(self) -> Iterator[int]:
-        from sandbox.verbs.explorer import heads
+        from sandbox.verbs.chain import heads
 
         return heads(self.box)
 
     def changes(self) -> Iterator[str]:
-        from sandbox.verbs.workloads import changes
+        from sandbox.verbs.pods import changes
 
         return changes(self.box)
 
     def datatokens(self, who: str) -> list[Holding]:
-        from sandbox.verbs.money import datatokens
+        from sandbox.verbs.faucet import datatokens
 
         return datatokens(self.box, who)
 
     def open_cid(self, cid: str) -> bytes:
-        from sandbox.verbs.contents import open_cid
+        from sandbox.verbs.cid import open_cid
 
         return open_cid(self.box, cid)
 
     def draft(self, who: str, kind: str, source: str, offer: Offer, image: str, entrypoint: str) -> Draft:
-        from sandbox.verbs.drafts import draft
+        from sandbox.verbs.ddo_preview import draft
 
         return draft(self.box, who, kind, source, offer, image, entrypoint)
 
     def simulate(self, who: str, dataset: str, algorithm: str) -> Simulation:
-        from sandbox.verbs.trusting import simulate
+        from sandbox.verbs.trust import simulate
 
         return simulate(self.box, who, dataset, algorithm)
 
@@ -280,21 +280,21 @@ class Verbs:
         return revoke(self.box, who, dataset, algorithm)
 
     def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[Any]:
-        from sandbox.verbs.trusting import trust
+        from sandbox.verbs.trust import trust
 
         return trust(self.box, who, dataset, wanted)
 
     def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[Any]:
-        from sandbox.verbs.trusting import edit
+        from sandbox.verbs.trust import edit
 
         return edit(self.box, who, did, name, description)
 
     def end(self, who: str, did: str) -> Progress[Any]:
-        from sandbox.verbs.trusting import end
+        from sandbox.verbs.trust import end
 
         return end(self.box, who, did)
 
     def faucet(self, who: str, eth: float, ocean: float) -> Progress[Any]:
-        from sandbox.verbs.money import faucet
+        from sandbox.verbs.faucet import faucet
 
         return faucet(self.box, who, eth, ocean)

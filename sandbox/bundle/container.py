@@ -48,10 +48,10 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
 
     A base of one's own must have Python and what the recipes need: nothing is installed in it.
     """
-    from sandbox.clusters.kind import engine
+    from sandbox import docker_engine
 
     try:
-        client = engine.connect()
+        client = docker_engine.connect()
     except C2DError as problem:
         raise EnvironmentProblem(
             "C2D-BUNDLE-TOOLS",
@@ -72,7 +72,7 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
         "COMPLETE": "yes" if base else "no",
         **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
     }
-    with engine.coded():
+    with docker_engine.coded():
         made = client.containers.create(
             image,
             ["sh", "-c", PREPARE, "sh", *(parts or ())],
@@ -81,10 +81,10 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
             network_mode=os.environ.get("C2D_BUILD_NETWORK", "bridge"),
         )
     try:
-        with engine.coded():
+        with docker_engine.coded():
             made.start()
         yield from _followed(made.logs(stream=True, follow=True))
-        with engine.coded():
+        with docker_engine.coded():
             status = int(made.wait()["StatusCode"])
         if status != 0:
             said = bytes(made.logs(tail=20)).decode("utf-8", "replace")
@@ -95,7 +95,7 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
                 last_lines=said.splitlines()[-12:],
             )
     finally:
-        with engine.coded():
+        with docker_engine.coded():
             made.remove(force=True, v=True)
 
 
@@ -103,10 +103,10 @@ def _base(client: DockerClient, base: Path | None) -> Progress[str]:
     """The image's name, once the engine has it."""
     import docker.errors
 
-    from sandbox.clusters.kind import engine
+    from sandbox import docker_engine
 
     name = f"{IMPORTED}:{digest_of(base)[:16]}" if base else BASE
-    with engine.coded():
+    with docker_engine.coded():
         try:
             client.images.get(name)
             return name
@@ -115,11 +115,11 @@ def _base(client: DockerClient, base: Path | None) -> Progress[str]:
     yield Event("bundle.base", "started", "bringing the Debian base to the Docker engine")
     if base:
         repository, _, tag = name.rpartition(":")
-        with engine.coded():
+        with docker_engine.coded():
             client.api.import_image(str(base), repository=repository, tag=tag)
     else:
         try:
-            with engine.coded():
+            with docker_engine.coded():
                 client.images.pull(*name.split("@"))
         except C2DError as problem:
             raise EnvironmentProblem(

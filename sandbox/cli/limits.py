@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sandbox.verbs.parties import Spending
+from sandbox.verbs.sdk_connections import Spending
 
 __all__ = ["Spending", "spending_options"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import C2DError
+from sandbox import docker_engine
 from sandbox.clusters.k3d import tool as k3d
 from sandbox.clusters.k3d import trust
-from sandbox.clusters.kind import engine
 from sandbox.clusters.kind.tool import installed
 from sandbox.doctor.finding import Finding, Level
 
@@ -32,24 +32,24 @@ def docker(wanted: bool, cache: Path | None = None) -> list[Finding]:
     """
     worst: Level = "problem" if wanted else "ok"
     try:
-        client = engine.connect(timeout=5)
-        version = engine.version(client)
+        client = docker_engine.connect(timeout=5)
+        version = docker_engine.version(client)
     except C2DError as problem:
         id = "C2D-DOC-DOCKER-PERMISSION" if problem.code == "C2D-DOCKER-PERMISSION" else "C2D-DOC-DOCKER"
         return [Finding(id, worst, "docker", problem.message, problem.next_step if wanted else "")]
     found = [_version(version), _tool(), _k3d()]
-    with engine.coded():
+    with docker_engine.coded():
         about = client.info()
     found += [_memory(int(about.get("MemTotal", 0))), _control_groups(str(about.get("CgroupVersion", "")))]
     found += [_disk(about), _desktop(about, cache)]
-    found += [_leftovers(item) for item in engine.homeless(client)]
+    found += [_leftovers(item) for item in docker_engine.homeless(client)]
     return found
 
 
 def _version(version: tuple[int, ...]) -> Finding:
     text = ".".join(map(str, version))
-    if version < engine.OLDEST:
-        least = ".".join(map(str, engine.OLDEST))
+    if version < docker_engine.OLDEST:
+        least = ".".join(map(str, docker_engine.OLDEST))
         return Finding(
             "C2D-DOC-DOCKER-OLD", "problem", "docker version", f"{text}, kind needs {least}", "update Docker"
         )
@@ -133,8 +133,10 @@ def _leftovers(network: str) -> Finding:
 def fix() -> list[str]:
     """Remove what boxes without a home left in the engine. Returns what is gone."""
     try:
-        client = engine.connect(timeout=10)
-        return [name for box in engine.homeless(client) for name in engine.remove_box(client, box)]
+        client = docker_engine.connect(timeout=10)
+        return [
+            name for box in docker_engine.homeless(client) for name in docker_engine.remove_box(client, box)
+        ]
     except C2DError:
         return []
 

@@ -23,7 +23,7 @@ from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import ACCOUNTS, signer
 from sandbox.verbs.identity import asset_mark
 from sandbox.verbs.images import find_image
-from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to
+from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, connection_to
 
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import Verdict

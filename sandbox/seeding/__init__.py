@@ -1,6 +1,6 @@
 """A box in a known state: what a list declares is there, and what came after it can be taken back."""
 
-from sandbox.seeding.baseline import return_to_baseline
+from sandbox.install.baseline import return_to_baseline
 from sandbox.seeding.declaration import Declaration, read
 from sandbox.seeding.sowing import Sown, seed
 

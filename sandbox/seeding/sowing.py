@@ -17,15 +17,15 @@ from c2d_box.errors import StateProblem
 from c2d_box.files import replace_file
 from c2d_box.units import ETHER
 from sandbox.box import Box
+from sandbox.install.baseline import take_baseline
 from sandbox.progress import Event, Progress
-from sandbox.seeding.baseline import take_baseline
 from sandbox.seeding.declaration import AccountSeed, AssetSeed, Declaration
-from sandbox.verbs import assets, trusting
+from sandbox.verbs import assets, trust
 from sandbox.verbs.accounts import signer
+from sandbox.verbs.faucet import faucet
 from sandbox.verbs.identity import asset_mark
 from sandbox.verbs.images import find_image
-from sandbox.verbs.money import faucet
-from sandbox.verbs.parties import chain_of
+from sandbox.verbs.sdk_connections import chain_of
 
 FIXED = ("type", "owner", "price", "services", "timeout")
 
@@ -174,7 +174,7 @@ def _container(box: Box, asset: AssetSeed) -> dict[str, str] | None:
 def _rule(box: Box, name: str, asset: AssetSeed, dids: Mapping[str, str]) -> Progress[bool]:
     """Make a dataset's rules those of the list; False where they are."""
     did = dids[name]
-    rules, changed = trusting.rules_of(assets.asset(box, did)), False
+    rules, changed = trust.rules_of(assets.asset(box, did)), False
     wanted = [dids.get(algorithm, algorithm) for algorithm in asset.permit]
     for algorithm in wanted:
         if algorithm not in rules.algorithms or not assets.verdict(box, did, algorithm).allowed:
@@ -184,16 +184,16 @@ def _rule(box: Box, name: str, asset: AssetSeed, dids: Mapping[str, str]) -> Pro
         if algorithm not in wanted:
             yield from assets.revoke(box, asset.owner, did, algorithm)
             changed = True
-    wider = trusting.Trust(
+    wider = trust.Trust(
         tuple(_address(who) for who in asset.trust.publishers),
         tuple(_address(who) for who in asset.trust.markets),
         asset.trust.all_published,
         asset.trust.raw,
         asset.trust.network,
     )
-    now = trusting.Trust(rules.publishers, rules.markets, rules.all_published, rules.raw, rules.network)
+    now = trust.Trust(rules.publishers, rules.markets, rules.all_published, rules.raw, rules.network)
     if wider != now:
-        yield from trusting.trust(box, asset.owner, did, wider)
+        yield from trust.trust(box, asset.owner, did, wider)
         changed = True
     return changed
 

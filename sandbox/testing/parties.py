@@ -17,7 +17,7 @@ from sandbox.progress import Progress, run
 from sandbox.testing.telling import told
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
-from sandbox.verbs.money import faucet
+from sandbox.verbs.faucet import faucet
 
 
 def funded(box: Box, index: int) -> str:

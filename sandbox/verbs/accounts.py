@@ -55,7 +55,7 @@ def signer(who: str) -> Signer:
 def accounts(box: Box, count: int = ACCOUNTS) -> list[Account]:
     """Every account with its balances as of now."""
     from c2d_box.chain import accounts as keys
-    from sandbox.verbs.parties import chain_of
+    from sandbox.verbs.sdk_connections import chain_of
 
     chain = chain_of(box)
     roles = {index: role for role, index in ROLES.items()}

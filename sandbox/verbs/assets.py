@@ -19,7 +19,7 @@ from sandbox.objectstore import ObjectStore
 from sandbox.progress import Progress, step
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.images import ContainerImage, demand_entrypoint, find_image
-from sandbox.verbs.parties import NO_LIMITS, Spending, connection_to, consuming, publishing
+from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, connection_to, consuming, publishing
 
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import EmptyLists, Verdict

@@ -10,7 +10,7 @@ from c2d_box.errors import C2DError, UsageError
 from c2d_box.strict_json import WRAPPED, parse_json
 from sandbox.box import Box
 from sandbox.verbs.images import find_image
-from sandbox.verbs.parties import consuming
+from sandbox.verbs.sdk_connections import consuming
 
 if TYPE_CHECKING:
     from c2d_box.client.verification import Verification

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import Refused
 from sandbox.box import Box
-from sandbox.verbs.parties import connection_to
+from sandbox.verbs.sdk_connections import connection_to
 
 if TYPE_CHECKING:
     from c2d_box.client import Connection

@@ -17,7 +17,7 @@ from sandbox.box import Box
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.assets import short
 from sandbox.verbs.images import demand_image
-from sandbox.verbs.parties import NO_LIMITS, Spending, consuming
+from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, consuming
 
 if TYPE_CHECKING:
     from c2d_box.client import Consumer

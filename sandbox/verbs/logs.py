@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from c2d_box.errors import UsageError
 from sandbox.box import Box
+from sandbox.install.chart_values import NAMESPACE, SERVICES
+from sandbox.install.readiness import pods_behind
 from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.readiness import pods_behind
-from sandbox.verbs.release import NAMESPACE, SERVICES
 
 
 def logs(box: Box, source: str, *, lines: int = 200, follow: bool = False) -> Iterator[str]:

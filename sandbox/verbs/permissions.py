@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box
-from sandbox.verbs.parties import connection_to
+from sandbox.verbs.sdk_connections import connection_to
 
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import EmptyLists, PublishedAlgorithm

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box
 from sandbox.verbs.images import demand_image
-from sandbox.verbs.parties import connection_to, consuming
+from sandbox.verbs.sdk_connections import connection_to, consuming
 
 if TYPE_CHECKING:
     from c2d_box.client import Consumer, Quote

@@ -23,14 +23,14 @@ from sandbox.attacks.surroundings import Facts, MachineListener, machine_listene
 from sandbox.attacks.workflows import Workflows
 from sandbox.box import Box
 from sandbox.clusters.k3d import trust
+from sandbox.install import isolation
+from sandbox.install.canary import Canary, Image, canary
+from sandbox.install.chart_values import ENVIRONMENT, JOBS, NAMESPACE, SYSTEM, Addresses, warden_targets
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Event, Progress
-from sandbox.verbs import isolation
-from sandbox.verbs.canary import Canary, Image, canary
 from sandbox.verbs.images import find_image
 from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.release import ENVIRONMENT, JOBS, NAMESPACE, SYSTEM, Addresses, warden_targets
 
 ALGORITHM_IMAGE = "algo-python"
 

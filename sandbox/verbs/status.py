@@ -11,11 +11,11 @@ from pathlib import Path
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box
-from sandbox.verbs import isolation
+from sandbox.install import isolation
+from sandbox.install.chart_values import NAMESPACE, services_of
+from sandbox.install.readiness import pods_by_service, ready_endpoints
 from sandbox.verbs.kubeapi import KubeApi, Object
 from sandbox.verbs.pod_states import why_not_ready
-from sandbox.verbs.readiness import pods_by_service, ready_endpoints
-from sandbox.verbs.release import NAMESPACE, services_of
 
 _TELLING = {"cache": 5000}
 """Services whose ``/readyz`` says a reason, with its port."""

@@ -16,25 +16,17 @@ import httpx
 from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_file
 from sandbox.box import Box, Ports, Settings, open_box
+from sandbox.box_lock import changing
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.build import Confirm
-from sandbox.clusters.choice import choose, parts_for
 from sandbox.clusters.existing.introduction import introduce
 from sandbox.clusters.existing.pull_secrets import find_pull_secret, put_pull_secret
 from sandbox.doctor.ports import holder, is_free
-from sandbox.keys import BoxKeys, open_keys
-from sandbox.progress import Event, Progress, step
-from sandbox.seeding.baseline import has_baseline, take_baseline
-from sandbox.verbs import isolation
-from sandbox.verbs.booting import boot, load
-from sandbox.verbs.canary import Image
-from sandbox.verbs.foreignchain import examined
-from sandbox.verbs.funding import fund_register
-from sandbox.verbs.helm import install
-from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.lock import changing
-from sandbox.verbs.readiness import Probe, await_services, http_probe
-from sandbox.verbs.release import (
+from sandbox.install import isolation
+from sandbox.install.baseline import has_baseline, take_baseline
+from sandbox.install.boot import boot, load
+from sandbox.install.canary import Image
+from sandbox.install.chart_values import (
     JOBS,
     NAMESPACE,
     SERVICE_IMAGES,
@@ -49,7 +41,15 @@ from sandbox.verbs.release import (
     services_of,
     warden_targets,
 )
-from sandbox.verbs.together import together
+from sandbox.install.cluster_choice import choose, parts_for
+from sandbox.install.external_chain import examined
+from sandbox.install.funding import fund_register
+from sandbox.install.helm import install
+from sandbox.install.readiness import Probe, await_services, http_probe
+from sandbox.keys import BoxKeys, open_keys
+from sandbox.parallel import together
+from sandbox.progress import Event, Progress, step
+from sandbox.verbs.kubeapi import KubeApi
 
 RELEASED = "c2d-box.io/released"
 ALGORITHM_IMAGES = ("algo-python", "algo-node")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from c2d_box.assets import signatures
 from sandbox.box import Box, open_box
-from sandbox.verbs.release import NAMESPACE
+from sandbox.install.chart_values import NAMESPACE
 
 CLIENTS = 8
 OWNER = "0x00000000000000000000000000000000000000B1"

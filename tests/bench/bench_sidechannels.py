@@ -18,8 +18,8 @@ from typing import Any
 
 from sandbox.attacks.workflows import Workflows
 from sandbox.box import Box, open_box
+from sandbox.install.chart_values import ENVIRONMENT, JOBS
 from sandbox.verbs.images import find_image
-from sandbox.verbs.release import ENVIRONMENT, JOBS
 from sandbox.verbs.selftest import reader
 
 BITS = 64

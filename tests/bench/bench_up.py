@@ -21,9 +21,9 @@ from typing import Any
 
 from sandbox.box import Box, Settings
 from sandbox.bundle import build
-from sandbox.clusters.choice import parts_for
 from sandbox.clusters.port import Cluster
 from sandbox.home import Home
+from sandbox.install.cluster_choice import parts_for
 from sandbox.progress import Progress, run
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.up import up

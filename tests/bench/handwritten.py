@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.box import Box
+from sandbox.install.chart_values import JOBS
 from sandbox.verbs.images import find_image
 from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.release import JOBS
 
 IMAGE = "c2d.local/algo-python"
 PATH = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"

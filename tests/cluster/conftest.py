@@ -28,7 +28,7 @@ from sandbox.progress import Event, Progress, run
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import reset
 from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.parties import consuming
+from sandbox.verbs.sdk_connections import consuming
 from sandbox.verbs.up import up
 
 OFFSETS = range(1100, 1740, 20)

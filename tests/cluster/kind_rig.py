@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sandbox import docker_engine as engine
 from sandbox.box import BundleParts
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.build_dependencies import install, missing_packages
 from sandbox.bundle.commands import Commands
-from sandbox.clusters.kind import addresses, engine
+from sandbox.clusters.kind import addresses
 from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.native.record import Options
 from sandbox.home import Home
@@ -77,7 +78,7 @@ def kind_ground(box: TestBox, docker: Engine) -> Ground:
 
 
 def node_name(box: TestBox) -> str:
-    from sandbox.clusters.native.layout import Layout
+    from sandbox.clusters.layout import Layout
 
     return f"{Layout(box.cluster.home, box.cluster.name).control_group}-control-plane"
 

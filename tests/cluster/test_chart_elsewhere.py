@@ -19,10 +19,10 @@ from c2d_box.workflow import evidence
 from sandbox.box import Box, Settings
 from sandbox.demo.story import Outcome, demo
 from sandbox.home import Home
-from sandbox.verbs import release
+from sandbox.install import chart_values
 from sandbox.verbs import up as up_verb
 from sandbox.verbs.down import reset
-from sandbox.verbs.parties import consuming
+from sandbox.verbs.sdk_connections import consuming
 from tests.cluster.conftest import free_ports, perform
 from tests.cluster.openbox import BoxWithoutClasses
 
@@ -47,7 +47,7 @@ def elsewhere() -> Iterator[Box]:
     settings = Settings(name="elsewhere", ports=free_ports(), cluster="native", unproven_jobs=True)
     box = BoxWithoutClasses(Home(home), settings)
     with pytest.MonkeyPatch.context() as patch:
-        values_of_the_box = release.chart_values
+        values_of_the_box = chart_values.chart_values
         patch.setattr(up_verb, "chart_values", lambda *arguments: as_elsewhere(values_of_the_box(*arguments)))
         try:
             perform(up_verb.up(box, yes=True))

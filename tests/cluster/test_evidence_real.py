@@ -20,7 +20,7 @@ from sandbox.bundle import Bundle
 from sandbox.verbs import jobs
 from sandbox.verbs.evidence import explain, verify
 from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.parties import consuming
+from sandbox.verbs.sdk_connections import consuming
 
 from .conftest import Pair, algorithm_images, perform
 

@@ -20,18 +20,18 @@ from c2d_box.client import verification
 from c2d_box.errors import C2DError
 from c2d_box.pods.warden.__main__ import UNPROVEN
 from c2d_box.workflow import evidence
+from sandbox import docker_engine as docker
 from sandbox.box import Box, Existing, Settings
 from sandbox.bundle import Bundle
 from sandbox.clusters.existing.belongings import SCOPED
-from sandbox.clusters.kind import engine as docker
 from sandbox.clusters.port import Cluster
 from sandbox.demo.story import demo
 from sandbox.home import Home
+from sandbox.install.chart_values import SERVICE_IMAGES
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.parties import consuming
-from sandbox.verbs.release import SERVICE_IMAGES
+from sandbox.verbs.sdk_connections import consuming
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up
 from tests.cluster.conftest import algorithm_images, free_ports, narrate, perform

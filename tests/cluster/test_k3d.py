@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import C2DError
+from sandbox import docker_engine as docker
 from sandbox.box import BundleParts
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.oci import deterministic_tar, image_archives
@@ -24,7 +25,6 @@ from sandbox.bundle.parts.recipe import architecture
 from sandbox.clusters.k3d import configuration, trust
 from sandbox.clusters.k3d.driver import K3dCluster
 from sandbox.clusters.kind import driver
-from sandbox.clusters.kind import engine as docker
 from sandbox.home import Home
 from sandbox.progress import Event, run
 from tests.cluster.conftest import perform

@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import docker_engine as docker
 from sandbox.attacks.catalogue import ATTACKS
 from sandbox.box import Box, Settings, open_box
 from sandbox.bundle import Bundle
-from sandbox.clusters.choice import IMAGES
-from sandbox.clusters.kind import engine as docker
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.port import Cluster
 from sandbox.demo.story import demo
 from sandbox.home import Home
+from sandbox.install.chart_values import Addresses
+from sandbox.install.cluster_choice import IMAGES
 from sandbox.verbs.down import down, reset
-from sandbox.verbs.release import Addresses
 from sandbox.verbs.selftest import selftest
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up

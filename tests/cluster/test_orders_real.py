@@ -13,7 +13,7 @@ from c2d_box.assets import signatures
 from c2d_box.client.paying import pay
 from sandbox.box import Box
 from sandbox.verbs import jobs
-from sandbox.verbs.parties import consuming
+from sandbox.verbs.sdk_connections import consuming
 
 from .conftest import Pair, perform
 

@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from sandbox.box import Box
+from sandbox.install.chart_values import SERVICES
 from sandbox.verbs import jobs
 from sandbox.verbs.assets import bucket_of
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.logs import logs
-from sandbox.verbs.release import SERVICES
 
 from .conftest import Pair, perform, until
 

@@ -15,7 +15,7 @@ from sandbox.box import Box
 from sandbox.keys import open_keys
 from sandbox.verbs import jobs
 from sandbox.verbs.accounts import signer
-from sandbox.verbs.parties import consuming, publishing
+from sandbox.verbs.sdk_connections import consuming, publishing
 
 from .conftest import Pair, perform, until
 

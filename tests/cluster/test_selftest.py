@@ -19,7 +19,7 @@ from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import Cluster
 from sandbox.home import Home
-from sandbox.verbs import isolation
+from sandbox.install import isolation
 from sandbox.verbs.down import reset
 from sandbox.verbs.selftest import chosen, selftest
 from sandbox.verbs.status import status

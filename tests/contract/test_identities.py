@@ -30,7 +30,7 @@ from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.identity import asset_mark
 from sandbox.verbs.images import ContainerImage
-from sandbox.verbs.parties import connection_to
+from sandbox.verbs.sdk_connections import connection_to
 from tests.worlds.local import World, world_in
 
 IMAGE = ContainerImage("c2d.local/algo-python", "latest", "sha256:" + "ab" * 32)

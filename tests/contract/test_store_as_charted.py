@@ -17,9 +17,9 @@ import yaml
 
 from c2d_box.errors import C2DError
 from sandbox.bundle import Bundle
+from sandbox.install.chart_values import chart_folder, secrets
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
-from sandbox.verbs.release import chart_folder, secrets
 from tests.worlds.outside import free_port
 
 IMAGES = {name: f"c2d.local/{name}@sha256:{'a' * 64}" for name in ("runtime", "postgres", "kubo", "s3")}

@@ -20,17 +20,17 @@ from sandbox.loop.running import Loop
 from sandbox.progress import Event, Progress
 from sandbox.verbs.accounts import Account
 from sandbox.verbs.assets import Offer
-from sandbox.verbs.drafts import Draft
-from sandbox.verbs.explorer import Block, Happening, Transaction
+from sandbox.verbs.chain import Block, Happening, Transaction
+from sandbox.verbs.ddo_preview import Draft
+from sandbox.verbs.faucet import Holding
 from sandbox.verbs.images import ContainerImage
-from sandbox.verbs.money import Holding
 from sandbox.verbs.output import Output
-from sandbox.verbs.parties import NO_LIMITS, Spending
 from sandbox.verbs.permissions import Cell
+from sandbox.verbs.pods import Flow, Pod, Seen
 from sandbox.verbs.quotes import Price
+from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
-from sandbox.verbs.trusting import Simulation, Trust
-from sandbox.verbs.workloads import Flow, Pod, Seen
+from sandbox.verbs.trust import Simulation, Trust
 from tui.app import BoxApp
 from tui.boxscreen import BoxScreen
 from tui.dialogs.form import FormDialog

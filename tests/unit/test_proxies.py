@@ -20,8 +20,7 @@ from c2d_box.proxies import environment_without_proxy, may_use_proxy
 from sandbox.box import Box, Settings
 from sandbox.clusters.existing.doors import Door, Doors
 from sandbox.home import Home
-from sandbox.seeding import baseline
-from sandbox.verbs import helm
+from sandbox.install import baseline, helm
 from sandbox.verbs.kubeapi import KubeApi
 
 DEAD = dict.fromkeys(

@@ -19,7 +19,7 @@ def accounts(datatokens: bool) -> None:
     --json: list of {role, index, address, eth, ocean}; with --datatokens: {did, name, datatoken, amount}.
     """
     from sandbox.verbs.accounts import accounts as verb
-    from sandbox.verbs.money import datatokens as holdings
+    from sandbox.verbs.faucet import datatokens as holdings
 
     if datatokens:
         held = holdings(the_box(), acting("consumer"))
@@ -40,7 +40,7 @@ def accounts(datatokens: bool) -> None:
 @click.option("--ocean", default=100.0, show_default=True, help="OCEAN to add.")
 def faucet(account: str, eth: float, ocean: float) -> None:
     """Give an account test money, on the box's own chain. --json: {address, eth, ocean}."""
-    from sandbox.verbs.money import faucet as verb
+    from sandbox.verbs.faucet import faucet as verb
 
     filled = perform(verb(the_box(), account, eth, ocean))
     if not document(filled):

@@ -76,7 +76,7 @@ def dataset(
     price, …}.
     """
     from sandbox.verbs.assets import Offer, publish_dataset
-    from sandbox.verbs.disclosing import govern, read_rules
+    from sandbox.verbs.disclosure_rules import govern, read_rules
 
     rules = read_rules(disclosure) if disclosure else None
     offer = Offer(title or Path(source).name, description, author, price, services=(kind,), **terms)
@@ -200,7 +200,7 @@ def _explain(dataset: str, algorithm: str) -> None:
 def _show_draft(kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = "") -> None:
     """The DDO as it would be signed; problems, if any, end with the usage status."""
     from c2d_box.errors import UsageError
-    from sandbox.verbs.drafts import draft
+    from sandbox.verbs.ddo_preview import draft
 
     drawn = draft(the_box(), acting("publisher"), kind, source, offer, image, entrypoint)
     say(json.dumps(drawn.document, indent=2))

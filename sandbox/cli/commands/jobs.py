@@ -238,7 +238,7 @@ def stop(job_id: str) -> None:
 
 
 def _show(seen: dict[str, Any]) -> None:
-    from sandbox.verbs.stages import overhead, stages
+    from sandbox.verbs.job_timeline import overhead, stages
 
     pairs(
         {

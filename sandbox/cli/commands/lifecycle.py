@@ -170,7 +170,7 @@ def chosen_chain(
     if chain and rpc_url:
         raise UsageError("C2D-USAGE", "--chain and --chain-rpc exclude each other", "give one of them")
     if rpc_url:
-        from sandbox.verbs.foreignchain import choose
+        from sandbox.install.external_chain import choose
 
         return choose(rpc_url, address_file)
     return ChainChoice(chain) if chain else before

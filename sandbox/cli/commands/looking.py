@@ -22,7 +22,7 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
     --json: list of {hash, block, at, sender, to, function, arguments, succeeded, gas, events: [{contract,
     name, arguments}]}; with --blocks: {number, hash, at, gas, transactions}; with TX: one.
     """
-    from sandbox.verbs import explorer
+    from sandbox.verbs import chain as explorer
 
     box = the_box()
     if tx:
@@ -43,7 +43,7 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
 
 
 def _show(tx: object) -> None:
-    from sandbox.verbs.explorer import Transaction
+    from sandbox.verbs.chain import Transaction
 
     assert isinstance(tx, Transaction)
     facts = {"hash": tx.hash, "block": tx.block, "time": _when(tx.at), "from": tx.sender, "to": tx.to}
@@ -65,7 +65,7 @@ def pods(workflows: bool, job: str) -> None:
     --json: list of {namespace, name, state, ready, restarts, at, ip, containers, job, part}; with
     --workflows: {name, status, at, owner, environment}.
     """
-    from sandbox.verbs import workloads
+    from sandbox.verbs import pods as workloads
 
     box = the_box()
     if workflows:
@@ -85,7 +85,7 @@ def pods(workflows: bool, job: str) -> None:
 @click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path), help="Into this file.")
 def cid(cid: str, path: Path | None) -> None:
     """Content by its CID from the box's IPFS node, which has no peers: what this box has stored."""
-    from sandbox.verbs.contents import open_cid
+    from sandbox.verbs.cid import open_cid
 
     found = open_cid(the_box(), cid)
     if path is None:

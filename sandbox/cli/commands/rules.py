@@ -36,8 +36,8 @@ def _list(_context: click.Context, _parameter: click.Parameter, values: tuple[st
 @click.option("--network/--no-network", default=None, help="The publisher's yes to network access.")
 def trust(dataset: str, **wanted: Any) -> None:
     """Whom a dataset of yours trusts besides single algorithms (permit). Says what it means, then asks."""
-    from sandbox.verbs.trusting import WARNINGS, Trust
-    from sandbox.verbs.trusting import trust as verb
+    from sandbox.verbs.trust import WARNINGS, Trust
+    from sandbox.verbs.trust import trust as verb
 
     change = Trust(**wanted)
     warnings = [WARNINGS[name] for name, value in wanted.items() if value]
@@ -64,7 +64,7 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
     """
     from sandbox.demo.story import reason_lines
     from sandbox.verbs.quotes import totals
-    from sandbox.verbs.trusting import simulate as verb
+    from sandbox.verbs.trust import simulate as verb
 
     seen = verb(the_box(), acting("consumer"), dataset, algorithm, additional)
     if not document(seen):
@@ -91,8 +91,8 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
 @click.option("--disclosure", metavar="FILE", help="Rules for results (YAML), or none to lift them.")
 def edit(did: str, title: str | None, description: str | None, disclosure: str | None) -> None:
     """Change an asset's name, description or rules for results; its DID, price and permissions stay."""
-    from sandbox.verbs.disclosing import govern, read_rules
-    from sandbox.verbs.trusting import edit as verb
+    from sandbox.verbs.disclosure_rules import govern, read_rules
+    from sandbox.verbs.trust import edit as verb
 
     rules = None if disclosure is None else read_rules(disclosure)
     if title or description or rules is None:
@@ -107,7 +107,7 @@ def edit(did: str, title: str | None, description: str | None, disclosure: str |
 @click.argument("did")
 def end(did: str) -> None:
     """Declare an asset's end of life, after asking: nobody can order or use it any more."""
-    from sandbox.verbs.trusting import end as verb
+    from sandbox.verbs.trust import end as verb
 
     if not agreed(f"End {did}? Nobody can order or use it any more."):
         raise UsageError("C2D-END-NOT-CONFIRMED", "nothing was ended", "answer yes, or pass --yes")

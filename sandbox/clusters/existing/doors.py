@@ -21,7 +21,7 @@ from pathlib import Path
 
 from c2d_box.files import replace_private_file
 from c2d_box.proxies import environment_without_proxy
-from sandbox.clusters.children import dying_with_parent
+from sandbox.clusters.child_process import dying_with_parent
 from sandbox.clusters.native.launching import is_locked
 
 AGAIN = 0.5

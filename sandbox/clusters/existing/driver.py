@@ -23,7 +23,7 @@ from sandbox.clusters.existing.doors import Door, Doors
 from sandbox.clusters.existing.pull_secrets import find_pull_secret
 from sandbox.clusters.existing.record import Record
 from sandbox.clusters.existing.registry import Registry
-from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
 from sandbox.home import Home
 from sandbox.progress import Event, Progress

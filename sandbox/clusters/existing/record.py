@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from c2d_box.files import replace_private_file
+from sandbox.clusters.driver_record import restored, stored
 from sandbox.clusters.port import Isolation
-from sandbox.clusters.records import restored, stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import Failed, UsageError
 from c2d_box.files import replace_private_file
+from sandbox import docker_engine
 from sandbox.clusters.k3d import configuration, trust
 from sandbox.clusters.k3d.tool import K3d, installed
-from sandbox.clusters.kind import api, engine
+from sandbox.clusters.kind import api
 from sandbox.clusters.kind.configuration import DEVICES, VOLUMES
 from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.kind.record import Record
@@ -69,7 +70,7 @@ class K3dCluster(KindCluster):
         """k3s writes containerd's configuration anew at each start, from our template."""
         handler = record.runtime_classes["algorithm"]
         made = configuration.CONTAINERD.rpartition("/")[0] + "/config.toml"
-        if handler not in engine.execute(container, "cat", made):
+        if handler not in docker_engine.execute(container, "cat", made):
             raise Failed(
                 "C2D-K3D-HANDLERS",
                 f"The node's containerd does not know {handler}.",
@@ -77,7 +78,7 @@ class K3dCluster(KindCluster):
             )
 
     def _furnish(self, container: Container, record: Record) -> None:
-        engine.execute(container, "sh", "-ec", PREPARE)
+        docker_engine.execute(container, "sh", "-ec", PREPARE)
 
     def _settle(self) -> None:
         """k3s keeps its own parts as they are."""
@@ -86,7 +87,7 @@ class K3dCluster(KindCluster):
         end = time.monotonic() + STARTED_PATIENCE
         while time.monotonic() < end:
             try:
-                engine.execute(container, "ctr", "version")
+                docker_engine.execute(container, "ctr", "version")
                 return
             except Failed:
                 time.sleep(0.5)
@@ -108,7 +109,7 @@ class K3dCluster(KindCluster):
 
     def _logs(self, container: Container, component: str, lines: int) -> str:
         if component in ("node", "kube-apiserver"):
-            with engine.coded():
+            with docker_engine.coded():
                 return bytes(container.logs(tail=lines)).decode("utf-8", "replace")
         raise UsageError(
             "C2D-NO-SUCH-COMPONENT",

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_private_file
+from sandbox import docker_engine
 from sandbox.bundle.oci.archive_names import read_archive
-from sandbox.clusters.kind import addresses, api, configuration, engine, node
+from sandbox.clusters.kind import addresses, api, configuration, node
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.kind.tool import Kind, Tool, installed
-from sandbox.clusters.native.layout import Layout
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
 from sandbox.home import Home
@@ -73,7 +74,7 @@ class KindCluster:
 
     @property
     def node_ip(self) -> str:
-        record, client = self._record(), engine.connect()
+        record, client = self._record(), docker_engine.connect()
         return node.address(self._running(client, record), record.cluster)
 
     @property
@@ -115,8 +116,8 @@ class KindCluster:
 
     def create(self) -> Progress[None]:
         self._layout.check()
-        client = engine.connect()
-        engine.require_new_enough(client)
+        client = docker_engine.connect()
+        docker_engine.require_new_enough(client)
         record = Record.load(self._layout.record)
         if record is not None and record.phase == "creating":
             yield Event("cluster.sweep", "started", "taking away what was half made")
@@ -126,7 +127,7 @@ class KindCluster:
         if record is None:
             yield from self._make(client)
             return
-        container = engine.container(client, record.node)
+        container = docker_engine.container(client, record.node)
         if container is None:
             raise StateProblem(
                 "C2D-NODE-GONE",
@@ -138,12 +139,12 @@ class KindCluster:
     def _make(self, client: DockerClient) -> Progress[None]:
         began = time.monotonic()
         self._layout.root.mkdir(parents=True, exist_ok=True)
-        record = self._new_record().changed(cgroups=engine.cgroups(client))
+        record = self._new_record().changed(cgroups=docker_engine.cgroups(client))
         record.save(self._layout.record)
         if record.options.isolation_off:
             yield Event("cluster.isolation", "note", NOT_ISOLATED)
         image = yield from self._node_image(client)
-        engine.ensure_network(client, record.cluster, str(self.home.path))
+        docker_engine.ensure_network(client, record.cluster, str(self.home.path))
         tool, taking = self._tool(record), False
         wanted = self._layout.root / "wanted.json"
         replace_private_file(wanted, json.dumps(self._wanted(record), indent=1))
@@ -152,7 +153,7 @@ class KindCluster:
             yield Event("cluster.tool", "progress", text)
             if tool.takes_images and text.startswith(tool.takes_images) and not taking:
                 taking = True
-                engine.weigh(self._running(client, record))
+                docker_engine.weigh(self._running(client, record))
                 yield Event(TAKES_IMAGES, "done", "the node takes images")
         yield Event("cluster.tool", "done", seconds=time.monotonic() - began)
         container = self._running(client, record)
@@ -172,7 +173,7 @@ class KindCluster:
             return
         began, since = time.monotonic(), time.time()
         yield Event("cluster.node", "started", f"starting the container {record.node}")
-        with engine.coded():
+        with docker_engine.coded():
             container.start()
         self._await_started(container)
         self._furnish(container, record)
@@ -194,10 +195,10 @@ class KindCluster:
             self._sweep(client, record)
             self._forget()
             return
-        container = engine.container(client, record.node)
+        container = docker_engine.container(client, record.node)
         if container is not None and container.status in ("running", "paused", "restarting"):
             yield Event("cluster.stop", "started", f"stopping the container {record.node}")
-            with engine.coded():
+            with docker_engine.coded():
                 container.stop(timeout=STOP_SECONDS)
             yield Event("cluster.stop", "done")
 
@@ -223,11 +224,11 @@ class KindCluster:
 
     def _sweep(self, client: DockerClient, record: Record) -> None:
         """What `kind delete cluster` removes, and the network; works on half a cluster too."""
-        engine.remove_box(client, record.cluster)
+        docker_engine.remove_box(client, record.cluster)
 
     def _engine_or_none(self) -> DockerClient | None:
         try:
-            return engine.connect()
+            return docker_engine.connect()
         except EnvironmentProblem as problem:
             if problem.code != "C2D-DOCKER-UNREACHABLE":
                 raise
@@ -267,7 +268,7 @@ class KindCluster:
     def _apply_rules(self, container: Container, record: Record) -> None:
         rules = f"{configuration.FOLDER}/rules.nft"
         node.place(container, {rules: (configuration.rules_of(record), 0o600)})
-        engine.execute(container, "nft", "-f", rules)
+        docker_engine.execute(container, "nft", "-f", rules)
 
     def _logs(self, container: Container, component: str, lines: int) -> str:
         return node.logs(container, component, lines)
@@ -279,7 +280,7 @@ class KindCluster:
             return None
         import docker.errors
 
-        with engine.coded():
+        with docker_engine.coded():
             try:
                 present = client.images.get(image.reference).id
             except docker.errors.ImageNotFound:
@@ -287,7 +288,7 @@ class KindCluster:
         if present != image.id:
             began = time.monotonic()
             yield Event("cluster.node-image", "started", "bringing the node image to the Docker engine")
-            with engine.coded(), image.archive.open("rb") as stream:
+            with docker_engine.coded(), image.archive.open("rb") as stream:
                 client.images.load(stream)
             yield Event("cluster.node-image", "done", seconds=time.monotonic() - began)
         return str(image.reference)
@@ -310,7 +311,7 @@ class KindCluster:
         yield Event("cluster.ready", "done", seconds=time.monotonic() - began)
 
     def _running(self, client: DockerClient, record: Record) -> Container:
-        container = engine.container(client, record.node)
+        container = docker_engine.container(client, record.node)
         if container is None or container.status != "running":
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
         return container
@@ -322,8 +323,8 @@ class KindCluster:
         if record is None:
             return ClusterStatus("absent")
         try:
-            client = engine.connect(timeout=5)
-            container = engine.container(client, record.node)
+            client = docker_engine.connect(timeout=5)
+            container = docker_engine.container(client, record.node)
         except C2DError as problem:
             return ClusterStatus("stopped", detail=f"{problem.message} {problem.next_step}")
         if container is None:
@@ -338,7 +339,7 @@ class KindCluster:
         began = time.monotonic()
         image = read_archive(archive)
         record = self._record()
-        container = self._running(engine.connect(), record)
+        container = self._running(docker_engine.connect(), record)
         yield Event("cluster.image", "started", f"importing {archive.name}")
         present = {item.reference: item.digest for item in node.images(container)}
         if present.get(image.reference) != image.digest:
@@ -353,7 +354,7 @@ class KindCluster:
 
     def images(self) -> list[ClusterImage]:
         record = self._known()
-        return node.images(self._running(engine.connect(), record))
+        return node.images(self._running(docker_engine.connect(), record))
 
     def publish(self, ports: Mapping[int, int]) -> None:
         record = self._known()
@@ -362,18 +363,18 @@ class KindCluster:
 
     def allow(self, isolation: Isolation) -> None:
         record = self._known().changed(isolation=isolation)
-        container = self._running(engine.connect(), record)
+        container = self._running(docker_engine.connect(), record)
         record.save(self._layout.record)
         self._apply_rules(container, record)
 
     def logs(self, component: str, lines: int = 200) -> str:
-        return self._logs(self._running(engine.connect(), self._known()), component, lines)
+        return self._logs(self._running(docker_engine.connect(), self._known()), component, lines)
 
     def resources(self) -> Resources:
         """What Docker accounts to the node, page cache not counted: a sum of shares is not to be had."""
         record = self._known()
-        client = engine.connect()
-        used = engine.memory(client, self._running(client, record))
+        client = docker_engine.connect()
+        used = docker_engine.memory(client, self._running(client, record))
         return Resources(used, {record.node: used})
 
     def _known(self) -> Record:

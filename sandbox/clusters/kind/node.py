@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import Failed, UsageError
+from sandbox import docker_engine
 from sandbox.bundle.oci.archive_names import PINNED, ArchivedImage, listed, unpinned
-from sandbox.clusters.kind import engine
 from sandbox.clusters.port import ClusterImage, ComponentStatus
 
 if TYPE_CHECKING:
@@ -31,19 +31,19 @@ def place(container: Container, files: Mapping[str, tuple[str, int]]) -> None:
             data = text.encode()
             entry.size, entry.mode, entry.mtime = len(data), mode, int(time.time())
             tar.addfile(entry, io.BytesIO(data))
-    with engine.coded():
+    with docker_engine.coded():
         container.put_archive("/", packed.getvalue())
 
 
 def enforce(container: Container) -> None:
     """Put the isolation unit in force, now and at every start of the node."""
-    engine.execute(container, "systemctl", "daemon-reload")
-    engine.execute(container, "systemctl", "enable", "--now", "c2d-node.service")
+    docker_engine.execute(container, "systemctl", "daemon-reload")
+    docker_engine.execute(container, "systemctl", "enable", "--now", "c2d-node.service")
 
 
 def require_handlers(container: Container, handlers: list[str]) -> None:
     """containerd itself says that it knows the job classes' handlers."""
-    told = engine.execute(container, "containerd", "config", "dump")
+    told = docker_engine.execute(container, "containerd", "config", "dump")
     missing = [handler for handler in handlers if handler not in told]
     if missing:
         raise Failed(
@@ -54,22 +54,22 @@ def require_handlers(container: Container, handlers: list[str]) -> None:
 
 
 def images(container: Container) -> list[ClusterImage]:
-    return listed(engine.execute(container, *CTR, "list").splitlines())
+    return listed(docker_engine.execute(container, *CTR, "list").splitlines())
 
 
 def tag_by_digest(container: Container, image: ArchivedImage) -> None:
-    engine.execute(container, *CTR, "tag", "--force", image.reference, image.by_digest)
+    docker_engine.execute(container, *CTR, "tag", "--force", image.reference, image.by_digest)
 
 
 def pin(container: Container) -> None:
     """Keep every image that is there, the node's own among them."""
-    for reference in unpinned(engine.execute(container, *CTR, "list").splitlines()):
-        engine.execute(container, *CTR, "label", reference, PINNED)
+    for reference in unpinned(docker_engine.execute(container, *CTR, "list").splitlines()):
+        docker_engine.execute(container, *CTR, "label", reference, PINNED)
 
 
 def address(container: Container, network: str) -> str:
     """IPv4 address on the box's network."""
-    with engine.coded():
+    with docker_engine.coded():
         container.reload()
     networks = container.attrs["NetworkSettings"]["Networks"]
     return str(networks.get(network, {}).get("IPAddress", ""))
@@ -86,7 +86,7 @@ def components(container: Container, api_answers: bool) -> tuple[ComponentStatus
     )
     if not state["Running"]:
         return (node,)
-    with engine.coded():
+    with docker_engine.coded():
         _, output = container.exec_run(["systemctl", "is-active", *UNITS])
     active = (output or b"").decode().split()
     units = tuple(
@@ -101,10 +101,10 @@ def components(container: Container, api_answers: bool) -> tuple[ComponentStatus
 def logs(container: Container, component: str, lines: int) -> str:
     """Of the node's console, of a unit, or of a pod of the control plane."""
     if component == "node":
-        with engine.coded():
+        with docker_engine.coded():
             return bytes(container.logs(tail=lines)).decode("utf-8", "replace")
     if component in UNITS:
-        return engine.execute(
+        return docker_engine.execute(
             container,
             "journalctl",
             "--no-pager",
@@ -117,7 +117,7 @@ def logs(container: Container, component: str, lines: int) -> str:
         )
     if component in (*CONTROL_PLANE, "coredns", "kube-proxy"):
         command = f"tail -q -n {int(lines)} /var/log/pods/kube-system_{component}*/*/*.log"
-        return engine.execute(container, "sh", "-c", command)
+        return docker_engine.execute(container, "sh", "-c", command)
     known = ", ".join(("node", *UNITS, *CONTROL_PLANE, "coredns", "kube-proxy"))
     raise UsageError("C2D-NO-SUCH-COMPONENT", f"There is no log of '{component}'.", f"There are: {known}.")
 
@@ -126,7 +126,7 @@ def await_started(container: Container) -> None:
     """Until systemd takes orders: files may be placed and units enabled."""
     end = time.monotonic() + STARTED_PATIENCE
     while True:
-        with engine.coded():
+        with docker_engine.coded():
             status, _ = container.exec_run(["systemctl", "is-active", "containerd"])
         if status == 0:
             return

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from c2d_box.files import replace_private_file
+from sandbox.clusters.driver_record import restored, runtime_classes, stored
 from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import Isolation
-from sandbox.clusters.records import restored, runtime_classes, stored
 
 Phase = Literal["creating", "created"]
 

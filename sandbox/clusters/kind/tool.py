@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
-from sandbox.clusters.children import dying_with_parent
+from sandbox.clusters.child_process import dying_with_parent
 
 PROGRAM = "kind"
 NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native.configuration import CONTAINERD_SOCKET
 from sandbox.clusters.native.kubeconfigs import API_PORT
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.record import Record
 
 NODE_PORTS = "30000-32767"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native.firewall import PODS, PUBLISHING, STAGING, UNROUTED
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.ranges import Ranges
 from sandbox.clusters.native.record import Record
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import network
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.ranges import Ranges
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")

@@ -13,8 +13,8 @@ import os
 import sys
 from pathlib import Path
 
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import syscalls
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.record import Record
 
 PRIVATE = (Path("/run"), Path("/var/lib"), Path("/var/log"))

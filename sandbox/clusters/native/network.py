@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 from c2d_box.errors import Failed
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native.firewall import PODS, PUBLISHING, STAGING, UNROUTED, UPLINK, rules
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.ranges import Ranges
 from sandbox.clusters.native.record import Record
 

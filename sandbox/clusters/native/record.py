@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.files import replace_private_file
+from sandbox.clusters.driver_record import restored, runtime_classes, stored
 from sandbox.clusters.native.ranges import Ranges
 from sandbox.clusters.port import Isolation
-from sandbox.clusters.records import restored, runtime_classes, stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from typing import Any
 
 from c2d_box.errors import C2DError, Failed
 from c2d_box.files import replace_private_file
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import cgroups, configuration, control, kubeconfigs, network, pki
 from sandbox.clusters.native.api import Api
 from sandbox.clusters.native.components import Component, components
 from sandbox.clusters.native.images import NodeImages
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.record import Record
 from sandbox.clusters.native.resources import measured
 from sandbox.clusters.native.supervision import LAST_LINES, Supervised, tail

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from c2d_box.retry import Backoff
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import syscalls
 from sandbox.clusters.native.api import holds
 from sandbox.clusters.native.components import Component
 from sandbox.clusters.native.inside import shield_parameters
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.port import ComponentState, ComponentStatus
 
 POLL = 0.04

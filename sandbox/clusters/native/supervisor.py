@@ -25,9 +25,9 @@ from typing import Any, NoReturn
 from c2d_box.errors import C2DError, Failed, StateProblem
 from c2d_box.files import replace_private_file
 from sandbox.bundle.build_dependencies import SEARCH
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import cgroups, control, inside, network, syscalls
 from sandbox.clusters.native.egress import open_egress
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.processes import Identity
 from sandbox.clusters.native.record import Record
 from sandbox.clusters.native.service import Place, Supervisor, write_files

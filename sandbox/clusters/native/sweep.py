@@ -12,9 +12,9 @@ import os
 import time
 from pathlib import Path
 
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import cgroups, network
 from sandbox.clusters.native.egress import close_egress
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.processes import Identity
 
 LOOP_CLEAR = 0x4C01

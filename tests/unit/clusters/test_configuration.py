@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import StateProblem, UsageError
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import configuration, firewall
 from sandbox.clusters.native.components import components
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.record import Options, Record
 from sandbox.clusters.port import Endpoint, Isolation
 from sandbox.home import Home

@@ -17,12 +17,12 @@ import pytest
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box, Settings
-from sandbox.clusters import choice
 from sandbox.clusters.k3d import configuration, tool, trust
 from sandbox.clusters.k3d.driver import K3dCluster
 from sandbox.clusters.kind.addresses import DNS, SERVICES
 from sandbox.clusters.kind.record import Record
 from sandbox.home import Home
+from sandbox.install import cluster_choice
 
 RECORD = Record("lab", "c2d-12345678", ports={8545: 30545, 8030: 30030}, driver="k3d")
 LINE = "\x1b[36m{level}\x1b[0m[0000] {text}"
@@ -156,15 +156,15 @@ def engine_and_k3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     k3d.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setenv("C2D_BOX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(choice, "_no_docker", lambda: "")
+    monkeypatch.setattr(cluster_choice, "_no_docker", lambda: "")
     return tmp_path
 
 
 def test_auto_does_not_choose_k3d_before_a_selftest_passed(engine_and_k3d: Path) -> None:
     box = Box(Home(engine_and_k3d / "home"), Settings())
-    assert choice.choose(box).driver == "kind"
+    assert cluster_choice.choose(box).driver == "kind"
     trust.verified()
-    assert choice.choose(box).driver == "k3d"
+    assert cluster_choice.choose(box).driver == "k3d"
 
 
 def test_a_box_on_k3d_says_that_it_is_unverified(
@@ -178,4 +178,6 @@ def test_a_box_on_k3d_says_that_it_is_unverified(
     with pytest.raises(C2DError):
         next(box.cluster.create())
     assert set(box.cluster.runtime_classes) == {"algorithm"}
-    assert choice.parts_for("k3d") is not None and "k3d" not in (choice.parts_for("k3d") or ())
+    assert cluster_choice.parts_for("k3d") is not None and "k3d" not in (
+        cluster_choice.parts_for("k3d") or ()
+    )

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box, Settings
-from sandbox.clusters import choice
 from sandbox.clusters.kind import addresses, configuration, tool
 from sandbox.clusters.kind.firewall import rules
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import Isolation
 from sandbox.home import Home
+from sandbox.install import cluster_choice
 
 RECORD = Record("lab", "c2d-lab-12345678", ports={8545: 30545, 8030: 30030})
 ASKED = '{"ipam":{}}'
@@ -173,7 +173,7 @@ def test_without_docker_the_choice_is_native_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _nobody(monkeypatch, tmp_path)
-    chosen = choice.choose(Box(Home(tmp_path / "home"), Settings()))
+    chosen = cluster_choice.choose(Box(Home(tmp_path / "home"), Settings()))
     assert chosen.driver == "native" and "no Docker engine answers" in chosen.text
     assert "\n" not in chosen.text
 
@@ -183,14 +183,14 @@ def test_a_box_keeps_the_cluster_it_has(tmp_path: Path, monkeypatch: pytest.Monk
     home = Home(tmp_path / "home")
     box = Box(home, Settings()).remember(Settings(cluster="kind"))
     RECORD.save(home.cluster / "cluster.json")
-    assert choice.choose(Box(home, Settings())).driver == "kind"
+    assert cluster_choice.choose(Box(home, Settings())).driver == "kind"
     with pytest.raises(C2DError) as problem:
-        choice.choose(Box(home, Settings(cluster="native")))
+        cluster_choice.choose(Box(home, Settings(cluster="native")))
     assert problem.value.code == "C2D-CLUSTER-OTHER"
     assert box.cluster.status().state == "stopped"
 
 
 def test_with_docker_nothing_of_kubernetes_is_compiled() -> None:
-    parts = choice.parts_for("kind")
+    parts = cluster_choice.parts_for("kind")
     assert parts is not None
     assert not {"kube", "containerd", "runc", "cni", "coredns"} & set(parts)

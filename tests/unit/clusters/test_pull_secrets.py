@@ -22,9 +22,10 @@ from sandbox.clusters.existing import driver as driver_module
 from sandbox.clusters.existing import pull_secrets
 from sandbox.clusters.existing.introduction import introduce
 from sandbox.home import Home
+from sandbox.install import canary, chart_values
 from sandbox.keys import open_keys
 from sandbox.progress import run
-from sandbox.verbs import canary, release, up
+from sandbox.verbs import up
 from sandbox.verbs.kubeapi import KubeApi
 from tests.unit.clusters.test_existing import written
 from tests.worlds.registry import registry
@@ -139,7 +140,7 @@ def box_of(tmp_path: Path, chosen: Existing) -> Box:
 def test_every_pod_of_the_release_and_of_jobs_is_told_the_secret(tmp_path: Path, chosen: Existing) -> None:
     """Neither was: each pod of the box ended in ImagePullBackOff, and so did every job's."""
     box, keys = box_of(tmp_path, chosen), open_keys(tmp_path / "keys")
-    values = release.chart_values(box, keys, dict.fromkeys(release.SERVICE_IMAGES, "x"))
+    values = chart_values.chart_values(box, keys, dict.fromkeys(chart_values.SERVICE_IMAGES, "x"))
     assert values["imagePullSecrets"] == [{"name": NAME}]
     assert values["jobs"]["imagePullSecrets"] == [NAME]
 
@@ -151,7 +152,7 @@ def test_nothing_is_told_where_nothing_was_chosen(tmp_path: Path) -> None:
         chosen = replace(box.settings, cluster=cluster)
         box = Box(box.home, chosen)
         box.__dict__["cluster"] = box_of(tmp_path, BY_NAME).cluster
-        values = release.chart_values(box, keys, dict.fromkeys(release.SERVICE_IMAGES, "x"))
+        values = chart_values.chart_values(box, keys, dict.fromkeys(chart_values.SERVICE_IMAGES, "x"))
         assert (values["imagePullSecrets"], values["jobs"]["imagePullSecrets"]) == ([], [])
 
 
@@ -163,7 +164,7 @@ def test_only_a_cluster_of_ours_binds_jobs_volumes_at_once(
     box, keys = box_of(tmp_path, BY_NAME), open_keys(tmp_path / "keys")
     cluster: Any = box.cluster
     cluster.runtime_classes = classes
-    values = release.chart_values(box, keys, dict.fromkeys(release.SERVICE_IMAGES, "x"))
+    values = chart_values.chart_values(box, keys, dict.fromkeys(chart_values.SERVICE_IMAGES, "x"))
     assert values["provisioner"].get("jobBinding") == binding
 
 

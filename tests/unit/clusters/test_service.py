@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import C2DError
+from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import control, network, service, supervision
-from sandbox.clusters.native.layout import Layout
 from sandbox.clusters.native.service import Place, Supervisor
 from sandbox.home import Home
 from tests.unit.clusters.test_configuration import record

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from sandbox import docker_engine
 from sandbox.clusters.k3d import tool as k3d
 from sandbox.clusters.k3d import trust
-from sandbox.clusters.kind import engine
 from sandbox.doctor import docker
 from sandbox.doctor.finding import Finding
 
@@ -105,7 +105,7 @@ def test_an_engine_that_will_not_do(
 def test_a_box_whose_home_is_gone(examined: Engine, tmp_path: Path) -> None:
     (tmp_path / "there" / "cluster").mkdir(parents=True)
     networks = tuple(
-        {"Name": name, "Id": name, "Labels": {engine.HOME_LABEL: str(tmp_path / name)}}
+        {"Name": name, "Id": name, "Labels": {docker_engine.HOME_LABEL: str(tmp_path / name)}}
         for name in ("there", "gone")
     )
     found = [f for f in examined(networks=networks) if f.id == "C2D-DOC-DOCKER-LEFTOVERS"]
@@ -131,9 +131,9 @@ def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_socket_one_may_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(address: str) -> None:
-        raise engine._unreachable(PermissionError(13, "Permission denied"))
+        raise docker_engine._unreachable(PermissionError(13, "Permission denied"))
 
-    monkeypatch.setattr(engine, "_require_listener", refused)
+    monkeypatch.setattr(docker_engine, "_require_listener", refused)
     assert levels(docker.docker(wanted=True)) == {"C2D-DOC-DOCKER-PERMISSION": "problem"}
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from c2d_box.pods.warden import restrictions
-from sandbox.verbs.canary import Dialled
-from sandbox.verbs.isolation import forget, judged, remember, remembered
+from sandbox.install.canary import Dialled
+from sandbox.install.isolation import forget, judged, remember, remembered
 
 CANARY = {"tcp 10.0.0.9:7007", "udp 10.0.0.9:7007"}
 NONE: tuple[str, ...] = ()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import StateProblem
+from sandbox.box_lock import changing
 from sandbox.home import Home
-from sandbox.verbs.lock import changing
 
 HOLD = "import sys; from pathlib import Path\n"
-HOLD += "from sandbox.home import Home; from sandbox.verbs.lock import changing\n"
+HOLD += "from sandbox.home import Home; from sandbox.box_lock import changing\n"
 HOLD += "with changing(Home(Path(sys.argv[1])), 'up'): print('held', flush=True); sys.stdin.read()"
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.install.chart_values import secrets
 from sandbox.keys import open_keys
-from sandbox.verbs.release import secrets
 
 SERVICES = {"engine": "operator-engine", "service": "operator-service", "provider": "provider"}
 

@@ -12,8 +12,8 @@ from c2d_box.chain.amounts import whole
 from c2d_box.errors import UsageError
 from sandbox.cli.app import invoke
 from sandbox.verbs import quotes
-from sandbox.verbs.parties import Spending
 from sandbox.verbs.quotes import Price, totals
+from sandbox.verbs.sdk_connections import Spending
 
 OCEAN, USDC = "0x" + "ab" * 20, "0x" + "cd" * 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.verbs.stages import overhead, stages
+from sandbox.verbs.job_timeline import overhead, stages
 
 JOB = {
     "dateCreated": "100.0",

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from sandbox.parallel import together
 from sandbox.progress import Event, Progress, run
-from sandbox.verbs.together import together
 
 
 def _counting(name: str, upto: int) -> Progress[int]:

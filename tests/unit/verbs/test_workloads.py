@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.verbs.workloads import _flow
+from sandbox.verbs.pods import _flow
 
 FINISHED = {"code": 70, "text": "Job finished", "phase": "Finished"}
 

@@ -19,7 +19,7 @@ from tui.text import short
 
 if TYPE_CHECKING:
     from sandbox.verbs.accounts import Account
-    from sandbox.verbs.money import Holding
+    from sandbox.verbs.faucet import Holding
 
 
 class AccountsPane(Pane):

@@ -17,7 +17,7 @@ from tui.tables import LiveTable, Row
 from tui.text import moment, plain, safe, short
 
 if TYPE_CHECKING:
-    from sandbox.verbs.explorer import Block, Transaction
+    from sandbox.verbs.chain import Block, Transaction
 
 LONGEST = 100
 

@@ -13,7 +13,7 @@ from tui.panes import Pane
 from tui.streams import LineStream, Said
 
 if TYPE_CHECKING:
-    from sandbox.verbs.workloads import Pod
+    from sandbox.verbs.pods import Pod
 
 
 class TextPane(Pane):

@@ -12,7 +12,7 @@ from tui.tables import LiveTable, Row
 from tui.text import lasting, moment, short
 
 if TYPE_CHECKING:
-    from sandbox.verbs.workloads import Flow, Pod, Seen
+    from sandbox.verbs.pods import Flow, Pod, Seen
 
 GOOD, BAD = ("Running", "Succeeded", "Completed"), ("Failed", "Error", "CrashLoopBackOff", "OOMKilled")
 

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from sandbox.verbs.stages import overhead, stages
+from sandbox.verbs.job_timeline import overhead, stages
 from tui.feeds import Feed
 from tui.logview import LogView
 from tui.panes import Pane

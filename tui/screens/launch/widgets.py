@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from c2d_box.errors import C2DError, Refused
 from sandbox.verbs.output import Output
-from sandbox.verbs.parties import Spending
+from sandbox.verbs.sdk_connections import Spending
 from tui.feeds import Feed
 from tui.panes import Listed, Pane
 from tui.reasons import reason_tree

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
-from sandbox.verbs.trusting import WARNINGS, Rules, Trust, rules_of
+from sandbox.verbs.trust import WARNINGS, Rules, Trust, rules_of
 from tui.actions import Action
 from tui.dialogs.form import Field, FormDialog, Values
 

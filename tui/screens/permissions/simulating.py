@@ -17,7 +17,7 @@ from tui.tables import LiveTable, Row
 from tui.text import plain
 
 if TYPE_CHECKING:
-    from sandbox.verbs.trusting import Simulation
+    from sandbox.verbs.trust import Simulation
 
 
 class SimulationsPane(Pane):

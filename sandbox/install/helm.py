@@ -12,8 +12,8 @@ from typing import Any
 from c2d_box.errors import Failed
 from c2d_box.proxies import environment_without_proxy
 from sandbox.box import Box
+from sandbox.install.chart_values import NAMESPACE, chart_folder
 from sandbox.verbs.kubeapi import KubeApi
-from sandbox.verbs.release import NAMESPACE, chart_folder
 
 RELEASE = "c2d"
 UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling")

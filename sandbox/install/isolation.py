@@ -15,8 +15,8 @@ from pathlib import Path
 
 from c2d_box.files import replace_file
 from c2d_box.workflow import names
+from sandbox.install.canary import Canary, Dialled, Image, Place, canary
 from sandbox.progress import Event, Progress
-from sandbox.verbs.canary import Canary, Dialled, Image, Place, canary
 from sandbox.verbs.kubeapi import KubeApi
 
 RECORD = "isolation.json"

@@ -66,10 +66,10 @@ def _had(box: Box) -> str:
 
 def _no_docker() -> str:
     """Why kind cannot be used; empty where it can."""
-    from sandbox.clusters.kind import engine
+    from sandbox import docker_engine
 
     try:
-        engine.require_new_enough(engine.connect(timeout=5))
+        docker_engine.require_new_enough(docker_engine.connect(timeout=5))
     except C2DError as problem:
         return problem.message[0].lower() + problem.message[1:].rstrip(".")
     return ""

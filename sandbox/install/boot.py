@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from sandbox.box import Box
 from sandbox.bundle import Image
+from sandbox.parallel import together
 from sandbox.progress import Event, Progress
-from sandbox.verbs.together import together
 
 TAKES_IMAGES = "cluster.containerd"
 """The step whose end says so; a driver without such a step takes images when it is done."""

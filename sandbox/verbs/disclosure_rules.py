@@ -13,7 +13,7 @@ from c2d_box.strict_yaml import parse_yaml
 from sandbox.box import Box
 from sandbox.progress import Progress, step
 from sandbox.verbs.assets import short
-from sandbox.verbs.parties import publishing
+from sandbox.verbs.sdk_connections import publishing
 
 LIFTED = "none"
 """In place of a file: no rules any more."""

@@ -12,8 +12,8 @@ from c2d_box.errors import Refused, UsageError
 from sandbox.box import Box
 from sandbox.progress import Progress, step
 from sandbox.verbs.assets import short
-from sandbox.verbs.parties import publishing
 from sandbox.verbs.quotes import Price, quote
+from sandbox.verbs.sdk_connections import publishing
 
 
 @dataclass(frozen=True, slots=True)

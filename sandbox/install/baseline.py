@@ -19,15 +19,15 @@ from c2d_box.files import replace_file
 from c2d_box.proxies import environment_without_proxy
 from c2d_box.workflow import names
 from sandbox.box import Box
+from sandbox.box_lock import changing
+from sandbox.install.chart_values import JOBS, NAMESPACE
 from sandbox.keys import open_keys
 from sandbox.loop.memory import loop_memory
 from sandbox.objectstore import ObjectStore
+from sandbox.parallel import together
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.kubectl import program
-from sandbox.verbs.lock import changing
-from sandbox.verbs.release import JOBS, NAMESPACE
-from sandbox.verbs.together import together
 
 WORKFLOWS = names.workflows_path(JOBS)
 PATIENCE = 60.0
