@@ -14,21 +14,21 @@ from textual.command import Provider
 from textual.events import Event, Key
 from textual.screen import Screen
 
-from tui.collecting import Collecting
-from tui.ending import leave_when_asked
-from tui.feeds import Clock
-from tui.memory import Memory
-from tui.questions import Questions
-from tui.source import Source
-from tui.themes import DARK, THEMES
-from tui.topline import KEYS, NAMES, SCREENS, TopLine
-from tui.tour import LESSONS, TourBar
-from tui.watching import Watcher
+from tui.backend.port import Source
+from tui.live.change_watcher import Watcher
+from tui.live.feed import Clock
+from tui.live.feed_registry import Questions
+from tui.runtime.gc_policy import Collecting
+from tui.runtime.terminal_guard import leave_when_asked
+from tui.runtime.themes import DARK, THEMES
+from tui.runtime.ui_state import Memory
+from tui.widgets.header import KEYS, NAMES, SCREENS, TopLine
+from tui.widgets.tour import LESSONS, TourBar
 
 if TYPE_CHECKING:
-    from tui.actions import Action
+    from tui.actions.action import Action
+    from tui.actions.run import Advanced, Asked, Run
     from tui.dialogs.form import FormDialog
-    from tui.runs import Advanced, Asked, Run
 
 CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
 
@@ -45,7 +45,7 @@ def _opening(name: str) -> Callable[[], Screen[None]]:
 
 
 def _commands() -> type[Provider]:
-    from tui.commands import BoxCommands
+    from tui.command_palette import BoxCommands
 
     return BoxCommands
 
@@ -190,30 +190,30 @@ class BoxApp(App[None]):
         self.notify(f"$ {text}\ncopied", timeout=4, markup=False)
 
     def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
-        """Ask, run, show; see :mod:`tui.performing`."""
-        from tui.performing import perform
+        """Ask, run, show; see :mod:`tui.actions.runner`."""
+        from tui.actions.runner import perform
 
         perform(self, action, then)
 
     def fill(self, form: FormDialog[Action], *, then: Callable[[Run], None] | None = None) -> None:
         """A form first, then the action it adds up to."""
-        from tui.performing import fill
+        from tui.actions.runner import fill
 
         fill(self, form, then)
 
     def begin(self, action: Action) -> Run:
         """Run an action that was agreed to."""
-        from tui.performing import begin
+        from tui.actions.runner import begin
 
         return begin(self, action)
 
     def on_advanced(self, event: Advanced) -> None:
-        from tui.performing import advanced
+        from tui.actions.runner import advanced
 
         advanced(self, event.run)
 
     def on_asked(self, event: Asked) -> None:
-        from tui.performing import asked
+        from tui.actions.runner import asked
 
         asked(self, event)
 
@@ -222,12 +222,12 @@ class BoxApp(App[None]):
 
     def leave(self) -> None:
         """Leave; the box goes on."""
-        from tui.performing import leave
+        from tui.actions.runner import leave
 
         leave(self)
 
     def action_command_line(self) -> None:
-        from tui.commands import CommandLine
+        from tui.command_palette import CommandLine
 
         self.push_screen(CommandLine())
 

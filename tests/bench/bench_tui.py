@@ -225,13 +225,13 @@ class Frames:
 
 def _play(telling: int) -> None:
     """The application over a recorded box, with a log that is written all the time."""
-    from tui.entry import prepare
+    from tui.runtime.entry import prepare
 
     prepare()
     from tui.app import BoxApp
-    from tui.logview import LogView
     from tui.screens.jobs.detail import JobScreen
-    from tui.tables import LiveTable
+    from tui.widgets.live_table import LiveTable
+    from tui.widgets.log_view import LogView
 
     recorded: Any = recording()
     box = recorded.Recorded().many(JOBS)
@@ -287,7 +287,7 @@ async def searching(count: int = 100_000) -> dict[str, float]:
     """Milliseconds to filter that many lines, word by word as they are typed."""
     from textual.app import App, ComposeResult
 
-    from tui.logview import LogView
+    from tui.widgets.log_view import LogView
 
     class Reader(App[None]):
         def compose(self) -> ComposeResult:

@@ -32,11 +32,11 @@ from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
 from sandbox.verbs.trust import Simulation, Trust
 from tui.app import BoxApp
-from tui.boxscreen import BoxScreen
+from tui.backend.port import Ddo, Job
 from tui.dialogs.form import FormDialog
-from tui.panes import Pane
 from tui.screens.cluster.reading import ContainerLogs
-from tui.source import Ddo, Job
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.pane import Pane
 
 NOW = 1_800_000_000.0
 DATASET = "did:op:" + "aa11" * 16

@@ -20,8 +20,8 @@ from tui.dialogs.running import RunDialog
 from tui.screens.boot.screen import BootScreen
 from tui.screens.jobs.widgets import JobsPane
 from tui.screens.launch.widgets import CheckPane
-from tui.tables import LiveTable, Row
-from tui.topline import KEYS, NAMES, SCREENS
+from tui.widgets.header import KEYS, NAMES, SCREENS
+from tui.widgets.live_table import LiveTable, Row
 
 Open = Callable[..., BoxApp]
 Settle = Callable[[Pilot[None]], Awaitable[None]]
@@ -411,7 +411,7 @@ async def test_the_command_line_knows_screens_accounts_and_themes(opened: Open, 
 async def test_logs_do_not_move_under_a_reader_and_follow_at_the_end(
     opened: Open, settle: Settle, recorded: Any
 ) -> None:
-    from tui.logview import LogView
+    from tui.widgets.log_view import LogView
 
     recorded.log_lines = {"provider": [f"line {n}" for n in range(100)]}
     app = opened("logs")
@@ -452,7 +452,7 @@ def test_nothing_heavy_is_imported_before_the_first_paint() -> None:
     import sys
 
     program = (
-        "import sys, tui.app, tui.verbs, tui.entry, tui.screens.dashboard.screen;"
+        "import sys, tui.app, tui.backend.box_backend, tui.runtime.entry, tui.screens.dashboard.screen;"
         "print([m for m in ('web3', 'kubernetes', 'httpx', 'pydantic', 'eth_account') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -19,11 +19,11 @@ from textual.widgets import DirectoryTree, TabbedContent, TextArea
 from tests.conftest import sample
 from tests.tui.bindings import keys
 from tui.app import BoxApp
-from tui.logview import LogView
 from tui.screens.outputs.trees import JsonTree
-from tui.tables import LiveTable
-from tui.topline import SCREENS
-from tui.tour import TourBar
+from tui.widgets.header import SCREENS
+from tui.widgets.live_table import LiveTable
+from tui.widgets.log_view import LogView
+from tui.widgets.tour import TourBar
 
 Check = Callable[[BoxApp], object]
 Settle = Callable[[Pilot[None]], Awaitable[None]]

@@ -32,7 +32,7 @@ def _child(pid: int) -> int:
 
 STUCK = """
 import signal, time
-from tui.ending import guarded
+from tui.runtime.terminal_guard import guarded
 def show():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     print("stuck", flush=True)

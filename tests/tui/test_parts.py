@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from sandbox.progress import Event
+from tui.actions.step_board import StepBoard
 from tui.screens.logs.merging import fresh, merged, stamp, worded
 from tui.screens.outputs.preview import preview
-from tui.steps import StepBoard
-from tui.text import age, lasting, one_line, safe, size
+from tui.widgets.text import age, lasting, one_line, safe, size
 
 
 @pytest.mark.parametrize("evil", ["\x1b]52;c;aGk=\x07", "\x9b2J", "\r", "\x00", "\x7f", "\u202e", "\x1b[31m"])

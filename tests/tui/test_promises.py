@@ -16,9 +16,9 @@ from textual.widgets import Button
 from tests.conftest import sample
 from tests.tui.bindings import keys
 from tui.app import BoxApp
-from tui.boxscreen import BoxScreen
 from tui.dialogs.action import ActionDialog
-from tui.tour import TourBar
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.tour import TourBar
 
 Open = Callable[..., BoxApp]
 Settle = Callable[[Pilot[None]], Awaitable[None]]

@@ -11,8 +11,8 @@ from textual.widgets import Static
 
 from tui.app import BoxApp
 from tui.dialogs.action import ActionDialog
-from tui.logview import LogView
 from tui.screens.jobs.widgets import JobLogPane
+from tui.widgets.log_view import LogView
 
 Open = Callable[..., BoxApp]
 Settle = Callable[[Pilot[None]], Awaitable[None]]

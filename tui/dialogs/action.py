@@ -11,8 +11,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from tui.actions import Action
-from tui.text import plain
+from tui.actions.action import Action
+from tui.widgets.text import plain
 
 
 class ActionDialog(ModalScreen[bool]):

@@ -18,7 +18,7 @@ from textual.worker import Worker
 
 from c2d_box.errors import C2DError
 from tui.dialogs.files import FilePicker
-from tui.text import plain
+from tui.widgets.text import plain
 
 Values = Mapping[str, str]
 T = TypeVar("T")

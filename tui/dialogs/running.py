@@ -10,9 +10,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from tui.runs import Advanced, Run
-from tui.steps import StepGraph
-from tui.text import plain
+from tui.actions.run import Advanced, Run
+from tui.actions.step_board import StepGraph
+from tui.widgets.text import plain
 
 if TYPE_CHECKING:
     from tui.app import BoxApp

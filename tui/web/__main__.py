@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sandbox.box import open_box
 from tui.app import BoxApp
-from tui.memory import default_file
-from tui.verbs import Verbs
+from tui.backend.box_backend import Verbs
+from tui.runtime.ui_state import default_file
 
 
 def main() -> None:

@@ -10,12 +10,12 @@ from textual.timer import Timer
 from textual.widgets import DataTable, Static
 
 from c2d_box.errors import UsageError
-from tui.actions import Action
-from tui.boxscreen import BoxScreen
+from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
-from tui.panes import Pane
-from tui.tables import LiveTable, Row
-from tui.text import short
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Pane
+from tui.widgets.text import short
 
 if TYPE_CHECKING:
     from sandbox.verbs.accounts import Account

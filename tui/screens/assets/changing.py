@@ -6,12 +6,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
-from tui.actions import Action
+from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
 if TYPE_CHECKING:
     from tui.app import BoxApp
-    from tui.source import Ddo
+    from tui.backend.port import Ddo
 
 
 def find(app: BoxApp, did: str) -> Ddo | None:

@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
-from tui.boxscreen import BoxScreen
 from tui.screens.assets.changing import edit, end
 from tui.screens.assets.widgets import DdoPane
+from tui.widgets.base_screen import BoxScreen
 
 
 class AssetScreen(BoxScreen):

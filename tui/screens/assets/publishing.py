@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from tui.actions import Action
+from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
-from tui.text import size
+from tui.widgets.text import size
 
 if TYPE_CHECKING:
     from sandbox.verbs.assets import Offer

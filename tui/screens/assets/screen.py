@@ -8,11 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
-from tui.boxscreen import BoxScreen
 from tui.screens.assets.changing import edit, end
 from tui.screens.assets.detail import AssetScreen
 from tui.screens.assets.publishing import algorithm_form, dataset_form
 from tui.screens.assets.widgets import AssetsPane
+from tui.widgets.base_screen import BoxScreen
 
 
 class AssetsScreen(BoxScreen):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tui.tables import Row
-from tui.text import one_line, short
+from tui.widgets.live_table import Row
+from tui.widgets.text import one_line, short
 
 STATES = {0: "active", 1: "ended", 2: "deprecated", 3: "revoked", 4: "no orders", 5: "unlisted"}
 

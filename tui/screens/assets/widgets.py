@@ -11,11 +11,11 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from tui.feeds import Feed
-from tui.panes import Pane
+from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView, row
-from tui.tables import LiveTable
-from tui.text import safe
+from tui.widgets.live_table import LiveTable
+from tui.widgets.pane import Pane
+from tui.widgets.text import safe
 
 
 class AssetsPane(Pane):

@@ -9,12 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from tui import lifecycle
-from tui.boxscreen import BoxScreen
+from tui.actions import box_lifecycle
+from tui.actions.run import Advanced, Run
+from tui.actions.step_board import StepGraph
 from tui.dialogs.running import outcome
-from tui.runs import Advanced, Run
-from tui.steps import StepGraph
-from tui.text import plain
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.text import plain
 
 
 class BootScreen(BoxScreen):
@@ -64,7 +64,7 @@ class BootScreen(BoxScreen):
 
     def action_boot(self) -> None:
         if self.run is None or (self.run.over and self.run.problem):
-            self.box_app.perform(lifecycle.up(self.box_app.source), then=self.follow)
+            self.box_app.perform(box_lifecycle.up(self.box_app.source), then=self.follow)
 
     def follow(self, run: Run) -> None:
         """Show a run's graph from now on."""

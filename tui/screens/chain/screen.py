@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable
 
-from tui.boxscreen import BoxScreen
 from tui.screens.chain.widgets import BlocksPane, DecodedPane, TransactionsPane
-from tui.tables import LiveTable
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable
 
 
 class ChainScreen(BoxScreen):

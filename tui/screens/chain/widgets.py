@@ -11,10 +11,10 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from tui.feeds import Feed
-from tui.panes import Pane
-from tui.tables import LiveTable, Row
-from tui.text import moment, plain, safe, short
+from tui.live.feed import Feed
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Pane
+from tui.widgets.text import moment, plain, safe, short
 
 if TYPE_CHECKING:
     from sandbox.verbs.chain import Block, Transaction

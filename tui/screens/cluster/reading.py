@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.boxscreen import BoxScreen
-from tui.logview import LogView
-from tui.panes import Pane
-from tui.streams import LineStream, Said
+from tui.live.log_stream import LineStream, Said
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.log_view import LogView
+from tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
     from sandbox.verbs.pods import Pod

@@ -10,10 +10,10 @@ from textual.containers import Vertical
 from textual.widgets import DataTable
 
 from c2d_box.workflow.names import JOBS_NAMESPACE
-from tui.boxscreen import BoxScreen
 from tui.screens.cluster.reading import PodLogScreen, YamlScreen
 from tui.screens.cluster.widgets import FlowsPane, HappeningsPane, PodsPane
-from tui.tables import LiveTable
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable
 
 
 class ClusterScreen(BoxScreen):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 
-from tui.feeds import Feed
-from tui.panes import Pane
-from tui.tables import LiveTable, Row
-from tui.text import lasting, moment, short
+from tui.live.feed import Feed
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Pane
+from tui.widgets.text import lasting, moment, short
 
 if TYPE_CHECKING:
     from sandbox.verbs.pods import Flow, Pod, Seen

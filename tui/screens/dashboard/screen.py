@@ -8,12 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from tui.boxscreen import BoxScreen
-from tui.feeds import Fresh
+from tui.live.feed import Fresh
 from tui.screens.dashboard.widgets import HealthPane, LastJobsPane, MemoryPane, NextPane
+from tui.widgets.base_screen import BoxScreen
 
 if TYPE_CHECKING:
-    from tui.runs import Run
+    from tui.actions.run import Run
 
 
 class DashboardScreen(BoxScreen):
@@ -55,9 +55,9 @@ class DashboardScreen(BoxScreen):
             self._boot()
 
     def action_up(self) -> None:
-        from tui import lifecycle
+        from tui.actions import box_lifecycle
 
-        action = lifecycle.up(self.box_app.source)
+        action = box_lifecycle.up(self.box_app.source)
         self.box_app.perform(action, then=self._boot)
 
     def _boot(self, run: Run | None = None) -> None:
@@ -66,9 +66,9 @@ class DashboardScreen(BoxScreen):
         self.app.push_screen(BootScreen(run))
 
     def action_down(self) -> None:
-        from tui import lifecycle
+        from tui.actions import box_lifecycle
 
-        self.box_app.perform(lifecycle.down(self.box_app.source))
+        self.box_app.perform(box_lifecycle.down(self.box_app.source))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("status")

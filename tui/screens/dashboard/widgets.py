@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from textual.app import ComposeResult
 from textual.widgets import Sparkline, Static
 
-from tui.feeds import Feed
-from tui.panes import Pane
+from tui.live.feed import Feed
 from tui.screens.jobs.view import JobView, row
-from tui.tables import LiveTable, Row
-from tui.text import plain, size
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Pane
+from tui.widgets.text import plain, size
 
 if TYPE_CHECKING:
     from sandbox.verbs.status import BoxStatus, Part, ResourceReport

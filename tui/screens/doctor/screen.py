@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
 from sandbox.doctor.finding import Finding
-from tui.boxscreen import BoxScreen
-from tui.panes import Pane
-from tui.tables import LiveTable, Row
-from tui.text import plain
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Pane
+from tui.widgets.text import plain
 
 MARKS = {"ok": "✓", "warning": "!", "problem": "✗"}
 TONES = {"ok": "good", "warning": "warn", "problem": "bad"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.actions import Action
+from tui.actions.action import Action
 from tui.screens.jobs.view import JobView
 
 if TYPE_CHECKING:

@@ -10,8 +10,6 @@ from textual.widget import Widget
 from textual.widgets import DataTable, TabbedContent, TabPane
 
 from c2d_box.workflow.names import JOBS_NAMESPACE
-from tui.boxscreen import BoxScreen
-from tui.logview import LogView
 from tui.screens.cluster.reading import YamlScreen
 from tui.screens.cluster.widgets import HappeningsPane, PodsPane
 from tui.screens.jobs.actions import again, saving, stopping
@@ -25,7 +23,9 @@ from tui.screens.jobs.widgets import (
     ResultsPane,
 )
 from tui.screens.outputs.preview import PreviewScreen
-from tui.tables import LiveTable
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable
+from tui.widgets.log_view import LogView
 
 TABS = {
     "outputs": "o Outputs",

@@ -9,12 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from c2d_box.workflow.names import JOBS_NAMESPACE
-from tui.boxscreen import BoxScreen
 from tui.screens.cluster.reading import YamlScreen
 from tui.screens.jobs.actions import again, stopping
 from tui.screens.jobs.detail import JobScreen
 from tui.screens.jobs.view import JobView
 from tui.screens.jobs.widgets import JobsPane
+from tui.widgets.base_screen import BoxScreen
 
 
 class JobsScreen(BoxScreen):

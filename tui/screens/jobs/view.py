@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from c2d_box.workflow.states import State
-from tui.tables import Row
-from tui.text import lasting, moment, one_line, short
+from tui.widgets.live_table import Row
+from tui.widgets.text import lasting, moment, one_line, short
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from sandbox.verbs.job_timeline import overhead, stages
-from tui.feeds import Feed
-from tui.logview import LogView
-from tui.panes import Pane
+from tui.live.feed import Feed
 from tui.screens.cluster.reading import ContainerLogs
 from tui.screens.jobs.view import JobView, row
-from tui.tables import LiveTable, Row
-from tui.text import lasting, moment, plain, safe, short, size
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.log_view import LogView
+from tui.widgets.pane import Pane
+from tui.widgets.text import lasting, moment, plain, safe, short, size
 
 BAR = 24
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}

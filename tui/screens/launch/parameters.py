@@ -16,7 +16,7 @@ from textual.widgets import Static, TextArea
 
 from c2d_box.errors import UsageError
 from sandbox.verbs.parameters import parameters
-from tui.text import plain
+from tui.widgets.text import plain
 
 
 class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):

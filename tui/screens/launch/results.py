@@ -6,7 +6,7 @@ import shlex
 
 from sandbox.verbs.output import Output
 from tui.dialogs.form import Field, FormDialog, Values
-from tui.text import safe
+from tui.widgets.text import safe
 
 HOLDERS, EVERYBODY = "whom I give a datatoken", "whoever asks, free"
 

@@ -14,13 +14,13 @@ from textual.timer import Timer
 from textual.widgets import DataTable
 
 from sandbox.verbs.output import Output
-from tui.actions import Action
-from tui.boxscreen import BoxScreen
+from tui.actions.action import Action
 from tui.screens.launch import results
 from tui.screens.launch.parameters import ParametersDialog
 from tui.screens.launch.scripts import script_form
 from tui.screens.launch.widgets import Check, CheckPane, ChoicePane, EnvironmentPane
-from tui.tables import LiveTable
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable
 
 
 class LaunchScreen(BoxScreen):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from c2d_box.errors import UsageError
 from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.loop.running import Loop
-from tui.actions import Action
+from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from textual.widgets import Static
 from c2d_box.errors import C2DError, Refused
 from sandbox.verbs.output import Output
 from sandbox.verbs.sdk_connections import Spending
-from tui.feeds import Feed
-from tui.panes import Listed, Pane
-from tui.reasons import reason_tree
+from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView
 from tui.screens.launch.results import worded
-from tui.tables import LiveTable, Row
-from tui.text import safe, short
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Listed, Pane
+from tui.widgets.reason_tree import reason_tree
+from tui.widgets.text import safe, short
 
 if TYPE_CHECKING:
     from sandbox.verbs.accounts import Account

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from c2d_box.errors import C2DError
 from c2d_box.strict_json import JsonRefused, parse_json
-from tui.source import Source
+from tui.backend.port import Source
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d+)?)")
 _UNIX = re.compile(r'"(?:time|ts|at)": ?(\d{10}(?:\.\d+)?)')

@@ -7,10 +7,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.boxscreen import BoxScreen
-from tui.logview import LogView
 from tui.screens.logs.merging import gathered
 from tui.screens.logs.widgets import LogsPane
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.log_view import LogView
 
 
 class LogsScreen(BoxScreen):

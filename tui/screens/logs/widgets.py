@@ -6,10 +6,10 @@ from typing import Any
 
 from textual.app import ComposeResult
 
-from tui.feeds import Feed
-from tui.logview import LogView
-from tui.panes import Pane
+from tui.live.feed import Feed
 from tui.screens.logs.merging import fresh, merged
+from tui.widgets.log_view import LogView
+from tui.widgets.pane import Pane
 
 
 class LogsPane(Pane):

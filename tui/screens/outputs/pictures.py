@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from tui.text import plain
+from tui.widgets.text import plain
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 FORMATS = ("PNG", "JPEG", "GIF")

@@ -18,12 +18,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from c2d_box.strict_json import JsonRefused, parse_json
-from tui.boxscreen import BoxScreen
-from tui.panes import Pane
 from tui.screens.jobs.actions import saving
 from tui.screens.outputs.pictures import PICTURES, picture
 from tui.screens.outputs.trees import PREVIEWED, JsonTree
-from tui.text import one_line, plain, safe, size
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.pane import Pane
+from tui.widgets.text import one_line, plain, safe, size
 
 LARGEST = 2 << 20
 ROWS, COLUMNS, LINES = 300, 50, 5_000

@@ -10,17 +10,17 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import DataTable
 
-from tui.boxscreen import BoxScreen
+from tui.backend.port import Job
 from tui.dialogs.line import AskLine
-from tui.feeds import Feed
-from tui.panes import Listed, Pane
+from tui.live.feed import Feed
 from tui.screens.jobs.actions import saving
 from tui.screens.jobs.view import JobView
 from tui.screens.outputs.preview import CidScreen, PreviewPane, PreviewScreen
 from tui.screens.outputs.summary import left
-from tui.source import Job
-from tui.tables import LiveTable, Row
-from tui.text import short, size
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Listed, Pane
+from tui.widgets.text import short, size
 
 Entry = tuple[str, int | None, dict[str, Any]]
 

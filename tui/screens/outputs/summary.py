@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
+from tui.backend.port import Job
 from tui.screens.jobs.view import JobView
-from tui.source import Job
-from tui.text import lasting, moment, safe, short, size
+from tui.widgets.text import lasting, moment, safe, short, size
 
 
 def left(job: Job, names: Mapping[str, str]) -> Text:

@@ -9,7 +9,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
-from tui.text import one_line, plain
+from tui.widgets.text import one_line, plain
 
 MOST, OPEN, AT_FIRST = 500, 2, 1_000
 """Children of one node that are shown; levels that are open at first; nodes of all of these together."""

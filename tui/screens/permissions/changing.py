@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
 from sandbox.verbs.trust import WARNINGS, Rules, Trust, rules_of
-from tui.actions import Action
+from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
 if TYPE_CHECKING:

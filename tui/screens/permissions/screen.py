@@ -7,11 +7,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.actions import Action
-from tui.boxscreen import BoxScreen
+from tui.actions.action import Action
 from tui.screens.permissions.changing import permitting, trust_form
 from tui.screens.permissions.simulating import SimulationScreen
 from tui.screens.permissions.widgets import MatrixPane, ReasonPane
+from tui.widgets.base_screen import BoxScreen
 
 
 class PermissionsScreen(BoxScreen):

@@ -10,11 +10,11 @@ from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Static
 
 from sandbox.verbs.accounts import ROLES
-from tui.boxscreen import BoxScreen
-from tui.panes import Pane
-from tui.reasons import reason_tree
-from tui.tables import LiveTable, Row
-from tui.text import plain
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Pane
+from tui.widgets.reason_tree import reason_tree
+from tui.widgets.text import plain
 
 if TYPE_CHECKING:
     from sandbox.verbs.trust import Simulation

@@ -10,11 +10,11 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from tui.feeds import Feed
-from tui.panes import Pane
+from tui.live.feed import Feed
 from tui.screens.assets.view import names
-from tui.tables import LiveTable, Row
-from tui.text import plain, short
+from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.pane import Pane
+from tui.widgets.text import plain, short
 
 if TYPE_CHECKING:
     from sandbox.verbs.permissions import Cell

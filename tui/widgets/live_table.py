@@ -21,7 +21,7 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey, RowKey
 
-from tui.text import one_line
+from tui.widgets.text import one_line
 
 MANY = 50
 _NUMBER = re.compile(r"([0-9][0-9,]*\.?[0-9]*)(?: (s|m|h|B|kB|MB|GB)\b.*)?$")

@@ -14,9 +14,9 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from sandbox.verbs.accounts import ROLES
-from tui import lifecycle
-from tui.themes import THEMES
-from tui.topline import SCREENS
+from tui.actions import box_lifecycle
+from tui.runtime.themes import THEMES
+from tui.widgets.header import SCREENS
 
 if TYPE_CHECKING:
     from tui.app import BoxApp
@@ -35,8 +35,8 @@ def sayings(app: BoxApp) -> Iterator[Saying]:
     """Everything that can be said now."""
     for name in SCREENS:
         yield Saying(name, f"go to {name}", lambda name=name: app.go(name))  # type: ignore[misc]
-    yield Saying("up", "boot or resume the box", lambda: app.perform(lifecycle.up(app.source)))
-    yield Saying("down", "stop the box, keep its state", lambda: app.perform(lifecycle.down(app.source)))
+    yield Saying("up", "boot or resume the box", lambda: app.perform(box_lifecycle.up(app.source)))
+    yield Saying("down", "stop the box, keep its state", lambda: app.perform(box_lifecycle.down(app.source)))
     for role in ROLES:
         yield Saying(f"as {role}", f"act as {role}", lambda role=role: app.act_as(role))  # type: ignore[misc]
     for name in THEMES:

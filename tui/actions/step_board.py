@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from sandbox.progress import Event
-from tui.text import lasting, one_line, safe
+from tui.widgets.text import lasting, one_line, safe
 
 MARKS = {"started": "→", "progress": "…", "done": "✓", "skipped": "–", "failed": "✗"}
 OVER = ("done", "skipped", "failed")

@@ -15,8 +15,8 @@ from c2d_box.errors import C2DError
 from c2d_box.retry import Backoff
 
 if TYPE_CHECKING:
-    from tui.questions import Questions
-    from tui.source import Source
+    from tui.backend.port import Source
+    from tui.live.feed_registry import Questions
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from tui.feeds import Clock, Feed
-from tui.source import Source
+from tui.backend.port import Source
+from tui.live.feed import Clock, Feed
 
 T = TypeVar("T")
 SLOW = 15.0

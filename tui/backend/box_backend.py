@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box, open_box
 from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
-from tui.source import Ddo, Job
+from tui.backend.port import Ddo, Job
 
 if TYPE_CHECKING:
     from c2d_box.client.verification import Verification
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Verbs:
-    """:class:`tui.source.Source` over the verbs."""
+    """:class:`tui.backend.port.Source` over the verbs."""
 
     def __init__(self, box: Box) -> None:
         self._home, self._named = box.home.path, box.name

@@ -17,15 +17,15 @@ def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_co
     """Show the screens of ``box`` until the user leaves. The box goes on as it was."""
     if no_color:
         os.environ["NO_COLOR"] = "1"
-    from tui.ending import guarded
+    from tui.runtime.terminal_guard import guarded
 
     prepare()
     chosen = f"c2d-{theme}" if theme else "c2d-no-colour" if no_color else None
 
     def show() -> int:
         from tui.app import BoxApp
-        from tui.memory import default_file
-        from tui.verbs import Verbs
+        from tui.backend.box_backend import Verbs
+        from tui.runtime.ui_state import default_file
 
         app = BoxApp(Verbs(box), who=who, read_only=read_only, theme=chosen, memory_file=default_file())
         app.run()
@@ -38,7 +38,7 @@ def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_co
 
 def prepare() -> None:
     """To be called before anything of Textual is imported."""
-    from tui.collecting import put_off
+    from tui.runtime.gc_policy import put_off
 
     for name, value in PACE.items():
         os.environ.setdefault(name, value)

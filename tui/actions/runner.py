@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tui.actions import Action
+from tui.actions.action import Action
+from tui.actions.run import Advanced, Asked, Run
 from tui.dialogs.action import ActionDialog, Question
 from tui.dialogs.form import FormDialog
 from tui.dialogs.running import RunDialog
-from tui.runs import Advanced, Asked, Run
 
 if TYPE_CHECKING:
     from tui.app import BoxApp

@@ -15,8 +15,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.feeds import Feed, Fresh
-from tui.text import age, one_line, plain
+from tui.live.feed import Feed, Fresh
+from tui.widgets.text import age, one_line, plain
 
 if TYPE_CHECKING:
     from tui.app import BoxApp

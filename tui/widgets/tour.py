@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.text import Text
 from textual.widgets import Static
 
-from tui.feeds import Feed, Fresh
+from tui.live.feed import Feed, Fresh
 
 if TYPE_CHECKING:
     from tui.app import BoxApp
-    from tui.questions import Questions
+    from tui.live.feed_registry import Questions
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from tui.panes import Pane
-from tui.tables import LiveTable
-from tui.topline import TopLine
-from tui.tour import TourBar
+from tui.widgets.header import TopLine
+from tui.widgets.live_table import LiveTable
+from tui.widgets.pane import Pane
+from tui.widgets.tour import TourBar
 
 if TYPE_CHECKING:
     from tui.app import BoxApp

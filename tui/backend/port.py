@@ -1,7 +1,7 @@
 """What screens may ask of a box. The real adapter calls the verbs; the tests' one plays a recording.
 
 Reading methods may take a while and raise :class:`c2d_box.errors.C2DError`; they are called by feeds, in
-threads. The changing ones are verbs: generators of progress events, run by :mod:`tui.runs`.
+threads. The changing ones are verbs: generators of progress events, run by :mod:`tui.actions.run`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from tui.text import plain
+from tui.widgets.text import plain
 
 
 def reason_tree(tree: Any, depth: int = 0) -> Text:

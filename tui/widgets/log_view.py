@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.text import safe
+from tui.widgets.text import safe
 
 LIMIT = 100_000
 TROUBLE = ("error", "fatal", "critical", "panic", "traceback", "warn")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui.actions import Action
-from tui.source import Source
+from tui.actions.action import Action
+from tui.backend.port import Source
 
 
 def up(source: Source) -> Action:

@@ -11,8 +11,8 @@ from textual.message_pump import MessagePump
 
 from c2d_box.errors import C2DError, Failed
 from sandbox.progress import Event, run
-from tui.actions import Action
-from tui.steps import StepBoard
+from tui.actions.action import Action
+from tui.actions.step_board import StepBoard
 
 
 class Advanced(Message, bubble=False):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 from textual.widgets import Static
 
-from tui.feeds import Fresh
+from tui.live.feed import Fresh
 
 if TYPE_CHECKING:
     from tui.app import BoxApp
