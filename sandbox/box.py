@@ -21,9 +21,9 @@ from c2d_box.units import LOCAL_CHAIN_ID
 from sandbox.home import Home
 
 if TYPE_CHECKING:
+    from c2d_box.kubernetes.sync_client import KubeApi
     from sandbox.bundle import Bundle
     from sandbox.clusters.port import Cluster
-    from sandbox.verbs.kubeapi import KubeApi
 
 DEFAULT_NAME = "c2d"
 PROGRAM = "c2d-box"
@@ -195,7 +195,7 @@ class Box:
 
     def kube(self) -> KubeApi:
         """The box's Kubernetes API; raises ``C2D-BOX-DOWN`` where there is none."""
-        from sandbox.verbs.kubeapi import KubeApi
+        from c2d_box.kubernetes.sync_client import KubeApi
 
         return KubeApi.of(self.home.kubeconfig)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from c2d_box import timestamps
 from c2d_box.assets.addresses import same
 from c2d_box.assets.ddo import DDO
 from c2d_box.assets.did import did_for
@@ -22,7 +23,7 @@ from c2d_box.client.consents import Executed, consent
 from c2d_box.client.unsealing import is_sealed, plain_name
 from c2d_box.errors import C2DError, Refused
 from c2d_box.strict_json import WRAPPED, JsonRefused, parse_json
-from c2d_box.workflow import evidence, instants
+from c2d_box.workflow import evidence
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
@@ -209,7 +210,7 @@ def _replaced(connection: Connection, asset: Mapping[str, Any], times: Mapping[s
     if later is None:
         yield Check(f"description of {did} in force", True, f"{tx} is the last one", "chain")
         return
-    seconds = instants.from_text(str(accepted)) - float(chain.block(later.block)["timestamp"])
+    seconds = timestamps.from_text(str(accepted)) - float(chain.block(later.block)["timestamp"])
     text = f"{later.tx} replaced it " + (f"{seconds:.0f} s before" if seconds > 0 else "after") + " the start"
     yield Check(f"description of {did} in force", seconds <= REPLACED_SECONDS, text, "chain")
 

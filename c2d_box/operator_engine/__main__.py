@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from c2d_box.errors import StateProblem
+from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.kubeconfig import find_connection
+from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.controller import RESYNC_SECONDS, Controller
 from c2d_box.operator_engine.effects.executor import (
     install_gate,
@@ -31,15 +34,12 @@ from c2d_box.operator_engine.pod_api.register_relay import Relay
 from c2d_box.operator_engine.pod_api.routes import application
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.stage_tokens import Tokens
-from c2d_box.operator_engine.state.watches import follow_cluster
+from c2d_box.operator_engine.watches import follow_cluster
 from c2d_box.operator_engine.telemetry.events import Storyteller
 from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.main import run_service, service_parser, stop_event
-from c2d_box.workflow import connection
-from c2d_box.workflow.cluster import ClusterError
-from c2d_box.workflow.kubernetes import Kubernetes
-from c2d_box.workflow.stores import S3Store
+from c2d_box.workflow.result_store import S3Store
 
 log = logging.getLogger("c2d_box.operator_engine")
 T = TypeVar("T")
@@ -52,7 +52,7 @@ all practically never.
 async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> None:
     """``binary``: the gate."""
     stop = stop_event()
-    access = connection.find(kubeconfig)
+    access = find_connection(kubeconfig)
     cluster = Kubernetes(access, settings.namespace)
     keys = read_keys(settings)
     tokens = Tokens({environment: key.encode() for environment, key in keys.items()})

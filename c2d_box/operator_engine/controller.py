@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from c2d_box.kubernetes.port import Changed, Cluster, ClusterError, Object, Resource
 from c2d_box.operator_engine.effects.executor import Executor
 from c2d_box.operator_engine.effects.job_network import JobNetworkResolver
 from c2d_box.operator_engine.pod_api.pod_reports import Hearing
@@ -42,7 +43,6 @@ from c2d_box.operator_engine.state.job_runtime import LONGEST_PAUSE_SECONDS, Des
 from c2d_box.operator_engine.state.observer import Lookout
 from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
 from c2d_box.operator_engine.telemetry.metrics import Figures
-from c2d_box.workflow.cluster import Changed, Cluster, ClusterError, Object, Resource
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from c2d_box.workflow import instants, leases
-from c2d_box.workflow.cluster import LEASES, Changed, Cluster, ClusterError, Exists, Gone, Object
+from c2d_box import timestamps
+from c2d_box.kubernetes.port import LEASES, Changed, Cluster, ClusterError, Exists, Gone, Object
+from c2d_box.workflow import leases
 
 log = logging.getLogger(__name__)
 DURATION = 8.0
@@ -121,7 +122,7 @@ class Leadership:
         return {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": int(max(1.0, self._duration)),
-            "renewTime": instants.to_text(time.time()),
+            "renewTime": timestamps.to_text(time.time()),
         }
 
     def _body(self) -> Object:

@@ -12,7 +12,7 @@ from c2d_box.service.settings import ChainSection, ListenSection, SettingsSectio
 from c2d_box.workflow.environments import Environment, PullPolicy
 from c2d_box.workflow.jobtable import Postgres
 from c2d_box.workflow.names import JOBS_NAMESPACE, Component
-from c2d_box.workflow.stores import IpfsStore, S3Store
+from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
 class Listen(ListenSection):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.kubeconfig import find_connection
 from c2d_box.operator_service.app import Service, application
 from c2d_box.operator_service.callers import Callers
 from c2d_box.operator_service.database import Database
@@ -19,15 +22,12 @@ from c2d_box.operator_service.results import Results
 from c2d_box.operator_service.settings import Settings
 from c2d_box.service.http_server import serve
 from c2d_box.service.main import run_service, service_parser
-from c2d_box.workflow import connection
-from c2d_box.workflow.cluster import WORKFLOWS
-from c2d_box.workflow.informer import Informer
-from c2d_box.workflow.kubernetes import Kubernetes
+from c2d_box.workflow.resource import WORKFLOWS
 
 
 def build(settings: Settings, kubeconfig: Path | None) -> Starlette:
     """The application and, as its lifespan, everything that lives as long as it does."""
-    access = connection.find(kubeconfig)
+    access = find_connection(kubeconfig)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

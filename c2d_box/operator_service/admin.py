@@ -21,7 +21,7 @@ from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.database import Database
 from c2d_box.operator_service.jobs import Jobs, Page
 from c2d_box.operator_service.live_logs import Logs, followed
-from c2d_box.workflow import jobtable, wire
+from c2d_box.workflow import jobtable, ocean_status
 from c2d_box.workflow.resource import WorkFlow
 
 FAILURES, FAILURE_SECONDS = 20, 60.0
@@ -66,7 +66,7 @@ class Admin:
             "spec": workflow.spec.model_dump(by_alias=True),
             "details": workflow.status.model_dump(by_alias=True),
         }
-        return JSONResponse({**wire.status(workflow), **details})
+        return JSONResponse({**ocean_status.status(workflow), **details})
 
     async def list(self, request: Request) -> Response:
         """Jobs of all owners, newest first, page by page (``limit``, ``before``)."""
@@ -138,6 +138,6 @@ class Admin:
 
 
 def _running(workflow: WorkFlow) -> dict[str, Any]:
-    status = wire.status(workflow)
+    status = ocean_status.status(workflow)
     kept = ("agreementId", "jobId", "owner", "status", "statusText", "dateCreated", "algoDID", "inputDID")
     return {**{key: status[key] for key in kept}, "namespace": workflow.spec.environment}

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from c2d_box.kubernetes.port import Changed, Cluster, ClusterError, Gone
 from c2d_box.operator_service import arguments as given
 from c2d_box.operator_service import description, events
 from c2d_box.operator_service.admin import Admin, AdminRefusal
@@ -23,8 +24,7 @@ from c2d_box.operator_service.results import Results
 from c2d_box.operator_service.settings import Settings
 from c2d_box.service.liveness import LIVEZ
 from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
-from c2d_box.workflow.cluster import WORKFLOWS, Changed, Cluster, ClusterError, Gone
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 PREFIX = "/api/v1/operator"
 VERSION = "2.0.0"

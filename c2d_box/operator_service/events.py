@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator
 
 from c2d_box.operator_service.jobs import Jobs, is_of
-from c2d_box.workflow import wire
+from c2d_box.workflow import ocean_status
 from c2d_box.workflow.resource import WorkFlow
 
 KEEP_ALIVE_SECONDS = 10.0
@@ -47,7 +47,7 @@ async def stream(jobs: Jobs, provider: str | None) -> AsyncIterator[bytes]:
         while True:
             while pending:
                 workflow = pending.pop(next(iter(pending)))
-                yield f"data: {json.dumps(wire.event(workflow))}\n\n".encode()
+                yield f"data: {json.dumps(ocean_status.event(workflow))}\n\n".encode()
             news.clear()
             try:
                 async with asyncio.timeout(KEEP_ALIVE_SECONDS):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from c2d_box.workflow import instants, leases
-from c2d_box.workflow.cluster import LEASES, Cluster, ClusterError
+from c2d_box import timestamps
+from c2d_box.kubernetes.port import LEASES, Cluster, ClusterError
+from c2d_box.workflow import leases
 
 FRESH = 2.0
 """Seconds for which an answer of Kubernetes is good enough."""
@@ -32,5 +33,5 @@ class Heartbeat:
         except ClusterError:
             return self._seen
         renewed = ((lease or {}).get("spec") or {}).get("renewTime")
-        self._seen = instants.from_text(renewed) if renewed else 0.0
+        self._seen = timestamps.from_text(renewed) if renewed else 0.0
         return self._seen

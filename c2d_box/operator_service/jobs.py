@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.port import Object
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.database import Database
-from c2d_box.workflow import jobtable, resource, wire
-from c2d_box.workflow.cluster import Object
-from c2d_box.workflow.informer import Informer
+from c2d_box.workflow import jobtable, ocean_status, resource
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Jobs:
             and (page.before is None or _accepted(entry) < page.before)
         ]
         present.sort(key=_accepted, reverse=True)
-        found = [wire.status(entry) for entry in present[: page.limit]]
+        found = [ocean_status.status(entry) for entry in present[: page.limit]]
         if job in self._jobs:
             return found
         try:

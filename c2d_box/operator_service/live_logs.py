@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from c2d_box.kubernetes.port import Cluster, ClusterError, Gone
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.jobs import Jobs
 from c2d_box.operator_service.results import Results
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import Cluster, ClusterError, Gone
 from c2d_box.workflow.loggate import LogGate
 from c2d_box.workflow.resource import WorkFlow
 

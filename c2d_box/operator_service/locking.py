@@ -15,10 +15,10 @@ import asyncio
 import time
 from collections.abc import Iterable
 
+from c2d_box.kubernetes.port import LEASES, Changed, Cluster, Exists, Gone, Object
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.workflow import leases, resource
-from c2d_box.workflow.cluster import LEASES, WORKFLOWS, Changed, Cluster, Exists, Gone, Object
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 IN_USE = "`agreementId` already in use for other job."
 _ATTEMPTS = 5

@@ -14,21 +14,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from c2d_box import limits
+from c2d_box.kubernetes.port import SECRETS, Cluster, ClusterError, Exists, Object
 from c2d_box.operator_service import outputs
 from c2d_box.operator_service.arguments import Arguments, Refusal, require
 from c2d_box.operator_service.jobs import Jobs, is_of
 from c2d_box.operator_service.locking import IN_USE, OrderLocks
 from c2d_box.operator_service.settings import Settings
-from c2d_box.workflow import leases, names, resource, wire
-from c2d_box.workflow.cluster import (
-    SECRETS,
-    WORKFLOWS,
-    Cluster,
-    ClusterError,
-    Exists,
-    Object,
-)
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow import leases, names, ocean_status, resource
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 _CALL = "POST:/compute"
 _REQUIRED = ("workflow", "agreementId", "owner", "providerSignature", "environment", "nonce")
@@ -69,7 +62,7 @@ class Registrar:
         if existing.at("created") is None and not existing.finished:  # later on nobody would read them
             await self._locks.hold(existing)
             await self._grant(existing, arguments.get("grants") or {})
-        return [wire.status(existing)]
+        return [ocean_status.status(existing)]
 
     def _check_environment(self, arguments: Arguments) -> None:
         environment = self._settings.environment(arguments["environment"])

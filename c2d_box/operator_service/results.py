@@ -20,7 +20,7 @@ from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.settings import Settings
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 from c2d_box.workflow.resource import Result
-from c2d_box.workflow.stores import IpfsStore, S3Store
+from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 _GOOD = frozenset({200, 206, 416})
 _PASSED = ("content-length", "content-range", "accept-ranges", "etag")

@@ -12,7 +12,7 @@ from c2d_box.units import LOCAL_CHAIN_ID
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.jobtable import Postgres
 from c2d_box.workflow.names import JOBS_NAMESPACE
-from c2d_box.workflow.stores import IpfsStore, S3Store
+from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
 class Listen(ListenSection):

@@ -7,7 +7,7 @@ from pathlib import Path
 from c2d_box.provider.settings import Settings
 from c2d_box.storage import AddressRules, Fetcher, IpfsResults, Origin, ResultStore, S3Results, Timeouts
 from c2d_box.storage.sigv4 import Credentials
-from c2d_box.workflow.stores import IpfsStore
+from c2d_box.workflow.result_store import IpfsStore
 
 
 def result_store(settings: Settings) -> ResultStore | None:

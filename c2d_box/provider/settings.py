@@ -10,7 +10,7 @@ from pydantic import Field, IPvAnyNetwork
 from c2d_box.provider.nonces import Start
 from c2d_box.provider.tokens import LONGEST_SECONDS
 from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
-from c2d_box.workflow.stores import IpfsStore, S3Store
+from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
 class Listen(ListenSection):

@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from c2d_box import timestamps
 from c2d_box.assets import signatures
-from c2d_box.workflow import instants
 from c2d_box.workflow.manifests import ENCRYPTION, canonical
 from c2d_box.workflow.resource import WorkFlow
 
@@ -105,7 +105,7 @@ def _facts(
     yield "run", run
     yield "isolation", dict(status.isolation or {})
     # operator-service's own moment stands in an annotation, not among those of the engine.
-    accepted = {"accepted": instants.to_text(workflow.created)}
+    accepted = {"accepted": timestamps.to_text(workflow.created)}
     yield "times", {**accepted, **{name: status.times[name] for name in _TIMES if name in status.times}}
     listed = [{key: file[key] for key in ("filename", "type", "size", "sha256")} for file in files]
     refused = [dict(entry) for entry in status.refused or ()]

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from c2d_box.workflow import wire
+from c2d_box.workflow import ocean_status
 from c2d_box.workflow.resource import WorkFlow
 
 JOBS_SCHEMA: Final = """
@@ -208,7 +208,7 @@ def row(workflow: WorkFlow) -> dict[str, Any]:
         "reason": state.reason,
         "exit": state.algorithm.exit_code,
         "times": Jsonb(state.times),
-        "wire": Jsonb(wire.status(workflow)),
+        "wire": Jsonb(ocean_status.status(workflow)),
         "version": int(workflow.version or 0) if workflow.version.isdigit() else 0,
     }
 

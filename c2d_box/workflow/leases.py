@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from c2d_box.workflow import instants, names
-from c2d_box.workflow.cluster import Object
+from c2d_box import timestamps
+from c2d_box.kubernetes.port import Object
+from c2d_box.workflow import names
 from c2d_box.workflow.resource import Spec
 
 ENGINE = "operator-engine"
@@ -41,7 +42,7 @@ def body(key: str, job: str, now: float) -> Object:
         "metadata": {"name": order(key), "labels": {names.LABEL_JOB: job}},
         "spec": {
             "holderIdentity": job,
-            "acquireTime": instants.to_text(now),
+            "acquireTime": timestamps.to_text(now),
             "leaseDurationSeconds": STALE_SECONDS,
         },
     }
@@ -54,12 +55,12 @@ def holder(lease: Object) -> str:
 
 def renewal(now: float) -> Object:
     """A patch by which a lock's holder shows that it is there."""
-    return {"spec": {"renewTime": instants.to_text(now)}}
+    return {"spec": {"renewTime": timestamps.to_text(now)}}
 
 
 def takeover(job: str, now: float) -> Object:
     """A patch that gives a lock to another job."""
-    spec = {"holderIdentity": job, "acquireTime": instants.to_text(now), "renewTime": None}
+    spec = {"holderIdentity": job, "acquireTime": timestamps.to_text(now), "renewTime": None}
     return {"metadata": {"labels": {names.LABEL_JOB: job}}, "spec": spec}
 
 
@@ -67,4 +68,4 @@ def renewed_at(lease: Object) -> float:
     """When its holder was last there, in unix seconds."""
     spec = lease.get("spec") or {}
     texts = [spec.get(key) for key in ("acquireTime", "renewTime")]
-    return max((instants.from_text(text) for text in texts if text), default=0.0)
+    return max((timestamps.from_text(text) for text in texts if text), default=0.0)

@@ -13,7 +13,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from c2d_box.workflow import instants, listing, names, states
+from c2d_box import timestamps
+from c2d_box.kubernetes.port import Resource
+from c2d_box.workflow import listing, names, states
+
+WORKFLOWS = Resource(f"/apis/{names.API_VERSION}", names.PLURAL)
 
 Moment = Literal[
     "accepted",  # operator-service took the job
@@ -192,7 +196,7 @@ class WorkFlow(_Part):
         """Unix seconds of a stage's end, None while it is not over."""
         text = self.status.times.get(moment)
         if text is not None:
-            return instants.from_text(text)
+            return timestamps.from_text(text)
         return self.created if moment == "accepted" else None
 
     @property
@@ -222,7 +226,7 @@ def parse(body: Mapping[str, Any]) -> WorkFlow:
         uid=metadata.get("uid", ""),
         version=metadata.get("resourceVersion", ""),
         created=_created(accepted, metadata.get("creationTimestamp")),
-        deleted=instants.from_text(deleted) if deleted else None,
+        deleted=timestamps.from_text(deleted) if deleted else None,
         finalizers=tuple(metadata.get("finalizers") or ()),
         spec=Spec.model_validate(body["spec"]),
         status=Status.model_validate(body.get("status") or {}),
@@ -233,7 +237,7 @@ def _created(accepted: str | None, stamp: str | None) -> float:
     """The annotation's fraction of a second is believed only within the second or so Kubernetes saw
     itself.
     """
-    seen = instants.from_text(stamp) if stamp else 0.0
+    seen = timestamps.from_text(stamp) if stamp else 0.0
     try:
         claimed = float(accepted) if accepted else seen
     except ValueError:

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from c2d_box.workflow import instants, states
+from c2d_box import timestamps
+from c2d_box.workflow import states
 from c2d_box.workflow.resource import Moment
 from c2d_box.workflow.states import State
 from sandbox.attacks.attack import BREACH, Check, Ended
@@ -149,7 +150,7 @@ def seconds_between(status: Mapping[str, Any], first: Moment, last: Moment) -> f
     times = status.get("times", {})
     if first not in times or last not in times:
         return None
-    return instants.from_text(times[last]) - instants.from_text(times[first])
+    return timestamps.from_text(times[last]) - timestamps.from_text(times[first])
 
 
 def _without(job: Ended, secret: bytes, what: str) -> str | None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.port import Cluster
-from sandbox.verbs.kubeapi import KubeApi
 
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 CLOCK_TOLERANCE = 2.0

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from c2d_box.kubernetes.sync_client import KubeApi, Object
 from c2d_box.workflow import names
 from sandbox.defaults import ENTRYPOINT
 from sandbox.verbs.images import ContainerImage
-from sandbox.verbs.kubeapi import KubeApi, Object
 
 OWNER = "0xselftest"
 LABEL = "c2d-box.io/selftest"

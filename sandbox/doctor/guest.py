@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Existing
 from sandbox.clusters.existing import access
 from sandbox.clusters.existing.registry import Registry
 from sandbox.doctor.finding import Finding
-from sandbox.verbs.kubeapi import KubeApi
 
 
 def existing(chosen: Existing) -> list[Finding]:

@@ -16,6 +16,7 @@ import httpx
 
 from c2d_box.errors import Failed, StateProblem, UsageError
 from c2d_box.files import replace_file
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.proxies import environment_without_proxy
 from c2d_box.workflow import names
 from sandbox.box import Box
@@ -26,7 +27,6 @@ from sandbox.loop.memory import loop_memory
 from sandbox.objectstore import ObjectStore
 from sandbox.parallel import together
 from sandbox.progress import Event, Progress, step
-from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.kubectl import program
 
 WORKFLOWS = names.workflows_path(JOBS)

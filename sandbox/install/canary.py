@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from c2d_box.errors import Failed, StateProblem
+from c2d_box.kubernetes.sync_client import KubeApi, Object
 from c2d_box.workflow import names
 from sandbox.clusters.existing.pull_secrets import carry_pull_secret
-from sandbox.verbs.kubeapi import KubeApi, Object
 
 LABEL = "c2d-box.io/canary"
 PORTS = (7007,)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.proxies import environment_without_proxy
 from sandbox.box import Box
 from sandbox.install.chart_values import NAMESPACE, chart_folder
-from sandbox.verbs.kubeapi import KubeApi
 
 RELEASE = "c2d"
 UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling")

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from c2d_box.files import replace_file
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import names
 from sandbox.install.canary import Canary, Dialled, Image, Place, canary
 from sandbox.progress import Event, Progress
-from sandbox.verbs.kubeapi import KubeApi
 
 RECORD = "isolation.json"
 _ALGORITHM = {names.LABEL_COMPONENT: "algorithm"}

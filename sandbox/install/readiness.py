@@ -14,8 +14,8 @@ from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from c2d_box.errors import Failed
+from c2d_box.kubernetes.sync_client import KubeApi, Object
 from sandbox.progress import Event, Progress
-from sandbox.verbs.kubeapi import KubeApi, Object
 from sandbox.verbs.pod_states import why_not_ready
 
 POLL_SECONDS = 0.25

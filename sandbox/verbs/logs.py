@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from c2d_box.errors import UsageError
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.install.chart_values import NAMESPACE, SERVICES
 from sandbox.install.readiness import pods_behind
-from sandbox.verbs.kubeapi import KubeApi
 
 
 def logs(box: Box, source: str, *, lines: int = 200, follow: bool = False) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sandbox.verbs.kubeapi import Object
+from c2d_box.kubernetes.sync_client import Object
 
 DISK_PRESSURE = "node.kubernetes.io/disk-pressure"
 

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from c2d_box.errors import UsageError
+from c2d_box.kubernetes.sync_client import KubeApi, Object
 from c2d_box.workflow import names
 from sandbox.box import Box
-from sandbox.verbs.kubeapi import KubeApi, Object
 
 JOB_LABEL, PART_LABEL, JOBS = names.LABEL_JOB, names.LABEL_COMPONENT, names.JOBS_NAMESPACE
 GROUP = f"/apis/{names.API_VERSION}"

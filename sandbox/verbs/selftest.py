@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from c2d_box.errors import Failed, StateProblem, UsageError
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.attacks.attack import Attack
 from sandbox.attacks.battery import Battery
 from sandbox.attacks.catalogue import ATTACKS
@@ -30,7 +31,6 @@ from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Event, Progress
 from sandbox.verbs.images import find_image
-from sandbox.verbs.kubeapi import KubeApi
 
 ALGORITHM_IMAGE = "algo-python"
 

@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.sync_client import KubeApi, Object
 from sandbox.box import Box
 from sandbox.install import isolation
 from sandbox.install.chart_values import NAMESPACE, services_of
 from sandbox.install.readiness import pods_by_service, ready_endpoints
-from sandbox.verbs.kubeapi import KubeApi, Object
 from sandbox.verbs.pod_states import why_not_ready
 
 _TELLING = {"cache": 5000}

@@ -18,9 +18,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from c2d_box.workflow import instants
+from c2d_box import timestamps
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import open_box
-from sandbox.verbs.kubeapi import KubeApi
 from tests.bench import handwritten
 
 OWNERS = ("0xburst-one", "0xburst-two")
@@ -71,7 +71,7 @@ def _times(body: dict[str, Any]) -> dict[str, str]:
 
 
 def _moments(bodies: list[dict[str, Any]], moment: str) -> list[tuple[float, str]]:
-    return sorted((instants.from_text(_times(body)[moment]), body["spec"]["owner"]) for body in bodies)
+    return sorted((timestamps.from_text(_times(body)[moment]), body["spec"]["owner"]) for body in bodies)
 
 
 def _figures(bodies: list[dict[str, Any]], began: float) -> dict[str, Any]:

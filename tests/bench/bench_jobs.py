@@ -19,13 +19,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import JOBS
 from sandbox.progress import run
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.images import find_image
 from sandbox.verbs.job_timeline import overhead, stages
-from sandbox.verbs.kubeapi import KubeApi
 
 IMAGE = "c2d.local/algo-python"
 PROGRAM = "print('nothing to do')\nopen('/data/outputs/done', 'w').write('done')\n"

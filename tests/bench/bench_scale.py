@@ -26,11 +26,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from c2d_box import timestamps
 from c2d_box.assets import signatures
-from c2d_box.workflow import instants
-from c2d_box.workflow.cluster import WORKFLOWS, Gone
-from c2d_box.workflow.connection import from_kubeconfig
-from c2d_box.workflow.kubernetes import Kubernetes
+from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.kubeconfig import from_kubeconfig
+from c2d_box.kubernetes.port import Gone
+from c2d_box.workflow.resource import WORKFLOWS
 from sandbox.box import Box, open_box
 from sandbox.doctor.ports import is_free
 from tests.bench import handwritten
@@ -124,7 +125,7 @@ async def _add(cluster: Kubernetes, number: int) -> None:
 async def _finish(cluster: Kubernetes, number: int) -> None:
     now = time.time()
     moments = ("admitted", "bound", "created", "staged", "started", "ended", "judged", "uploaded", "finished")
-    times = {name: instants.to_text(now - 60 + place) for place, name in enumerate((*moments, "cleaned"))}
+    times = {name: timestamps.to_text(now - 60 + place) for place, name in enumerate((*moments, "cleaned"))}
     stored = {"filename": "f", "filesize": 1, "type": "output", "url": "ipfs://b/f", "sha256": "0" * 64}
     status = {
         "code": 70,

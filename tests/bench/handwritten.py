@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.install.chart_values import JOBS
 from sandbox.verbs.images import find_image
-from sandbox.verbs.kubeapi import KubeApi
 
 IMAGE = "c2d.local/algo-python"
 PATH = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"

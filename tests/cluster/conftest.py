@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from c2d_box.client import verification
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box, Ports, Settings, open_box
 from sandbox.demo.story import Outcome, demo
@@ -27,7 +28,6 @@ from sandbox.home import Home
 from sandbox.progress import Event, Progress, run
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import reset
-from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.sdk_connections import consuming
 from sandbox.verbs.up import up
 

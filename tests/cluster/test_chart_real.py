@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from c2d_box.errors import Failed
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
-from sandbox.verbs.kubeapi import KubeApi
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 MAY = [

@@ -14,12 +14,12 @@ import pytest
 
 from c2d_box.assets import signatures
 from c2d_box.client import verification
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box
 from sandbox.bundle import Bundle
 from sandbox.verbs import jobs
 from sandbox.verbs.evidence import explain, verify
-from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.sdk_connections import consuming
 
 from .conftest import Pair, algorithm_images, perform

@@ -18,6 +18,7 @@ import pytest
 
 from c2d_box.client import verification
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.pods.warden.__main__ import UNPROVEN
 from c2d_box.workflow import evidence
 from sandbox import docker_engine as docker
@@ -30,7 +31,6 @@ from sandbox.home import Home
 from sandbox.install.chart_values import SERVICE_IMAGES
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import down, reset
-from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.sdk_connections import consuming
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up

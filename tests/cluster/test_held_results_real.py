@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.demo.story import Outcome
 from sandbox.verbs import assets
-from sandbox.verbs.kubeapi import KubeApi
 
 from .conftest import perform
 

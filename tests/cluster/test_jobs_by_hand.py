@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.bundle import Bundle
-from sandbox.verbs.kubeapi import KubeApi
 from tests.cluster.conftest import until
 
 JOBS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"

@@ -20,9 +20,9 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_hash.auto import keccak
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.bundle import Bundle
-from sandbox.verbs.kubeapi import KubeApi
 from tests.worlds import blows
 
 from .conftest import until

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.install.chart_values import SERVICES
 from sandbox.verbs import jobs
 from sandbox.verbs.assets import bucket_of
-from sandbox.verbs.kubeapi import KubeApi
 from sandbox.verbs.logs import logs
 
 from .conftest import Pair, perform, until

@@ -20,9 +20,9 @@ from typing import Any, cast
 import pytest
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.verbs import jobs
-from sandbox.verbs.kubeapi import KubeApi
 from tests.cluster.conftest import Pair, perform
 from tests.cluster.survival_table import PHASES, Cell, add
 from tests.conftest import sample

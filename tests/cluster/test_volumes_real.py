@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.volumes import claims, mounts
 from sandbox.box import Box
-from sandbox.verbs.kubeapi import KubeApi
 
 from .conftest import SHELL_IMAGE, until
 

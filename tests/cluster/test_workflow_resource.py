@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.verbs.kubeapi import KubeApi
+from c2d_box.kubernetes.sync_client import KubeApi
 
 WORKFLOWS = "/apis/oceanprotocol.com/v1alpha/namespaces/default/workflows"
 STAGE = {

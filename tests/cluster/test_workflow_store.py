@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from c2d_box.workflow.cluster import Cluster
-from c2d_box.workflow.connection import from_kubeconfig
-from c2d_box.workflow.kubernetes import Kubernetes
+from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.kubeconfig import from_kubeconfig
+from c2d_box.kubernetes.port import Cluster
 from sandbox.box import Box
 from tests.contract.workflow_store_suite import *  # noqa: F403 - the tests themselves
 

@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.effects import result_expiry
 from c2d_box.pods.upload import ipfs
 from c2d_box.pods.upload.sending import Entry
-from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.resource import Result
-from c2d_box.workflow.stores import IpfsStore
+from c2d_box.workflow.result_store import IpfsStore
 from sandbox.bundle import Bundle
 from tests.worlds.kubo import Kubo, kubo_in
 

@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 import pytest
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.effects import result_expiry
-from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.resource import Result
-from c2d_box.workflow.stores import S3Store
+from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore, ReadingKey
 from tests.worlds.versitygw import versitygw_in

@@ -26,7 +26,7 @@ from c2d_box.storage import AddressRules, Fetcher, Forbidden, ResultStore, S3Res
 from c2d_box.storage.accounts import ACTIONS, AccountSettings, make_accounts
 from c2d_box.storage.sigv4 import Credentials
 from c2d_box.workflow.resource import Result
-from c2d_box.workflow.stores import S3Store
+from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore
 from tests.worlds.versitygw import ROOT, SECRET, versitygw_in

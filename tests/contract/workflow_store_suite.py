@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.port import SECRETS, Changed, Cluster, Exists, Gone, Object
 from c2d_box.workflow import resource
-from c2d_box.workflow.cluster import SECRETS, WORKFLOWS, Changed, Cluster, Exists, Gone, Object
-from c2d_box.workflow.informer import Informer
+from c2d_box.workflow.resource import WORKFLOWS
 
 __all__ = [
     "test_a_finalizer_holds_what_is_deleted",

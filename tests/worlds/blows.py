@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
-from sandbox.verbs.kubeapi import KubeApi
 
 SERVICES = ("operator-service", "operator-engine", "provider", "postgres", "ipfs", "s3", "chain")
 """Deployments of the services' namespace."""

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Literal
 
+from c2d_box import timestamps
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.operator_engine.rules.actions import (
     Action,
@@ -27,7 +28,7 @@ from c2d_box.operator_engine.rules.actions import (
 from c2d_box.operator_engine.rules.limits import Limits
 from c2d_box.operator_engine.rules.observation import Container, End, Pod, Refusal, Seen, Step
 from c2d_box.operator_engine.rules.plan import plan
-from c2d_box.workflow import instants, manifests, names, resource, states
+from c2d_box.workflow import manifests, names, resource, states
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
 
@@ -62,7 +63,7 @@ class Model:
         spec = {"environment": "e", "stages": [{**stage, "output": {"publish": {}} if asset else {}}]}
         self.body: dict[str, Any] | None = resource.build(JOB, spec, self.now)
         assert self.body is not None
-        self.body["metadata"]["creationTimestamp"] = instants.to_text(self.now)
+        self.body["metadata"]["creationTimestamp"] = timestamps.to_text(self.now)
         self.body["metadata"]["uid"] = "u"
         self.pods: dict[str, Pod] = {}
         self.claim: str | None = None
@@ -132,7 +133,7 @@ class Model:
                 self.done.add("sweep")
             case DropResults():
                 assert not self.pods, "results taken away from a job that is not over"
-                self.record({"times": {"expired": instants.to_text(self.now)}, "results": []})
+                self.record({"times": {"expired": timestamps.to_text(self.now)}, "results": []})
             case ReadProof():
                 self.record({"isolation": {"verdict": "closed"}})
             case DeleteWorkflow():
@@ -327,7 +328,7 @@ class Model:
 
     def remove_workflow(self) -> None:
         if self.body is not None:
-            self.metadata.setdefault("deletionTimestamp", instants.to_text(self.now))
+            self.metadata.setdefault("deletionTimestamp", timestamps.to_text(self.now))
 
     def crash(self) -> None:
         self.done.clear()

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from c2d_box import limits as agreed
+from c2d_box import timestamps
 from c2d_box.client.placing import places
 from c2d_box.operator_engine.pod_api.evidence_signer import _Manifest
 from c2d_box.operator_engine.rules import stage_reports
@@ -17,7 +18,7 @@ from c2d_box.pods.engine import _encoded
 from c2d_box.pods.judge.__main__ import Places, judge
 from c2d_box.pods.judge.outputs import Limits
 from c2d_box.pods.upload.sending import Entry, Sent, content, entries
-from c2d_box.workflow import evidence, instants, resource, wire
+from c2d_box.workflow import evidence, ocean_status, resource
 from c2d_box.workflow.resource import WorkFlow
 
 LIMITS = Limits(files=agreed.OUTPUT_FILES, bytes=64 << 20, log_bytes=10_000)
@@ -33,7 +34,7 @@ def body(**status: Any) -> dict[str, Any]:
         "stages": [{"algorithm": {"rawcode": "x", "container": {"entrypoint": "e", "image": "i"}}}],
     }
     made = resource.build("f" * 32, spec, NOW)
-    times = {name: instants.to_text(NOW + 1) for name in ("admitted", "created", "staged", "ended")}
+    times = {name: timestamps.to_text(NOW + 1) for name in ("admitted", "created", "staged", "ended")}
     made["status"] = {"code": 60, "times": times, "outcome": {"code": 70, "reason": ""}, **status}
     return made
 
@@ -96,7 +97,7 @@ class Job:
 
     def fetched(self, sent: list[Entry], folder: Path) -> list[Path]:
         """As the consumer's folder has them, each the bytes that the algorithm wrote."""
-        listed = wire.results(self.workflow)
+        listed = ocean_status.results(self.workflow)
         assert isinstance(listed, list)
         found = []
         for index, place in places(listed).items():

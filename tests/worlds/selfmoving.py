@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from c2d_box import timestamps
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import CLAIMS, PODS, Object, Resource
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.pod_api.pod_reports import Hearing
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
-from c2d_box.workflow import instants, names
-from c2d_box.workflow.cluster import CLAIMS, PODS, Object, Resource
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow import names
 from c2d_box.workflow.resource import WorkFlow
 from tests.worlds.jobmodel import MANIFEST, OUTPUT
 
@@ -213,7 +214,7 @@ class Machine:
 
     async def _running(self, name: str, *containers: str) -> None:
         states = {
-            container: {"running": {"startedAt": instants.to_text(time.time())}} for container in containers
+            container: {"running": {"startedAt": timestamps.to_text(time.time())}} for container in containers
         }
         await self._write(name, "Running", states)
 

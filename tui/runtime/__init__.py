@@ -1,1 +1,1 @@
-"""TODO."""
+"""The TUI as a process: entry, terminal, themes, remembered state, the list of screens."""

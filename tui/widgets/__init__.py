@@ -1,1 +1,1 @@
-"""TODO."""
+"""Widgets that several screens share: header, panes, tables, logs, the tour."""

@@ -16,7 +16,21 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from c2d_box import timestamps
 from c2d_box.errors import StateProblem
+from c2d_box.kubernetes.port import (
+    CLAIMS,
+    CONFIG_MAPS,
+    LEASES,
+    PODS,
+    SECRETS,
+    Cluster,
+    ClusterError,
+    Exists,
+    Gone,
+    Object,
+    Resource,
+)
 from c2d_box.operator_engine.effects import result_expiry
 from c2d_box.operator_engine.effects.job_network import JobNetworkResolver
 from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, Bodies, gate_map
@@ -40,24 +54,10 @@ from c2d_box.operator_engine.rules.actions import (
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.stage_tokens import Tokens
 from c2d_box.operator_engine.state.job_cache import World
-from c2d_box.workflow import conditions, instants, leases, names
-from c2d_box.workflow.cluster import (
-    CLAIMS,
-    CONFIG_MAPS,
-    LEASES,
-    PODS,
-    SECRETS,
-    WORKFLOWS,
-    Cluster,
-    ClusterError,
-    Exists,
-    Gone,
-    Object,
-    Resource,
-)
+from c2d_box.workflow import conditions, leases, names
 from c2d_box.workflow.environments import Environment
-from c2d_box.workflow.resource import WorkFlow
-from c2d_box.workflow.stores import IpfsStore
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
+from c2d_box.workflow.result_store import IpfsStore
 
 log = logging.getLogger(__name__)
 GATE_PREFIX = "c2d-gate-"
@@ -260,7 +260,7 @@ async def remove_gates(cluster: Cluster, current: str, used: Collection[str], no
     gone = []
     for body in found:
         metadata = body["metadata"]
-        age = now - instants.from_text(metadata["creationTimestamp"])
+        age = now - timestamps.from_text(metadata["creationTimestamp"])
         stale = metadata["name"].startswith(GATE_PREFIX) and age > GATE_SECONDS
         if stale and metadata["name"] not in {current, *used}:
             await cluster.delete(CONFIG_MAPS, metadata["name"], uid=metadata["uid"])

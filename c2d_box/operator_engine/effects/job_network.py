@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.settings import Settings
-from c2d_box.workflow.cluster import ClusterError
-from c2d_box.workflow.stores import IpfsStore
+from c2d_box.workflow.result_store import IpfsStore
 
 KEPT_SECONDS = 30.0
 """How long an answer is used again: an external store may move, a service does not."""

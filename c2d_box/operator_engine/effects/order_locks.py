@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from c2d_box.kubernetes.port import LEASES, Cluster
 from c2d_box.workflow import leases, names
-from c2d_box.workflow.cluster import LEASES, WORKFLOWS, Cluster
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 LEFT_SECONDS = 600
 """Ten times the age at which operator-service calls a lock stale, so that it is never busy with this one."""

@@ -10,6 +10,7 @@ import base64
 import json
 from typing import Any
 
+from c2d_box.kubernetes.port import Object
 from c2d_box.operator_engine.effects.algorithm_variables import ocean_variables
 from c2d_box.operator_engine.effects.job_network import UNKNOWN_NETWORK, JobNetwork
 from c2d_box.operator_engine.effects.pod_parts import (
@@ -29,7 +30,6 @@ from c2d_box.operator_engine.effects.pod_parts import (
 )
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import Object
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from c2d_box.kubernetes.port import Object
 from c2d_box.operator_engine.effects.job_network import JobNetwork
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import Object
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow, owner_reference

@@ -12,10 +12,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from c2d_box.assets.results import object_key
+from c2d_box.kubernetes.port import ClusterError
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
-from c2d_box.workflow.cluster import ClusterError
 from c2d_box.workflow.resource import Result
-from c2d_box.workflow.stores import IpfsStore, S3Store
+from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 _NOT_PINNED = "not pinned"
 Secret = Callable[[str], str]

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from c2d_box.kubernetes.port import Changed
 from c2d_box.operator_engine.effects.executor import Executor
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.operator_engine.rules.actions import ReadProof, Record
@@ -23,7 +24,6 @@ from c2d_box.operator_engine.state.job_cache import World
 from c2d_box.operator_engine.state.job_runtime import Desks
 from c2d_box.operator_engine.state.observer import Lookout
 from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
-from c2d_box.workflow.cluster import Changed
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from c2d_box import limits
 from c2d_box.operator_engine.rules.stage_reports import Answer
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
-from c2d_box.workflow.stores import S3Store
+from c2d_box.workflow.result_store import S3Store
 
 
 class _File(BaseModel):

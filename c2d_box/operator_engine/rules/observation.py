@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from c2d_box.workflow import instants, names
+from c2d_box import timestamps
+from c2d_box.workflow import names
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
@@ -130,7 +131,7 @@ def pod(body: Mapping[str, Any]) -> Pod:
         component=cast(Component, (metadata.get("labels") or {}).get(names.LABEL_COMPONENT, "")),
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
-        deleted=instants.from_text(deleted) if deleted else None,
+        deleted=timestamps.from_text(deleted) if deleted else None,
         containers={
             entry["name"]: replace(_container(entry.get("state") or {}), image=entry.get("imageID") or "")
             for entry in status.get("containerStatuses") or ()
@@ -146,6 +147,6 @@ def _container(state: Mapping[str, Any]) -> Container:
         )
     if "running" in state:
         started = (state["running"] or {}).get("startedAt")
-        return Container(running=True, since=instants.from_text(started) if started else None)
+        return Container(running=True, since=timestamps.from_text(started) if started else None)
     waiting = state.get("waiting") or {}
     return Container(waiting=waiting.get("reason", ""), message=waiting.get("message", ""))

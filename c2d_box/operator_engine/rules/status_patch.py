@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from c2d_box import limits
-from c2d_box.workflow import instants, states
+from c2d_box import limits, timestamps
+from c2d_box.workflow import states
 from c2d_box.workflow.resource import Moment, WorkFlow
 from c2d_box.workflow.states import State, Stop
 
@@ -16,7 +16,7 @@ Changes = dict[str, Any]
 
 
 def moment(now: float, *moments: Moment) -> Changes:
-    return {"times": {name: instants.to_text(now) for name in moments}}
+    return {"times": {name: timestamps.to_text(now) for name in moments}}
 
 
 def state(code: int, reason: str | None = None) -> Changes:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the engine keeps in memory: its copy of the cluster, and per-job timers. All of it can be lost."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from c2d_box.kubernetes.informer import version
+from c2d_box.kubernetes.port import CLAIMS, PODS, Object, Resource
 from c2d_box.operator_engine.rules import observation
 from c2d_box.workflow import names, resource
-from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS, Object, Resource
-from c2d_box.workflow.informer import version
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 log = logging.getLogger(__name__)
 SELECTORS = {WORKFLOWS: "", PODS: names.LABEL_JOB, CLAIMS: names.LABEL_JOB}

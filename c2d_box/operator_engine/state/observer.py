@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from c2d_box.assets import ecies
+from c2d_box.kubernetes.port import PODS, SECRETS, Cluster
 from c2d_box.limits import carries_code
 from c2d_box.operator_engine.rules.observation import Refusal, Seen
 from c2d_box.operator_engine.scheduling.capacity import Places
@@ -12,8 +13,7 @@ from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.state.job_cache import World
 from c2d_box.operator_engine.state.job_runtime import Desk
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import PODS, SECRETS, WORKFLOWS, Cluster
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from c2d_box.workflow.states import State
 
 

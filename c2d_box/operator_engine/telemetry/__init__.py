@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the engine tells others of its jobs: rows of the job table, Kubernetes events, its own figures."""

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from c2d_box.workflow import conditions, instants, names
-from c2d_box.workflow.cluster import EVENTS, Cluster, ClusterError, Exists, Object
+from c2d_box import timestamps
+from c2d_box.kubernetes.port import EVENTS, Cluster, ClusterError, Exists, Object
+from c2d_box.workflow import conditions, names
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
 
@@ -54,7 +55,7 @@ class Storyteller:
             if condition["type"] in told:
                 continue
             told.add(condition["type"])
-            if instants.from_text(condition["lastTransitionTime"]) > self._clock() - RECENT:
+            if timestamps.from_text(condition["lastTransitionTime"]) > self._clock() - RECENT:
                 await self._create(self._event(workflow, condition))
         if workflow.at("cleaned") is not None:
             del self._told[workflow.job]

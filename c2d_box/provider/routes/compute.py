@@ -23,7 +23,7 @@ from c2d_box.provider.operator import Answer, Operator, OperatorUnavailable
 from c2d_box.provider.services import Services, services
 from c2d_box.provider.streaming import FileResponse
 from c2d_box.strict_json import WRAPPED, parse_json
-from c2d_box.workflow import wire
+from c2d_box.workflow import ocean_status
 
 COMPUTE = "compute service"
 UNAVAILABLE = "The compute service does not answer. The same request may be sent again."
@@ -78,7 +78,7 @@ async def status(request: Request) -> Response:
     except OperatorUnavailable:
         raise Away(COMPUTE, UNAVAILABLE) from None
     if answer.status < 400 and isinstance(answer.body, list) and not _asked_by_owner(request, data):
-        return JSONResponse([wire.coarse(job) for job in answer.body], answer.status)
+        return JSONResponse([ocean_status.coarse(job) for job in answer.body], answer.status)
     return _passed_on(answer)
 
 

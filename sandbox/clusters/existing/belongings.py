@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from c2d_box.errors import Failed, StateProblem
+from c2d_box.kubernetes.sync_client import KubeApi, Object
 from c2d_box.workflow import names
 from sandbox.defaults import SERVICES_NAMESPACE, SYSTEM_NAMESPACE
 from sandbox.progress import Event, Progress
-from sandbox.verbs.kubeapi import KubeApi, Object
 
 SERVICES, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
 NAMESPACES = "/api/v1/namespaces"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from c2d_box import timestamps
 from c2d_box.errors import C2DError
-from c2d_box.workflow import instants
-from sandbox.verbs.kubeapi import KubeApi
+from c2d_box.kubernetes.sync_client import KubeApi
 
 
 def _workload(kind: str, container: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def node_is_ready(kubeconfig: Path, node: str, since: float) -> bool:
     return any(
         item["type"] == "Ready"
         and item["status"] == "True"
-        and instants.from_text(item["lastHeartbeatTime"]) >= int(since)
+        and timestamps.from_text(item["lastHeartbeatTime"]) >= int(since)
         for item in conditions
     )
 

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.sync_client import KubeApi, _Context
 from c2d_box.workflow import names
 from sandbox.box import Box, Existing, Settings, open_box
 from sandbox.bundle.oci import image_archives
@@ -29,7 +30,6 @@ from sandbox.home import Home
 from sandbox.keys import BARGE_KEYS, open_keys
 from sandbox.progress import run
 from sandbox.testchain.accounts import derive
-from sandbox.verbs.kubeapi import KubeApi, _Context
 from tests.worlds.registry import USER, registry
 
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from c2d_box.errors import C2DError, UsageError
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, Existing, Settings
 from sandbox.cli.commands.lifecycle import guest
 from sandbox.clusters.existing import driver as driver_module
@@ -26,7 +27,6 @@ from sandbox.install import canary, chart_values
 from sandbox.keys import open_keys
 from sandbox.progress import run
 from sandbox.verbs import up
-from sandbox.verbs.kubeapi import KubeApi
 from tests.unit.clusters.test_existing import written
 from tests.worlds.registry import registry
 

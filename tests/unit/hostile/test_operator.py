@@ -15,7 +15,7 @@ from c2d_box.operator_engine.pod_api.evidence_signer import Witness
 from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
 from c2d_box.operator_engine.pod_api.routes import application
 from c2d_box.workflow.names import Stage
-from c2d_box.workflow.stores import S3Store
+from c2d_box.workflow.result_store import S3Store
 from tests.unit.hostile.corpus import DEEP, TEXTS, texts, with_deep
 from tests.unit.operator_engine.conftest import Stack, settings
 from tests.unit.operator_service.conftest import PREFIX, Front, front_for, payload, settings_for

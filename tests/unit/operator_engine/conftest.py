@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
+from c2d_box import timestamps
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import CLAIMS, PODS, SECRETS, Object
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.operator_engine.stage_tokens import Tokens
-from c2d_box.operator_engine.state.watches import follow_cluster
+from c2d_box.operator_engine.watches import follow_cluster
 from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
-from c2d_box.workflow import instants, names, resource
-from c2d_box.workflow.cluster import CLAIMS, PODS, SECRETS, WORKFLOWS, Object
-from c2d_box.workflow.memory import Memory
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow import names, resource
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 RUNTIME = "c2d.local/runtime@sha256:" + "1" * 64
 
@@ -55,7 +56,7 @@ class Node:
 
     async def start(self, pod: str, *containers: str) -> None:
         await self.until(lambda: pod in self.cluster.names(PODS))
-        running = {"running": {"startedAt": instants.to_text(time.time())}}
+        running = {"running": {"startedAt": timestamps.to_text(time.time())}}
         self.cluster.pod_logs[pod, "warden"] = b'{"verdict": "closed", "probes": [{"closed": true}]}\n'
         await self._status(pod, "Running", dict.fromkeys(containers, running))
 

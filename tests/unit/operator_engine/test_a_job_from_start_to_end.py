@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from c2d_box import timestamps
+from c2d_box.kubernetes.port import CLAIMS, PODS, SECRETS
 from c2d_box.operator_engine.rules.actions import Record
 from c2d_box.operator_engine.rules.observation import Seen
 from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.operator_engine.rules.stage_reports import GoAhead
-from c2d_box.workflow import instants, manifests, names, resource
-from c2d_box.workflow.cluster import CLAIMS, PODS, SECRETS, WORKFLOWS
+from c2d_box.workflow import manifests, names, resource
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_engine.conftest import settings, workflow_body
 
 JOB = "0" * 31 + "1"
@@ -307,7 +309,7 @@ async def test_no_credential_of_the_store_is_where_the_judge_can_see_it(stack: A
 def test_what_came_late_but_is_there_is_used() -> None:
     """An engine that stood still looks again after the deadline: nothing is missing, nothing failed."""
     body = workflow_body(JOB)
-    body["status"] = {"code": 10, "text": "", "times": {"admitted": instants.to_text(1000.0)}}
+    body["status"] = {"code": 10, "text": "", "times": {"admitted": timestamps.to_text(1000.0)}}
     body["metadata"]["finalizers"] = [names.FINALIZER]
     limits = settings().limits
     seen = Seen(

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import CONFIG_MAPS
 from c2d_box.operator_engine.effects.algorithm_variables import ocean_variables
 from c2d_box.operator_engine.effects.executor import install_gate
 from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, Bodies
 from c2d_box.operator_engine.rules import isolation_report
 from c2d_box.pods.warden import restrictions
 from c2d_box.workflow import names, resource
-from c2d_box.workflow.cluster import CONFIG_MAPS
 from c2d_box.workflow.environments import Environment
-from c2d_box.workflow.memory import Memory
 from tests.unit.operator_engine.conftest import settings, workflow_body
 
 JOB = "a" * 32

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import CLAIMS, LEASES, PODS, SECRETS
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.stage_tokens import Tokens
 from c2d_box.workflow import leases, names, resource
-from c2d_box.workflow.cluster import CLAIMS, LEASES, PODS, SECRETS, WORKFLOWS
-from c2d_box.workflow.memory import Memory
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from tests.conftest import sample
 from tests.unit.operator_engine.conftest import Rows, settings, workflow_body
 from tests.worlds.selfmoving import Machine, Mortal, When

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from c2d_box import timestamps
 from c2d_box.operator_engine.effects.algorithm_variables import ocean_variables
 from c2d_box.operator_engine.effects.pod_builder import Bodies
 from c2d_box.operator_engine.rules.actions import DeletePod, DeleteWorkflow, Record
 from c2d_box.operator_engine.rules.limits import Limits
 from c2d_box.operator_engine.rules.observation import Container, End, Pod, Seen
 from c2d_box.operator_engine.rules.plan import plan
-from c2d_box.workflow import instants, names, resource
+from c2d_box.workflow import names, resource
 from c2d_box.workflow.environments import Environment, Images
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
@@ -33,7 +34,7 @@ def job(times: Mapping[str, float], **spec: Any) -> WorkFlow:
     body["metadata"]["finalizers"] = ["oceanprotocol.com/cleanup"]
     code = State.RUNNING if "staged" in times else State.CONFIGURING if "admitted" in times else 1
     uid = {"algorithm": {"uid": "u"}} if "created" in times else {}
-    moments = {name: instants.to_text(value) for name, value in {"accepted": NOW, **times}.items()}
+    moments = {name: timestamps.to_text(value) for name, value in {"accepted": NOW, **times}.items()}
     body["status"] = {"code": int(code), "times": moments, **uid}
     return resource.parse(body)
 

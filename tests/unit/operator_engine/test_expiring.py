@@ -8,7 +8,7 @@ import pytest
 
 from c2d_box.operator_engine.rules.actions import DeleteWorkflow, DropResults, RemoveFinalizer, Wake
 from c2d_box.operator_engine.rules.plan import plan
-from c2d_box.workflow import wire
+from c2d_box.workflow import ocean_status
 from tests.worlds.jobmodel import LIMITS, MAXTIME, Model, engine_until_quiet, everybody_does_their_duty
 
 
@@ -29,7 +29,7 @@ def test_they_go_when_their_time_has_come_and_the_job_later(over: Model) -> None
     over.time(LIMITS.storage + 1)
     assert planned(over) == [DropResults]
     engine_until_quiet(over)
-    status = wire.status(over.workflow)
+    status = ocean_status.status(over.workflow)
     assert (status["results"], status["removed"], status["status"]) == ("", 1, 70)
     assert over.workflow.at("expired") is not None
     assert planned(over) == [Wake]

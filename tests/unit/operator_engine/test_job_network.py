@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.effects.job_network import (
     KEPT_SECONDS,
     JobNetwork,
@@ -20,7 +21,6 @@ from c2d_box.operator_engine.rules.observation import Seen
 from c2d_box.operator_engine.rules.plan import plan
 from c2d_box.operator_engine.settings import Settings
 from c2d_box.workflow import names, resource
-from c2d_box.workflow.cluster import ClusterError
 from tests.unit.operator_engine.conftest import settings, workflow_body
 
 JOB = "e" * 32

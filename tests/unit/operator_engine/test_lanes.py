@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import CLAIMS, Object, Resource
 from c2d_box.operator_engine.scheduling.concurrency import AT_ONCE
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import CLAIMS, WORKFLOWS, Object, Resource
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_engine.conftest import Stack, settings, workflow_body
 
 WAITING = 30

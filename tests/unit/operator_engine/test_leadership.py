@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import LEASES, ClusterError, Object, Resource
 from c2d_box.operator_engine.leader_election import Leadership
-from c2d_box.workflow.cluster import LEASES, ClusterError, Object, Resource
-from c2d_box.workflow.memory import Memory
 
 
 class Clock:

@@ -11,9 +11,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import CLAIMS, PODS, Change, Resource
 from c2d_box.operator_engine.state.job_cache import SELECTORS, World
-from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS, Change, Resource
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_engine.conftest import workflow_body
 
 JOB = "d" * 32

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import LEASES
 from c2d_box.operator_engine.effects.order_locks import LEFT_SECONDS, remove_left_locks
 from c2d_box.workflow import leases, resource
-from c2d_box.workflow.cluster import LEASES, WORKFLOWS
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.worlds.jobmodel import Model
 
 NOW = 1_800_000_000.0

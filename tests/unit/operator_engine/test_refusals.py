@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.port import CLAIMS, PODS
 from c2d_box.operator_engine.state import job_runtime
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import CLAIMS, PODS, WORKFLOWS
 from c2d_box.workflow.environments import Environment, Images
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_engine.conftest import Stack, settings
 
 JOB = "0" * 31 + "1"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.port import PODS
 from c2d_box.operator_engine.effects.pod_builder import Bodies
 from c2d_box.operator_engine.pod_api.register_relay import METHODS
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
 from c2d_box.workflow import manifests, names, resource
-from c2d_box.workflow.cluster import PODS
 from c2d_box.workflow.resource import WorkFlow
 
 from .conftest import workflow_body

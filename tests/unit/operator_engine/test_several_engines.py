@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.port import PODS
 from c2d_box.operator_engine.rules.stage_reports import GoAhead
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import PODS
 
 JOB = "0" * 31 + "1"
 

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 from typing import Any
 
+from c2d_box import timestamps
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import EVENTS, ClusterError
 from c2d_box.operator_engine.telemetry.events import Storyteller
-from c2d_box.workflow import instants, resource
-from c2d_box.workflow.cluster import EVENTS, ClusterError
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow import resource
 from c2d_box.workflow.resource import WorkFlow
 
 from .conftest import workflow_body
@@ -21,7 +22,7 @@ NOW = 1_800_000_000.0
 def reached(*moments: str, code: int = 40, reason: str = "", ago: float = 0.0) -> WorkFlow:
     body = workflow_body(JOB)
     body["metadata"]["uid"] = "12345678-9"
-    times = {moment: instants.to_text(NOW - ago) for moment in moments}
+    times = {moment: timestamps.to_text(NOW - ago) for moment in moments}
     return resource.parse({**body, "status": {"code": code, "reason": reason, "times": times}})
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import PODS, Change, Resource
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.stage_tokens import Tokens
-from c2d_box.operator_engine.state.watches import follow_cluster
-from c2d_box.workflow.cluster import PODS, WORKFLOWS, Change, Resource
-from c2d_box.workflow.memory import Memory
-from c2d_box.workflow.resource import WorkFlow
+from c2d_box.operator_engine.watches import follow_cluster
+from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from tests.unit.operator_engine.conftest import Rows, settings, workflow_body
 
 JOB, OTHER = "a" * 32, "b" * 32

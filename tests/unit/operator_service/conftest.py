@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 from c2d_box.assets import signatures
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.memory import Memory
 from c2d_box.operator_service.app import Service, application
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.callers import Callers
@@ -25,9 +27,7 @@ from c2d_box.operator_service.nonces import Nonces
 from c2d_box.operator_service.results import Results
 from c2d_box.operator_service.settings import Settings
 from c2d_box.workflow import resource
-from c2d_box.workflow.cluster import WORKFLOWS
-from c2d_box.workflow.informer import Informer
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WORKFLOWS
 
 KEY = "0x" + "11" * 32
 OTHER_KEY = "0x" + "22" * 32

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from c2d_box.assets import ecies
+from c2d_box.kubernetes.port import PODS
 from c2d_box.workflow import names
-from c2d_box.workflow.cluster import PODS, WORKFLOWS
+from c2d_box.workflow.resource import WORKFLOWS
 
 from .conftest import JOB, OWNER, PREFIX, front_for, payload, settings_for
 

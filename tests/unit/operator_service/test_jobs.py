@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import LEASES, PODS, ClusterError
 from c2d_box.operator_service import events
 from c2d_box.operator_service.heartbeat import Heartbeat
 from c2d_box.workflow import leases, names
-from c2d_box.workflow.cluster import LEASES, PODS, WORKFLOWS, ClusterError
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WORKFLOWS
 
 JOB = "0123456789abcdef0123456789abcdef"
 OWNER = "0xE2DD09d719Da89e5a3D0F2549c7E24566e947260"

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+from c2d_box import timestamps
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import LEASES, SECRETS
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.jobs import Jobs
 from c2d_box.operator_service.registering import Registrar
-from c2d_box.workflow import instants, leases
-from c2d_box.workflow.cluster import LEASES, SECRETS, WORKFLOWS
-from c2d_box.workflow.informer import Informer
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow import leases
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_service.conftest import NoDatabase, payload, settings_for
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -178,7 +180,7 @@ async def test_a_start_that_takes_longer_than_its_lock_lasts_loses_or_wins_alone
     for key in (ORDER, SECOND_ORDER):  # more than a minute later
         name = leases.order(key)
         if await cluster.get(LEASES, name):
-            old = {"spec": {"acquireTime": instants.to_text(time.time() - 61), "renewTime": None}}
+            old = {"spec": {"acquireTime": timestamps.to_text(time.time() - 61), "renewTime": None}}
             await cluster.patch(LEASES, name, old)
     other = Starter(cluster, tmp_path, B, [ORDER, SECOND_ORDER])
     while await other.step():

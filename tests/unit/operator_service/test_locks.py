@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.port import LEASES, SECRETS, ClusterError
 from c2d_box.workflow import leases
-from c2d_box.workflow.cluster import LEASES, SECRETS, WORKFLOWS, ClusterError
+from c2d_box.workflow.resource import WORKFLOWS
 
 JOB, OTHER = "0123456789abcdef0123456789abcdef", "f" * 32
 DATASET, ALGORITHM, ANOTHER = "0xd:0xdt:0", "0xa:0xat:0", "0xb:0xat:0"

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from c2d_box.assets import signatures
 from c2d_box.operator_service import events
-from c2d_box.workflow.cluster import WORKFLOWS
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.worlds.outside import Background
 
 from .conftest import JOB, KEY, OTHER_KEY, OWNER, PREFIX, Front, front_for, payload, settings_for

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from c2d_box.kubernetes.port import LEASES, SECRETS, ClusterError
 from c2d_box.workflow import leases, names
-from c2d_box.workflow.cluster import LEASES, SECRETS, WORKFLOWS, ClusterError
+from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_service.conftest import payload
 
 JOB = "0123456789abcdef0123456789abcdef"

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c2d_box import limits as agreed
+from c2d_box import timestamps
 from c2d_box.operator_engine.rules import stage_reports
-from c2d_box.workflow import evidence, instants, listing, resource, wire
+from c2d_box.workflow import evidence, listing, ocean_status, resource
 from tests.worlds.leaving import IPFS, KEY, NOW, Job, body, merged
 
 letters = st.characters(categories=("L", "N", "Mn", "So"), exclude_characters="/\0")
@@ -42,7 +43,7 @@ def test_whatever_the_names_every_output_arrives(tree: list[list[str]], store: s
                 continue
             written += 1
         sent = job.run(store)
-        status = wire.status(job.workflow)
+        status = ocean_status.status(job.workflow)
         if any("hidden" in line["reason"] or "long" in line["reason"] for line in _refused(job)):
             assert status["status"] == 77
             return
@@ -74,7 +75,7 @@ def test_two_thousand_outputs_with_long_names_are_one_small_object(tmp_path: Pat
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(str(n).encode())
     sent = job.run("s3://results/" + "f" * 32)
-    assert wire.status(job.workflow)["status"] == 70
+    assert ocean_status.status(job.workflow)["status"] == 70
     assert len(sent) == room + 1
     assert [result.filename for result in job.workflow.status.results or ()] == [e.filename for e in sent]
     assert [result.url for result in job.workflow.status.results or ()] == [
@@ -92,7 +93,7 @@ def test_names_that_cannot_be_packed_are_refused_with_their_reason(
         name = "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(80))
         (job.places.data / "outputs" / name).touch()
     job.run(IPFS)
-    status = wire.status(job.workflow)
+    status = ocean_status.status(job.workflow)
     assert status["status"] == 77
     assert "names of all outputs together are too long" in status["reason"]
 
@@ -103,7 +104,7 @@ def test_refused_outputs_are_counted_and_the_first_are_named(tmp_path: Path, cou
     for n in range(count):
         (job.places.data / "outputs" / f"{n:04}{'я' * 100}").symlink_to("/etc/passwd")
     job.run(IPFS)
-    status = wire.status(job.workflow)
+    status = ocean_status.status(job.workflow)
     assert status["status"] == 77
     assert status["reason"].startswith(f"{count} of the outputs refused, the first: outputs/0000")
     assert len(_refused(job)) == agreed.REFUSED_LISTED
@@ -154,7 +155,7 @@ def test_what_etcd_stores_is_counted_as_kubernetes_writes_it() -> None:
 
 def test_transactions_of_an_asset_are_bounded_all_together() -> None:
     made = body(asset={"transactions": {"create": "0x" + "0" * 100_000}})
-    made["status"]["times"]["uploaded"] = instants.to_text(NOW)
+    made["status"]["times"]["uploaded"] = timestamps.to_text(NOW)
     made["spec"]["stages"][0]["output"] = {"publish": {"name": "x"}}
     workflow = resource.parse(made)
     assert stage_reports.intent(workflow, "describe", "0x" + "1" * 190_000, None).status == 422

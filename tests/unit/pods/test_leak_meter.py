@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
+from c2d_box import timestamps
 from c2d_box.pods.upload.sending import content
-from c2d_box.workflow import instants, wire
+from c2d_box.workflow import ocean_status
 from tests.worlds.leaving import IPFS, NOW, Job
 
 SECRET = random.Random(4).randbytes(4096)
@@ -227,7 +228,7 @@ def _ends_with(algorithm: Secretive, code: int) -> None:
 def by_time_of_its_end(algorithm: Secretive) -> Callable[[Seen], str]:
     """The last change of the log, to the microsecond: within a second, 19 bits."""
     times = algorithm.job.body["status"]["times"]
-    times["ended"] = instants.to_text(NOW + 3)
+    times["ended"] = timestamps.to_text(NOW + 3)
     algorithm.job.body["status"]["algorithm"] = {"exitCode": 0}
     moment = NOW + 2 + number(BITS[:19]) / 1e6
     os.utime(algorithm.log, ns=(0, round(moment * 1e9)))
@@ -279,12 +280,12 @@ def measured(channel: Callable[[Secretive], Callable[[Seen], str]], rules: Any) 
         job = Job(Path(folder))
         read = channel(Secretive(job, rules))
         sent = job.run(IPFS, rules)
-        status = wire.status(job.workflow)
+        status = ocean_status.status(job.workflow)
         seen = Seen(
             {entry.filename: b"".join(content(entry)) for entry in sent},
             status,
             job.record,
-            wire.coarse(status),
+            ocean_status.coarse(status),
         )
         try:
             found = read(seen)

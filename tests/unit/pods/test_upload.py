@@ -18,7 +18,7 @@ from c2d_box.operator_engine.rules.stage_reports import Answer
 from c2d_box.pods.upload import ipfs, s3
 from c2d_box.pods.upload.__main__ import Send, deliver
 from c2d_box.pods.upload.sending import Entry, entries
-from c2d_box.workflow.stores import S3Store
+from c2d_box.workflow.result_store import S3Store
 
 
 def entry(data: Path, path: str, content: bytes, kind: str = "output") -> Entry:

@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.memory import Memory
 from c2d_box.metadata.app import application as metadata_application
 from c2d_box.metadata.settings import Settings as MetadataSettings
 from c2d_box.operator_engine.pod_api.evidence_signer import Witness
@@ -24,9 +26,7 @@ from c2d_box.provider.app import application as provider_application
 from c2d_box.provider.settings import Settings as ProviderSettings
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.volumes.serving import application as volumes_application
-from c2d_box.workflow.cluster import WORKFLOWS
-from c2d_box.workflow.informer import Informer
-from c2d_box.workflow.memory import Memory
+from c2d_box.workflow.resource import WORKFLOWS
 from sandbox.testchain.node import open_node
 from sandbox.testchain.server import Server as ChainServer
 from sandbox.testchain.settings import Settings as ChainSettings

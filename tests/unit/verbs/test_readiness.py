@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from c2d_box.errors import Failed
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.install import readiness
 from sandbox.install.readiness import await_services
 from sandbox.progress import Event, run
-from sandbox.verbs.kubeapi import KubeApi
 
 READY = {
     "metadata": {"labels": {"kubernetes.io/service-name": "cache"}},

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.verbs.kubeapi import KubeApi
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.verbs.status import _own_reason
 from tests.worlds.outside import Background
 

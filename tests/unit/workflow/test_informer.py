@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from c2d_box.workflow.cluster import WORKFLOWS, Change, Object, Resource
-from c2d_box.workflow.informer import Informer
-from c2d_box.workflow.list_watch import BROKEN_SECONDS
-from c2d_box.workflow.memory import Memory
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.list_watch import BROKEN_SECONDS
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import Change, Object, Resource
+from c2d_box.workflow.resource import WORKFLOWS
 
 
 class BreakingCluster(Memory):

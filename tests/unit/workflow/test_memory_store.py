@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from c2d_box.workflow.cluster import Cluster
-from c2d_box.workflow.memory import Memory
+from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.port import Cluster
 from tests.contract.workflow_store_suite import *  # noqa: F403 - the tests themselves
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.workflow import instants, jobtable, names, resource, states, wire
+from c2d_box import timestamps
+from c2d_box.workflow import jobtable, names, ocean_status, resource, states
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.loggate import LogGate
 
@@ -25,12 +26,12 @@ def workflow(**status: object) -> resource.WorkFlow:
         },
         1_700_000_000.25,
     )
-    body["metadata"]["creationTimestamp"] = instants.to_text(1_700_000_000)
+    body["metadata"]["creationTimestamp"] = timestamps.to_text(1_700_000_000)
     return resource.parse({**body, "status": status})
 
 
 def test_a_new_job_warms_up_with_a_fraction_of_a_second() -> None:
-    status = wire.status(workflow())
+    status = ocean_status.status(workflow())
     assert (status["status"], status["statusText"], status["dateCreated"]) == (
         1,
         "Warming up",
@@ -40,7 +41,7 @@ def test_a_new_job_warms_up_with_a_fraction_of_a_second() -> None:
 
 
 def test_no_results_are_an_empty_text_and_never_an_empty_list() -> None:
-    assert wire.status(workflow(results=[]))["results"] == ""
+    assert ocean_status.status(workflow(results=[]))["results"] == ""
 
 
 def test_an_incredible_time_of_acceptance_is_not_believed() -> None:
@@ -49,7 +50,7 @@ def test_an_incredible_time_of_acceptance_is_not_believed() -> None:
         {"environment": "e", "stages": [{"algorithm": {"container": {"entrypoint": "x", "image": "i"}}}]},
         5.0,
     )
-    body["metadata"]["creationTimestamp"] = instants.to_text(1_700_000_000)
+    body["metadata"]["creationTimestamp"] = timestamps.to_text(1_700_000_000)
     assert resource.parse(body).at("accepted") == 1_700_000_000
 
 
@@ -68,7 +69,7 @@ def test_an_image_goes_by_digest_where_there_is_one() -> None:
 
 @given(st.floats(0, 4e9))
 def test_moments_survive_their_text(seconds: float) -> None:
-    assert instants.from_text(instants.to_text(seconds)) == pytest.approx(seconds, abs=1e-5)
+    assert timestamps.from_text(timestamps.to_text(seconds)) == pytest.approx(seconds, abs=1e-5)
 
 
 def test_an_environments_numbers_are_numbers() -> None:

@@ -14,8 +14,8 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from c2d_box.workflow import instants
-from c2d_box.workflow.cluster import (
+from c2d_box import timestamps
+from c2d_box.kubernetes.port import (
     CLAIMS,
     PODS,
     Change,
@@ -192,4 +192,4 @@ def _selected(body: Object, selector: str) -> bool:
 
 
 def _stamp(seconds: float) -> str:
-    return instants.to_text(seconds).partition(".")[0] + "Z"
+    return timestamps.to_text(seconds).partition(".")[0] + "Z"

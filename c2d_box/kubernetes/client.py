@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from c2d_box.workflow.cluster import Change, Changed, ClusterError, Exists, Gone, Object, Resource
-from c2d_box.workflow.connection import Connection
+from c2d_box.kubernetes.kubeconfig import Connection
+from c2d_box.kubernetes.port import Change, Changed, ClusterError, Exists, Gone, Object, Resource
 
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 _JSON = {"Content-Type": "application/json"}

@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from c2d_box.workflow.cluster import Cluster, Object, Resource
-from c2d_box.workflow.list_watch import ListWatch
+from c2d_box.kubernetes.list_watch import ListWatch
+from c2d_box.kubernetes.port import Cluster, Object, Resource
 
 log = logging.getLogger(__name__)
 

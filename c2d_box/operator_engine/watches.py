@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
+from c2d_box.kubernetes.list_watch import ListWatch
+from c2d_box.kubernetes.port import Cluster, Object, Resource
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.state.job_cache import SELECTORS
-from c2d_box.workflow.cluster import Cluster, Object, Resource
-from c2d_box.workflow.list_watch import ListWatch
 
 
 async def follow_cluster(cluster: Cluster, controller: Controller) -> None:

@@ -33,7 +33,7 @@ class Connection:
         return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
 
 
-def find(kubeconfig: Path | None = None) -> Connection:
+def find_connection(kubeconfig: Path | None = None) -> Connection:
     """An explicit kubeconfig, else the pod's service account, else ``$KUBECONFIG``."""
     if kubeconfig is not None:
         return from_kubeconfig(kubeconfig)

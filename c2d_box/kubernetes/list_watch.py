@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from c2d_box.kubernetes.port import Cluster, ClusterError, Gone, Object, Resource
 from c2d_box.retry import Backoff
-from c2d_box.workflow.cluster import Cluster, ClusterError, Gone, Object, Resource
 
 log = logging.getLogger(__name__)
 RELIST_SECONDS = 0.1

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from c2d_box.errors import Failed
-from c2d_box.workflow import names
 
 Object = dict[str, Any]
 
@@ -24,7 +23,6 @@ class Resource:
     plural: str
 
 
-WORKFLOWS = Resource(f"/apis/{names.API_VERSION}", names.PLURAL)
 PODS = Resource("/api/v1", "pods")
 CLAIMS = Resource("/api/v1", "persistentvolumeclaims")
 SECRETS = Resource("/api/v1", "secrets")
