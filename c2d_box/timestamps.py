@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
-def to_text(seconds: float) -> str:
+def rfc3339_text(seconds: float) -> str:
     """``2026-01-01T00:00:00.000000Z``: also what Kubernetes' MicroTime (Leases) insists on."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def from_text(text: str) -> float:
+def rfc3339_seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()

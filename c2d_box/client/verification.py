@@ -106,21 +106,21 @@ def _checks(
     found: Mapping[str, Any],
     code: bytes | None,
 ) -> Iterator[Check]:
-    wrong = evidence.problems(found)
+    wrong = evidence.evidence_problems(found)
     yield Check("record", not wrong, "; ".join(wrong) or "hashes and signature are sound", "signature")
     if wrong:
         return
     yield Check("job", found["job"] == job, f"the record is of job {found['job']}", "signature")
     kept = (details.get("evidence") or {}).get("head")
     yield Check("head", kept == found["head"], f"the job's status keeps head {kept}", "operator")
-    order, run = evidence.facts(found, "order"), evidence.facts(found, "run")
-    times = evidence.facts(found, "times")
+    order, run = evidence.evidence_facts(found, "order"), evidence.evidence_facts(found, "run")
+    times = evidence.evidence_facts(found, "times")
     connection = consumer.connection
     yield _environment(connection, str(order.get("environment")), str(found["signer"]))
     owner = same(order.get("owner"), consumer.signer.address)
     yield Check("owner", owner, f"the record names {order.get('owner')} as owner", "yours")
     assets = [*order.get("inputs", ()), *([order["algorithm"]] if order["algorithm"]["did"] else [])]
-    inputs = evidence.facts(found, "staged")
+    inputs = evidence.evidence_facts(found, "staged")
     staged = inputs.get("files", [])
     for asset in assets:
         yield from _asset(connection, asset, str(found["signer"]), str(order["owner"]))
@@ -132,8 +132,8 @@ def _checks(
     if order["algorithm"]["did"]:
         ran = Executed.of(str(order["algorithm"]["did"]), run, staged)
         yield from _consents(connection, order.get("inputs", ()), ran)
-    yield _isolation(evidence.facts(found, "isolation"), times)
-    yield from _outputs(consumer, job, evidence.facts(found, "outputs"))
+    yield _isolation(evidence.evidence_facts(found, "isolation"), times)
+    yield from _outputs(consumer, job, evidence.evidence_facts(found, "outputs"))
 
 
 def _environment(connection: Connection, name: str, signer: str) -> Check:
@@ -210,7 +210,7 @@ def _replaced(connection: Connection, asset: Mapping[str, Any], times: Mapping[s
     if later is None:
         yield Check(f"description of {did} in force", True, f"{tx} is the last one", "chain")
         return
-    seconds = timestamps.from_text(str(accepted)) - float(chain.block(later.block)["timestamp"])
+    seconds = timestamps.rfc3339_seconds(str(accepted)) - float(chain.block(later.block)["timestamp"])
     text = f"{later.tx} replaced it " + (f"{seconds:.0f} s before" if seconds > 0 else "after") + " the start"
     yield Check(f"description of {did} in force", seconds <= REPLACED_SECONDS, text, "chain")
 

@@ -13,8 +13,16 @@ from typing import Any
 
 import httpx
 
-from c2d_box.kubernetes.kubeconfig import Connection
-from c2d_box.kubernetes.port import Change, Changed, ClusterError, Exists, Gone, Object, Resource
+from c2d_box.kubernetes.kubeconfig import ClusterConnection
+from c2d_box.kubernetes.port import (
+    AlreadyExists,
+    ClusterError,
+    Object,
+    ObjectGone,
+    ResourceKind,
+    VersionConflict,
+    WatchEvent,
+)
 
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 _JSON = {"Content-Type": "application/json"}
@@ -22,10 +30,10 @@ WATCH_SECONDS = 300
 _PAGE = 500
 
 
-class Kubernetes:
+class HttpCluster:
     """One namespace of one cluster."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: ClusterConnection, namespace: str) -> None:
         self._connection = connection
         self._namespace = namespace
         self._client = httpx.AsyncClient(
@@ -39,13 +47,13 @@ class Kubernetes:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def get(self, resource: Resource, name: str) -> Object | None:
+    async def get(self, resource: ResourceKind, name: str) -> Object | None:
         try:
             return await self._call("GET", self._path(resource, name))
-        except Gone:
+        except ObjectGone:
             return None
 
-    async def list(self, resource: Resource, selector: str = "") -> tuple[list[Object], str]:
+    async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
         items: list[Object] = []
         params = {"limit": str(_PAGE), **({"labelSelector": selector} if selector else {})}
         while True:
@@ -56,7 +64,9 @@ class Kubernetes:
                 return items, page["metadata"]["resourceVersion"]
             params["continue"] = token
 
-    async def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[Change]:
+    async def watch(
+        self, resource: ResourceKind, version: str, selector: str = ""
+    ) -> AsyncIterator[WatchEvent]:
         params = {
             "watch": "1",
             "resourceVersion": version,
@@ -69,18 +79,20 @@ class Kubernetes:
             if change["type"] == "ERROR":
                 code = change["object"].get("code", 0)
                 message = change["object"].get("message", "the watch failed")
-                raise Gone(message, 410) if code == 410 else ClusterError(message, code)
-            yield Change(change["type"], change["object"])
+                raise ObjectGone(message, 410) if code == 410 else ClusterError(message, code)
+            yield WatchEvent(change["type"], change["object"])
 
-    async def create(self, resource: Resource, body: Object) -> Object:
+    async def create(self, resource: ResourceKind, body: Object) -> Object:
         return await self._call("POST", self._path(resource), body=body)
 
-    async def patch(self, resource: Resource, name: str, patch: Object, *, status: bool = False) -> Object:
+    async def patch(
+        self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
+    ) -> Object:
         path = self._path(resource, name) + ("/status" if status else "")
         return await self._call("PATCH", path, body=patch, headers=_MERGE)
 
     async def delete(
-        self, resource: Resource, name: str, *, grace: int | None = None, uid: str | None = None
+        self, resource: ResourceKind, name: str, *, grace: int | None = None, uid: str | None = None
     ) -> bool:
         body: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         if grace is not None:
@@ -89,7 +101,7 @@ class Kubernetes:
             body["preconditions"] = {"uid": uid}
         try:
             await self._call("DELETE", self._path(resource, name), body=body)
-        except (Gone, Changed):
+        except (ObjectGone, VersionConflict):
             return False
         return True
 
@@ -112,7 +124,7 @@ class Kubernetes:
 
     # -- one exchange
 
-    def _path(self, resource: Resource, name: str = "") -> str:
+    def _path(self, resource: ResourceKind, name: str = "") -> str:
         path = f"{resource.prefix}/namespaces/{self._namespace}/{resource.plural}"
         return f"{path}/{name}" if name else path
 
@@ -179,7 +191,7 @@ def _error(response: httpx.Response) -> ClusterError:
         reason, message = "", response.text[:300]
     text = message or f"The API server answered {status}."
     if status in (404, 410):
-        return Gone(text, status)
+        return ObjectGone(text, status)
     if status == 409:
-        return Exists(text, status) if reason == "AlreadyExists" else Changed(text, status)
+        return AlreadyExists(text, status) if reason == "AlreadyExists" else VersionConflict(text, status)
     return ClusterError(text, status)

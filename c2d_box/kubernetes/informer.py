@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from c2d_box.kubernetes.list_watch import ListWatch
-from c2d_box.kubernetes.port import Cluster, Object, Resource
+from c2d_box.kubernetes.port import Cluster, Object, ResourceKind
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Informer:
     def __init__(
         self,
         cluster: Cluster,
-        resource: Resource,
+        resource: ResourceKind,
         selector: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -73,7 +73,7 @@ class Informer:
     def take_object(self, body: Object) -> None:
         """An older version never replaces a newer one, in whatever order they arrive."""
         name = body["metadata"]["name"]
-        if version(body) > version(self._objects.get(name)):
+        if version_number(body) > version_number(self._objects.get(name)):
             self._objects[name] = body
             self._tell(body, False)
 
@@ -87,7 +87,7 @@ class Informer:
         for name, body in present.items():
             if name in self._written:
                 self.take_object(body)
-            elif version(body) != version(self._objects.get(name)):
+            elif version_number(body) != version_number(self._objects.get(name)):
                 self._objects[name] = body
                 self._tell(body, False)
 
@@ -108,7 +108,7 @@ class Informer:
                 log.error("a listener failed: %s", type(error).__name__, extra=where)
 
 
-def version(body: Object | None) -> int:
+def version_number(body: Object | None) -> int:
     """An object's version as a number; etcd's revisions only grow, so the greater is the newer."""
     if body is None:
         return -1

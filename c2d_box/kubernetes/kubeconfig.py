@@ -18,7 +18,7 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ClusterConnection:
     """``token_file`` is read anew for every request: the kubelet rotates it."""
 
     server: str
@@ -33,7 +33,7 @@ class Connection:
         return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
 
 
-def find_connection(kubeconfig: Path | None = None) -> Connection:
+def find_connection(kubeconfig: Path | None = None) -> ClusterConnection:
     """An explicit kubeconfig, else the pod's service account, else ``$KUBECONFIG``."""
     if kubeconfig is not None:
         return from_kubeconfig(kubeconfig)
@@ -49,10 +49,10 @@ def find_connection(kubeconfig: Path | None = None) -> Connection:
     )
 
 
-def in_cluster() -> Connection:
+def in_cluster() -> ClusterConnection:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     authority = ACCOUNT / "ca.crt"
-    return Connection(
+    return ClusterConnection(
         server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
         tls=ssl.create_default_context(cafile=str(authority)),
         ca_file=authority,
@@ -60,7 +60,7 @@ def in_cluster() -> Connection:
     )
 
 
-def from_kubeconfig(path: Path) -> Connection:
+def from_kubeconfig(path: Path) -> ClusterConnection:
     """The current context; client certificates or a token file, as files or inline."""
     config = parse_yaml(path.read_bytes())
     context = _named(config["contexts"], config["current-context"])["context"]
@@ -72,7 +72,7 @@ def from_kubeconfig(path: Path) -> Connection:
     token = Path(user["tokenFile"]) if "tokenFile" in user else _file(user, "token", path, encoded=False)
     if certificate and key:
         tls.load_cert_chain(certificate, key)
-    return Connection(
+    return ClusterConnection(
         server=cluster["server"].rstrip("/"),
         tls=tls,
         ca_file=authority,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from c2d_box.kubernetes.port import Cluster, ClusterError, Gone, Object, Resource
+from c2d_box.kubernetes.port import Cluster, ClusterError, Object, ObjectGone, ResourceKind
 from c2d_box.retry import Backoff
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class ListWatch:
     def __init__(
         self,
         cluster: Cluster,
-        resource: Resource,
+        resource: ResourceKind,
         copy: Copy,
         selector: str = "",
         clock: Callable[[], float] = time.monotonic,
@@ -89,7 +89,7 @@ class ListWatch:
             began = self._clock()
             try:
                 await self._follow()
-            except Gone:
+            except ObjectGone:
                 log.info("watch too old, listing again", extra={"resource": self._resource.plural})
                 pause = RELIST_SECONDS
             except ClusterError as error:

@@ -18,23 +18,23 @@ from c2d_box import timestamps
 from c2d_box.kubernetes.port import (
     CLAIMS,
     PODS,
-    Change,
-    Changed,
+    AlreadyExists,
     ClusterError,
-    Exists,
-    Gone,
     Object,
-    Resource,
+    ObjectGone,
+    ResourceKind,
+    VersionConflict,
+    WatchEvent,
 )
 
 _LINGERING = frozenset({PODS.plural, CLAIMS.plural})
 
 
-class Memory:
+class MemoryCluster:
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str], Object] = {}
         self._version = 0
-        self._history: list[tuple[str, int, Change]] = []
+        self._history: list[tuple[str, int, WatchEvent]] = []
         self._news = asyncio.Condition()
         self.pod_logs: dict[tuple[str, str], bytes] = {}
         self.calls: list[tuple[str, str, str]] = []
@@ -42,11 +42,11 @@ class Memory:
         self.fail_next: list[ClusterError] = []
         """Raised by the next writes, in turn."""
 
-    async def get(self, resource: Resource, name: str) -> Object | None:
+    async def get(self, resource: ResourceKind, name: str) -> Object | None:
         found = self._objects.get((resource.plural, name))
         return copy.deepcopy(found)
 
-    async def list(self, resource: Resource, selector: str = "") -> tuple[list[Object], str]:
+    async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
         found = [
             copy.deepcopy(body)
             for (plural, _), body in self._objects.items()
@@ -54,38 +54,42 @@ class Memory:
         ]
         return found, str(self._version)
 
-    async def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[Change]:
+    async def watch(
+        self, resource: ResourceKind, version: str, selector: str = ""
+    ) -> AsyncIterator[WatchEvent]:
         at = int(version)
         while True:
             for plural, number, change in list(self._history):
                 if number > at and plural == resource.plural and _selected(change.object, selector):
                     at = number
-                    yield Change(change.kind, copy.deepcopy(change.object))
+                    yield WatchEvent(change.kind, copy.deepcopy(change.object))
             async with self._news:
                 if self._version <= at or not any(
                     n > at for p, n, _ in self._history if p == resource.plural
                 ):
                     await self._news.wait()
 
-    async def create(self, resource: Resource, body: Object) -> Object:
+    async def create(self, resource: ResourceKind, body: Object) -> Object:
         name = body["metadata"]["name"]
         await self._called("create", resource, name)
         if (resource.plural, name) in self._objects:
-            raise Exists(f"{resource.plural} {name} already exists", 409)
+            raise AlreadyExists(f"{resource.plural} {name} already exists", 409)
         made = copy.deepcopy(body)
         made["metadata"].setdefault("uid", str(uuid.uuid4()))
         made["metadata"]["creationTimestamp"] = _stamp(time.time())
         made.pop("status", None)
         return await self._keep(resource, made, "ADDED")
 
-    async def patch(self, resource: Resource, name: str, patch: Object, *, status: bool = False) -> Object:
+    async def patch(
+        self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
+    ) -> Object:
         await self._called("patch", resource, name)
         known = self._objects.get((resource.plural, name))
         if known is None:
-            raise Gone(f"{resource.plural} {name} not found", 404)
+            raise ObjectGone(f"{resource.plural} {name} not found", 404)
         wanted = (patch.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != known["metadata"]["resourceVersion"]:
-            raise Changed(f"{resource.plural} {name} has been modified", 409)
+            raise VersionConflict(f"{resource.plural} {name} has been modified", 409)
         if status:
             patch = {"status": patch.get("status", {})}
         else:
@@ -100,7 +104,7 @@ class Memory:
         return await self._keep(resource, merged, "MODIFIED")
 
     async def delete(
-        self, resource: Resource, name: str, *, grace: int | None = None, uid: str | None = None
+        self, resource: ResourceKind, name: str, *, grace: int | None = None, uid: str | None = None
     ) -> bool:
         await self._called("delete", resource, name)
         known = self._objects.get((resource.plural, name))
@@ -118,52 +122,52 @@ class Memory:
 
     async def logs(self, pod: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
         if (PODS.plural, pod) not in self._objects:
-            raise Gone(f"pods {pod} not found", 404)
+            raise ObjectGone(f"pods {pod} not found", 404)
         if (pod, container) not in self.pod_logs:
             raise ClusterError(f"container {container} is waiting to start", 400)
         yield self.pod_logs[pod, container]
 
     # -- the parts of the kubelet and the provisioner, for tests
 
-    async def set_status(self, resource: Resource, name: str, status: Object) -> Object:
+    async def set_status(self, resource: ResourceKind, name: str, status: Object) -> Object:
         """Replaces the status, as a controller of Kubernetes would."""
         known = copy.deepcopy(self._objects[resource.plural, name])
         known["status"] = status
         return await self._keep(resource, known, "MODIFIED")
 
-    async def vanish(self, resource: Resource, name: str) -> None:
+    async def vanish(self, resource: ResourceKind, name: str) -> None:
         """The object is gone, whoever wanted it so."""
         known = self._objects.get((resource.plural, name))
         if known is not None:
             await self._drop(resource, known)
 
-    def names(self, resource: Resource) -> tuple[str, ...]:
+    def names(self, resource: ResourceKind) -> tuple[str, ...]:
         return tuple(name for plural, name in self._objects if plural == resource.plural)
 
     # -- inside
 
-    async def _called(self, verb: str, resource: Resource, name: str) -> None:
+    async def _called(self, verb: str, resource: ResourceKind, name: str) -> None:
         await asyncio.sleep(0)
         self.calls.append((verb, resource.plural, name))
         if self.fail_next:
             raise self.fail_next.pop(0)
 
-    async def _keep(self, resource: Resource, body: Object, kind: Any) -> Object:
+    async def _keep(self, resource: ResourceKind, body: Object, kind: Any) -> Object:
         self._version += 1
         body["metadata"]["resourceVersion"] = str(self._version)
         self._objects[resource.plural, body["metadata"]["name"]] = body
         await self._tell(resource, kind, body)
         return copy.deepcopy(body)
 
-    async def _drop(self, resource: Resource, body: Object) -> None:
+    async def _drop(self, resource: ResourceKind, body: Object) -> None:
         self._objects.pop((resource.plural, body["metadata"]["name"]), None)
         self._version += 1
         last = copy.deepcopy(body)
         last["metadata"]["resourceVersion"] = str(self._version)
         await self._tell(resource, "DELETED", last)
 
-    async def _tell(self, resource: Resource, kind: Any, body: Object) -> None:
-        self._history.append((resource.plural, self._version, Change(kind, copy.deepcopy(body))))
+    async def _tell(self, resource: ResourceKind, kind: Any, body: Object) -> None:
+        self._history.append((resource.plural, self._version, WatchEvent(kind, copy.deepcopy(body))))
         async with self._news:
             self._news.notify_all()
 
@@ -192,4 +196,4 @@ def _selected(body: Object, selector: str) -> bool:
 
 
 def _stamp(seconds: float) -> str:
-    return timestamps.to_text(seconds).partition(".")[0] + "Z"
+    return timestamps.rfc3339_text(seconds).partition(".")[0] + "Z"

@@ -16,19 +16,19 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ResourceKind:
     """A kind of object, by its place in the API's paths."""
 
     prefix: str
     plural: str
 
 
-PODS = Resource("/api/v1", "pods")
-CLAIMS = Resource("/api/v1", "persistentvolumeclaims")
-SECRETS = Resource("/api/v1", "secrets")
-CONFIG_MAPS = Resource("/api/v1", "configmaps")
-EVENTS = Resource("/api/v1", "events")
-LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
+PODS = ResourceKind("/api/v1", "pods")
+CLAIMS = ResourceKind("/api/v1", "persistentvolumeclaims")
+SECRETS = ResourceKind("/api/v1", "secrets")
+CONFIG_MAPS = ResourceKind("/api/v1", "configmaps")
+EVENTS = ResourceKind("/api/v1", "events")
+LEASES = ResourceKind("/apis/coordination.k8s.io/v1", "leases")
 
 
 class ClusterError(Failed):
@@ -41,40 +41,42 @@ class ClusterError(Failed):
         self.status = status
 
 
-class Exists(ClusterError):
+class AlreadyExists(ClusterError):
     """There is an object of this name already."""
 
 
-class Changed(ClusterError):
+class VersionConflict(ClusterError):
     """The object is not any more what the update was decided on."""
 
 
-class Gone(ClusterError):
+class ObjectGone(ClusterError):
     """There is no such object; or, for a watch, the version is too old to continue from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WatchEvent:
     kind: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Object
 
 
 class Cluster(Protocol):
-    async def get(self, resource: Resource, name: str) -> Object | None: ...
+    async def get(self, resource: ResourceKind, name: str) -> Object | None: ...
 
-    async def list(self, resource: Resource, selector: str = "") -> tuple[list[Object], str]:
+    async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
         """All objects with the labels of ``selector``, and the version to watch from."""
         ...
 
-    def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[Change]:
+    def watch(self, resource: ResourceKind, version: str, selector: str = "") -> AsyncIterator[WatchEvent]:
         """Changes after ``version``; ends when the server ends it; raises Gone for a version too old."""
         ...
 
-    async def create(self, resource: Resource, body: Object) -> Object:
+    async def create(self, resource: ResourceKind, body: Object) -> Object:
         """Raises Exists."""
         ...
 
-    async def patch(self, resource: Resource, name: str, patch: Object, *, status: bool = False) -> Object:
+    async def patch(
+        self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
+    ) -> Object:
         """A merge patch; with ``metadata.resourceVersion`` in it only on that version (raises Changed).
 
         ``status`` addresses the status subresource. Raises Gone.
@@ -82,7 +84,7 @@ class Cluster(Protocol):
         ...
 
     async def delete(
-        self, resource: Resource, name: str, *, grace: int | None = None, uid: str | None = None
+        self, resource: ResourceKind, name: str, *, grace: int | None = None, uid: str | None = None
     ) -> bool:
         """False when it was gone already (or, with ``uid``, is another object by now)."""
         ...

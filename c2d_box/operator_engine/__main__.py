@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from c2d_box.errors import StateProblem
-from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.client import HttpCluster
 from c2d_box.kubernetes.kubeconfig import find_connection
 from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.controller import RESYNC_SECONDS, Controller
@@ -27,16 +27,16 @@ from c2d_box.operator_engine.effects.executor import (
 )
 from c2d_box.operator_engine.effects.job_network import JobNetworkResolver, targets_of_this_pod
 from c2d_box.operator_engine.effects.order_locks import remove_left_locks
-from c2d_box.operator_engine.leader_election import Leadership
-from c2d_box.operator_engine.pod_api.evidence_signer import Witness, read_keys
-from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
-from c2d_box.operator_engine.pod_api.register_relay import Relay
-from c2d_box.operator_engine.pod_api.routes import application
-from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.leader_election import LeaderElection
+from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner, read_signing_keys
+from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
+from c2d_box.operator_engine.pod_api.register_relay import RegisterRelay
+from c2d_box.operator_engine.pod_api.routes import pod_application
+from c2d_box.operator_engine.settings import EngineSettings
+from c2d_box.operator_engine.stage_tokens import StageTokens
+from c2d_box.operator_engine.telemetry.events import EventRecorder
+from c2d_box.operator_engine.telemetry.job_table_writer import JobTableWriter
 from c2d_box.operator_engine.watches import follow_cluster
-from c2d_box.operator_engine.telemetry.events import Storyteller
-from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.main import run_service, service_parser, stop_event
 from c2d_box.workflow.result_store import S3Store
@@ -49,16 +49,16 @@ all practically never.
 """
 
 
-async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> None:
+async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) -> None:
     """``binary``: the gate."""
     stop = stop_event()
     access = find_connection(kubeconfig)
-    cluster = Kubernetes(access, settings.namespace)
-    keys = read_keys(settings)
-    tokens = Tokens({environment: key.encode() for environment, key in keys.items()})
+    cluster = HttpCluster(access, settings.namespace)
+    keys = read_signing_keys(settings)
+    tokens = StageTokens({environment: key.encode() for environment, key in keys.items()})
     gate = await _patiently(lambda: install_gate(cluster, binary))
-    recorder = Recorder(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
-    teller = Storyteller(cluster, settings.namespace)
+    recorder = JobTableWriter(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
+    teller = EventRecorder(cluster, settings.namespace)
     network = JobNetworkResolver(settings, targets_of_this_pod(access.server))
     if not (await _patiently(network.current)).targets:
         raise StateProblem(
@@ -72,20 +72,20 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
         tokens,
         recorder,
         gate,
-        leads=lambda: leadership.leading,
-        tell=teller.note,
+        leads=lambda: leadership.is_leading,
+        tell=teller.enqueue_events,
         network=network,
     )
-    leadership = Leadership(cluster, socket.gethostname(), controller.lead)
+    leadership = LeaderElection(cluster, socket.gethostname(), controller.on_leadership_change)
     await _patiently(controller.resync)
     _leave_out_of_collections()
     relay = None
     if settings.registration is not None:
-        relay = Relay(settings.registration, read_secret(settings.secrets_dir, "result-secret"))
+        relay = RegisterRelay(settings.registration, read_secret(settings.secrets_dir, "result-secret"))
     slots = None
     if isinstance(settings.result_store, S3Store):
-        slots = Slots(settings.result_store, store_keys(settings))
-    app = application(controller, Witness(settings, keys), relay, slots)
+        slots = PresignedUploads(settings.result_store, store_keys(settings))
+    app = pod_application(controller, EvidenceSigner(settings, keys), relay, slots)
     server = EmbeddedServer(server_config(app, settings.listen.host, settings.listen.port, stop_seconds=1))
     tasks = [
         asyncio.create_task(work, name=name)
@@ -102,7 +102,7 @@ async def run(settings: Settings, kubeconfig: Path | None, binary: bytes) -> Non
     log.info("ready", extra={"environments": [entry.id for entry in settings.environments]})
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    await leadership.release()
+    await leadership.release_lease()
     server.should_exit = True
     _, late = await asyncio.wait(tasks, timeout=1.5)
     for task in late:
@@ -126,7 +126,7 @@ def _leave_out_of_collections() -> None:
     gc.set_threshold(*_COLLECTIONS)
 
 
-async def _upkeep(controller: Controller, cluster: Kubernetes, binary: bytes) -> None:
+async def _upkeep(controller: Controller, cluster: HttpCluster, binary: bytes) -> None:
     """Now and then: all of it is read anew, and old gates and locks go. The current gate is put back by
     whoever leads, should another version have taken it for stale.
     """
@@ -157,10 +157,10 @@ async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
 def main(arguments: list[str] | None = None) -> int:
     parser = service_parser("c2d_box.operator_engine", "The operator-engine.")
     parser.add_argument("--kubeconfig", type=Path, help="instead of the pod's service account")
-    return run_service(parser, Settings, _prepared, arguments)
+    return run_service(parser, EngineSettings, _prepared, arguments)
 
 
-def _prepared(settings: Settings, options: argparse.Namespace) -> Callable[[], None]:
+def _prepared(settings: EngineSettings, options: argparse.Namespace) -> Callable[[], None]:
     binary = read_gate(settings.gate_path)
     return lambda: asyncio.run(run(settings, options.kubeconfig, binary))
 

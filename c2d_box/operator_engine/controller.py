@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from c2d_box.kubernetes.port import Changed, Cluster, ClusterError, Object, Resource
+from c2d_box.kubernetes.port import Cluster, ClusterError, Object, ResourceKind, VersionConflict
 from c2d_box.operator_engine.effects.executor import Executor
 from c2d_box.operator_engine.effects.job_network import JobNetworkResolver
-from c2d_box.operator_engine.pod_api.pod_reports import Hearing
+from c2d_box.operator_engine.pod_api.pod_reports import PodReports
 from c2d_box.operator_engine.rules.actions import (
     Action,
     AddFinalizer,
@@ -27,22 +27,22 @@ from c2d_box.operator_engine.rules.actions import (
     CreateSecret,
     DeleteClaim,
     DeletePod,
-    DropResults,
-    Record,
+    DeleteResults,
+    DeleteSecretsAndLeases,
+    PatchStatus,
     RemoveFinalizer,
-    Sweep,
-    Wake,
+    RequeueAt,
 )
-from c2d_box.operator_engine.rules.plan import plan
-from c2d_box.operator_engine.scheduling.capacity import Places
-from c2d_box.operator_engine.scheduling.concurrency import Lanes
-from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.stage_tokens import Tokens
-from c2d_box.operator_engine.state.job_cache import SELECTORS, World
-from c2d_box.operator_engine.state.job_runtime import LONGEST_PAUSE_SECONDS, Desk, Desks
-from c2d_box.operator_engine.state.observer import Lookout
-from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
-from c2d_box.operator_engine.telemetry.metrics import Figures
+from c2d_box.operator_engine.rules.plan import plan_actions
+from c2d_box.operator_engine.scheduling.capacity import EnvironmentPlaces
+from c2d_box.operator_engine.scheduling.concurrency import ReconcileLimits
+from c2d_box.operator_engine.settings import EngineSettings
+from c2d_box.operator_engine.stage_tokens import StageTokens
+from c2d_box.operator_engine.state.job_cache import SELECTORS, JobCache
+from c2d_box.operator_engine.state.job_runtime import LONGEST_PAUSE_SECONDS, JobRuntime, JobRuntimes
+from c2d_box.operator_engine.state.observer import Observer
+from c2d_box.operator_engine.telemetry.job_table_writer import JobTableWriter
+from c2d_box.operator_engine.telemetry.metrics import EngineMetrics
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
@@ -52,14 +52,14 @@ RESYNC_SECONDS = 60.0
 _AGAIN_AFTER = 5.0
 """Seconds after which a deletion that has not been seen to work is asked for again."""
 _SEEN_AT_ONCE = (
-    Record,
+    PatchStatus,
     AddFinalizer,
     RemoveFinalizer,
     CreateClaim,
     CreateSecret,
     CreatePod,
-    Sweep,
-    DropResults,
+    DeleteSecretsAndLeases,
+    DeleteResults,
 )
 """Actions whose effect is known when the call returns, so that planning can go on."""
 
@@ -68,9 +68,9 @@ class Controller:
     def __init__(
         self,
         cluster: Cluster,
-        settings: Settings,
-        tokens: Tokens,
-        recorder: Recorder,
+        settings: EngineSettings,
+        tokens: StageTokens,
+        recorder: JobTableWriter,
         gate: str,
         clock: Callable[[], float] = time.time,
         leads: Callable[[], bool] = lambda: True,
@@ -86,17 +86,17 @@ class Controller:
         self._clock = clock
         self._leads = leads
         self._tell = tell
-        self._desks: Desks = defaultdict(Desk)
-        self.world = World(self._news)
-        self.figures = Figures()
-        self._places = Places(settings)
-        self._lanes = Lanes()
+        self._desks: JobRuntimes = defaultdict(JobRuntime)
+        self.world = JobCache(self._on_change)
+        self.figures = EngineMetrics()
+        self._places = EnvironmentPlaces(settings)
+        self._lanes = ReconcileLimits()
         self._limits = settings.limits_by_environment()
-        self._lookout = Lookout(cluster, self.world, self._places, settings, clock)
+        self._lookout = Observer(cluster, self.world, self._places, settings, clock)
         self._executor = Executor(
             cluster, self.world, settings, tokens, gate, network or JobNetworkResolver(settings)
         )
-        self.hearing = Hearing(
+        self.hearing = PodReports(
             self.world, self._desks, tokens, self._lookout, self._executor, recorder, clock
         )
         self.synced = False
@@ -109,87 +109,87 @@ class Controller:
             self.take_list(kind, *await self._cluster.list(kind, selector))
         if not self.synced:
             self.synced = True
-            self.lead(self._leads())
+            self.on_leadership_change(self._leads())
         elif self._leads():
-            self._fill()  # a quota may have become free, of which there is no news
+            self._admit_next()  # a quota may have become free, of which there is no news
 
-    def take_list(self, kind: Resource, bodies: list[Object], version: str) -> None:
+    def take_list(self, kind: ResourceKind, bodies: list[Object], version: str) -> None:
         """All objects of ``kind`` there are, as of the list's ``version``."""
-        self.world.replace(kind, bodies, int(version) if version.isdigit() else 0)
+        self.world.replace_list(kind, bodies, int(version) if version.isdigit() else 0)
 
-    def observe(self, kind: Resource, body: Object, deleted: bool) -> None:
+    def take_change(self, kind: ResourceKind, body: Object, deleted: bool) -> None:
         """A watch's news."""
         if deleted:
-            self.world.remove(kind, body)
+            self.world.remove_object(kind, body)
         else:
-            self.world.put(kind, body)
+            self.world.put_object(kind, body)
 
-    def _news(self, job: str) -> None:
+    def _on_change(self, job: str) -> None:
         """A job on which a rule fails neither ends a watch nor keeps others' news from being taken."""
         try:
-            self._take_news(job)
+            self._take_change(job)
         except Exception:
             log.exception("a rule failed", extra={"job": job})
 
-    def _take_news(self, job: str) -> None:
+    def _take_change(self, job: str) -> None:
         workflow = self.world.workflow(job)
-        self._places.see(job, workflow)
+        self._places.update_job(job, workflow)
         desk = self._desks[job]
-        desk.tell()
+        desk.notify_waiters()
         if not self.synced or not self._leads():
             if workflow is None:
                 del self._desks[job]
             return
         if workflow is not None and workflow.version != desk.noted:
             desk.noted = workflow.version
-            self._recorder.note(workflow)
+            self._recorder.enqueue_row(workflow)
             self._tell(workflow)
-        self.poke(job)
-        self._fill()
+        self.enqueue(job)
+        self._admit_next()
 
-    def _fill(self) -> None:
+    def _admit_next(self) -> None:
         """Whoever may come in now is looked at now."""
-        for job in self._places.fill(self.world.workflow, self._clock()):
-            self.poke(job)
+        for job in self._places.admit_next(self.world.workflow, self._clock()):
+            self.enqueue(job)
 
-    def lead(self, leading: bool) -> None:
+    def on_leadership_change(self, leading: bool) -> None:
         """This engine acts from now on; or does no more, and only answers."""
         if leading and self.synced:
             for workflow in list(self.world.workflows()):
-                self._news(workflow.job)
+                self._on_change(workflow.job)
         if not leading:
             for desk in self._desks.values():
-                desk.drop()
+                desk.cancel_work()
             for job in self._places.release_all():
-                self._places.see(job, self.world.workflow(job))
+                self._places.update_job(job, self.world.workflow(job))
 
-    def poke(self, job: str) -> None:
+    def enqueue(self, job: str) -> None:
         """Have a look at this job, soon."""
         if not self._leads():
             return
         desk = self._desks[job]
         desk.pending = True
         if desk.task is None or desk.task.done():
-            desk.task = asyncio.create_task(self._attend(job, desk), name=f"job {job}")
+            desk.task = asyncio.create_task(self._reconcile_loop(job, desk), name=f"job {job}")
 
-    async def idle(self) -> None:
+    async def wait_idle(self) -> None:
         """Waits until no job is being worked on; for tests and for a clean end."""
         while tasks := [desk.task for desk in self._desks.values() if desk.task and not desk.task.done()]:
             await asyncio.wait(tasks)
 
-    async def abandon(self) -> None:
+    async def cancel_all(self) -> None:
         """Stops all work at once: a clean end is no different from a crash."""
-        tasks = [task for desk in self._desks.values() if (task := desk.drop()) is not None]
+        tasks = [task for desk in self._desks.values() if (task := desk.cancel_work()) is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- a job's task
 
-    async def _attend(self, job: str, desk: Desk) -> None:
+    async def _reconcile_loop(self, job: str, desk: JobRuntime) -> None:
         while desk.pending:
             desk.pending = False
             try:
                 async with desk.lock:
-                    await self._work(job, desk)
+                    await self._reconcile(job, desk)
                 desk.backoff.reset()
             except ClusterError as error:
                 desk.trouble = error.message
@@ -202,67 +202,69 @@ class Controller:
         if self.world.workflow(job) is None and desk.timer is None:
             self._desks.pop(job, None)
 
-    async def _work(self, job: str, desk: Desk) -> None:
+    async def _reconcile(self, job: str, desk: JobRuntime) -> None:
         for _ in range(ROUNDS):
             workflow = self.world.workflow(job)
             if workflow is None:
-                desk.hush()
+                desk.cancel_timer()
                 return
-            if pause := desk.pace.take(self._clock()):
+            if pause := desk.pace.take_turn(self._clock()):
                 self._wake_at(job, desk, self._clock() + pause)
                 return
-            if not await self._in_turn(workflow, desk):
+            if not await self._reconcile_in_turn(workflow, desk):
                 return
         log.error("a plan without end", extra={"job": job})
         self._wake_at(job, desk, self._clock() + LONGEST_PAUSE_SECONDS)
 
-    async def _in_turn(self, workflow: WorkFlow, desk: Desk) -> bool:
+    async def _reconcile_in_turn(self, workflow: WorkFlow, desk: JobRuntime) -> bool:
         """What was known of it before it waited for its turn may be old news."""
         asked = time.perf_counter()
-        async with self._lanes.of(workflow, reserved=self._places.reserved(workflow.job)):
-            self.figures.waited(time.perf_counter() - asked)
+        async with self._lanes.slot_for(workflow, reserved=self._places.is_reserved(workflow.job)):
+            self.figures.add_wait(time.perf_counter() - asked)
             known = self.world.workflow(workflow.job)
-            return known is None or await self._round(known, desk)
+            return known is None or await self._reconcile_once(known, desk)
 
-    async def _round(self, workflow: WorkFlow, desk: Desk) -> bool:
+    async def _reconcile_once(self, workflow: WorkFlow, desk: JobRuntime) -> bool:
         """Look, plan, act, once. True when planning should go on."""
         began = time.perf_counter()
-        seen = await self._lookout.look(workflow, desk)
+        seen = await self._lookout.observe_job(workflow, desk)
         planning = time.perf_counter()
         limits = self._limits.get(workflow.spec.environment, self._settings.limits)
-        actions = plan(seen, limits, self._lookout.maxtime(workflow))
+        actions = plan_actions(seen, limits, self._lookout.time_limit(workflow))
         planned = time.perf_counter()
         try:
-            return await self._act(workflow, desk, actions)
+            return await self._execute_actions(workflow, desk, actions)
         finally:
             now = time.perf_counter()
-            self.figures.observe(now - began, planned - planning, desk.pace.plans)
+            self.figures.add_round(now - began, planned - planning, desk.pace.plans)
 
     # -- acting
 
-    async def _act(self, workflow: WorkFlow, desk: Desk, actions: list[Action]) -> bool:
+    async def _execute_actions(self, workflow: WorkFlow, desk: JobRuntime, actions: list[Action]) -> bool:
         """All at once. True when something is known to have changed, so that planning goes on."""
         if not self._leads():
             return False
-        wakes = [action.at for action in actions if isinstance(action, Wake)]
-        due = [action for action in actions if not isinstance(action, Wake) and self._is_due(desk, action)]
+        wakes = [action.at for action in actions if isinstance(action, RequeueAt)]
+        due = [
+            action for action in actions if not isinstance(action, RequeueAt) and self._is_due(desk, action)
+        ]
         if wakes:
             self._wake_at(workflow.job, desk, min(wakes))
-        work = (self._executor.perform(workflow, action) for action in due)
+        work = (self._executor.execute_action(workflow, action) for action in due)
         results = await asyncio.gather(*work, return_exceptions=True)
         again = False
         for action, result in zip(due, results, strict=True):
-            if isinstance(result, Changed):
-                await self._lookout.reread(workflow)
+            if isinstance(result, VersionConflict):
+                await self._lookout.refresh_workflow(workflow)
                 again = True
             elif isinstance(result, BaseException):
                 raise result
             else:
-                _note(desk, action)
+                _remember_done(desk, action)
                 again = again or isinstance(action, _SEEN_AT_ONCE)
         return again
 
-    def _is_due(self, desk: Desk, action: Action) -> bool:
+    def _is_due(self, desk: JobRuntime, action: Action) -> bool:
         """A deletion shows its effect through the watch; until then it is not asked for over and over."""
         if not isinstance(action, DeletePod | DeleteClaim):
             return True
@@ -272,7 +274,7 @@ class Controller:
         desk.asked[key] = now
         return True
 
-    def _wake_at(self, job: str, desk: Desk, moment: float) -> None:
+    def _wake_at(self, job: str, desk: JobRuntime, moment: float) -> None:
         loop = asyncio.get_running_loop()
         at = loop.time() + max(0.0, moment - self._clock())
         if desk.timer is not None and not desk.timer.cancelled() and loop.time() < desk.timer.when() <= at:
@@ -282,7 +284,7 @@ class Controller:
 
         def ring() -> None:
             desk.timer = None
-            self.poke(job)
+            self.enqueue(job)
 
         desk.timer = loop.call_at(at, ring)
 
@@ -292,23 +294,23 @@ class Controller:
 
     def measured(self) -> dict[str, Any]:
         """The engine's figures, for whoever measures it."""
-        return self.figures.as_dict(self._places.held(), self._places.queued())
+        return self.figures.as_dict(self._places.places_held(), self._places.jobs_queued())
 
     def announcements(self) -> list[tuple[str, dict[str, Any]]]:
         """Each environment's object, with the number of jobs that hold a place."""
         if not self._leads():
             return []
-        now, held = self._clock(), self._places.held()
+        now, held = self._clock(), self._places.places_held()
         return [
             (entry.id, entry.announced(current_jobs=held.get(entry.id, 0), last_seen=now))
             for entry in self._settings.environments
         ]
 
 
-def _note(desk: Desk, action: Action) -> None:
+def _remember_done(desk: JobRuntime, action: Action) -> None:
     """Of a step that leaves nothing to observe, this process remembers that it was done."""
     match action:
         case CreateSecret():
             desk.done.add("secret")
-        case Sweep():
+        case DeleteSecretsAndLeases():
             desk.done.add("sweep")

@@ -16,7 +16,15 @@ import time
 from collections.abc import Callable
 
 from c2d_box import timestamps
-from c2d_box.kubernetes.port import LEASES, Changed, Cluster, ClusterError, Exists, Gone, Object
+from c2d_box.kubernetes.port import (
+    LEASES,
+    AlreadyExists,
+    Cluster,
+    ClusterError,
+    Object,
+    ObjectGone,
+    VersionConflict,
+)
 from c2d_box.workflow import leases
 
 log = logging.getLogger(__name__)
@@ -27,7 +35,7 @@ _PATIENCE = 0.75
 """Share of its lease after which a leader that could not renew it gives up."""
 
 
-class Leadership:
+class LeaderElection:
     def __init__(
         self,
         cluster: Cluster,
@@ -54,17 +62,17 @@ class Leadership:
         self._version = ""
 
     @property
-    def leading(self) -> bool:
+    def is_leading(self) -> bool:
         """True only while nobody else can be leading: asked before every act."""
         return self._leading and self._clock() < self._renewed + self._duration * _PATIENCE
 
     async def run(self) -> None:
         """For ever; every failure of the API server is an attempt that failed."""
         while True:
-            await self.attempt()
+            await self.try_lease()
             await asyncio.sleep(self._renew)
 
-    async def attempt(self) -> None:
+    async def try_lease(self) -> None:
         """One try to renew or to take over.
 
         Where an answer came so late that this engine stood still meanwhile, though nobody took over, it is
@@ -72,13 +80,13 @@ class Leadership:
         """
         asked = self._clock()
         try:
-            held = await self._hold()
+            held = await self._note_leading()
         except ClusterError as error:
             log.warning("the lease could not be renewed: %s", error.message)
-            held = self.leading
+            held = self.is_leading
             stood_still = False
         else:
-            stood_still = held and self._leading and not self.leading
+            stood_still = held and self._leading and not self.is_leading
             if held:
                 self._renewed = asked
         if held != self._leading or stood_still:
@@ -86,7 +94,7 @@ class Leadership:
             log.info("leading" if held else "following", extra={"identity": self._identity})
             self._lead(held)
 
-    async def release(self) -> None:
+    async def release_lease(self) -> None:
         """At a clean end: the next one need not wait."""
         if not self._leading:
             return
@@ -96,39 +104,39 @@ class Leadership:
             patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
             await self._cluster.patch(LEASES, leases.ENGINE, patch)
 
-    async def _hold(self) -> bool:
+    async def _note_leading(self) -> bool:
         lease = await self._cluster.get(LEASES, leases.ENGINE)
         if lease is None:
-            return await self._write(lambda: self._cluster.create(LEASES, self._body()))
+            return await self._write_lease(lambda: self._cluster.create(LEASES, self._lease_body()))
         holder, version = lease["spec"].get("holderIdentity") or "", lease["metadata"]["resourceVersion"]
         if version != self._last_seen[0]:
             self._last_seen = (version, self._clock())
         idle = self._clock() - self._last_seen[1]
         if holder not in ("", self._identity) and idle < self._duration:
             return False
-        patch = {"metadata": {"resourceVersion": version}, "spec": self._spec()}
-        return await self._write(lambda: self._cluster.patch(LEASES, leases.ENGINE, patch))
+        patch = {"metadata": {"resourceVersion": version}, "spec": self._lease_spec()}
+        return await self._write_lease(lambda: self._cluster.patch(LEASES, leases.ENGINE, patch))
 
-    async def _write(self, write: Callable[[], object]) -> bool:
+    async def _write_lease(self, write: Callable[[], object]) -> bool:
         try:
             written: Object = await write()  # type: ignore[misc]
-        except (Exists, Changed, Gone):
+        except (AlreadyExists, VersionConflict, ObjectGone):
             return False
         self._version = written["metadata"]["resourceVersion"]
         self._last_seen = (self._version, self._clock())
         return True
 
-    def _spec(self) -> Object:
+    def _lease_spec(self) -> Object:
         return {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": int(max(1.0, self._duration)),
-            "renewTime": timestamps.to_text(time.time()),
+            "renewTime": timestamps.rfc3339_text(time.time()),
         }
 
-    def _body(self) -> Object:
+    def _lease_body(self) -> Object:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": leases.ENGINE},
-            "spec": self._spec(),
+            "spec": self._lease_spec(),
         }

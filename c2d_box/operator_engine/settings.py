@@ -7,19 +7,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from c2d_box.operator_engine.rules.limits import Limits
+from c2d_box.operator_engine.rules.limits import StageLimits
 from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
 from c2d_box.workflow.environments import Environment, PullPolicy
-from c2d_box.workflow.jobtable import Postgres
+from c2d_box.workflow.jobtable import PostgresSettings
 from c2d_box.workflow.names import JOBS_NAMESPACE, Component
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
-class Listen(ListenSection):
+class EngineListen(ListenSection):
     port: int = 8051
 
 
-class Images(SettingsSection):
+class EngineImages(SettingsSection):
     """``runtime``: the image of all our own programs, by digest."""
 
     runtime: str
@@ -33,7 +33,7 @@ class RuntimeClasses(SettingsSection):
     publishing: str | None = None
 
 
-class Warden(SettingsSection):
+class WardenSettings(SettingsSection):
     """``targets``: ``ip:port`` of things that are alive and must not be reachable; ``timeout`` per probe.
 
     ``required`` false: the operator lets jobs run that are not isolated; the proof says so, and the evidence.
@@ -47,7 +47,7 @@ class Warden(SettingsSection):
     restrictions: tuple[str, ...] = ("capabilities", "no_new_privileges", "seccomp")
 
 
-class Capacity(SettingsSection):
+class CapacitySettings(SettingsSection):
     """What all jobs may request together; None: only ``maxJobs`` counts."""
 
     cpu: float
@@ -55,7 +55,7 @@ class Capacity(SettingsSection):
     disk_gb: float
 
 
-class Registration(SettingsSection):
+class RegistrationSettings(SettingsSection):
     """For jobs whose results become assets: the chain, and the Provider that seals and serves them.
 
     ``public_url`` is the Provider's address as it stands in the asset's description.
@@ -66,12 +66,12 @@ class Registration(SettingsSection):
     public_url: str
 
 
-class Settings(SettingsSection):
-    listen: Listen = Listen()
+class EngineSettings(SettingsSection):
+    listen: EngineListen = EngineListen()
     namespace: str = JOBS_NAMESPACE
-    postgres: Postgres
+    postgres: PostgresSettings
     environments: tuple[Environment, ...]
-    images: Images
+    images: EngineImages
     image_pull_policy: PullPolicy = "Never"
     runtime_classes: RuntimeClasses = RuntimeClasses()
     storage_class: str = "c2d-jobs"
@@ -87,7 +87,7 @@ class Settings(SettingsSection):
     volume comes empty and root's: the kubelet gives it to the pods' group and makes what they mount.
     """
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
-    warden: Warden = Warden()
+    warden: WardenSettings = WardenSettings()
     host_users: bool = False
     masked: tuple[str, ...] = ("/proc/diskstats", "/sys/block", "/sys/class/block", "/sys/dev/block")
     """Files of ``/proc`` and folders of ``/sys``, there on every node, that an algorithm finds empty: the
@@ -95,11 +95,11 @@ class Settings(SettingsSection):
     """
     cpu_request: float = Field(default=0.1, gt=0, le=1)
     """The share of an environment's cores that is requested; the limit is always the whole."""
-    capacity: Capacity | None = None
+    capacity: CapacitySettings | None = None
     gate_path: Path = Path("/opt/c2d/bin/gate")
-    limits: Limits = Limits()
+    limits: StageLimits = StageLimits()
     fee_token: str | None = None
-    registration: Registration | None = None
+    registration: RegistrationSettings | None = None
     """None: no job can publish its results as an asset."""
     secrets_dir: Path = Path("/etc/c2d/secrets")
 
@@ -112,7 +112,7 @@ class Settings(SettingsSection):
         chosen: str | None = own or getattr(self.runtime_classes, component)
         return chosen
 
-    def limits_by_environment(self) -> dict[str, Limits]:
+    def limits_by_environment(self) -> dict[str, StageLimits]:
         """The engine's limits with what each environment says otherwise."""
         return {
             entry.id: self.limits.model_copy(

@@ -12,7 +12,7 @@ import hmac
 from c2d_box.workflow.names import Stage
 
 
-class Tokens:
+class StageTokens:
     def __init__(self, keys: dict[str, bytes]) -> None:
         """``keys``: each environment's private key."""
         self._keys = {
@@ -20,17 +20,17 @@ class Tokens:
             for environment, key in keys.items()
         }
 
-    def of(self, environment: str, job: str, stage: Stage) -> str:
-        return self._derive(environment, f"{stage}/{job}")
+    def token_for(self, environment: str, job: str, stage: Stage) -> str:
+        return self._derive_token(environment, f"{stage}/{job}")
 
-    def valid(self, environment: str, job: str, stage: Stage, token: str) -> bool:
+    def is_valid(self, environment: str, job: str, stage: Stage, token: str) -> bool:
         if environment not in self._keys:
             return False
-        return hmac.compare_digest(self.of(environment, job, stage).encode(), token.encode())
+        return hmac.compare_digest(self.token_for(environment, job, stage).encode(), token.encode())
 
-    def secret(self, environment: str, job: str) -> str:
+    def secret_for(self, environment: str, job: str) -> str:
         """The ``secret`` variable of Ocean's algorithms: random to all but us, the same in every attempt."""
-        return self._derive(environment, f"secret/{job}")[:32]
+        return self._derive_token(environment, f"secret/{job}")[:32]
 
-    def _derive(self, environment: str, what: str) -> str:
+    def _derive_token(self, environment: str, what: str) -> str:
         return hmac.new(self._keys[environment], what.encode(), hashlib.sha256).hexdigest()

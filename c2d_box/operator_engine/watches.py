@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from c2d_box.kubernetes.list_watch import ListWatch
-from c2d_box.kubernetes.port import Cluster, Object, Resource
+from c2d_box.kubernetes.port import Cluster, Object, ResourceKind
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.state.job_cache import SELECTORS
 
@@ -25,7 +25,7 @@ async def follow_cluster(cluster: Cluster, controller: Controller) -> None:
 class _ControllerCopy:
     """The controller's copy of one kind, as a list-watch keeps it."""
 
-    def __init__(self, controller: Controller, kind: Resource) -> None:
+    def __init__(self, controller: Controller, kind: ResourceKind) -> None:
         self._controller = controller
         self._kind = kind
 
@@ -36,7 +36,7 @@ class _ControllerCopy:
         self._controller.take_list(self._kind, objects, version)
 
     def take_object(self, body: Object) -> None:
-        self._controller.observe(self._kind, body, deleted=False)
+        self._controller.take_change(self._kind, body, deleted=False)
 
     def drop_object(self, body: Object) -> None:
-        self._controller.observe(self._kind, body, deleted=True)
+        self._controller.take_change(self._kind, body, deleted=True)

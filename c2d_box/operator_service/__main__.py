@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.client import HttpCluster
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.kubeconfig import find_connection
 from c2d_box.operator_service.app import Service, application
@@ -31,7 +31,7 @@ def build(settings: Settings, kubeconfig: Path | None) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        cluster = Kubernetes(access, settings.namespace)
+        cluster = HttpCluster(access, settings.namespace)
         informer = Informer(cluster, WORKFLOWS)
         database = Database(settings.postgres, settings.secrets_dir)
         results = Results(settings)

@@ -66,7 +66,7 @@ class Admin:
             "spec": workflow.spec.model_dump(by_alias=True),
             "details": workflow.status.model_dump(by_alias=True),
         }
-        return JSONResponse({**ocean_status.status(workflow), **details})
+        return JSONResponse({**ocean_status.owner_status(workflow), **details})
 
     async def list(self, request: Request) -> Response:
         """Jobs of all owners, newest first, page by page (``limit``, ``before``)."""
@@ -138,6 +138,6 @@ class Admin:
 
 
 def _running(workflow: WorkFlow) -> dict[str, Any]:
-    status = ocean_status.status(workflow)
+    status = ocean_status.owner_status(workflow)
     kept = ("agreementId", "jobId", "owner", "status", "statusText", "dateCreated", "algoDID", "inputDID")
     return {**{key: status[key] for key in kept}, "namespace": workflow.spec.environment}

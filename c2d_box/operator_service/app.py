@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from c2d_box.kubernetes.port import Changed, Cluster, ClusterError, Gone
+from c2d_box.kubernetes.port import Cluster, ClusterError, ObjectGone, VersionConflict
 from c2d_box.operator_service import arguments as given
 from c2d_box.operator_service import description, events
 from c2d_box.operator_service.admin import Admin, AdminRefusal
@@ -160,7 +160,7 @@ class Service:
                     self._jobs.put(
                         await self._cluster.patch(WORKFLOWS, workflow.name, {"spec": {"stop": True}})
                     )
-                except (Gone, Changed):
+                except (ObjectGone, VersionConflict):
                     continue
         job, agreement = text(arguments, "jobId"), text(arguments, "agreementId")
         owner = str(arguments["owner"])

@@ -12,7 +12,7 @@ import psycopg
 
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.workflow import jobtable
-from c2d_box.workflow.jobtable import Connection, Postgres
+from c2d_box.workflow.jobtable import Connection, PostgresSettings
 
 IDLE_SECONDS = 0.5
 """How long a session may have been out of use before it is tried again: PostgreSQL may have been restarted
@@ -23,7 +23,7 @@ AWAY_SECONDS = 0.5
 
 
 class Database:
-    def __init__(self, where: Postgres, secrets: Path) -> None:
+    def __init__(self, where: PostgresSettings, secrets: Path) -> None:
         self._where = where
         self._secrets = secrets
         self._lock = asyncio.Lock()

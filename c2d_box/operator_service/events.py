@@ -47,7 +47,7 @@ async def stream(jobs: Jobs, provider: str | None) -> AsyncIterator[bytes]:
         while True:
             while pending:
                 workflow = pending.pop(next(iter(pending)))
-                yield f"data: {json.dumps(ocean_status.event(workflow))}\n\n".encode()
+                yield f"data: {json.dumps(ocean_status.status_event(workflow))}\n\n".encode()
             news.clear()
             try:
                 async with asyncio.timeout(KEEP_ALIVE_SECONDS):

@@ -33,5 +33,5 @@ class Heartbeat:
         except ClusterError:
             return self._seen
         renewed = ((lease or {}).get("spec") or {}).get("renewTime")
-        self._seen = timestamps.from_text(renewed) if renewed else 0.0
+        self._seen = timestamps.rfc3339_seconds(renewed) if renewed else 0.0
         return self._seen

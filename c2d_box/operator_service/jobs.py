@@ -73,7 +73,7 @@ class Jobs:
     def put(self, body: Object) -> WorkFlow:
         """Takes what a write answered, so that it is seen at once."""
         self._informer.put(body)
-        return resource.parse(body)
+        return resource.parse_workflow(body)
 
     def all(self) -> list[WorkFlow]:
         return list(self._jobs.values())
@@ -118,7 +118,7 @@ class Jobs:
             and (page.before is None or _accepted(entry) < page.before)
         ]
         present.sort(key=_accepted, reverse=True)
-        found = [ocean_status.status(entry) for entry in present[: page.limit]]
+        found = [ocean_status.owner_status(entry) for entry in present[: page.limit]]
         if job in self._jobs:
             return found
         try:
@@ -139,7 +139,7 @@ class Jobs:
     ) -> list[dict[str, Any]]:
         """What only history knows; raises Refusal 503 while PostgreSQL is away."""
         async with self._database.session() as session:
-            rows = await jobtable.history(
+            rows = await jobtable.job_history(
                 session,
                 job=job,
                 agreement=agreement,
@@ -166,7 +166,7 @@ class Jobs:
         if deleted:
             return
         try:
-            workflow = resource.parse(body)
+            workflow = resource.parse_workflow(body)
         except ValidationError:
             log.error("not a workflow, left alone", extra={"job": name})
             return

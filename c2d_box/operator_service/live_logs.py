@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from c2d_box.kubernetes.port import Cluster, ClusterError, Gone
+from c2d_box.kubernetes.port import Cluster, ClusterError, ObjectGone
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.jobs import Jobs
 from c2d_box.operator_service.results import Results
@@ -78,11 +78,11 @@ class Logs:
         part, container = _CONTAINERS[component]
         attempts = workflow.status.attempts
         number = {"configuration": attempts.configuration, "publishing": attempts.publishing}.get(part, 1)
-        pod = names.pod(workflow.job, part, number)
+        pod = names.pod_name(workflow.job, part, number)
         lines = self._cluster.logs(pod, container, follow=follow)
         try:
             first = await anext(lines, b"")
-        except Gone:
+        except ObjectGone:
             return None
         except ClusterError as error:
             if error.status == 400:  # the container waits to be started
@@ -113,10 +113,10 @@ async def _gated(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[byt
     gate = LogGate(budget)
     try:
         async for chunk in source:
-            if passed := gate.pass_(chunk):
+            if passed := gate.filter_bytes(chunk):
                 yield passed
             if gate.truncated:
                 break
     except (ClusterError, Refusal):
         yield b"\n[log broke off]\n"
-    yield gate.end()
+    yield gate.finish_log()

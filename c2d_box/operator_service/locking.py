@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from c2d_box.kubernetes.port import LEASES, Changed, Cluster, Exists, Gone, Object
+from c2d_box.kubernetes.port import LEASES, AlreadyExists, Cluster, Object, ObjectGone, VersionConflict
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.workflow import leases, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
@@ -43,7 +43,7 @@ class OrderLocks:
     async def hold(self, workflow: WorkFlow) -> None:
         """Proves that the job still has its locks now that its WorkFlow exists. Raises Refusal where another
         job has one; this one's WorkFlow is gone then."""
-        keys = leases.keys(workflow.spec)
+        keys = leases.order_keys(workflow.spec)
         held = await asyncio.gather(*(self._hold(key, workflow.job) for key in keys))
         if all(held):
             return
@@ -53,32 +53,32 @@ class OrderLocks:
 
     async def release(self, keys: Iterable[str], job: str) -> None:
         for key in keys:
-            lease = await self._cluster.get(LEASES, leases.order(key))
-            if lease is not None and leases.holder(lease) == job:
+            lease = await self._cluster.get(LEASES, leases.order_lease_name(key))
+            if lease is not None and leases.lease_holder(lease) == job:
                 await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
 
     async def _take(self, key: str, job: str) -> bool:
         """False where an earlier call for the same job has taken it; it is renewed then."""
         for _ in range(_ATTEMPTS):
             try:
-                await self._cluster.create(LEASES, leases.body(key, job, time.time()))
+                await self._cluster.create(LEASES, leases.lease_body(key, job, time.time()))
                 return True
-            except Exists:
-                lease = await self._cluster.get(LEASES, leases.order(key))
+            except AlreadyExists:
+                lease = await self._cluster.get(LEASES, leases.order_lease_name(key))
             if lease is None:
                 continue
-            if leases.holder(lease) == job:
+            if leases.lease_holder(lease) == job:
                 fresh = time.time() < leases.renewed_at(lease) + leases.STALE_SECONDS / 2
-                if fresh or await self._patch(lease, leases.renewal(time.time())):
+                if fresh or await self._patch(lease, leases.lease_renewal(time.time())):
                     return False
                 continue
             if not await self._is_left_behind(lease):
                 break
-            mine = await self._patch(lease, leases.takeover(job, time.time()))
+            mine = await self._patch(lease, leases.lease_takeover(job, time.time()))
             if mine is None:
                 continue
-            if not await self._is_over(leases.holder(lease)):
-                await self._patch(mine, leases.takeover(leases.holder(lease), time.time()))
+            if not await self._is_over(leases.lease_holder(lease)):
+                await self._patch(mine, leases.lease_takeover(leases.lease_holder(lease), time.time()))
                 break
             # Made anew: the engine releases the locks of ended jobs by their uid.
             await self._cluster.delete(LEASES, mine["metadata"]["name"], uid=mine["metadata"]["uid"])
@@ -86,12 +86,12 @@ class OrderLocks:
 
     async def _hold(self, key: str, job: str) -> bool:
         for _ in range(_ATTEMPTS):
-            lease = await self._cluster.get(LEASES, leases.order(key))
+            lease = await self._cluster.get(LEASES, leases.order_lease_name(key))
             if lease is not None:
-                return leases.holder(lease) == job
+                return leases.lease_holder(lease) == job
             try:
-                await self._cluster.create(LEASES, leases.body(key, job, time.time()))
-            except Exists:
+                await self._cluster.create(LEASES, leases.lease_body(key, job, time.time()))
+            except AlreadyExists:
                 continue
             return True
         return False
@@ -103,17 +103,17 @@ class OrderLocks:
             return await self._cluster.patch(
                 LEASES, lease["metadata"]["name"], {**patch, "metadata": metadata}
             )
-        except (Changed, Gone):
+        except (VersionConflict, ObjectGone):
             return None
 
     async def _is_left_behind(self, lease: Object) -> bool:
         """A lock whose job is over, or never came to be."""
-        holder = leases.holder(lease)
+        holder = leases.lease_holder(lease)
         body = await self._cluster.get(WORKFLOWS, holder) if holder else None
         if body is not None:
-            return resource.parse(body).finished
+            return resource.parse_workflow(body).finished
         return time.time() > leases.renewed_at(lease) + leases.STALE_SECONDS
 
     async def _is_over(self, job: str) -> bool:
         body = await self._cluster.get(WORKFLOWS, job) if job else None
-        return body is None or resource.parse(body).finished
+        return body is None or resource.parse_workflow(body).finished

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from c2d_box import limits
-from c2d_box.kubernetes.port import SECRETS, Cluster, ClusterError, Exists, Object
+from c2d_box.kubernetes.port import SECRETS, AlreadyExists, Cluster, ClusterError, Object
 from c2d_box.operator_service import outputs
 from c2d_box.operator_service.arguments import Arguments, Refusal, require
 from c2d_box.operator_service.jobs import Jobs, is_of
@@ -55,14 +55,14 @@ class Registrar:
         spec = _spec(arguments, workflow, job, provider, self._settings.result_store.require_encryption)
         existing = await self._existing(job)
         if existing is None:
-            existing = await self._locked(resource.Spec.model_validate(spec), job, spec)
+            existing = await self._locked(resource.JobSpec.model_validate(spec), job, spec)
         foreign = self._settings.signature_required and not is_of(existing, provider)
         if foreign or existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
             raise Refusal(400, "`jobId` already in use for other job.")
         if existing.at("created") is None and not existing.finished:  # later on nobody would read them
             await self._locks.hold(existing)
             await self._grant(existing, arguments.get("grants") or {})
-        return [ocean_status.status(existing)]
+        return [ocean_status.owner_status(existing)]
 
     def _check_environment(self, arguments: Arguments) -> None:
         environment = self._settings.environment(arguments["environment"])
@@ -78,10 +78,10 @@ class Registrar:
         body = await self._cluster.get(WORKFLOWS, job)
         return None if body is None else self._jobs.put(body)
 
-    async def _locked(self, read: resource.Spec, job: str, spec: Object) -> WorkFlow:
+    async def _locked(self, read: resource.JobSpec, job: str, spec: Object) -> WorkFlow:
         """The job's WorkFlow, once all its orders are locked; no lock of ours is left where it comes to
         none."""
-        keys = leases.keys(read)
+        keys = leases.order_keys(read)
         await self._locks.take(keys, job)
         try:
             return await self._create(job, spec)
@@ -90,10 +90,10 @@ class Registrar:
             raise
 
     async def _create(self, job: str, spec: Object) -> WorkFlow:
-        body = resource.build(job, spec, time.time())
+        body = resource.build_workflow(job, spec, time.time())
         try:
             return self._jobs.put(await self._cluster.create(WORKFLOWS, body))
-        except Exists:
+        except AlreadyExists:
             found = await self._cluster.get(WORKFLOWS, job)
             if found is None:
                 raise Refusal(503, "The job was deleted while it was created.") from None
@@ -110,7 +110,7 @@ class Registrar:
             "type": "Opaque",
             "immutable": True,
             "metadata": {
-                "name": names.grants_secret(workflow.job),
+                "name": names.grants_secret_name(workflow.job),
                 "labels": {names.LABEL_JOB: workflow.job},
                 "ownerReferences": [{**resource.owner_reference(workflow), "controller": False}],
             },
@@ -118,7 +118,7 @@ class Registrar:
         }
         try:
             await self._cluster.create(SECRETS, body)
-        except Exists:
+        except AlreadyExists:
             return
 
 

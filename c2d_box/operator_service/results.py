@@ -19,7 +19,7 @@ from c2d_box.assets.results import content_path, object_key
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.settings import Settings
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
-from c2d_box.workflow.resource import Result
+from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 _GOOD = frozenset({200, 206, 416})
@@ -37,7 +37,7 @@ class Results:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def stream(self, job: str, result: Result, wanted: str | None) -> StreamingResponse:
+    async def stream(self, job: str, result: JobResult, wanted: str | None) -> StreamingResponse:
         """``wanted``: the caller's Range header."""
         response = await self.open(job, result, wanted)
         headers = {key: response.headers[key] for key in _PASSED if key in response.headers}
@@ -49,7 +49,7 @@ class Results:
             background=BackgroundTask(response.aclose),
         )
 
-    async def open(self, job: str, result: Result, wanted: str | None = None) -> httpx.Response:
+    async def open(self, job: str, result: JobResult, wanted: str | None = None) -> httpx.Response:
         """Raises Refusal where the store cannot be reached, or has not got it, or errs."""
         url, headers = self._address(job, result)
         if wanted:
@@ -67,7 +67,7 @@ class Results:
             raise Refusal(404, "Error getResult: the result store has it no more")
         raise Refusal(503, f"Error getResult: the result store answered {response.status_code}")
 
-    async def content(self, job: str, result: Result) -> AsyncIterator[bytes]:
+    async def content(self, job: str, result: JobResult) -> AsyncIterator[bytes]:
         """All of it; raises Refusal before the first byte."""
         response = await self.open(job, result)
 
@@ -80,7 +80,7 @@ class Results:
 
         return pieces()
 
-    def _address(self, job: str, result: Result) -> tuple[str, dict[str, str]]:
+    def _address(self, job: str, result: JobResult) -> tuple[str, dict[str, str]]:
         headers = {"Accept-Encoding": "identity"}
         store = self._store
         if isinstance(store, IpfsStore):

@@ -10,7 +10,7 @@ from pydantic import Field
 from c2d_box.service.settings import ListenSection, SettingsSection
 from c2d_box.units import LOCAL_CHAIN_ID
 from c2d_box.workflow.environments import Environment
-from c2d_box.workflow.jobtable import Postgres
+from c2d_box.workflow.jobtable import PostgresSettings
 from c2d_box.workflow.names import JOBS_NAMESPACE
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
@@ -28,7 +28,7 @@ class Compat(SettingsSection):
 class Settings(SettingsSection):
     listen: Listen = Listen()
     namespace: str = JOBS_NAMESPACE
-    postgres: Postgres
+    postgres: PostgresSettings
     signature_required: bool = True
     allowed_providers: tuple[str, ...] = ()
     environments: tuple[Environment, ...]

@@ -26,7 +26,7 @@ _AFTERWARDS: Final = ("Cleaned", "Expired")
 MESSAGE_LENGTH: Final = 1000
 
 
-def derive(times: Mapping[str, str], code: int, reason: str | None) -> list[dict[str, Any]]:
+def derive_conditions(times: Mapping[str, str], code: int, reason: str | None) -> list[dict[str, Any]]:
     """In the order of a job's life. ``Finished`` says that it is over, ``Succeeded`` whether well."""
     found = [
         _condition(kind, True, times[moment], word, message)
@@ -34,7 +34,7 @@ def derive(times: Mapping[str, str], code: int, reason: str | None) -> list[dict
         if moment in times and kind not in _AFTERWARDS
     ]
     if "finished" in times:
-        at, word = times["finished"], _word(states.text(code))
+        at, word = times["finished"], _word(states.state_text(code))
         found.append(_condition("Finished", True, at, word, reason or ""))
         found.append(_condition("Succeeded", code == State.FINISHED, at, word, reason or ""))
     for kind in _AFTERWARDS:

@@ -20,7 +20,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
-class Images(_Part):
+class ImagePolicy(_Part):
     """Which images an algorithm may bring. ``allow``: a shell's patterns of names without tag."""
 
     allow: tuple[str, ...] = ("*",)
@@ -30,7 +30,7 @@ class Images(_Part):
     pull_secrets: tuple[str, ...] = ()
     """Secrets of the jobs' namespace with which the kubelet asks a private registry."""
 
-    def refusal(self, image: str, checksum: str) -> str | None:
+    def refusal_of(self, image: str, checksum: str) -> str | None:
         """Why this image may not run here, None where it may."""
         if self.require_digest and not _is_digest(checksum):
             return f"The image {image} is not named by its digest (container.checksum: sha256:…)."
@@ -70,7 +70,7 @@ class Environment(_Part):
     max_queue_time: float | None = Field(default=None, gt=0)
     """Seconds a job waits for a place at most; None: the engine's limit."""
     free_quota: FreeQuota | None = None
-    images: Images = Images()
+    images: ImagePolicy = ImagePolicy()
     node_selector: dict[str, str] = {}
     """Labels of the nodes that take its jobs; nobody's business but the operator's."""
     tolerations: tuple[dict[str, Any], ...] = ()

@@ -13,7 +13,7 @@ from typing import Any
 
 from c2d_box import timestamps
 from c2d_box.assets import signatures
-from c2d_box.workflow.manifests import ENCRYPTION, canonical
+from c2d_box.workflow.manifests import ENCRYPTION, canonical_json
 from c2d_box.workflow.resource import WorkFlow
 
 VERSION = 1
@@ -23,7 +23,7 @@ _ENTRY = frozenset({"kind", "facts", "previous", "hash"})
 _START = hashlib.sha256(b"c2d evidence v1").hexdigest()
 
 
-def record(
+def evidence_record(
     workflow: WorkFlow, files: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], key: str
 ) -> dict[str, Any]:
     """The signed record; the same for the same state of the job, so that it can be asked for again."""
@@ -43,7 +43,7 @@ def record(
     }
 
 
-def problems(found: Mapping[str, Any]) -> list[str]:
+def evidence_problems(found: Mapping[str, Any]) -> list[str]:
     """What is wrong with a record in itself: hashes, order, signature. Empty for a sound one."""
     try:
         wrong, previous = [], _START
@@ -64,7 +64,7 @@ def problems(found: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def facts(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+def evidence_facts(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """Of one entry; empty where there is none."""
     named = [entry["facts"] for entry in found["entries"] if entry["kind"] == kind]
     return named[0] if named and isinstance(named[0], Mapping) else {}
@@ -105,7 +105,7 @@ def _facts(
     yield "run", run
     yield "isolation", dict(status.isolation or {})
     # operator-service's own moment stands in an annotation, not among those of the engine.
-    accepted = {"accepted": timestamps.to_text(workflow.created)}
+    accepted = {"accepted": timestamps.rfc3339_text(workflow.created)}
     yield "times", {**accepted, **{name: status.times[name] for name in _TIMES if name in status.times}}
     listed = [{key: file[key] for key in ("filename", "type", "size", "sha256")} for file in files]
     refused = [dict(entry) for entry in status.refused or ()]
@@ -120,7 +120,7 @@ def _asset(did: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest(previous: str, kind: str, found: Any) -> str:
-    return hashlib.sha256(canonical([previous, kind, found])).hexdigest()
+    return hashlib.sha256(canonical_json([previous, kind, found])).hexdigest()
 
 
 def _text(job: str, head: str) -> str:

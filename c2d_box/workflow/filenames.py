@@ -33,7 +33,7 @@ def judge_name(raw: bytes) -> tuple[str, str | None]:
     return name, None
 
 
-def numbered(path: str, number: int) -> str:
+def with_number(path: str, number: int) -> str:
     """The path with a number before the end of its name, still within the length of a name."""
     place = PurePosixPath(path)
     end = f"-{number}{place.suffix if len(place.suffix) < 20 else ''}"

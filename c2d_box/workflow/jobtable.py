@@ -99,7 +99,7 @@ ORDER BY datecreated DESC LIMIT %(limit)s
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
-class Postgres(BaseModel):
+class PostgresSettings(BaseModel):
     """Where the database is; the password is a file of the secrets folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,7 +110,7 @@ class Postgres(BaseModel):
     user: str = "c2d"
 
 
-async def connect(where: Postgres, secrets: Path, *, seconds: int = 3) -> Connection:
+async def connect(where: PostgresSettings, secrets: Path, *, seconds: int = 3) -> Connection:
     """A session in UTC and UTF-8; raises psycopg.OperationalError."""
     password = secrets / "postgres-password"
     return await psycopg.AsyncConnection.connect(
@@ -144,12 +144,14 @@ async def _create(connection: Connection, schema: LiteralString) -> None:
         await connection.execute(schema)
 
 
-async def upsert(connection: Connection, workflow: WorkFlow) -> None:
+async def upsert_job(connection: Connection, workflow: WorkFlow) -> None:
     """Writes the row of a job, unless what stands there was written from a newer object."""
-    await connection.execute(_UPSERT, row(workflow))
+    await connection.execute(_UPSERT, job_row(workflow))
 
 
-async def announce(connection: Connection, environment: str, announcement: dict[str, Any]) -> None:
+async def announce_environment(
+    connection: Connection, environment: str, announcement: dict[str, Any]
+) -> None:
     await connection.execute(
         "INSERT INTO envs (namespace, status, lastping) VALUES (%s, %s, now()) "
         "ON CONFLICT (namespace) DO UPDATE SET status = excluded.status, lastping = now()",
@@ -157,7 +159,7 @@ async def announce(connection: Connection, environment: str, announcement: dict[
     )
 
 
-async def history(
+async def job_history(
     connection: Connection,
     *,
     job: str | None,
@@ -185,7 +187,7 @@ async def history(
     return [line["wire"] for line in await found.fetchall()]
 
 
-def row(workflow: WorkFlow) -> dict[str, Any]:
+def job_row(workflow: WorkFlow) -> dict[str, Any]:
     """A WorkFlow as the values of the upsert."""
     spec, state = workflow.spec, workflow.status
     results = None if state.results is None else [result.model_dump() for result in state.results]
@@ -208,7 +210,7 @@ def row(workflow: WorkFlow) -> dict[str, Any]:
         "reason": state.reason,
         "exit": state.algorithm.exit_code,
         "times": Jsonb(state.times),
-        "wire": Jsonb(ocean_status.status(workflow)),
+        "wire": Jsonb(ocean_status.owner_status(workflow)),
         "version": int(workflow.version or 0) if workflow.version.isdigit() else 0,
     }
 

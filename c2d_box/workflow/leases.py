@@ -13,7 +13,7 @@ from typing import Any
 from c2d_box import timestamps
 from c2d_box.kubernetes.port import Object
 from c2d_box.workflow import names
-from c2d_box.workflow.resource import Spec
+from c2d_box.workflow.resource import JobSpec
 
 ENGINE = "operator-engine"
 """The Lease of whichever engine leads."""
@@ -22,7 +22,7 @@ STALE_SECONDS = 60
 """A lock older than this whose holder has no WorkFlow was left by a service that died in between."""
 
 
-def order(key: str) -> str:
+def order_lease_name(key: str) -> str:
     """The Lease's name: an order's key may be longer than a name, and contain what a name may not.
 
     The case of a key means nothing: hexadecimal digits can be written in two ways.
@@ -30,37 +30,37 @@ def order(key: str) -> str:
     return f"{ORDER_PREFIX}{hashlib.sha256(key.lower().encode()).hexdigest()[:40]}"
 
 
-def keys(spec: Spec) -> tuple[str, ...]:
+def order_keys(spec: JobSpec) -> tuple[str, ...]:
     """The locks of a job. A Provider that names no orders means its agreement."""
     return spec.orders or ((spec.agreement_id,) if spec.agreement_id else ())
 
 
-def body(key: str, job: str, now: float) -> Object:
+def lease_body(key: str, job: str, now: float) -> Object:
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": order(key), "labels": {names.LABEL_JOB: job}},
+        "metadata": {"name": order_lease_name(key), "labels": {names.LABEL_JOB: job}},
         "spec": {
             "holderIdentity": job,
-            "acquireTime": timestamps.to_text(now),
+            "acquireTime": timestamps.rfc3339_text(now),
             "leaseDurationSeconds": STALE_SECONDS,
         },
     }
 
 
-def holder(lease: Object) -> str:
+def lease_holder(lease: Object) -> str:
     spec: dict[str, Any] = lease.get("spec") or {}
     return str(spec.get("holderIdentity") or "")
 
 
-def renewal(now: float) -> Object:
+def lease_renewal(now: float) -> Object:
     """A patch by which a lock's holder shows that it is there."""
-    return {"spec": {"renewTime": timestamps.to_text(now)}}
+    return {"spec": {"renewTime": timestamps.rfc3339_text(now)}}
 
 
-def takeover(job: str, now: float) -> Object:
+def lease_takeover(job: str, now: float) -> Object:
     """A patch that gives a lock to another job."""
-    spec = {"holderIdentity": job, "acquireTime": timestamps.to_text(now), "renewTime": None}
+    spec = {"holderIdentity": job, "acquireTime": timestamps.rfc3339_text(now), "renewTime": None}
     return {"metadata": {"labels": {names.LABEL_JOB: job}}, "spec": spec}
 
 
@@ -68,4 +68,4 @@ def renewed_at(lease: Object) -> float:
     """When its holder was last there, in unix seconds."""
     spec = lease.get("spec") or {}
     texts = [spec.get(key) for key in ("acquireTime", "renewTime")]
-    return max((timestamps.from_text(text) for text in texts if text), default=0.0)
+    return max((timestamps.rfc3339_seconds(text) for text in texts if text), default=0.0)

@@ -22,15 +22,15 @@ _UNPACKED = 64 << 20
 """Bytes that a packed list may unpack to; ours are far below."""
 
 
-def stored(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def stored_listing(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The two keys of the status that hold the list; one of them is null."""
     plain = [dict(result) for result in results]
     if limits.stored_bytes(plain) <= limits.LISTING_INLINE_BYTES:
         return {"results": plain, "packedResults": None}
-    return {"results": None, "packedResults": pack(plain)}
+    return {"results": None, "packedResults": pack_listing(plain)}
 
 
-def pack(results: Sequence[Mapping[str, Any]]) -> str:
+def pack_listing(results: Sequence[Mapping[str, Any]]) -> str:
     """Base64 of a compressed table, column by column."""
     columns: dict[str, Any] = {name: [result.get(name) for result in results] for name in _COLUMNS}
     urls = [str(result.get("url") or "") for result in results]
@@ -41,7 +41,7 @@ def pack(results: Sequence[Mapping[str, Any]]) -> str:
     return base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 9)).decode()
 
 
-def unpack(text: str) -> list[dict[str, Any]]:
+def unpack_listing(text: str) -> list[dict[str, Any]]:
     """Raises ValueError for what :func:`pack` has not made."""
     try:
         unpacker = zlib.decompressobj()

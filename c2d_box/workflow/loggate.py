@@ -30,20 +30,20 @@ class LogGate:
         self._held = ""
         self.truncated = False
 
-    def pass_(self, chunk: bytes) -> bytes:
+    def filter_bytes(self, chunk: bytes) -> bytes:
         *lines, last = (self._held + self._decoder.decode(chunk)).split("\n")
-        passed = b"".join(self._charge(f"{shown(line)}\n") for line in lines)
+        passed = b"".join(self._charge(f"{shown_log(line)}\n") for line in lines)
         self._held = _last_state(last)
         if len(self._held) > HELD and not self._held.endswith("\r"):
             # From an escape on that may not be whole yet, the rest is kept.
             whole = self._held.rfind("\x1b", len(self._held) - 32)
             end = len(self._held) if whole < 0 else whole
-            passed += self._charge(shown(self._held[:end]))
+            passed += self._charge(shown_log(self._held[:end]))
             self._held = self._held[end:]
         return passed
 
-    def end(self) -> bytes:
-        tail = self._charge(shown(self._held + self._decoder.decode(b"", final=True)))
+    def finish_log(self) -> bytes:
+        tail = self._charge(shown_log(self._held + self._decoder.decode(b"", final=True)))
         self._held = ""
         return tail + (_CUT if self.truncated else b"")
 
@@ -65,9 +65,9 @@ class LogGate:
         return data
 
 
-def shown(line: str) -> str:
+def shown_log(line: str) -> str:
     """A line without its end as a terminal shows it at last, all else that is hidden made visible."""
-    return escape(_COLOURS.sub("", _last_state(line).removesuffix("\r")))
+    return escape_controls(_COLOURS.sub("", _last_state(line).removesuffix("\r")))
 
 
 def _last_state(line: str) -> str:
@@ -79,7 +79,7 @@ def _last_state(line: str) -> str:
     return state + "\r" if len(text) < len(line) else state
 
 
-def escape(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Line ends and tabs stay, all else that is hidden becomes visible."""
     if text.isascii() and text.isprintable():
         return text

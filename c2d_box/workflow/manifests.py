@@ -17,18 +17,18 @@ ENCRYPTION = "ecies"
 """What the listing says of such a result."""
 
 
-def digest(files: Iterable[Mapping[str, Any]]) -> str:
+def manifest_digest(files: Iterable[Mapping[str, Any]]) -> str:
     """Of what may leave, in the order of the results: SHA-256, hex."""
     return hashlib.sha256(
-        canonical([[file["filename"], file["type"], file["size"], file["sha256"]] for file in files])
+        canonical_json([[file["filename"], file["type"], file["size"], file["sha256"]] for file in files])
     ).hexdigest()
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """The one spelling of a value that is hashed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def lines_digest(lines: Iterable[Mapping[str, Any]]) -> str:
     """Of a list of which a record keeps only the first lines: SHA-256, hex."""
-    return hashlib.sha256(canonical([dict(line) for line in lines])).hexdigest()
+    return hashlib.sha256(canonical_json([dict(line) for line in lines])).hexdigest()

@@ -113,21 +113,21 @@ def workflows_path(namespace: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
 
 
-def pod(job: str, component: Component, attempt: int = 1) -> str:
+def pod_name(job: str, component: Component, attempt: int = 1) -> str:
     """The pod's name: a second attempt gets another one, since the first may still be going away."""
     return f"{job}-{component}" if attempt == 1 else f"{job}-{component}-{attempt}"
 
 
-def claim(job: str) -> str:
+def claim_name(job: str) -> str:
     return f"{job}-data"
 
 
-def grants_secret(job: str) -> str:
+def grants_secret_name(job: str) -> str:
     """Made by operator-service: key ``grants.json``."""
     return f"{job}-grants"
 
 
-def stage_secret(job: str) -> str:
+def stage_secret_name(job: str) -> str:
     """Made by the engine: ``job.json``, a token per stage, the result store's address and credentials."""
     return f"{job}-stages"
 

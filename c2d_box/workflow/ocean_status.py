@@ -11,11 +11,11 @@ from c2d_box.workflow import states
 from c2d_box.workflow.resource import WorkFlow
 
 
-def seconds(moment: float | None) -> str | None:
+def as_seconds(moment: float | None) -> str | None:
     return None if moment is None else f"{moment:.6f}"
 
 
-def results(workflow: WorkFlow) -> list[dict[str, Any]] | str:
+def result_list(workflow: WorkFlow) -> list[dict[str, Any]] | str:
     """Without the storage address; the position is the index of ``getResult``."""
     listed = [
         {
@@ -30,7 +30,7 @@ def results(workflow: WorkFlow) -> list[dict[str, Any]] | str:
     return listed or ""
 
 
-def status(workflow: WorkFlow) -> dict[str, Any]:
+def owner_status(workflow: WorkFlow) -> dict[str, Any]:
     """``orders``, ``reason``, ``exitCode``, ``asset`` and ``times`` are ours; clients ignore other keys."""
     spec, state = workflow.spec, workflow.status
     algorithm = workflow.stage.algorithm
@@ -40,9 +40,9 @@ def status(workflow: WorkFlow) -> dict[str, Any]:
         "owner": spec.owner,
         "status": state.code,
         "statusText": state.text,
-        "dateCreated": seconds(workflow.at("accepted")),
-        "dateFinished": seconds(workflow.at("finished")),
-        "results": results(workflow),
+        "dateCreated": as_seconds(workflow.at("accepted")),
+        "dateFinished": as_seconds(workflow.at("finished")),
+        "results": result_list(workflow),
         "stopreq": max(state.stop, int(workflow.spec.stop and not workflow.finished)),
         "removed": int(workflow.deleted is not None or workflow.at("expired") is not None),
         "algoDID": "raw" if algorithm.id is None else algorithm.id,
@@ -53,7 +53,7 @@ def status(workflow: WorkFlow) -> dict[str, Any]:
         "exitCode": state.algorithm.exit_code,
         "evidence": state.evidence,
         "asset": (state.asset or {}).get("did"),
-        "times": {moment: seconds(workflow.at(moment)) for moment in state.times},  # type: ignore[arg-type]
+        "times": {moment: as_seconds(workflow.at(moment)) for moment in state.times},  # type: ignore[arg-type]
     }
 
 
@@ -74,7 +74,7 @@ _PUBLIC = (
 )
 
 
-def coarse(found: Mapping[str, Any]) -> dict[str, Any]:
+def public_status(found: Mapping[str, Any]) -> dict[str, Any]:
     """What anybody may know of a job's status: what it was started with, its stage, and which results there
     are by type and position, as clients need them. Names, sizes, reasons, exit codes and exact times are as
     good as outputs: an algorithm chooses them.
@@ -83,7 +83,7 @@ def coarse(found: Mapping[str, Any]) -> dict[str, Any]:
     finished = found.get("dateFinished")
     return {
         **{key: found[key] for key in _PUBLIC if key in found},
-        "dateFinished": seconds(float(int(float(finished)))) if finished else finished,
+        "dateFinished": as_seconds(float(int(float(finished)))) if finished else finished,
         "results": [_coarse_result(entry, index) for index, entry in enumerate(listed)] or "",
         "reason": None,
         "exitCode": None,
@@ -98,12 +98,12 @@ def _coarse_result(entry: Mapping[str, Any], index: int) -> dict[str, Any]:
     return {"filename": name, "filesize": 0, "type": kind, "index": index, **sealed}
 
 
-def event(workflow: WorkFlow) -> dict[str, Any]:
+def status_event(workflow: WorkFlow) -> dict[str, Any]:
     """What the Provider is told on every change."""
     return {
         "jobId": workflow.job,
         "status": workflow.status.code,
         "statusText": workflow.status.text,
-        "dateFinished": seconds(workflow.at("finished")),
+        "dateFinished": as_seconds(workflow.at("finished")),
         "final": workflow.status.code in states.FINAL,
     }

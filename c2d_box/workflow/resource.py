@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from c2d_box import timestamps
-from c2d_box.kubernetes.port import Resource
+from c2d_box.kubernetes.port import ResourceKind
 from c2d_box.workflow import listing, names, states
 
-WORKFLOWS = Resource(f"/apis/{names.API_VERSION}", names.PLURAL)
+WORKFLOWS = ResourceKind(f"/apis/{names.API_VERSION}", names.PLURAL)
 
 Moment = Literal[
     "accepted",  # operator-service took the job
@@ -47,7 +47,7 @@ class _Part(BaseModel):
     )
 
 
-class Container(_Part):
+class AlgorithmContainer(_Part):
     entrypoint: str
     image: str
     tag: str = ""
@@ -61,17 +61,17 @@ class Container(_Part):
         return f"{self.image}:{self.tag}" if self.tag else self.image
 
 
-class Algorithm(_Part):
+class JobAlgorithm(_Part):
     """Custom and user data travel as they came: keys in lower case, as the original's payload has them."""
 
     id: str | None = None
     rawcode: str | None = ""
-    container: Container
+    container: AlgorithmContainer
     algocustomdata: Any = None
     userdata: Any = None
 
 
-class Input(_Part):
+class JobInput(_Part):
     index: int = 0
     id: str
     files: int | None = None
@@ -79,13 +79,13 @@ class Input(_Part):
 
 class JobStage(_Part):
     index: int = 0
-    input: tuple[Input, ...] = ()
-    algorithm: Algorithm
+    input: tuple[JobInput, ...] = ()
+    algorithm: JobAlgorithm
     compute: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, Any] | None = None
 
 
-class Spec(_Part):
+class JobSpec(_Part):
     """Everything but ``stop`` is fixed at creation."""
 
     job_id: str = ""
@@ -104,7 +104,7 @@ class Spec(_Part):
     """How long the finished WorkFlow stays; None: the engine's limit."""
 
 
-class Result(_Part):
+class JobResult(_Part):
     filename: str
     filesize: int
     type: str
@@ -126,19 +126,19 @@ class AlgorithmRun(_Part):
     reason: str | None = None
 
 
-class Outcome(_Part):
+class JobOutcome(_Part):
     """How the job will end, decided before publishing, which may still turn a 70 into 77 or 79."""
 
     code: int
     reason: str | None = None
 
 
-class Attempts(_Part):
+class PodAttempts(_Part):
     configuration: int = 1
     publishing: int = 1
 
 
-class Status(_Part):
+class JobStatus(_Part):
     code: int = states.State.WARMING_UP
     text: str = states.TEXTS[states.State.WARMING_UP]
     phase: str = "Queued"
@@ -146,9 +146,9 @@ class Status(_Part):
     times: dict[str, str] = Field(default_factory=dict)
     stop: int = 0
     algorithm: AlgorithmRun = AlgorithmRun()
-    attempts: Attempts = Attempts()
-    outcome: Outcome | None = None
-    results: tuple[Result, ...] | None = None
+    attempts: PodAttempts = PodAttempts()
+    outcome: JobOutcome | None = None
+    results: tuple[JobResult, ...] | None = None
     packed_results: str | None = None
     """A long list of results, see :mod:`.listing`; ``results`` holds it once it is read."""
     refused: tuple[dict[str, Any], ...] | None = None
@@ -171,7 +171,11 @@ class Status(_Part):
     @classmethod
     def _unpacked(cls, data: Any) -> Any:
         packed = data.get("packedResults") if isinstance(data, Mapping) else None
-        return {**data, "results": listing.unpack(packed)} if packed and not data.get("results") else data
+        return (
+            {**data, "results": listing.unpack_listing(packed)}
+            if packed and not data.get("results")
+            else data
+        )
 
 
 class WorkFlow(_Part):
@@ -181,8 +185,8 @@ class WorkFlow(_Part):
     created: float = 0.0
     deleted: float | None = None
     finalizers: tuple[str, ...] = ()
-    spec: Spec
-    status: Status = Status()
+    spec: JobSpec
+    status: JobStatus = JobStatus()
 
     @property
     def job(self) -> str:
@@ -196,7 +200,7 @@ class WorkFlow(_Part):
         """Unix seconds of a stage's end, None while it is not over."""
         text = self.status.times.get(moment)
         if text is not None:
-            return timestamps.from_text(text)
+            return timestamps.rfc3339_seconds(text)
         return self.created if moment == "accepted" else None
 
     @property
@@ -216,7 +220,7 @@ class WorkFlow(_Part):
         return "finished" in self.status.times
 
 
-def parse(body: Mapping[str, Any]) -> WorkFlow:
+def parse_workflow(body: Mapping[str, Any]) -> WorkFlow:
     """Raises pydantic's ValidationError for an object that is no WorkFlow (the CRD's schema refuses most)."""
     metadata = body["metadata"]
     accepted = (metadata.get("annotations") or {}).get(names.ANNOTATION_ACCEPTED)
@@ -226,10 +230,10 @@ def parse(body: Mapping[str, Any]) -> WorkFlow:
         uid=metadata.get("uid", ""),
         version=metadata.get("resourceVersion", ""),
         created=_created(accepted, metadata.get("creationTimestamp")),
-        deleted=timestamps.from_text(deleted) if deleted else None,
+        deleted=timestamps.rfc3339_seconds(deleted) if deleted else None,
         finalizers=tuple(metadata.get("finalizers") or ()),
-        spec=Spec.model_validate(body["spec"]),
-        status=Status.model_validate(body.get("status") or {}),
+        spec=JobSpec.model_validate(body["spec"]),
+        status=JobStatus.model_validate(body.get("status") or {}),
     )
 
 
@@ -237,7 +241,7 @@ def _created(accepted: str | None, stamp: str | None) -> float:
     """The annotation's fraction of a second is believed only within the second or so Kubernetes saw
     itself.
     """
-    seen = timestamps.from_text(stamp) if stamp else 0.0
+    seen = timestamps.rfc3339_seconds(stamp) if stamp else 0.0
     try:
         claimed = float(accepted) if accepted else seen
     except ValueError:
@@ -245,7 +249,7 @@ def _created(accepted: str | None, stamp: str | None) -> float:
     return claimed if not seen or abs(claimed - seen) < 5 else seen
 
 
-def build(job: str, spec: Mapping[str, Any], accepted: float) -> dict[str, Any]:
+def build_workflow(job: str, spec: Mapping[str, Any], accepted: float) -> dict[str, Any]:
     """The object as operator-service creates it; with the finalizer, which saves the engine a write."""
     owner = str(spec.get("owner", "")).lower()
     labels = {names.LABEL_JOB: job, names.LABEL_ENVIRONMENT: str(spec["environment"])}

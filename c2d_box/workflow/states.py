@@ -66,14 +66,14 @@ Phase = Literal["Queued", "Configuring", "Running", "Publishing", "Finished"]
 """For people: what ``kubectl get workflows`` shows."""
 
 
-def text(code: int) -> str:
+def state_text(code: int) -> str:
     try:
         return TEXTS[State(code)]
     except ValueError:
         return "Unknown status"
 
 
-def phase(code: int) -> Phase:
+def state_phase(code: int) -> Phase:
     if code in FINAL:
         return "Finished"
     if code >= State.PUBLISHING:

@@ -29,7 +29,7 @@ def ended_as_expected(job: Ended) -> str | None:
     if code != attack.code:
         last = f"; {_last_words(job)}" if code == State.ALGORITHM_FAILED else ""
         return f"ended {code} ({status.get('reason', '')}), expected {int(attack.code)}{last}"
-    if status.get("text") != states.text(code):
+    if status.get("text") != states.state_text(code):
         return f"the text of {code} is {status.get('text')!r}"
     if attack.reason not in str(status.get("reason", "")):
         return f"the reason is {status.get('reason')!r}, without {attack.reason!r}"
@@ -150,7 +150,7 @@ def seconds_between(status: Mapping[str, Any], first: Moment, last: Moment) -> f
     times = status.get("times", {})
     if first not in times or last not in times:
         return None
-    return timestamps.from_text(times[last]) - timestamps.from_text(times[first])
+    return timestamps.rfc3339_seconds(times[last]) - timestamps.rfc3339_seconds(times[first])
 
 
 def _without(job: Ended, secret: bytes, what: str) -> str | None:

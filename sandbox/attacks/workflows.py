@@ -85,7 +85,7 @@ class Workflows:
 
     def live(self, job: str) -> str:
         """What Kubernetes shows of the algorithm's output; empty where there is none."""
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{names.pod(job, 'algorithm')}/log"
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{names.pod_name(job, 'algorithm')}/log"
         return self.kube.text(path, container="algorithm")
 
     def left(self, job: str) -> list[str]:

@@ -44,7 +44,7 @@ def _image(box: Box, record: Mapping[str, Any]) -> Any:
     from c2d_box.client.verification import Check
     from c2d_box.workflow import evidence
 
-    reference = str(evidence.facts(record, "run").get("image"))
+    reference = str(evidence.evidence_facts(record, "run").get("image"))
     try:
         known = find_image(box, reference).checksum
     except C2DError:

@@ -71,7 +71,9 @@ def _times(body: dict[str, Any]) -> dict[str, str]:
 
 
 def _moments(bodies: list[dict[str, Any]], moment: str) -> list[tuple[float, str]]:
-    return sorted((timestamps.from_text(_times(body)[moment]), body["spec"]["owner"]) for body in bodies)
+    return sorted(
+        (timestamps.rfc3339_seconds(_times(body)[moment]), body["spec"]["owner"]) for body in bodies
+    )
 
 
 def _figures(bodies: list[dict[str, Any]], began: float) -> dict[str, Any]:

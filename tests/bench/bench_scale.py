@@ -28,9 +28,9 @@ from typing import Any, TypeVar
 
 from c2d_box import timestamps
 from c2d_box.assets import signatures
-from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.client import HttpCluster
 from c2d_box.kubernetes.kubeconfig import from_kubeconfig
-from c2d_box.kubernetes.port import Gone
+from c2d_box.kubernetes.port import ObjectGone
 from c2d_box.workflow.resource import WORKFLOWS
 from sandbox.box import Box, open_box
 from sandbox.doctor.ports import is_free
@@ -70,7 +70,7 @@ async def _unless_ended(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def measure(box: Box, count: int) -> dict[str, Any]:
-    cluster = Kubernetes(from_kubeconfig(box.home.kubeconfig), NAMESPACE)
+    cluster = HttpCluster(from_kubeconfig(box.home.kubeconfig), NAMESPACE)
     _say("taking away what a run that was broken off has left")
     await _empty(cluster)
     await _until(lambda: _opened(box), "had its namespace", 60)
@@ -117,15 +117,17 @@ def _name(number: int) -> str:
     return f"scale-{number:05d}"
 
 
-async def _add(cluster: Kubernetes, number: int) -> None:
+async def _add(cluster: HttpCluster, number: int) -> None:
     owner, code = f"0xowner{number % 20}", "print('x')\n" * 20
     await cluster.create(WORKFLOWS, handwritten.body(_name(number), owner, code, SECTION, NAMESPACE))
 
 
-async def _finish(cluster: Kubernetes, number: int) -> None:
+async def _finish(cluster: HttpCluster, number: int) -> None:
     now = time.time()
     moments = ("admitted", "bound", "created", "staged", "started", "ended", "judged", "uploaded", "finished")
-    times = {name: timestamps.to_text(now - 60 + place) for place, name in enumerate((*moments, "cleaned"))}
+    times = {
+        name: timestamps.rfc3339_text(now - 60 + place) for place, name in enumerate((*moments, "cleaned"))
+    }
     stored = {"filename": "f", "filesize": 1, "type": "output", "url": "ipfs://b/f", "sha256": "0" * 64}
     status = {
         "code": 70,
@@ -137,19 +139,19 @@ async def _finish(cluster: Kubernetes, number: int) -> None:
     await cluster.patch(WORKFLOWS, _name(number), {"status": status}, status=True)
 
 
-async def _empty(cluster: Kubernetes) -> None:
+async def _empty(cluster: HttpCluster) -> None:
     left, _ = await cluster.list(WORKFLOWS)
 
     async def drop(number: int) -> None:
         name = left[number]["metadata"]["name"]
-        with contextlib.suppress(Gone):
+        with contextlib.suppress(ObjectGone):
             await cluster.patch(WORKFLOWS, name, {"metadata": {"finalizers": None}})
         await cluster.delete(WORKFLOWS, name)
 
     await _together(drop, range(len(left)))
 
 
-async def _engine(box: Box, cluster: Kubernetes, folder: Path, count: int) -> dict[str, Any]:
+async def _engine(box: Box, cluster: HttpCluster, folder: Path, count: int) -> dict[str, Any]:
     port = next(port for port in range(20_000, 30_000) if is_free(port))
     command = [sys.executable, "-m", "c2d_box.operator_engine", "--config", str(_config(folder, port))]
     command += ["--kubeconfig", str(box.home.kubeconfig)]
@@ -188,7 +190,7 @@ async def _engine(box: Box, cluster: Kubernetes, folder: Path, count: int) -> di
             process.wait(20)
 
 
-async def _listing(cluster: Kubernetes) -> float:
+async def _listing(cluster: HttpCluster) -> float:
     """All of them, by pages of 500; median of five."""
     seconds = []
     for _ in range(5):
@@ -228,7 +230,7 @@ def _config(folder: Path, port: int) -> Path:
     return config
 
 
-async def _move(cluster: Kubernetes, count: int) -> None:
+async def _move(cluster: HttpCluster, count: int) -> None:
     """Even numbers are queued: some are stopped, some deleted, and new ones come."""
 
     async def move(number: int) -> None:
@@ -250,7 +252,7 @@ async def _settled(port: int, count: int) -> bool:
     return queued == count // 2 - _moved(count) // 2 and await _quiet(port, count)
 
 
-async def _check(cluster: Kubernetes, count: int) -> None:
+async def _check(cluster: HttpCluster, count: int) -> None:
     moved = _moved(count)
     bodies, _ = await cluster.list(WORKFLOWS)
     times = {body["metadata"]["name"]: (body.get("status") or {}).get("times", {}) for body in bodies}

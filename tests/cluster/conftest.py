@@ -157,7 +157,7 @@ def algorithm_images(box: Box, job_id: str) -> set[str]:
     tag), and the one that Kubernetes says ran.
     """
     with consuming(box, "consumer") as party:
-        run = evidence.facts(verification.fetch(party, job_id), "run")
+        run = evidence.evidence_facts(verification.fetch(party, job_id), "run")
     return {str(reference).partition("@")[2] for reference in (run["image"], run["ran"]["image"])}
 
 

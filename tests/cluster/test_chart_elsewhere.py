@@ -71,6 +71,6 @@ def test_the_warden_had_targets_and_the_evidence_says_what_they_answered(
 ) -> None:
     with consuming(elsewhere, "consumer") as party:
         record = verification.fetch(party, finished.job_id)
-    proof = evidence.facts(record, "isolation")
+    proof = evidence.evidence_facts(record, "isolation")
     assert proof["probes"] > 5
     assert "NOT ISOLATED" in proof["verdict"]

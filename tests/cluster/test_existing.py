@@ -199,7 +199,7 @@ def test_the_operator_may_say_otherwise_and_the_evidence_says_so(guest: Box, tmp
     outcome = perform(demo(loud, tmp_path, yes=True))
     with consuming(loud, "consumer") as party:
         record = verification.fetch(party, outcome.job_id)
-    isolation = evidence.facts(record, "isolation")
+    isolation = evidence.evidence_facts(record, "isolation")
     assert isolation["verdict"] == UNPROVEN and isolation["answered"]
     image = Bundle.open(["algo-python-image"]).image("algo-python")
     assert algorithm_images(loud, outcome.job_id) == {image.digest}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from c2d_box.kubernetes.client import Kubernetes
+from c2d_box.kubernetes.client import HttpCluster
 from c2d_box.kubernetes.kubeconfig import from_kubeconfig
 from c2d_box.kubernetes.port import Cluster
 from sandbox.box import Box
@@ -16,6 +16,6 @@ from tests.contract.workflow_store_suite import *  # noqa: F403 - the tests them
 @pytest.fixture
 async def cluster(box: Box) -> AsyncIterator[Cluster]:
     """In a namespace where no engine attends to what the tests make."""
-    real = Kubernetes(from_kubeconfig(box.home.path / "kubeconfig"), "default")
+    real = HttpCluster(from_kubeconfig(box.home.path / "kubeconfig"), "default")
     yield real
     await real.close()

@@ -18,7 +18,7 @@ import pytest
 from c2d_box.operator_service.database import Database
 from c2d_box.operator_service.nonces import Nonces, parse
 from c2d_box.workflow import jobtable, resource
-from c2d_box.workflow.jobtable import Connection, Postgres
+from c2d_box.workflow.jobtable import Connection, PostgresSettings
 from tests.unit.operator_engine.conftest import workflow_body
 from tests.worlds.outside import free_port
 
@@ -38,8 +38,8 @@ class Server:
     folder: Path
     port: int
 
-    def postgres(self, user: str) -> Postgres:
-        return Postgres(host="127.0.0.1", port=self.port, user=user)
+    def postgres(self, user: str) -> PostgresSettings:
+        return PostgresSettings(host="127.0.0.1", port=self.port, user=user)
 
     def secrets(self, user: str) -> Path:
         folder = self.folder / f"of-{user}"
@@ -119,13 +119,13 @@ async def test_a_database_of_before_is_taken_over(place: Server) -> None:
         async with place.session("c2d") as session:
             await jobtable.create_jobs(session)
             await jobtable.create_nonces(session)
-            await jobtable.upsert(session, resource.parse(workflow_body(JOB)))
+            await jobtable.upsert_job(session, resource.parse_workflow(workflow_body(JOB)))
     with place.running():
         async with place.session("c2d_engine") as engine:
             await jobtable.create_jobs(engine)
-            await jobtable.upsert(engine, resource.parse(workflow_body(JOB)))
+            await jobtable.upsert_job(engine, resource.parse_workflow(workflow_body(JOB)))
         async with place.session("c2d_service") as service:
-            assert len(await jobtable.history(service, job=JOB, agreement=None, owner=None)) == 1
+            assert len(await jobtable.job_history(service, job=JOB, agreement=None, owner=None)) == 1
             await jobtable.create_nonces(service)
             await service.execute("INSERT INTO nonces VALUES ('x', 1)")
 
@@ -136,7 +136,7 @@ async def test_the_service_works_with_its_role(server: Server) -> None:
     for number in range(600):  # as many as make it clear the window
         await nonces.take("0xprovider", parse(str(1000 + number)))
     async with database.session() as session:
-        assert await jobtable.history(session, job=None, agreement=None, owner="0xnobody") == []
+        assert await jobtable.job_history(session, job=None, agreement=None, owner="0xnobody") == []
     await database.close()
 
 
@@ -188,7 +188,7 @@ async def test_before_the_engines_first_row_there_is_no_history(server: Server) 
         await session.execute("ALTER TABLE jobs RENAME TO kept")
     try:
         async with server.session("c2d_service") as session:
-            assert await jobtable.history(session, job=JOB, agreement=None, owner=None) == []
+            assert await jobtable.job_history(session, job=JOB, agreement=None, owner=None) == []
     finally:
         async with server.session("c2d") as session:
             await session.execute("ALTER TABLE kept RENAME TO jobs")

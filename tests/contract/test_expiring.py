@@ -16,7 +16,7 @@ from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.effects import result_expiry
 from c2d_box.pods.upload import ipfs
 from c2d_box.pods.upload.sending import Entry
-from c2d_box.workflow.resource import Result
+from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore
 from sandbox.bundle import Bundle
 from tests.worlds.kubo import Kubo, kubo_in
@@ -32,7 +32,7 @@ def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
         yield made
 
 
-def stored(kubo: Kubo, folder: Path, **files: bytes) -> list[Result]:
+def stored(kubo: Kubo, folder: Path, **files: bytes) -> list[JobResult]:
     entries = []
     for name, content in files.items():
         place = folder / "outputs" / name
@@ -42,10 +42,10 @@ def stored(kubo: Kubo, folder: Path, **files: bytes) -> list[Result]:
         entries.append(Entry(place, f"outputs/{name}", name, "output", len(content), digest))
     store = {"api": f"http://127.0.0.1:{kubo.rpc_port}", "token": kubo.upload_token}
     sent = ipfs.send(entries, store, str(folder).encode())
-    return [Result.model_validate(each.as_result()) for each in sent]
+    return [JobResult.model_validate(each.as_result()) for each in sent]
 
 
-def status(kubo: Kubo, result: Result) -> int:
+def status(kubo: Kubo, result: JobResult) -> int:
     url = f"{kubo.gateway}/ipfs/{result.url.removeprefix('ipfs://')}"
     return httpx.get(url, trust_env=False).status_code
 
@@ -56,7 +56,7 @@ async def test_they_go_and_anothers_stay(kubo: Kubo, tmp_path: Path) -> None:
     theirs = stored(kubo, tmp_path / "two", same=b"of both" * 1000)
     assert {status(kubo, result) for result in (*mine, *theirs)} == {200}
     for _ in range(2):  # again: what is gone is gone
-        await result_expiry.drop(store, lambda name: kubo.token(name), "job", mine)
+        await result_expiry.delete_results(store, lambda name: kubo.token(name), "job", mine)
         assert [status(kubo, result) == 200 for result in mine] == [False, False]
     assert status(kubo, theirs[0]) == 200
 
@@ -65,7 +65,7 @@ async def test_with_another_callers_token_nothing_goes(kubo: Kubo, tmp_path: Pat
     store = IpfsStore(api=f"http://127.0.0.1:{kubo.rpc_port}", gateway=kubo.gateway)
     mine = stored(kubo, tmp_path, own=b"still mine")
     with pytest.raises(ClusterError, match="IPFS answered 403"):
-        await result_expiry.drop(store, lambda _: kubo.upload_token, "job", mine)
+        await result_expiry.delete_results(store, lambda _: kubo.upload_token, "job", mine)
     assert status(kubo, mine[0]) == 200
 
 
@@ -78,6 +78,6 @@ def test_the_token_can_do_nothing_else(kubo: Kubo, call: str) -> None:
 
 async def test_a_store_that_is_away_is_asked_again_later() -> None:
     store = IpfsStore(api="http://127.0.0.1:9", gateway="http://127.0.0.1:9")
-    result = Result(filename="x", filesize=1, type="output", url="ipfs://bafy/x")
+    result = JobResult(filename="x", filesize=1, type="output", url="ipfs://bafy/x")
     with pytest.raises(ClusterError, match="could not be reached"):
-        await result_expiry.drop(store, lambda _: "t", "job", [result])
+        await result_expiry.delete_results(store, lambda _: "t", "job", [result])

@@ -13,7 +13,7 @@ import pytest
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.effects import result_expiry
-from c2d_box.workflow.resource import Result
+from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore, ReadingKey
@@ -113,9 +113,9 @@ async def test_results_whose_time_is_over_are_deleted_and_no_others(
     for key in ("job/outputs/a b.csv", "job/logs/l", "other/l"):
         store.put_file(RESULTS, key, tmp_path / "file")
     urls = (f"s3://{RESULTS}/job/outputs/a%20b.csv", f"s3://{RESULTS}/job/logs/l")
-    mine = [Result(filename="f", filesize=1, type="output", url=url) for url in urls]
+    mine = [JobResult(filename="f", filesize=1, type="output", url=url) for url in urls]
     for _ in range(2):  # again: what is gone is gone
-        await result_expiry.drop(place, keys.__getitem__, "job", mine)
+        await result_expiry.delete_results(place, keys.__getitem__, "job", mine)
     assert set(store.keys(RESULTS)) == {"x/people.csv", "other/l"}
     with pytest.raises(ClusterError, match="S3 answered 403"):
-        await result_expiry.drop(place, lambda _: "ROOT", "job", mine)
+        await result_expiry.delete_results(place, lambda _: "ROOT", "job", mine)

@@ -18,14 +18,14 @@ from c2d_box.assets import ecies
 from c2d_box.assets.files import ResultFile, S3File, unseal
 from c2d_box.errors import C2DError
 from c2d_box.operator_engine.effects import result_expiry
-from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
-from c2d_box.operator_engine.pod_api.register_relay import Relay
+from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
+from c2d_box.operator_engine.pod_api.register_relay import RegisterRelay
 from c2d_box.pods.upload import s3 as uploading
 from c2d_box.pods.upload.sending import Entry
 from c2d_box.storage import AddressRules, Fetcher, Forbidden, ResultStore, S3Results, Storage
 from c2d_box.storage.accounts import ACTIONS, AccountSettings, make_accounts
 from c2d_box.storage.sigv4 import Credentials
-from c2d_box.workflow.resource import Result
+from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore
@@ -104,7 +104,7 @@ def test_no_service_sees_a_bucket(store: ObjectStore) -> None:
 
 async def test_a_job_is_stored_read_and_expired_with_those_keys(store: ObjectStore, tmp_path: Path) -> None:
     place = S3Store(endpoint=store.endpoint, bucket=RESULTS)
-    slots = Slots(place, {"accessKey": "ENGINE", "secretKey": "of engine <&>"})
+    slots = PresignedUploads(place, {"accessKey": "ENGINE", "secretKey": "of engine <&>"})
     files = []
     for path in ("outputs/ä b.json", "logs/algorithm.log"):
         file = tmp_path / path
@@ -114,11 +114,11 @@ async def test_a_job_is_stored_read_and_expired_with_those_keys(store: ObjectSto
         files.append(Entry(file, path, path.partition("/")[2], "output", len(CONTENT), digest))
 
     def ask(entries: list[Entry]) -> Any:
-        return slots.offer(JOB, {"files": [{"path": e.path, "sha256": e.sha256} for e in entries]})
+        return slots.sign_uploads(JOB, {"files": [{"path": e.path, "sha256": e.sha256} for e in entries]})
 
     sent = uploading.Sender(place.model_dump(), JOB, ask).send(files)
-    relay = Relay(SimpleNamespace(), "shared")  # type: ignore[arg-type]
-    results = [Result.model_validate(each.as_result()) for each in sent]
+    relay = RegisterRelay(SimpleNamespace(), "shared")  # type: ignore[arg-type]
+    results = [JobResult.model_validate(each.as_result()) for each in sent]
     documents = [relay._file(JOB, result, NFT, DATATOKEN) for result in results]
     reader = Credentials("PROVIDER", "of provider <&>", "us-east-1")
     inside = ResultStore(
@@ -130,7 +130,7 @@ async def test_a_job_is_stored_read_and_expired_with_those_keys(store: ObjectSto
         assert b"".join([chunk async for chunk in opened.chunks]) == CONTENT
         opened.close()
     mine = {"s3-access-key": "ENGINE", "s3-secret-key": "of engine <&>"}
-    await result_expiry.drop(place, mine.__getitem__, JOB, results)
+    await result_expiry.delete_results(place, mine.__getitem__, JOB, results)
     assert store.keys(RESULTS) == [f"{OTHER}/outputs/a"]
 
 
@@ -140,12 +140,12 @@ async def test_what_is_sealed_onto_the_chain_opens_nothing(store: ObjectStore) -
     """
     sealed: list[bytes] = []
 
-    class Sealing(Relay):
+    class Sealing(RegisterRelay):
         async def seal(self, content: bytes) -> str:
             sealed.append(content)
             return "0x" + ecies.encrypt(KEY, content).hex()
 
-    result = Result(filename="a", filesize=1, type="output", url=f"s3://{RESULTS}/{OTHER}/outputs/a")
+    result = JobResult(filename="a", filesize=1, type="output", url=f"s3://{RESULTS}/{OTHER}/outputs/a")
     workflow = SimpleNamespace(job=OTHER, status=SimpleNamespace(results=(result,)))
     text = await Sealing(SimpleNamespace(), "shared").seal_files(workflow, NFT, DATATOKEN)  # type: ignore[arg-type]
     (plain,) = sealed

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from c2d_box.kubernetes.informer import Informer
-from c2d_box.kubernetes.port import SECRETS, Changed, Cluster, Exists, Gone, Object
+from c2d_box.kubernetes.port import SECRETS, AlreadyExists, Cluster, Object, ObjectGone, VersionConflict
 from c2d_box.workflow import resource
 from c2d_box.workflow.resource import WORKFLOWS
 
@@ -34,25 +34,25 @@ async def workflow(cluster: Cluster) -> AsyncIterator[str]:
     yield name
     try:
         await cluster.patch(WORKFLOWS, name, {"metadata": {"finalizers": None}})
-    except Gone:
+    except ObjectGone:
         return
     await cluster.delete(WORKFLOWS, name)
 
 
 def body(name: str) -> Object:
     algorithm = {"container": {"entrypoint": "x", "image": "i"}}
-    return resource.build(name, {"environment": "e", "stages": [{"algorithm": algorithm}]}, 1.0)
+    return resource.build_workflow(name, {"environment": "e", "stages": [{"algorithm": algorithm}]}, 1.0)
 
 
 async def test_what_is_created_can_be_read(cluster: Cluster, workflow: str) -> None:
     found = await cluster.get(WORKFLOWS, workflow)
     assert found is not None
-    assert resource.parse(found).spec.environment == "e"
+    assert resource.parse_workflow(found).spec.environment == "e"
     assert await cluster.get(WORKFLOWS, "no-such") is None
 
 
 async def test_creating_twice_is_told_apart_from_failing(cluster: Cluster, workflow: str) -> None:
-    with pytest.raises(Exists):
+    with pytest.raises(AlreadyExists):
         await cluster.create(WORKFLOWS, body(workflow))
 
 
@@ -62,9 +62,9 @@ async def test_a_patch_of_another_version_is_refused(cluster: Cluster, workflow:
     version = found["metadata"]["resourceVersion"]
     fresh = {"metadata": {"resourceVersion": version}, "spec": {"stop": True}}
     assert (await cluster.patch(WORKFLOWS, workflow, fresh))["spec"]["stop"] is True
-    with pytest.raises(Changed):
+    with pytest.raises(VersionConflict):
         await cluster.patch(WORKFLOWS, workflow, {**fresh, "spec": {"stop": False}})
-    with pytest.raises(Gone):
+    with pytest.raises(ObjectGone):
         await cluster.patch(WORKFLOWS, "no-such", {"spec": {"stop": True}})
 
 
@@ -81,7 +81,7 @@ async def test_a_finalizer_holds_what_is_deleted(cluster: Cluster, workflow: str
     assert await cluster.delete(WORKFLOWS, workflow)
     found = await cluster.get(WORKFLOWS, workflow)
     assert found is not None
-    assert resource.parse(found).deleted is not None
+    assert resource.parse_workflow(found).deleted is not None
     await cluster.patch(WORKFLOWS, workflow, {"metadata": {"finalizers": []}})
     assert await cluster.get(WORKFLOWS, workflow) is None
     assert not await cluster.delete(WORKFLOWS, workflow)

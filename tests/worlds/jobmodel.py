@@ -18,22 +18,29 @@ from c2d_box.operator_engine.rules.actions import (
     CreateSecret,
     DeleteClaim,
     DeletePod,
+    DeleteResults,
+    DeleteSecretsAndLeases,
     DeleteWorkflow,
-    DropResults,
-    ReadProof,
-    Record,
+    PatchStatus,
+    ReadIsolationReport,
     RemoveFinalizer,
-    Sweep,
 )
-from c2d_box.operator_engine.rules.limits import Limits
-from c2d_box.operator_engine.rules.observation import Container, End, Pod, Refusal, Seen, Step
-from c2d_box.operator_engine.rules.plan import plan
+from c2d_box.operator_engine.rules.limits import StageLimits
+from c2d_box.operator_engine.rules.observation import (
+    JobRejection,
+    Observation,
+    ObservedContainer,
+    ObservedPod,
+    Step,
+    Termination,
+)
+from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import manifests, names, resource, states
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
 
 JOB = "f" * 32
-LIMITS = Limits(
+LIMITS = StageLimits(
     queue=500,
     binding=100,
     staging=1000,
@@ -44,10 +51,10 @@ LIMITS = Limits(
     storage=50_000,
 )
 MAXTIME = 300.0
-OUTPUT = stage_reports.Stored(
+OUTPUT = stage_reports.ReportedResult(
     filename="x", filesize=1, type="output", url=f"ipfs://b{'a' * 58}/outputs/x", sha256="0" * 64
 )
-MANIFEST = manifests.digest([{"filename": "x", "type": "output", "size": 1, "sha256": "0" * 64}])
+MANIFEST = manifests.manifest_digest([{"filename": "x", "type": "output", "size": 1, "sha256": "0" * 64}])
 CONTAINERS: dict[Component, tuple[str, ...]] = {
     "configuration": ("configuration",),
     "algorithm": ("warden", "algorithm"),
@@ -61,11 +68,11 @@ class Model:
         self.now = 1_000_000.0
         stage: dict[str, Any] = {"algorithm": {"container": {"entrypoint": "x", "image": "i"}}, "input": []}
         spec = {"environment": "e", "stages": [{**stage, "output": {"publish": {}} if asset else {}}]}
-        self.body: dict[str, Any] | None = resource.build(JOB, spec, self.now)
+        self.body: dict[str, Any] | None = resource.build_workflow(JOB, spec, self.now)
         assert self.body is not None
-        self.body["metadata"]["creationTimestamp"] = timestamps.to_text(self.now)
+        self.body["metadata"]["creationTimestamp"] = timestamps.rfc3339_text(self.now)
         self.body["metadata"]["uid"] = "u"
-        self.pods: dict[str, Pod] = {}
+        self.pods: dict[str, ObservedPod] = {}
         self.claim: str | None = None
         self.claim_deleted = False
         self.grants = False
@@ -73,7 +80,7 @@ class Model:
         self.done: set[Step] = set()
         self.marker = ""
         """Uid of the pod that configuration let go."""
-        self.refusal: Refusal | None = None
+        self.refusal: JobRejection | None = None
         self.ahead: set[str] = set()
         """Uids of pods whose warden has given the go-ahead."""
         self.started: list[str] = []
@@ -86,10 +93,10 @@ class Model:
     @property
     def workflow(self) -> WorkFlow:
         assert self.body is not None
-        return resource.parse(self.body)
+        return resource.parse_workflow(self.body)
 
-    def seen(self) -> Seen:
-        return Seen(
+    def seen(self) -> Observation:
+        return Observation(
             workflow=self.workflow,
             now=self.now,
             pods=tuple(self.pods.values()),
@@ -105,7 +112,7 @@ class Model:
         """One plan, of which ``choose`` is carried out; True if anything but waiting was asked for."""
         if self.body is None:
             return False
-        actions = plan(self.seen(), LIMITS, MAXTIME)
+        actions = plan_actions(self.seen(), LIMITS, MAXTIME)
         before = repr(self.body)
         for action in choose(actions):
             self.act(action)
@@ -113,7 +120,7 @@ class Model:
 
     def act(self, action: Action) -> None:
         match action:
-            case Record(changes):
+            case PatchStatus(changes):
                 self.record(dict(changes))
             case AddFinalizer():
                 self.metadata["finalizers"] = [names.FINALIZER]
@@ -129,12 +136,12 @@ class Model:
                 self.delete(name, uid, grace)
             case DeleteClaim():
                 self.claim_deleted = True
-            case Sweep():
+            case DeleteSecretsAndLeases():
                 self.done.add("sweep")
-            case DropResults():
+            case DeleteResults():
                 assert not self.pods, "results taken away from a job that is not over"
-                self.record({"times": {"expired": timestamps.to_text(self.now)}, "results": []})
-            case ReadProof():
+                self.record({"times": {"expired": timestamps.rfc3339_text(self.now)}, "results": []})
+            case ReadIsolationReport():
                 self.record({"isolation": {"verdict": "closed"}})
             case DeleteWorkflow():
                 self.remove_workflow()
@@ -163,10 +170,10 @@ class Model:
         )
 
     def create(self, component: Component, attempt: int) -> None:
-        name = names.pod(JOB, component, attempt)
+        name = names.pod_name(JOB, component, attempt)
         if name not in self.pods:
             self.serial += 1
-            self.pods[name] = Pod(name, f"pod-{self.serial}", component)
+            self.pods[name] = ObservedPod(name, f"pod-{self.serial}", component)
 
     def delete(self, name: str, uid: str, grace: int) -> None:
         pod = self.pods.get(name)
@@ -179,7 +186,7 @@ class Model:
 
     # -- what node, pods and people do
 
-    def of(self, component: Component) -> Pod | None:
+    def of(self, component: Component) -> ObservedPod | None:
         return next((pod for pod in self.pods.values() if pod.component == component and not pod.over), None)
 
     def bind(self) -> None:
@@ -195,7 +202,7 @@ class Model:
     def start(self, component: Component) -> None:
         pod = self.of(component)
         if pod is not None and pod.phase == "Pending" and self.claim == "Bound" and pod.deleted is None:
-            running = Container(running=True, since=self.now)
+            running = ObservedContainer(running=True, since=self.now)
             self.pods[pod.name] = _with(
                 pod, phase="Running", containers=dict.fromkeys(CONTAINERS[component], running)
             )
@@ -203,13 +210,15 @@ class Model:
     def pull_fails(self) -> None:
         pod = self.of("algorithm")
         if pod is not None and pod.phase == "Pending":
-            self.pods[pod.name] = _with(pod, containers={"algorithm": Container(waiting="ErrImageNeverPull")})
+            self.pods[pod.name] = _with(
+                pod, containers={"algorithm": ObservedContainer(waiting="ErrImageNeverPull")}
+            )
 
     def report(self, status: Literal[30, 31, 32]) -> None:
         pod = self.of("configuration")
         if pod is None or pod.phase != "Running" or self.body is None:
             return
-        answer = stage_reports.configuration(
+        answer = stage_reports.take_configuration(
             self.workflow,
             stage_reports.ConfigurationReport(status=status, reason="why"),
             self.now,
@@ -231,7 +240,7 @@ class Model:
         if code == 0:
             self.ahead.add(pod.uid)
             self.started.append(pod.uid)
-        containers = {**pod.containers, "warden": Container(end=End(code))}
+        containers = {**pod.containers, "warden": ObservedContainer(end=Termination(code))}
         self.pods[pod.name] = _with(pod, containers=containers)
 
     def algorithm_ends(self, code: int, reason: str = "Error") -> None:
@@ -248,11 +257,11 @@ class Model:
         if (pod := self.of(component)) is not None:
             del self.pods[pod.name]
 
-    def end(self, pod: Pod, code: int, reason: str = "") -> None:
+    def end(self, pod: ObservedPod, code: int, reason: str = "") -> None:
         ended = {
-            name: container if container.end is not None else Container(end=End(code, reason))
+            name: container if container.end is not None else ObservedContainer(end=Termination(code, reason))
             for name, container in {
-                **dict.fromkeys(CONTAINERS[pod.component], Container()),
+                **dict.fromkeys(CONTAINERS[pod.component], ObservedContainer()),
                 **pod.containers,
             }.items()
         }
@@ -264,17 +273,17 @@ class Model:
             pod is None
             or pod.phase != "Running"
             or self.body is None
-            or stage_reports.go_ahead(self.workflow) is None
+            or stage_reports.answer_go_ahead(self.workflow) is None
         ):
             return
         assert not self.running(), "judged while it runs"
-        refusals = (stage_reports.Refusal(path="x", reason="link"),) if refused else ()
+        refusals = (stage_reports.ReportedRejection(path="x", reason="link"),) if refused else ()
         report = stage_reports.JudgeReport(refused=refusals, manifest=MANIFEST)
-        judged = stage_reports.judge(self.workflow, report, self.now)
+        judged = stage_reports.take_judgement(self.workflow, report, self.now)
         if judged.changes:
             self.record(judged.changes)
         results = () if failed else (OUTPUT,)
-        stored = stage_reports.upload(
+        stored = stage_reports.take_upload(
             self.workflow, stage_reports.UploadReport(results=results, failed=failed), self.now
         )
         if stored.changes:
@@ -282,7 +291,7 @@ class Model:
         if self.workflow.finished:
             self.end(pod, 0)
 
-    def register(self) -> Pod | None:
+    def register(self) -> ObservedPod | None:
         """The publishing pod, where it is its register's turn."""
         pod = self.of("publishing")
         turn = pod is not None and pod.phase == "Running" and self.body is not None
@@ -293,7 +302,7 @@ class Model:
         if (pod := self.register()) is None:
             return
         known = ((self.workflow.status.asset or {}).get("transactions") or {}).get("create")
-        answer = stage_reports.intent(self.workflow, "create", known or f"0:{pod.uid}", known)
+        answer = stage_reports.take_intent(self.workflow, "create", known or f"0:{pod.uid}", known)
         if answer.changes:
             self.record(answer.changes)
         if answer.status == 200:
@@ -303,7 +312,7 @@ class Model:
         if (pod := self.register()) is None or not (self.sent or failed):
             return
         report = stage_reports.RegisterReport(failed=failed, did="" if failed else "did:op:1")
-        answer = stage_reports.register(self.workflow, report, self.now)
+        answer = stage_reports.take_registration(self.workflow, report, self.now)
         if answer.changes:
             self.record(answer.changes)
         self.end(pod, 0)
@@ -314,13 +323,15 @@ class Model:
 
     def impostor(self) -> None:
         """A second pod for the algorithm, by an engine that does not know yet that it leads no more."""
-        name = names.pod(JOB, "algorithm")
+        name = names.pod_name(JOB, "algorithm")
         recorded = self.body is not None and self.workflow.status.algorithm.uid
         if recorded and self.claim is not None and name not in self.pods:
             self.create("algorithm", 1)
 
     def environment_goes(self) -> None:
-        self.refusal = Refusal(states.State.INFRASTRUCTURE_LOST, "There is no such environment.", always=True)
+        self.refusal = JobRejection(
+            states.State.INFRASTRUCTURE_LOST, "There is no such environment.", always=True
+        )
 
     def stop(self) -> None:
         if self.body is not None:
@@ -328,7 +339,7 @@ class Model:
 
     def remove_workflow(self) -> None:
         if self.body is not None:
-            self.metadata.setdefault("deletionTimestamp", timestamps.to_text(self.now))
+            self.metadata.setdefault("deletionTimestamp", timestamps.rfc3339_text(self.now))
 
     def crash(self) -> None:
         self.done.clear()
@@ -345,9 +356,9 @@ class Model:
         self.now += seconds
 
 
-def _with(pod: Pod, **changes: Any) -> Pod:
-    values = {name: getattr(pod, name) for name in Pod.__slots__}
-    return Pod(**{**values, **changes})
+def _with(pod: ObservedPod, **changes: Any) -> ObservedPod:
+    values = {name: getattr(pod, name) for name in ObservedPod.__slots__}
+    return ObservedPod(**{**values, **changes})
 
 
 def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:
@@ -367,7 +378,7 @@ def _shuffled_twice(dice: random.Random) -> Callable[[list[Action]], list[Action
 
     def choose(actions: list[Action]) -> list[Action]:
         chosen: list[Action] = []
-        chosen.extend(action for action in actions * 2 if not isinstance(action, Record))
+        chosen.extend(action for action in actions * 2 if not isinstance(action, PatchStatus))
         dice.shuffle(chosen)
         return chosen
 

@@ -33,8 +33,8 @@ def body(**status: Any) -> dict[str, Any]:
         "owner": "0x" + "a" * 40,
         "stages": [{"algorithm": {"rawcode": "x", "container": {"entrypoint": "e", "image": "i"}}}],
     }
-    made = resource.build("f" * 32, spec, NOW)
-    times = {name: timestamps.to_text(NOW + 1) for name in ("admitted", "created", "staged", "ended")}
+    made = resource.build_workflow("f" * 32, spec, NOW)
+    times = {name: timestamps.rfc3339_text(NOW + 1) for name in ("admitted", "created", "staged", "ended")}
     made["status"] = {"code": 60, "times": times, "outcome": {"code": 70, "reason": ""}, **status}
     return made
 
@@ -67,7 +67,7 @@ class Job:
 
     @property
     def workflow(self) -> WorkFlow:
-        return resource.parse(json.loads(json.dumps(self.body)))
+        return resource.parse_workflow(json.loads(json.dumps(self.body)))
 
     def report(self, stage: Any, said: dict[str, Any]) -> None:
         data = _encoded(said)
@@ -85,8 +85,8 @@ class Job:
             {key: line[key] for key in ("filename", "type", "size", "sha256")} for line in manifest["files"]
         ]
         _Manifest.model_validate({"files": files})
-        self.record = evidence.record(self.workflow, files, {}, KEY)
-        assert not evidence.problems(self.record)
+        self.record = evidence.evidence_record(self.workflow, files, {}, KEY)
+        assert not evidence.evidence_problems(self.record)
         sent = entries(manifest, self.places.data, self.places.verdict)
         results = [
             Sent(entry, f"{store}/{quote(entry.path)}", "bafkrei" + entry.sha256[:52]).as_result()
@@ -97,7 +97,7 @@ class Job:
 
     def fetched(self, sent: list[Entry], folder: Path) -> list[Path]:
         """As the consumer's folder has them, each the bytes that the algorithm wrote."""
-        listed = ocean_status.results(self.workflow)
+        listed = ocean_status.result_list(self.workflow)
         assert isinstance(listed, list)
         found = []
         for index, place in places(listed).items():

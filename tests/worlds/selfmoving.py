@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from c2d_box import timestamps
-from c2d_box.kubernetes.memory import Memory
-from c2d_box.kubernetes.port import CLAIMS, PODS, Object, Resource
+from c2d_box.kubernetes.memory import MemoryCluster
+from c2d_box.kubernetes.port import CLAIMS, PODS, Object, ResourceKind
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.pod_api.pod_reports import Hearing
+from c2d_box.operator_engine.pod_api.pod_reports import PodReports
 from c2d_box.operator_engine.rules import stage_reports
-from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
+from c2d_box.operator_engine.rules.stage_reports import GoAhead, PodAnswer
 from c2d_box.workflow import names
 from c2d_box.workflow.resource import WorkFlow
 from tests.worlds.jobmodel import MANIFEST, OUTPUT
@@ -32,10 +32,10 @@ class Killed(Exception):
     """There is no engine at the moment."""
 
 
-class Mortal(Memory):
+class Mortal(MemoryCluster):
     """What an engine sees of the cluster. At its ``fatal`` write it dies: nothing it does ends any more."""
 
-    def __init__(self, shared: Memory, fatal: int | None = None, when: When = "before") -> None:
+    def __init__(self, shared: MemoryCluster, fatal: int | None = None, when: When = "before") -> None:
         self.__dict__.update(shared.__dict__)
         self._shared = shared
         self._fatal = fatal
@@ -43,22 +43,24 @@ class Mortal(Memory):
         self.writes: list[str] = []
         self.died = asyncio.Event()
 
-    async def create(self, resource: Resource, body: Object) -> Object:
+    async def create(self, resource: ResourceKind, body: Object) -> Object:
         what = f"create {resource.plural} {body['metadata']['name']}"
         return await self._mortal(what, lambda: self._shared.create(resource, body))
 
-    async def patch(self, resource: Resource, name: str, patch: Object, *, status: bool = False) -> Object:
+    async def patch(
+        self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
+    ) -> Object:
         noted = sorted((patch.get("status") or {}).get("times") or patch.get("status") or patch)
         what = f"patch {resource.plural} {','.join(noted)}"
         return await self._mortal(what, lambda: self._shared.patch(resource, name, patch, status=status))
 
     async def delete(
-        self, resource: Resource, name: str, *, grace: int | None = None, uid: str | None = None
+        self, resource: ResourceKind, name: str, *, grace: int | None = None, uid: str | None = None
     ) -> bool:
         what = f"delete {resource.plural} {name}"
         return await self._mortal(what, lambda: self._shared.delete(resource, name, grace=grace, uid=uid))
 
-    async def get(self, resource: Resource, name: str) -> Object | None:
+    async def get(self, resource: ResourceKind, name: str) -> Object | None:
         return await self._alive(self._shared.get(resource, name))
 
     async def _mortal(self, what: str, write: Callable[[], Awaitable[T]]) -> T:
@@ -89,7 +91,7 @@ async def _value(done: T) -> T:
 class Machine:
     """The node. ``engine`` is whoever answers now; ``exit_code`` how the algorithm ends."""
 
-    cluster: Memory
+    cluster: MemoryCluster
     engine: Callable[[], tuple[Controller, asyncio.Event]]
     exit_code: int = 0
     staging: int = 30
@@ -140,7 +142,7 @@ class Machine:
     async def _configuration(self, name: str, uid: str, job: str) -> None:
         await self._running(name, "configuration")
         answer = await self._asked(
-            lambda hearing: hearing.report(job, "configuration", {"status": self.staging})
+            lambda hearing: hearing.take_report(job, "configuration", {"status": self.staging})
         )
         if answer.status == 200 and self.staging == 30:
             self.marker = answer.content["algorithm"]
@@ -166,33 +168,35 @@ class Machine:
         pod = await self.cluster.get(PODS, name)
         containers = [entry["name"] for entry in pod["spec"]["containers"]] if pod else []
         await self._running(name, *containers)
-        mandate = await self._asked(lambda hearing: hearing.go_ahead(job, 1.0))
+        mandate = await self._asked(lambda hearing: hearing.await_go_ahead(job, 1.0))
         if isinstance(mandate, GoAhead):
             judged = {"refused": [], "manifest": MANIFEST}
-            await self._asked(lambda hearing: hearing.report(job, "judge", judged))
+            await self._asked(lambda hearing: hearing.take_report(job, "judge", judged))
             self.uploads.append(uid)
             stored = OUTPUT.model_dump()
-            await self._asked(lambda hearing: hearing.report(job, "upload", {"results": [stored]}))
+            await self._asked(lambda hearing: hearing.take_report(job, "upload", {"results": [stored]}))
             if "register" in containers:
                 await self._register(uid, job)
         await self._ended(name, **dict.fromkeys(containers, 0))
 
     async def _register(self, uid: str, job: str) -> None:
         """What is on record is sent; what is not is put on record first."""
-        order = await self._asked(lambda hearing: hearing.stored(job, 1.0))
+        order = await self._asked(lambda hearing: hearing.await_upload(job, 1.0))
         if not isinstance(order, WorkFlow):
             return
         known = ((order.status.asset or {}).get("transactions") or {}).get("create")
         raw = known or f"0:{uid}"
         answer = await self._asked(
-            lambda hearing: hearing.amend(job, lambda seen: stage_reports.intent(seen, "create", raw, known))
+            lambda hearing: hearing.update_status(
+                job, lambda seen: stage_reports.take_intent(seen, "create", raw, known)
+            )
         )
         if answer.status == 200:
             self.sent.append(raw)
             asset = {"did": f"did:op:{raw}", "nft": "0x1", "datatoken": "0x2"}
-            await self._asked(lambda hearing: hearing.report(job, "register", asset))
+            await self._asked(lambda hearing: hearing.take_report(job, "register", asset))
 
-    async def _asked(self, ask: Callable[[Hearing], Awaitable[Any]]) -> Any:
+    async def _asked(self, ask: Callable[[PodReports], Awaitable[Any]]) -> Any:
         """Until the engine has said something final; as the pods' own client does it."""
         while True:
             controller, died = self.engine()
@@ -202,7 +206,7 @@ class Machine:
             death.cancel()
             if call.done():
                 answer = call.result()
-                if not (isinstance(answer, Answer) and answer.status in (204, 503)):
+                if not (isinstance(answer, PodAnswer) and answer.status in (204, 503)):
                     return answer
             else:
                 call.cancel()
@@ -214,7 +218,8 @@ class Machine:
 
     async def _running(self, name: str, *containers: str) -> None:
         states = {
-            container: {"running": {"startedAt": timestamps.to_text(time.time())}} for container in containers
+            container: {"running": {"startedAt": timestamps.rfc3339_text(time.time())}}
+            for container in containers
         }
         await self._write(name, "Running", states)
 

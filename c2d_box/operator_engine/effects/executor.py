@@ -24,16 +24,16 @@ from c2d_box.kubernetes.port import (
     LEASES,
     PODS,
     SECRETS,
+    AlreadyExists,
     Cluster,
     ClusterError,
-    Exists,
-    Gone,
     Object,
-    Resource,
+    ObjectGone,
+    ResourceKind,
 )
 from c2d_box.operator_engine.effects import result_expiry
 from c2d_box.operator_engine.effects.job_network import JobNetworkResolver
-from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, Bodies, gate_map
+from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, ManifestBuilder, gate_map
 from c2d_box.operator_engine.effects.pod_parts import MANAGED_BY
 from c2d_box.operator_engine.rules import isolation_report, status_patch
 from c2d_box.operator_engine.rules.actions import (
@@ -44,16 +44,16 @@ from c2d_box.operator_engine.rules.actions import (
     CreateSecret,
     DeleteClaim,
     DeletePod,
+    DeleteResults,
+    DeleteSecretsAndLeases,
     DeleteWorkflow,
-    DropResults,
-    ReadProof,
-    Record,
+    PatchStatus,
+    ReadIsolationReport,
     RemoveFinalizer,
-    Sweep,
 )
-from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.stage_tokens import Tokens
-from c2d_box.operator_engine.state.job_cache import World
+from c2d_box.operator_engine.settings import EngineSettings
+from c2d_box.operator_engine.stage_tokens import StageTokens
+from c2d_box.operator_engine.state.job_cache import JobCache
 from c2d_box.workflow import conditions, leases, names
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
@@ -69,9 +69,9 @@ class Executor:
     def __init__(
         self,
         cluster: Cluster,
-        world: World,
-        settings: Settings,
-        tokens: Tokens,
+        world: JobCache,
+        settings: EngineSettings,
+        tokens: StageTokens,
         gate: str,
         network: JobNetworkResolver,
     ) -> None:
@@ -81,114 +81,119 @@ class Executor:
         self._world = world
         self._settings = settings
         self._tokens = tokens
-        self._bodies = Bodies(settings, gate)
+        self._bodies = ManifestBuilder(settings, gate)
 
-    async def perform(self, workflow: WorkFlow, action: Action) -> None:
+    async def execute_action(self, workflow: WorkFlow, action: Action) -> None:
         """Raises ClusterError; Changed when a Record met an object that is not the one it was planned on."""
         match action:
-            case Record(changes):
-                await self._record(workflow, changes)
+            case PatchStatus(changes):
+                await self._write_status(workflow, changes)
             case AddFinalizer():
                 finalizers = [*workflow.finalizers, names.FINALIZER]
-                await self._patch(workflow, {"metadata": {"finalizers": finalizers}})
+                await self._patch_workflow(workflow, {"metadata": {"finalizers": finalizers}})
             case RemoveFinalizer():
                 finalizers = [entry for entry in workflow.finalizers if entry != names.FINALIZER]
-                await self._patch(workflow, {"metadata": {"finalizers": finalizers}})
+                await self._patch_workflow(workflow, {"metadata": {"finalizers": finalizers}})
             case CreateClaim():
-                body = self._bodies.claim(workflow, self._environment(workflow))
-                await self._create(CLAIMS, body)
+                body = self._bodies.volume_claim(workflow, self._environment(workflow))
+                await self._create_object(CLAIMS, body)
             case CreateSecret():
-                await self._create(SECRETS, self._bodies.secret(workflow, self._stage_values(workflow)))
+                await self._create_object(
+                    SECRETS, self._bodies.stage_secrets(workflow, self._stage_values(workflow))
+                )
             case CreatePod(component, attempt):
                 environment = self._environment(workflow)
-                secret = self._tokens.secret(environment.id, workflow.job)
+                secret = self._tokens.secret_for(environment.id, workflow.job)
                 network = await self._network.current()
-                body = self._bodies.pod(workflow, environment, component, attempt, secret, network)
-                await self._create(PODS, body)
+                body = self._bodies.stage_pod(workflow, environment, component, attempt, secret, network)
+                await self._create_object(PODS, body)
             case DeletePod(name, uid, grace):
                 await self._cluster.delete(PODS, name, grace=grace, uid=uid)
             case DeleteClaim():
-                await self._cluster.delete(CLAIMS, names.claim(workflow.job))
-            case Sweep():
-                await self._sweep(workflow)
-            case ReadProof():
-                await self._read_proof(workflow)
-            case DropResults():
-                await self._drop(workflow)
+                await self._cluster.delete(CLAIMS, names.claim_name(workflow.job))
+            case DeleteSecretsAndLeases():
+                await self._delete_secrets_and_leases(workflow)
+            case ReadIsolationReport():
+                await self._read_isolation_report(workflow)
+            case DeleteResults():
+                await self._delete_object(workflow)
             case DeleteWorkflow():
                 await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
 
-    async def _drop(self, workflow: WorkFlow) -> None:
+    async def _delete_object(self, workflow: WorkFlow) -> None:
         results, folder = workflow.status.results or (), self._settings.secrets_dir
         store, job = self._settings.result_store, workflow.job
-        await result_expiry.drop(store, lambda name: read_secret(folder, name), job, results)
+        await result_expiry.delete_results(store, lambda name: read_secret(folder, name), job, results)
         gone: status_patch.Changes = {"results": [], "packedResults": None}
-        await self._record(workflow, {**status_patch.moment(time.time(), "expired"), **gone})
+        await self._write_status(workflow, {**status_patch.set_moment(time.time(), "expired"), **gone})
 
-    async def _read_proof(self, workflow: WorkFlow) -> None:
+    async def _read_isolation_report(self, workflow: WorkFlow) -> None:
         """Where the log cannot be had any more there is no proof to keep: the exit code has been
         judged already.
         """
         output = bytearray()
         try:
-            async for chunk in self._cluster.logs(names.pod(workflow.job, "algorithm"), "warden"):
+            async for chunk in self._cluster.logs(names.pod_name(workflow.job, "algorithm"), "warden"):
                 output += chunk
                 if len(output) > isolation_report.READ_BYTES:
                     break
         except ClusterError as error:
             log.info("no proof yet: %s", error.message, extra={"job": workflow.job})
             return
-        report = isolation_report.parse(bytes(output))
+        report = isolation_report.parse_warden_log(bytes(output))
         if report is None:
             log.info("no proof yet: the warden's log has %d bytes", len(output), extra={"job": workflow.job})
         else:
-            await self._record(workflow, isolation_report.taken(workflow, report))
+            await self._write_status(workflow, isolation_report.isolation_status(workflow, report))
 
-    async def _record(self, workflow: WorkFlow, changes: Mapping[str, Any]) -> None:
+    async def _write_status(self, workflow: WorkFlow, changes: Mapping[str, Any]) -> None:
         """The conditions are written along, since a merge patch replaces a list as a whole."""
         status = workflow.status
-        known = conditions.derive(status.times, status.code, status.reason)
-        derived = conditions.derive(
+        known = conditions.derive_conditions(status.times, status.code, status.reason)
+        derived = conditions.derive_conditions(
             {**status.times, **changes.get("times", {})},
             changes.get("code", status.code),
             changes.get("reason", status.reason),
         )
         along = {"conditions": derived} if derived != known else {}
-        await self._patch(workflow, {"status": {**changes, **along}}, status=True)
+        await self._patch_workflow(workflow, {"status": {**changes, **along}}, status=True)
         times = [*changes.get("times", ())]
         log.info("recorded", extra={"job": workflow.job, "code": changes.get("code"), "times": times})
 
-    async def _patch(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:
+    async def _patch_workflow(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:
         """On exactly the version that was planned on; where it was deleted meanwhile, there is
         nothing to say.
         """
         patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": workflow.version}}
         try:
-            self._world.put(
+            self._world.put_object(
                 WORKFLOWS, await self._cluster.patch(WORKFLOWS, workflow.name, patch, status=status)
             )
-        except Gone:
-            self._world.vanished(workflow)
+        except ObjectGone:
+            self._world.remove_workflow(workflow)
 
-    async def _create(self, kind: Resource, body: Object) -> None:
+    async def _create_object(self, kind: ResourceKind, body: Object) -> None:
         name = body["metadata"]["name"]
         try:
             made: Object | None = await self._cluster.create(kind, body)
-        except Exists:
+        except AlreadyExists:
             made = await self._cluster.get(kind, name)
         if made is not None and kind is not SECRETS:
-            self._world.put(kind, made)
+            self._world.put_object(kind, made)
 
-    async def _sweep(self, workflow: WorkFlow) -> None:
-        secrets = (names.stage_secret(workflow.job), names.grants_secret(workflow.job))
+    async def _delete_secrets_and_leases(self, workflow: WorkFlow) -> None:
+        secrets = (names.stage_secret_name(workflow.job), names.grants_secret_name(workflow.job))
         await asyncio.gather(
             *(self._cluster.delete(SECRETS, name) for name in secrets),
-            *(self._unlock(workflow.job, leases.order(key)) for key in leases.keys(workflow.spec)),
+            *(
+                self._release_order_locks(workflow.job, leases.order_lease_name(key))
+                for key in leases.order_keys(workflow.spec)
+            ),
         )
 
-    async def _unlock(self, job: str, name: str) -> None:
+    async def _release_order_locks(self, job: str, name: str) -> None:
         lease = await self._cluster.get(LEASES, name)
-        if lease is not None and leases.holder(lease) == job:
+        if lease is not None and leases.lease_holder(lease) == job:
             await self._cluster.delete(LEASES, name, uid=lease["metadata"]["uid"])
 
     def _environment(self, workflow: WorkFlow) -> Environment:
@@ -210,20 +215,20 @@ class Executor:
         register = {}
         if workflow.publish is not None:
             register = {
-                "register-token": self._tokens.of(environment, job, "register"),
+                "register-token": self._tokens.token_for(environment, job, "register"),
                 "register-key": read_secret(self._settings.secrets_dir, "register-key"),
             }
         return {
             **register,
             "job.json": json.dumps(description, ensure_ascii=False),
             "store.json": json.dumps(_store_for_upload(self._settings)),
-            "configuration-token": self._tokens.of(environment, job, "configuration"),
-            "judge-token": self._tokens.of(environment, job, "judge"),
-            "upload-token": self._tokens.of(environment, job, "upload"),
+            "configuration-token": self._tokens.token_for(environment, job, "configuration"),
+            "judge-token": self._tokens.token_for(environment, job, "judge"),
+            "upload-token": self._tokens.token_for(environment, job, "upload"),
         }
 
 
-def _store_for_upload(settings: Settings) -> dict[str, Any]:
+def _store_for_upload(settings: EngineSettings) -> dict[str, Any]:
     """Of an IPFS node with the right to add; an S3 store's keys stay here, see :mod:`.slots`."""
     store = settings.result_store
     if isinstance(store, IpfsStore):
@@ -232,7 +237,7 @@ def _store_for_upload(settings: Settings) -> dict[str, Any]:
     return store.model_dump()
 
 
-def store_keys(settings: Settings) -> dict[str, str]:
+def store_keys(settings: EngineSettings) -> dict[str, str]:
     """Of an S3 result store; none for IPFS."""
     if isinstance(settings.result_store, IpfsStore):
         return {}
@@ -247,7 +252,7 @@ async def install_gate(cluster: Cluster, binary: bytes) -> str:
     content = binary + json.dumps(BESIDE_GATE).encode()
     name = f"{GATE_PREFIX}{hashlib.sha256(content).hexdigest()[:16]}"
     if await cluster.get(CONFIG_MAPS, name) is None:
-        with contextlib.suppress(Exists):
+        with contextlib.suppress(AlreadyExists):
             await cluster.create(CONFIG_MAPS, gate_map(binary, name))
     return name
 
@@ -260,7 +265,7 @@ async def remove_gates(cluster: Cluster, current: str, used: Collection[str], no
     gone = []
     for body in found:
         metadata = body["metadata"]
-        age = now - timestamps.from_text(metadata["creationTimestamp"])
+        age = now - timestamps.rfc3339_seconds(metadata["creationTimestamp"])
         stale = metadata["name"].startswith(GATE_PREFIX) and age > GATE_SECONDS
         if stale and metadata["name"] not in {current, *used}:
             await cluster.delete(CONFIG_MAPS, metadata["name"], uid=metadata["uid"])

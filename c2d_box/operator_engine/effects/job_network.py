@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from c2d_box.kubernetes.port import ClusterError
-from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow.result_store import IpfsStore
 
 KEPT_SECONDS = 30.0
@@ -49,7 +49,7 @@ class JobNetworkResolver:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: EngineSettings,
         own_targets: Sequence[str] = (),
         resolve: Resolve | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -78,7 +78,7 @@ class JobNetworkResolver:
         return self._known
 
 
-def urls_for_jobs(settings: Settings) -> list[str]:
+def urls_for_jobs(settings: EngineSettings) -> list[str]:
     """Where a job's pods go: the engine, the Provider and the result store."""
     store = settings.result_store
     ends = [store.api] if isinstance(store, IpfsStore) else [store.endpoint]

@@ -29,7 +29,7 @@ async def remove_left_locks(
     found, _ = await cluster.list(LEASES, names.LABEL_JOB)
     gone = []
     for lease in found:
-        name, job = lease["metadata"]["name"], leases.holder(lease)
+        name, job = lease["metadata"]["name"], leases.lease_holder(lease)
         is_old = now > leases.renewed_at(lease) + LEFT_SECONDS
         if not name.startswith(leases.ORDER_PREFIX) or not is_old or seen(job):
             continue

@@ -28,7 +28,7 @@ from c2d_box.operator_engine.effects.pod_parts import (
     stage_secret_volume,
     volume_mount,
 )
-from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow import names
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.names import Component
@@ -49,18 +49,18 @@ _ALGORITHM_WRITES = (names.OUTPUTS, names.LOGS)
 _PUBLISHED = (names.OUTPUTS, names.LOGS, names.ADMIN_LOGS)
 
 
-class Bodies:
+class ManifestBuilder:
     """Builds bodies from the engine's settings; ``gate_map`` is the name of the gate's ConfigMap."""
 
-    def __init__(self, settings: Settings, gate_map: str) -> None:
+    def __init__(self, settings: EngineSettings, gate_map: str) -> None:
         self._settings = settings
         self._gate_map = gate_map
 
-    def claim(self, workflow: WorkFlow, environment: Environment) -> Object:
+    def volume_claim(self, workflow: WorkFlow, environment: Environment) -> Object:
         return {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": object_metadata(workflow, names.claim(workflow.job), "volume"),
+            "metadata": object_metadata(workflow, names.claim_name(workflow.job), "volume"),
             "spec": {
                 "accessModes": ["ReadWriteOnce"],
                 "storageClassName": self._settings.storage_class,
@@ -68,17 +68,17 @@ class Bodies:
             },
         }
 
-    def secret(self, workflow: WorkFlow, values: dict[str, str]) -> Object:
+    def stage_secrets(self, workflow: WorkFlow, values: dict[str, str]) -> Object:
         return {
             "apiVersion": "v1",
             "kind": "Secret",
             "type": "Opaque",
             "immutable": True,
-            "metadata": object_metadata(workflow, names.stage_secret(workflow.job), "stages"),
+            "metadata": object_metadata(workflow, names.stage_secret_name(workflow.job), "stages"),
             "stringData": values,
         }
 
-    def pod(
+    def stage_pod(
         self,
         workflow: WorkFlow,
         environment: Environment,
@@ -89,16 +89,18 @@ class Bodies:
     ) -> Object:
         """``secret``: the value of the algorithm's variable of that name."""
         if component == "configuration":
-            containers, volumes = self._configuration(workflow, environment)
+            containers, volumes = self._configuration_pod(workflow, environment)
         elif component == "algorithm":
-            containers, volumes = self._algorithm(workflow, environment, secret, network)
+            containers, volumes = self._algorithm_pod(workflow, environment, secret, network)
         else:
-            containers, volumes = self._publishing(workflow, environment)
+            containers, volumes = self._publishing_pod(workflow, environment)
         runtime_class = self._settings.runtime_class(component, environment)
         return {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": object_metadata(workflow, names.pod(workflow.job, component, attempt), component),
+            "metadata": object_metadata(
+                workflow, names.pod_name(workflow.job, component, attempt), component
+            ),
             "spec": {
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
@@ -122,7 +124,7 @@ class Bodies:
                 },
                 "containers": containers,
                 "volumes": [
-                    {"name": "data", "persistentVolumeClaim": {"claimName": names.claim(workflow.job)}},
+                    {"name": "data", "persistentVolumeClaim": {"claimName": names.claim_name(workflow.job)}},
                     *volumes,
                 ],
             },
@@ -130,7 +132,7 @@ class Bodies:
 
     # -- the three pods
 
-    def _configuration(
+    def _configuration_pod(
         self, workflow: WorkFlow, environment: Environment
     ) -> tuple[list[Object], list[Object]]:
         container = self._own(
@@ -147,11 +149,14 @@ class Bodies:
         volumes = [
             stage_secret_volume("job", workflow, {"job.json": "job.json", "configuration-token": "token"}),
             # Optional: a job that carries its own code and has no inputs has no grants either.
-            {"name": "grants", "secret": {"secretName": names.grants_secret(workflow.job), "optional": True}},
+            {
+                "name": "grants",
+                "secret": {"secretName": names.grants_secret_name(workflow.job), "optional": True},
+            },
         ]
         return [container], volumes
 
-    def _algorithm(
+    def _algorithm_pod(
         self, workflow: WorkFlow, environment: Environment, secret: str, network: JobNetwork
     ) -> tuple[list[Object], list[Object]]:
         limits = self._settings.limits
@@ -160,7 +165,7 @@ class Bodies:
             "warden",
             "c2d_box.pods.warden",
             names.UID_WARDEN,
-            {names.ENV_WARDEN: json.dumps(self._warden(network, environment)), **patience},
+            {names.ENV_WARDEN: json.dumps(self._warden_container(network, environment)), **patience},
             [folder_mount(names.CONTROL), volume_mount("go", names.GO_FOLDER, read_only=False)],
         )
         for variable, field in ((names.ENV_POD_UID, "metadata.uid"), (names.ENV_NODE_IP, "status.hostIP")):
@@ -228,7 +233,9 @@ class Bodies:
         ]
         return [warden, algorithm], volumes
 
-    def _publishing(self, workflow: WorkFlow, environment: Environment) -> tuple[list[Object], list[Object]]:
+    def _publishing_pod(
+        self, workflow: WorkFlow, environment: Environment
+    ) -> tuple[list[Object], list[Object]]:
         published = [folder_mount(name) for name in _PUBLISHED]
         judge = self._own(
             "judge",
@@ -283,7 +290,7 @@ class Bodies:
         waits = limits.staging + limits.publishing + 2 * limits.binding + limits.image + limits.kill
         return int(waits + environment.max_job_duration)
 
-    def _warden(self, network: JobNetwork, environment: Environment) -> dict[str, Any]:
+    def _warden_container(self, network: JobNetwork, environment: Environment) -> dict[str, Any]:
         """Where policies alone isolate, an address that is far away must not pass for a closed one. An
         environment's own RuntimeClass is taken for one that leaves the network as it is.
         """

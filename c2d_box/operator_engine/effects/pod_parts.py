@@ -92,7 +92,7 @@ def stage_secret_volume(name: str, workflow: WorkFlow, items: dict[str, str]) ->
     return {
         "name": name,
         "secret": {
-            "secretName": names.stage_secret(workflow.job),
+            "secretName": names.stage_secret_name(workflow.job),
             "items": [{"key": key, "path": path} for key, path in items.items()],
         },
     }

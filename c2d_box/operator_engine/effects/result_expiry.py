@@ -14,14 +14,16 @@ import httpx
 from c2d_box.assets.results import object_key
 from c2d_box.kubernetes.port import ClusterError
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
-from c2d_box.workflow.resource import Result
+from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 _NOT_PINNED = "not pinned"
 Secret = Callable[[str], str]
 
 
-async def drop(store: IpfsStore | S3Store, secret: Secret, job: str, results: Sequence[Result]) -> None:
+async def delete_results(
+    store: IpfsStore | S3Store, secret: Secret, job: str, results: Sequence[JobResult]
+) -> None:
     """Raises ClusterError where the store does not answer or does not let us.
 
     In S3 only what lies below the job's own prefix is deleted.
@@ -31,11 +33,11 @@ async def drop(store: IpfsStore | S3Store, secret: Secret, job: str, results: Se
             if isinstance(store, IpfsStore):
                 places = [urlsplit(result.url) for result in results]
                 roots = sorted({place.netloc for place in places if place.scheme == "ipfs"})
-                await _unpin(client, store, secret("expiry-token"), roots)
+                await _unpin_from_ipfs(client, store, secret("expiry-token"), roots)
             else:
                 found = {object_key(result.url, bucket=store.bucket, job=job) for result in results}
                 keys = sorted(key for key in found if key is not None)
-                await _delete(
+                await _delete_from_s3(
                     client,
                     store,
                     Credentials(secret("s3-access-key"), secret("s3-secret-key"), store.region),
@@ -45,7 +47,7 @@ async def drop(store: IpfsStore | S3Store, secret: Secret, job: str, results: Se
         raise ClusterError(f"the result store could not be reached ({type(error).__name__})") from error
 
 
-async def _unpin(client: httpx.AsyncClient, store: IpfsStore, token: str, roots: list[str]) -> None:
+async def _unpin_from_ipfs(client: httpx.AsyncClient, store: IpfsStore, token: str, roots: list[str]) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     base = f"{store.api.rstrip('/')}/api/v0"
     for root in roots:
@@ -58,7 +60,7 @@ async def _unpin(client: httpx.AsyncClient, store: IpfsStore, token: str, roots:
             raise ClusterError(f"IPFS answered {answer.status_code} to collecting what is not pinned")
 
 
-async def _delete(
+async def _delete_from_s3(
     client: httpx.AsyncClient, store: S3Store, credentials: Credentials, keys: list[str]
 ) -> None:
     for key in keys:

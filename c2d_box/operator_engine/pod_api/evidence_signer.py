@@ -16,8 +16,8 @@ from c2d_box.assets import signatures
 from c2d_box.assets.addresses import same
 from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.effects.executor import read_secret
-from c2d_box.operator_engine.rules.stage_reports import Answer
-from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.rules.stage_reports import PodAnswer
+from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow import evidence, manifests
 from c2d_box.workflow.resource import WorkFlow
 
@@ -40,7 +40,7 @@ class _Manifest(BaseModel):
     files: tuple[_File, ...] = Field(max_length=limits.LISTED_FILES)
 
 
-def read_keys(settings: Settings) -> dict[str, str]:
+def read_signing_keys(settings: EngineSettings) -> dict[str, str]:
     """Each environment's private key. Raises StateProblem where the address that the environment is announced
     by is another key's: orders would name a stranger, and no evidence of its jobs could be verified."""
     keys: dict[str, str] = {}
@@ -64,38 +64,38 @@ def read_keys(settings: Settings) -> dict[str, str]:
     return keys
 
 
-class Witness:
-    def __init__(self, settings: Settings, keys: Mapping[str, str]) -> None:
+class EvidenceSigner:
+    def __init__(self, settings: EngineSettings, keys: Mapping[str, str]) -> None:
         """``keys``: each environment's private key."""
         self._settings = settings
         self._keys = keys
 
-    async def attest(
+    async def sign_evidence(
         self, controller: Controller, job: str, body: Mapping[str, Any]
-    ) -> dict[str, Any] | Answer:
+    ) -> dict[str, Any] | PodAnswer:
         """The record, its head kept in the status before it is handed out; or why there is none."""
         try:
             files = [file.model_dump() for file in _Manifest.model_validate(body).files]
         except ValidationError as problem:
-            return Answer(422, f"not a manifest: {problem.error_count()} faults")
-        await controller.hearing.prove(job)
+            return PodAnswer(422, f"not a manifest: {problem.error_count()} faults")
+        await controller.hearing.record_isolation(job)
         made: dict[str, Any] = {}
 
-        def decide(workflow: WorkFlow) -> Answer:
+        def decide(workflow: WorkFlow) -> PodAnswer:
             if workflow.finished or workflow.deleted is not None:
-                return Answer(410, "the job is over")
+                return PodAnswer(410, "the job is over")
             if workflow.at("judged") is None:
-                return Answer(409, "nothing has been judged")
-            if workflow.status.manifest != manifests.digest(files):
-                return Answer(409, "these are not the files that were judged")
-            made.update(self._record(workflow, files))
+                return PodAnswer(409, "nothing has been judged")
+            if workflow.status.manifest != manifests.manifest_digest(files):
+                return PodAnswer(409, "these are not the files that were judged")
+            made.update(self._signed_record(workflow, files))
             head = {key: made[key] for key in ("head", "signer", "signature")}
-            return Answer(200, changes={} if workflow.status.evidence == head else {"evidence": head})
+            return PodAnswer(200, changes={} if workflow.status.evidence == head else {"evidence": head})
 
-        answer = await controller.hearing.amend(job, decide)
+        answer = await controller.hearing.update_status(job, decide)
         return made if answer.status == 200 else answer
 
-    def _record(self, workflow: WorkFlow, files: list[dict[str, Any]]) -> dict[str, Any]:
+    def _signed_record(self, workflow: WorkFlow, files: list[dict[str, Any]]) -> dict[str, Any]:
         environment = self._settings.environment(workflow.spec.environment)
         longest = environment.max_job_duration if environment else 0
         limits = {
@@ -108,4 +108,4 @@ class Witness:
             "hostUsers": self._settings.host_users,
             "runtimeClass": self._settings.runtime_class("algorithm", environment),
         }
-        return evidence.record(workflow, files, limits, self._keys[workflow.spec.environment])
+        return evidence.evidence_record(workflow, files, limits, self._keys[workflow.spec.environment])

@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from c2d_box.kubernetes.port import Changed
+from c2d_box.kubernetes.port import VersionConflict
 from c2d_box.operator_engine.effects.executor import Executor
 from c2d_box.operator_engine.rules import stage_reports
-from c2d_box.operator_engine.rules.actions import ReadProof, Record
-from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
-from c2d_box.operator_engine.stage_tokens import Tokens
-from c2d_box.operator_engine.state.job_cache import World
-from c2d_box.operator_engine.state.job_runtime import Desks
-from c2d_box.operator_engine.state.observer import Lookout
-from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
+from c2d_box.operator_engine.rules.actions import PatchStatus, ReadIsolationReport
+from c2d_box.operator_engine.rules.stage_reports import GoAhead, PodAnswer
+from c2d_box.operator_engine.stage_tokens import StageTokens
+from c2d_box.operator_engine.state.job_cache import JobCache
+from c2d_box.operator_engine.state.job_runtime import JobRuntimes
+from c2d_box.operator_engine.state.observer import Observer
+from c2d_box.operator_engine.telemetry.job_table_writer import JobTableWriter
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.resource import WorkFlow
 
@@ -33,15 +33,15 @@ _ROW_SECONDS = 1.0
 """How long a pod is kept waiting for its job's row: the status has its word already."""
 
 
-class Hearing:
+class PodReports:
     def __init__(
         self,
-        world: World,
-        desks: Desks,
-        tokens: Tokens,
-        lookout: Lookout,
+        world: JobCache,
+        desks: JobRuntimes,
+        tokens: StageTokens,
+        lookout: Observer,
         executor: Executor,
-        recorder: Recorder,
+        recorder: JobTableWriter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._world = world
@@ -52,69 +52,71 @@ class Hearing:
         self._recorder = recorder
         self._clock = clock
 
-    def authorized(self, job: str, stage: Stage, token: str) -> bool:
+    def is_authorized(self, job: str, stage: Stage, token: str) -> bool:
         workflow = self._world.workflow(job)
-        return workflow is not None and self._tokens.valid(workflow.spec.environment, job, stage, token)
+        return workflow is not None and self._tokens.is_valid(workflow.spec.environment, job, stage, token)
 
-    async def report(self, job: str, stage: Stage, body: dict[str, Any]) -> Answer:
+    async def take_report(self, job: str, stage: Stage, body: dict[str, Any]) -> PodAnswer:
         model, apply = stage_reports.BY_STAGE[stage]
         try:
             report = model.model_validate(body)
         except ValidationError as problem:
-            return Answer(422, f"not a report: {problem.error_count()} faults")
-        return await self.amend(job, lambda workflow: apply(workflow, report, self._clock()))
+            return PodAnswer(422, f"not a report: {problem.error_count()} faults")
+        return await self.update_status(job, lambda workflow: apply(workflow, report, self._clock()))
 
-    async def prove(self, job: str) -> None:
+    async def record_isolation(self, job: str) -> None:
         """Takes the warden's word into the status now, if not yet taken."""
         workflow = self._world.workflow(job)
         if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
-            with suppress(Changed):
-                await self._executor.perform(workflow, ReadProof())
+            with suppress(VersionConflict):
+                await self._executor.execute_action(workflow, ReadIsolationReport())
 
-    async def amend(self, job: str, decide: Callable[[WorkFlow], Answer]) -> Answer:
+    async def update_status(self, job: str, decide: Callable[[WorkFlow], PodAnswer]) -> PodAnswer:
         """What somebody outside the plan has to say of a job: status first, then row, then answer."""
         async with self._desks[job].lock:
             for _ in range(_TRIES):
                 workflow = self._world.workflow(job)
                 if workflow is None:
-                    return Answer(410, "there is no such job")
+                    return PodAnswer(410, "there is no such job")
                 answer = decide(workflow)
                 if not answer.changes:
                     return answer
                 try:
-                    await self._executor.perform(workflow, Record(answer.changes))
+                    await self._executor.execute_action(workflow, PatchStatus(answer.changes))
                     break
-                except Changed:
-                    await self._lookout.reread(workflow)
+                except VersionConflict:
+                    await self._lookout.refresh_workflow(workflow)
             else:
-                return Answer(503, "the job changes too fast")
+                return PodAnswer(503, "the job changes too fast")
             if (recorded := self._world.workflow(job)) is not None:
-                self._recorder.note(recorded)  # also by an engine that does not lead
-        await self._recorder.settle(job, _ROW_SECONDS)
+                self._recorder.enqueue_row(recorded)  # also by an engine that does not lead
+        await self._recorder.flush_row(job, _ROW_SECONDS)
         return answer
 
-    async def stored(self, job: str, seconds: float) -> WorkFlow | Answer:
+    async def await_upload(self, job: str, seconds: float) -> WorkFlow | PodAnswer:
         """The register container's long poll: the job once its results are stored and it is its turn."""
-        return await self._awaited(job, seconds, stage_reports.stored)
+        return await self._await_change(job, seconds, stage_reports.answer_stored)
 
-    async def go_ahead(self, job: str, seconds: float) -> GoAhead | Answer:
+    async def await_go_ahead(self, job: str, seconds: float) -> GoAhead | PodAnswer:
         """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""
-        return await self._awaited(job, seconds, stage_reports.go_ahead)
+        return await self._await_change(job, seconds, stage_reports.answer_go_ahead)
 
-    async def _awaited(self, job: str, seconds: float, ready: Callable[[WorkFlow], T | None]) -> T | Answer:
+    async def _await_change(
+        self, job: str, seconds: float, ready: Callable[[WorkFlow], T | None]
+    ) -> T | PodAnswer:
         until = asyncio.get_running_loop().time() + seconds
         while True:
             workflow = self._world.workflow(job)
             if workflow is None or workflow.finished or workflow.deleted is not None:
-                return Answer(410, "the job is over")
+                return PodAnswer(410, "the job is over")
             if (found := ready(workflow)) is not None:
                 return found
             changed = self._desks[job].changed
             left = until - asyncio.get_running_loop().time()
             if left <= 0:
-                return Answer(204)
+                return PodAnswer(204)
             try:
                 async with asyncio.timeout(left):
                     await changed.wait()
             except TimeoutError:
-                return Answer(204)
+                return PodAnswer(204)

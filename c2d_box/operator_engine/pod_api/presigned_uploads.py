@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from c2d_box import limits
-from c2d_box.operator_engine.rules.stage_reports import Answer
+from c2d_box.operator_engine.rules.stage_reports import PodAnswer
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 from c2d_box.workflow.result_store import S3Store
 
@@ -25,26 +25,26 @@ class _File(BaseModel):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Wish(BaseModel):
+class _UploadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     files: tuple[_File, ...] = Field(max_length=limits.LISTED_FILES)
 
 
-class Slots:
+class PresignedUploads:
     def __init__(self, store: S3Store, keys: Mapping[str, str]) -> None:
         """``keys``: ``accessKey`` and ``secretKey``."""
         self._store = store
         self._credentials = Credentials(keys["accessKey"], keys["secretKey"], store.region)
 
-    def offer(self, job: str, body: Mapping[str, Any]) -> dict[str, Mapping[str, str]] | Answer:
+    def sign_uploads(self, job: str, body: Mapping[str, Any]) -> dict[str, Mapping[str, str]] | PodAnswer:
         """For each path the headers of its PUT."""
         try:
-            wish = _Wish.model_validate(body)
+            wish = _UploadRequest.model_validate(body)
         except ValidationError as problem:
-            return Answer(422, f"not a list of files: {problem.error_count()} faults")
+            return PodAnswer(422, f"not a list of files: {problem.error_count()} faults")
         if not all(_inside(file.path) for file in wish.files):
-            return Answer(422, "a path leads out of the job's prefix")
+            return PodAnswer(422, "a path leads out of the job's prefix")
         return {file.path: self._signed(job, file) for file in wish.files}
 
     def _signed(self, job: str, file: _File) -> Mapping[str, str]:

@@ -16,9 +16,9 @@ import httpx
 
 from c2d_box.assets import results
 from c2d_box.assets.files import ResultFile, document
-from c2d_box.operator_engine.settings import Registration
+from c2d_box.operator_engine.settings import RegistrationSettings
 from c2d_box.strict_json import WRAPPED, parse_json
-from c2d_box.workflow.resource import Result, WorkFlow
+from c2d_box.workflow.resource import JobResult, WorkFlow
 
 METHODS = frozenset(
     {
@@ -37,12 +37,12 @@ METHODS = frozenset(
 )
 
 
-class Unavailable(Exception):
+class RelayTargetAway(Exception):
     """Chain, Provider or address file do not answer now; asking again may help."""
 
 
-class Relay:
-    def __init__(self, where: Registration, secret: str) -> None:
+class RegisterRelay:
+    def __init__(self, where: RegistrationSettings, secret: str) -> None:
         """``secret``: shared with the Provider, for the proof that an asset may show a result."""
         self._where = where
         self._secret = secret
@@ -96,7 +96,7 @@ class Relay:
         )
         return answer.text
 
-    def _file(self, job: str, result: Result, nft: str, datatoken: str) -> ResultFile:
+    def _file(self, job: str, result: JobResult, nft: str, datatoken: str) -> ResultFile:
         said = {"nft": nft, "datatoken": datatoken, "job": job, "place": result.url}
         return ResultFile(**said, proof=results.proof(self._secret, **said))
 
@@ -117,9 +117,9 @@ class Relay:
         try:
             answer = await self._client.request(method, url, **parts)
         except httpx.HTTPError as error:
-            raise Unavailable(type(error).__name__) from error
+            raise RelayTargetAway(type(error).__name__) from error
         if answer.status_code not in (200, 201):
-            raise Unavailable(f"status {answer.status_code}")
+            raise RelayTargetAway(f"status {answer.status_code}")
         return answer
 
 

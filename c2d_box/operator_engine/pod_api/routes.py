@@ -15,11 +15,11 @@ from starlette.routing import Route
 
 from c2d_box import limits
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.pod_api.evidence_signer import Witness
-from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
-from c2d_box.operator_engine.pod_api.register_relay import Relay, Unavailable
+from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner
+from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
+from c2d_box.operator_engine.pod_api.register_relay import RegisterRelay, RelayTargetAway
 from c2d_box.operator_engine.rules import stage_reports
-from c2d_box.operator_engine.rules.stage_reports import Answer
+from c2d_box.operator_engine.rules.stage_reports import PodAnswer
 from c2d_box.service.liveness import LIVEZ
 from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
 from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json, parse_object
@@ -31,8 +31,11 @@ _LIMITS = JsonLimits(size_bytes=limits.REPORT_BYTES, values=1_000_000)
 _STAGES = frozenset({"configuration", "judge", "upload", "register"})
 
 
-def application(
-    controller: Controller, witness: Witness, relay: Relay | None = None, slots: Slots | None = None
+def pod_application(
+    controller: Controller,
+    witness: EvidenceSigner,
+    relay: RegisterRelay | None = None,
+    slots: PresignedUploads | None = None,
 ) -> Starlette:
     async def healthz(_: Request) -> Response:
         ready = controller.synced
@@ -45,31 +48,31 @@ def application(
         job, stage = request.path_params["job"], request.path_params["stage"]
         if (refusal := _refusal(controller, request, job, stage)) is not None:
             return refusal
-        body = await _body(request)
-        return _answer(await controller.hearing.report(job, cast(Stage, stage), body))
+        body = await _read_report(request)
+        return _as_response(await controller.hearing.take_report(job, cast(Stage, stage), body))
 
     async def evidence(request: Request) -> Response:
         job = request.path_params["job"]
         if (refusal := _refusal(controller, request, job, "upload")) is not None:
             return refusal
-        body = await _body(request)
-        found = await witness.attest(controller, job, body)
-        return _answer(found) if isinstance(found, Answer) else JSONResponse({"record": found})
+        body = await _read_report(request)
+        found = await witness.sign_evidence(controller, job, body)
+        return _as_response(found) if isinstance(found, PodAnswer) else JSONResponse({"record": found})
 
     async def places(request: Request) -> Response:
         job = request.path_params["job"]
         if (refusal := _refusal(controller, request, job, "upload")) is not None:
             return refusal
-        found = Answer(409, "results are not kept in S3")
-        offered = found if slots is None else slots.offer(job, await _body(request))
-        return _answer(offered) if isinstance(offered, Answer) else JSONResponse({"slots": offered})
+        found = PodAnswer(409, "results are not kept in S3")
+        offered = found if slots is None else slots.sign_uploads(job, await _read_report(request))
+        return _as_response(offered) if isinstance(offered, PodAnswer) else JSONResponse({"slots": offered})
 
     async def go_ahead(request: Request) -> Response:
         job = request.path_params["job"]
         if (refusal := _refusal(controller, request, job, "judge")) is not None:
             return refusal
-        found = await controller.hearing.go_ahead(job, LONG_POLL_SECONDS)
-        return _answer(found) if isinstance(found, Answer) else JSONResponse(found.model_dump())
+        found = await controller.hearing.await_go_ahead(job, LONG_POLL_SECONDS)
+        return _as_response(found) if isinstance(found, PodAnswer) else JSONResponse(found.model_dump())
 
     return Starlette(
         routes=[
@@ -87,26 +90,26 @@ def application(
     )
 
 
-def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
+def register_routes(controller: Controller, relay: RegisterRelay | None) -> list[Route]:
     """The register container's: its turn, its intents, and what is handed through for it."""
 
     async def go_ahead(request: Request) -> Response:
-        found = await controller.hearing.stored(request.path_params["job"], LONG_POLL_SECONDS)
-        if isinstance(found, Answer):
-            return _answer(found)
-        return JSONResponse(await _relay(relay).order(found))
+        found = await controller.hearing.await_upload(request.path_params["job"], LONG_POLL_SECONDS)
+        if isinstance(found, PodAnswer):
+            return _as_response(found)
+        return JSONResponse(await _relay_handler(relay).order(found))
 
     async def intent(request: Request) -> Response:
-        body = await _body(request)
+        body = await _read_report(request)
         step, raw, replaces = body.get("step"), body.get("raw"), body.get("replaces")
         good = isinstance(step, str) and isinstance(raw, str) and isinstance(replaces, str | None)
         if not good or len(str(step)) > 20 or len(str(raw)) > limits.TRANSACTION_CHARACTERS:
             return JSONResponse({"error": "not an intent"}, 422)
         job = request.path_params["job"]
         before = cast("str | None", replaces)
-        return _answer(
-            await controller.hearing.amend(
-                job, lambda seen: stage_reports.intent(seen, str(step), str(raw), before)
+        return _as_response(
+            await controller.hearing.update_status(
+                job, lambda seen: stage_reports.take_intent(seen, str(step), str(raw), before)
             )
         )
 
@@ -116,7 +119,7 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
         except JsonRefused as refused:
             raise BodyRefused(400, refused.reason) from None
         try:
-            return JSONResponse(await _relay(relay).rpc(call))
+            return JSONResponse(await _relay_handler(relay).rpc(call))
         except ValueError as problem:
             return JSONResponse({"error": str(problem)}, 403)
 
@@ -127,8 +130,8 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
             workflow = controller.world.workflow(request.path_params["job"])
             if workflow is None:
                 return JSONResponse({"error": "there is no such job"}, 410)
-            return JSONResponse({"sealed": await _relay(relay).seal_files(workflow, nft, datatoken)})
-        return JSONResponse({"sealed": await _relay(relay).seal(await _content(request))})
+            return JSONResponse({"sealed": await _relay_handler(relay).seal_files(workflow, nft, datatoken)})
+        return JSONResponse({"sealed": await _relay_handler(relay).seal(await _content(request))})
 
     def only_register(handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
@@ -137,7 +140,7 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
                 return refusal
             try:
                 return await handler(request)
-            except Unavailable as problem:
+            except RelayTargetAway as problem:
                 return JSONResponse({"error": str(problem)}, 503)
 
         return guarded
@@ -151,9 +154,9 @@ def register_routes(controller: Controller, relay: Relay | None) -> list[Route]:
     ]
 
 
-def _relay(relay: Relay | None) -> Relay:
+def _relay_handler(relay: RegisterRelay | None) -> RegisterRelay:
     if relay is None:
-        raise Unavailable("publishing as an asset is not configured")
+        raise RelayTargetAway("publishing as an asset is not configured")
     return relay
 
 
@@ -165,7 +168,7 @@ def _refusal(controller: Controller, request: Request, job: str, stage: str) -> 
         return JSONResponse({"error": "no token"}, 401)
     if controller.world.workflow(job) is None:
         return JSONResponse({"error": "there is no such job"}, 410)
-    if not controller.hearing.authorized(job, cast(Stage, stage), token.strip()):
+    if not controller.hearing.is_authorized(job, cast(Stage, stage), token.strip()):
         return JSONResponse({"error": "wrong token"}, 401)
     return None
 
@@ -174,7 +177,7 @@ async def _content(request: Request) -> bytes:
     return await read_body(request, limits.REPORT_BYTES)
 
 
-async def _body(request: Request) -> dict[str, object]:
+async def _read_report(request: Request) -> dict[str, object]:
     """The body's object. Raises BodyRefused (400) for anything else."""
     try:
         return parse_object(await _content(request), _LIMITS)
@@ -182,7 +185,7 @@ async def _body(request: Request) -> dict[str, object]:
         raise BodyRefused(400, f"a JSON object is expected. {refused.reason}") from None
 
 
-def _answer(answer: Answer) -> Response:
+def _as_response(answer: PodAnswer) -> Response:
     if answer.status == 204:
         return Response(status_code=204)
     return JSONResponse({"error": answer.text} if answer.text else answer.content, answer.status)

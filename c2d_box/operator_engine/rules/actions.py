@@ -13,7 +13,7 @@ from c2d_box.workflow.names import Component
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class PatchStatus:
     """Merge ``changes`` into the status of exactly the object that was planned on."""
 
     changes: Mapping[str, Any]
@@ -48,17 +48,17 @@ class DeleteClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class DeleteSecretsAndLeases:
     """Delete the job's Secrets and release the lock on its order."""
 
 
 @dataclass(frozen=True, slots=True)
-class DropResults:
+class DeleteResults:
     """Remove the job's results from the store, and say so in the status."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadProof:
+class ReadIsolationReport:
     """Take what the warden said on its own output into the status: evidence, and the moment of the start."""
 
 
@@ -78,24 +78,24 @@ class DeleteWorkflow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
+class RequeueAt:
     """Look again at this moment (Unix seconds), even if nothing has happened."""
 
     at: float
 
 
 Action = (
-    Record
+    PatchStatus
     | CreateClaim
     | CreateSecret
     | CreatePod
     | DeletePod
     | DeleteClaim
-    | Sweep
-    | DropResults
-    | ReadProof
+    | DeleteSecretsAndLeases
+    | DeleteResults
+    | ReadIsolationReport
     | AddFinalizer
     | RemoveFinalizer
     | DeleteWorkflow
-    | Wake
+    | RequeueAt
 )

@@ -7,34 +7,34 @@ from c2d_box.operator_engine.rules.actions import (
     Action,
     DeleteClaim,
     DeletePod,
+    DeleteResults,
+    DeleteSecretsAndLeases,
     DeleteWorkflow,
-    DropResults,
-    ReadProof,
-    Record,
+    PatchStatus,
+    ReadIsolationReport,
     RemoveFinalizer,
-    Sweep,
-    Wake,
+    RequeueAt,
 )
-from c2d_box.operator_engine.rules.limits import Limits
-from c2d_box.operator_engine.rules.observation import Seen
+from c2d_box.operator_engine.rules.limits import StageLimits
+from c2d_box.operator_engine.rules.observation import Observation
 from c2d_box.workflow import names
 
 _PROOF_SECONDS = 3.0
 """For so long after the end, the algorithm's pod is kept for the sake of the warden's log."""
 
 
-def tidy(seen: Seen, limits: Limits) -> list[Action]:
+def plan_cleanup(seen: Observation, limits: StageLimits) -> list[Action]:
     """Finished: remove what the job had, then, in time, the workflow itself."""
     workflow, now = seen.workflow, seen.now
     if workflow.at("cleaned") is not None:
-        return _keep(seen, limits)
+        return _plan_retention(seen, limits)
     if not seen.pods and seen.claim is None and "sweep" in seen.done:
-        return [Record(status_patch.moment(now, "cleaned"))]
-    actions: list[Action] = [Wake(now + 10)]
+        return [PatchStatus(status_patch.set_moment(now, "cleaned"))]
+    actions: list[Action] = [RequeueAt(now + 10)]
     patience = (workflow.at("finished") or now) + _PROOF_SECONDS
     awaited = seen.pod("algorithm") if seen.proof_missing and now < patience else None
     if awaited is not None:
-        actions += [ReadProof(), Wake(now + 0.3)]
+        actions += [ReadIsolationReport(), RequeueAt(now + 0.3)]
     for pod in seen.pods:
         if pod is awaited:
             continue
@@ -45,29 +45,29 @@ def tidy(seen: Seen, limits: Limits) -> list[Action]:
     if seen.claim is not None and not seen.claim_deleted:
         actions.append(DeleteClaim())
     if "sweep" not in seen.done:
-        actions.append(Sweep())
+        actions.append(DeleteSecretsAndLeases())
     return actions
 
 
-def _keep(seen: Seen, limits: Limits) -> list[Action]:
+def _plan_retention(seen: Observation, limits: StageLimits) -> list[Action]:
     """Nothing is left but the workflow and what is stored. It stays as long as there are results that leave
     the store one day, and who deletes it means them too, unless the store does not answer.
     """
     workflow, now = seen.workflow, seen.now
     finished = workflow.at("finished") or now
-    stored = finished + limits.storage if limits.storage and _expires(seen) else None
+    stored = finished + limits.storage if limits.storage and _expiry_time(seen) else None
     if workflow.deleted is not None:
         if names.FINALIZER not in workflow.finalizers:
             return []
         patience = workflow.deleted + limits.kill
-        return [DropResults(), Wake(patience)] if stored and now < patience else [RemoveFinalizer()]
+        return [DeleteResults(), RequeueAt(patience)] if stored and now < patience else [RemoveFinalizer()]
     if stored is not None:
-        return [DropResults()] if now >= stored else [Wake(stored)]
+        return [DeleteResults()] if now >= stored else [RequeueAt(stored)]
     gone = finished + (workflow.spec.ttl or limits.retention)
-    return [DeleteWorkflow()] if now >= gone else [Wake(gone)]
+    return [DeleteWorkflow()] if now >= gone else [RequeueAt(gone)]
 
 
-def _expires(seen: Seen) -> bool:
+def _expiry_time(seen: Observation) -> bool:
     """An asset's files are its owner's for as long as it is on the chain."""
     status = seen.workflow.status
     return bool(status.results) and "did" not in (status.asset or {})

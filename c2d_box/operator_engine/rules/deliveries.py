@@ -16,7 +16,7 @@ from c2d_box.workflow import manifests
 from c2d_box.workflow.resource import WorkFlow
 
 
-class Delivered(Protocol):
+class DeliveredResult(Protocol):
     """A result as it was reported."""
 
     @property
@@ -35,20 +35,20 @@ class Delivered(Protocol):
     def judged(self) -> str | None: ...
 
 
-def problem(workflow: WorkFlow, delivered: Sequence[Delivered]) -> str | None:
+def delivery_problem(workflow: WorkFlow, delivered: Sequence[DeliveredResult]) -> str | None:
     """Why these are not the job's results; None where they are."""
     judged = [entry for entry in delivered if entry.type != "evidence"]
     if len(delivered) - len(judged) > 1:
         return "there is more than one evidence record"
     if any((entry.encryption is not None) != (workflow.encrypt is not None) for entry in delivered):
         return "the results are not encrypted as the job asks"
-    expected = workflow.status.manifest or manifests.digest(())
-    if manifests.digest(_as_judged(entry) for entry in judged) != expected:
+    expected = workflow.status.manifest or manifests.manifest_digest(())
+    if manifests.manifest_digest(_as_judged(entry) for entry in judged) != expected:
         return "these are not the files that were judged"
     return _misplaced(workflow.job, delivered)
 
 
-def _as_judged(entry: Delivered) -> dict[str, str | int | None]:
+def _as_judged(entry: DeliveredResult) -> dict[str, str | int | None]:
     """The manifest's line of it; of an encrypted one the hash is that of what was encrypted."""
     if entry.encryption is None:
         name, size, digest = entry.filename, entry.filesize, entry.sha256
@@ -58,7 +58,7 @@ def _as_judged(entry: Delivered) -> dict[str, str | int | None]:
     return {"filename": name, "type": entry.type, "size": size, "sha256": digest}
 
 
-def _misplaced(job: str, delivered: Sequence[Delivered]) -> str | None:
+def _misplaced(job: str, delivered: Sequence[DeliveredResult]) -> str | None:
     roots = set()
     for entry in delivered:
         scheme, _, rest = entry.url.partition("://")

@@ -12,7 +12,7 @@ READ_BYTES = 256 << 10
 _LISTED = 20
 
 
-def parse(output: bytes) -> dict[str, Any] | None:
+def parse_warden_log(output: bytes) -> dict[str, Any] | None:
     """The last line of the warden's output that is a report."""
     for line in reversed(output[:READ_BYTES].splitlines()):
         try:
@@ -39,7 +39,7 @@ def _control(report: dict[str, Any]) -> dict[str, Any]:
     return {"alive": [str(address)[:60] for address in alive[:_LISTED]], "seconds": seconds}
 
 
-def taken(workflow: WorkFlow, report: dict[str, Any]) -> status_patch.Changes:
+def isolation_status(workflow: WorkFlow, report: dict[str, Any]) -> status_patch.Changes:
     """Verdict, number of probes, which answered, what answered another pod then, what the kernel said;
     the go-ahead's moment if possible.
     """
@@ -58,5 +58,5 @@ def taken(workflow: WorkFlow, report: dict[str, Any]) -> status_patch.Changes:
     latest = workflow.at("ended") or float("inf")
     ahead = not answered or report.get("unproven") is True
     if isinstance(at, float) and staged is not None and staged <= at <= latest and ahead:
-        found.update(status_patch.moment(at, "started"))
+        found.update(status_patch.set_moment(at, "started"))
     return found

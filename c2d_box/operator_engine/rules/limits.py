@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from c2d_box.limits import OUTPUT_FILES, OUTPUT_FILES_MOST
 
 
-class Limits(BaseModel):
+class StageLimits(BaseModel):
     """Seconds, unless said otherwise."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)

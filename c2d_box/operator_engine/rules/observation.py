@@ -22,7 +22,7 @@ MESSAGE = 300
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Termination:
     exit_code: int
     reason: str = ""
     message: str = ""
@@ -39,12 +39,12 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class ObservedContainer:
     running: bool = False
     waiting: str = ""
     """Why it does not run yet, as Kubernetes calls it (``ErrImagePull``, …)."""
     message: str = ""
-    end: End | None = None
+    end: Termination | None = None
     image: str = ""
     """What runs or ran, by digest, as Kubernetes knows it."""
     since: float | None = None
@@ -52,7 +52,7 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class ObservedPod:
     name: str
     uid: str
     component: Component
@@ -60,18 +60,18 @@ class Pod:
     reason: str = ""
     deleted: float | None = None
     """When it is to be gone: Kubernetes adds the grace period."""
-    containers: Mapping[str, Container] = field(default_factory=dict)
+    containers: Mapping[str, ObservedContainer] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
 
-    def container(self, name: str) -> Container:
-        return self.containers.get(name, Container())
+    def container(self, name: str) -> ObservedContainer:
+        return self.containers.get(name, ObservedContainer())
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class JobRejection:
     """A job that this engine's settings do not let run. ``always``: not even where it runs already."""
 
     code: State
@@ -80,10 +80,10 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     workflow: WorkFlow
     now: float
-    pods: tuple[Pod, ...] = ()
+    pods: tuple[ObservedPod, ...] = ()
     claim: str | None = None
     """The claim's phase, None where there is none."""
     claim_deleted: bool = False
@@ -92,7 +92,7 @@ class Seen:
     grants: bool = False
     may_start: bool = False
     """Admission's word: there is room for all pods of this job."""
-    refusal: Refusal | None = None
+    refusal: JobRejection | None = None
     trouble: str = ""
     """Why the last attempt to create something for this job failed."""
     done: frozenset[Step] = frozenset()
@@ -109,7 +109,7 @@ class Seen:
         ended = algorithm is not None and algorithm.container("warden").end is not None
         return ended and self.workflow.status.isolation is None
 
-    def pod(self, component: Component) -> Pod | None:
+    def pod(self, component: Component) -> ObservedPod | None:
         """The pod of the current attempt."""
         attempts = self.workflow.status.attempts
         attempt = {
@@ -117,36 +117,38 @@ class Seen:
             "algorithm": 1,
             "publishing": attempts.publishing,
         }[component]
-        name = names.pod(self.workflow.job, component, attempt)
+        name = names.pod_name(self.workflow.job, component, attempt)
         return next((pod for pod in self.pods if pod.name == name), None)
 
 
-def pod(body: Mapping[str, Any]) -> Pod:
+def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
     """A pod of the API as the facts above."""
     metadata, status = body["metadata"], body.get("status") or {}
     deleted = metadata.get("deletionTimestamp")
-    return Pod(
+    return ObservedPod(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
         component=cast(Component, (metadata.get("labels") or {}).get(names.LABEL_COMPONENT, "")),
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
-        deleted=timestamps.from_text(deleted) if deleted else None,
+        deleted=timestamps.rfc3339_seconds(deleted) if deleted else None,
         containers={
-            entry["name"]: replace(_container(entry.get("state") or {}), image=entry.get("imageID") or "")
+            entry["name"]: replace(
+                _observe_container(entry.get("state") or {}), image=entry.get("imageID") or ""
+            )
             for entry in status.get("containerStatuses") or ()
         },
     )
 
 
-def _container(state: Mapping[str, Any]) -> Container:
+def _observe_container(state: Mapping[str, Any]) -> ObservedContainer:
     if "terminated" in state:
         end = state["terminated"]
-        return Container(
-            end=End(end.get("exitCode", -1), end.get("reason", ""), end.get("message", "")[:MESSAGE])
+        return ObservedContainer(
+            end=Termination(end.get("exitCode", -1), end.get("reason", ""), end.get("message", "")[:MESSAGE])
         )
     if "running" in state:
         started = (state["running"] or {}).get("startedAt")
-        return Container(running=True, since=timestamps.from_text(started) if started else None)
+        return ObservedContainer(running=True, since=timestamps.rfc3339_seconds(started) if started else None)
     waiting = state.get("waiting") or {}
-    return Container(waiting=waiting.get("reason", ""), message=waiting.get("message", ""))
+    return ObservedContainer(waiting=waiting.get("reason", ""), message=waiting.get("message", ""))

@@ -24,13 +24,13 @@ from c2d_box.operator_engine.rules.actions import (
     CreatePod,
     CreateSecret,
     DeletePod,
-    ReadProof,
-    Record,
-    Wake,
+    PatchStatus,
+    ReadIsolationReport,
+    RequeueAt,
 )
-from c2d_box.operator_engine.rules.cleanup import tidy
-from c2d_box.operator_engine.rules.limits import Limits
-from c2d_box.operator_engine.rules.observation import Container, End, Pod, Seen
+from c2d_box.operator_engine.rules.cleanup import plan_cleanup
+from c2d_box.operator_engine.rules.limits import StageLimits
+from c2d_box.operator_engine.rules.observation import Observation, ObservedContainer, ObservedPod, Termination
 from c2d_box.workflow import names
 from c2d_box.workflow.names import Component
 from c2d_box.workflow.states import State, Stop
@@ -50,59 +50,63 @@ _GATE_LIMITS = {
 }
 
 
-def plan(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
+def plan_actions(seen: Observation, limits: StageLimits, maxtime: float) -> list[Action]:
     """What to do now. ``maxtime``: seconds the algorithm may run, the environment's limit included."""
     workflow = seen.workflow
     if workflow.finished:
-        return tidy(seen, limits)
+        return plan_cleanup(seen, limits)
     if workflow.deleted is not None:
-        return [_finish(seen, State.FINISHED, "The workflow was deleted.", Stop.ASKED)]
+        return [_finish_with(seen, State.FINISHED, "The workflow was deleted.", Stop.ASKED)]
     if names.FINALIZER not in workflow.finalizers:
         return [AddFinalizer()]
     if (refusal := seen.refusal) is not None and (refusal.always or workflow.at("admitted") is None):
-        return [_finish(seen, refusal.code, refusal.reason)]
+        return [_finish_with(seen, refusal.code, refusal.reason)]
     if workflow.at("admitted") is None:
-        return _queue(seen, limits)
+        return _plan_queued(seen, limits)
     if workflow.at("created") is None:
-        return _prepare(seen, limits)
+        return _plan_volume(seen, limits)
     if workflow.at("ended") is None:
-        return _run(seen, limits, maxtime)
-    return _publish(seen, limits)
+        return _plan_running(seen, limits, maxtime)
+    return _plan_publishing(seen, limits)
 
 
 # -- before there is anything
 
 
-def _queue(seen: Seen, limits: Limits) -> list[Action]:
+def _plan_queued(seen: Observation, limits: StageLimits) -> list[Action]:
     deadline = (seen.workflow.at("accepted") or seen.now) + limits.queue
     if seen.workflow.spec.stop:
-        return [_finish(seen, State.FINISHED, "Stopped by its owner while it was queued.", Stop.ASKED)]
+        return [_finish_with(seen, State.FINISHED, "Stopped by its owner while it was queued.", Stop.ASKED)]
     if seen.may_start:
-        admitted = status_patch.merged(
-            status_patch.state(State.CONFIGURING), status_patch.moment(seen.now, "admitted")
+        admitted = status_patch.merge_patches(
+            status_patch.set_state(State.CONFIGURING), status_patch.set_moment(seen.now, "admitted")
         )
-        return [Record(admitted), CreateClaim(), CreateSecret()]
+        return [PatchStatus(admitted), CreateClaim(), CreateSecret()]
     if seen.now >= deadline:
         return [
-            _finish(seen, State.QUEUE_TIMEOUT, f"No place in the environment within {limits.queue:.0f} s.")
+            _finish_with(
+                seen, State.QUEUE_TIMEOUT, f"No place in the environment within {limits.queue:.0f} s."
+            )
         ]
-    return [Wake(deadline)]
+    return [RequeueAt(deadline)]
 
 
-def _prepare(seen: Seen, limits: Limits) -> list[Action]:
+def _plan_volume(seen: Observation, limits: StageLimits) -> list[Action]:
     deadline = (seen.workflow.at("admitted") or seen.now) + limits.binding
     if seen.workflow.spec.stop:
-        return [_finish(seen, State.FINISHED, "Stopped by its owner before it was started.", Stop.ASKED)]
+        return [_finish_with(seen, State.FINISHED, "Stopped by its owner before it was started.", Stop.ASKED)]
     if seen.claim == "Lost":
-        return [_finish(seen, State.INFRASTRUCTURE_LOST, "The job's volume was lost before it was used.")]
+        return [
+            _finish_with(seen, State.INFRASTRUCTURE_LOST, "The job's volume was lost before it was used.")
+        ]
     if seen.claim_is_usable and seen.grants and "secret" in seen.done:
-        return [Record(status_patch.moment(seen.now, "bound", "created"))]
+        return [PatchStatus(status_patch.set_moment(seen.now, "bound", "created"))]
     if seen.now >= deadline:
-        return [_finish(seen, State.INFRASTRUCTURE_LOST, _missing(seen, limits))]
-    actions: list[Action] = [Wake(deadline)]
+        return [_finish_with(seen, State.INFRASTRUCTURE_LOST, _missing_pods(seen, limits))]
+    actions: list[Action] = [RequeueAt(deadline)]
     if not seen.grants:  # no watch tells of Secrets
         waited = seen.now - (seen.workflow.at("admitted") or seen.now)
-        actions.append(Wake(seen.now + min(max(waited / 4, 0.03), 2.0)))
+        actions.append(RequeueAt(seen.now + min(max(waited / 4, 0.03), 2.0)))
     if seen.claim is None:
         actions.append(CreateClaim())
     if "secret" not in seen.done:
@@ -110,7 +114,7 @@ def _prepare(seen: Seen, limits: Limits) -> list[Action]:
     return actions
 
 
-def _missing(seen: Seen, limits: Limits) -> str:
+def _missing_pods(seen: Observation, limits: StageLimits) -> str:
     if not seen.claim_is_usable:
         what = "The job's volume was not bound"
     elif not seen.grants:
@@ -123,31 +127,34 @@ def _missing(seen: Seen, limits: Limits) -> str:
 # -- from the creation of the pods to the algorithm's confirmed end
 
 
-def _run(seen: Seen, limits: Limits, maxtime: float) -> list[Action]:
+def _plan_running(seen: Observation, limits: StageLimits, maxtime: float) -> list[Action]:
     workflow = seen.workflow
     algorithm, recorded = seen.pod("algorithm"), workflow.status.algorithm.uid
     if recorded is not None and (algorithm is None or algorithm.uid != recorded):
         return [_vanished(seen)]
     if algorithm is None:
-        return _begin(seen, limits)
+        return _plan_start(seen, limits)
     if recorded is None:
-        return [Record({"algorithm": {"uid": algorithm.uid}}), *_create(seen, "configuration", "publishing")]
+        return [
+            PatchStatus({"algorithm": {"uid": algorithm.uid}}),
+            *_plan_pod(seen, "configuration", "publishing"),
+        ]
     if algorithm.over or algorithm.container("algorithm").end is not None:
         return _stopped(seen, algorithm, limits)
     if workflow.status.outcome is not None:
-        return _kill(seen, algorithm, limits)
+        return _plan_kill(seen, algorithm, limits)
     if algorithm.deleted is not None and seen.now < algorithm.deleted + limits.kill:
-        return [Wake(algorithm.deleted + limits.kill)]  # by hand: its end will be seen
-    return _decide(seen, algorithm, limits, maxtime)
+        return [RequeueAt(algorithm.deleted + limits.kill)]  # by hand: its end will be seen
+    return _decide_end(seen, algorithm, limits, maxtime)
 
 
-def _begin(seen: Seen, limits: Limits) -> list[Action]:
+def _plan_start(seen: Observation, limits: StageLimits) -> list[Action]:
     """The algorithm's pod is not there and never was on record, so nothing can have been started."""
     if seen.workflow.status.outcome is not None:
         return [
-            Record(
-                status_patch.merged(
-                    status_patch.state(State.PUBLISHING), status_patch.moment(seen.now, "ended")
+            PatchStatus(
+                status_patch.merge_patches(
+                    status_patch.set_state(State.PUBLISHING), status_patch.set_moment(seen.now, "ended")
                 )
             )
         ]
@@ -155,10 +162,12 @@ def _begin(seen: Seen, limits: Limits) -> list[Action]:
     if seen.now >= deadline:
         trouble = f": {seen.trouble}" if seen.trouble else "."
         return [_outcome(State.INFRASTRUCTURE_LOST, f"The job's pods could not be created{trouble}")]
-    return [*_create(seen, "configuration", "algorithm", "publishing"), Wake(deadline)]
+    return [*_plan_pod(seen, "configuration", "algorithm", "publishing"), RequeueAt(deadline)]
 
 
-def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[Action]:
+def _decide_end(
+    seen: Observation, algorithm: ObservedPod, limits: StageLimits, maxtime: float
+) -> list[Action]:
     """Does anything end the job now? If not: what is missing, and when to look again."""
     workflow, now = seen.workflow, seen.now
     created, staged = workflow.at("created") or now, workflow.at("staged")
@@ -181,19 +190,19 @@ def _decide(seen: Seen, algorithm: Pod, limits: Limits, maxtime: float) -> list[
         deadline = staged + limits.image if since is None else max(staged, since) + maxtime
         if now >= deadline:
             return [_overdue(since is not None, maxtime, limits)]
-    actions: list[Action] = [Wake(deadline)]
+    actions: list[Action] = [RequeueAt(deadline)]
     if algorithm.container("algorithm").waiting in _MAYBE:
-        actions.append(Wake(created + limits.image))
+        actions.append(RequeueAt(created + limits.image))
     if staged is not None and workflow.status.code < State.RUNNING:
-        actions.append(Record(status_patch.state(State.RUNNING)))
+        actions.append(PatchStatus(status_patch.set_state(State.RUNNING)))
     if seen.proof_missing:
-        actions.append(ReadProof())
+        actions.append(ReadIsolationReport())
     if warden is None:  # once the warden has let the algorithm go, configuration has nothing left to do
-        actions += _attend(seen, "configuration", limits)
-    return actions + _create(seen, "publishing")
+        actions += _plan_attendance(seen, "configuration", limits)
+    return actions + _plan_pod(seen, "publishing")
 
 
-def _overdue(running: bool, maxtime: float, limits: Limits) -> Record:
+def _overdue(running: bool, maxtime: float, limits: StageLimits) -> PatchStatus:
     """Time to have an image pulled is not taken from the time to run."""
     if running:
         return _outcome(
@@ -203,33 +212,33 @@ def _overdue(running: bool, maxtime: float, limits: Limits) -> Record:
     return _outcome(State.INFRASTRUCTURE_LOST, reason)
 
 
-def _attend(seen: Seen, component: Component, limits: Limits) -> list[Action]:
+def _plan_attendance(seen: Observation, component: Component, limits: StageLimits) -> list[Action]:
     """Keep the current attempt of ``component`` alive; begin another one where it ended without success."""
     pod = seen.pod(component)
     if pod is None:
-        return _create(seen, component)
+        return _plan_pod(seen, component)
     if not pod.over or (
         component == "configuration" and pod.phase == "Succeeded" and seen.workflow.at("staged")
     ):
         return []
     attempt = getattr(seen.workflow.status.attempts, component)
     if attempt < limits.attempts:
-        return [Record({"attempts": {component: attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
+        return [PatchStatus({"attempts": {component: attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
     reason = f"The {component} pod ended {attempt} times without a report{_how(pod)}."
     return [_outcome(State.INFRASTRUCTURE_LOST, reason)]
 
 
-def _stopped(seen: Seen, algorithm: Pod, limits: Limits) -> list[Action]:
+def _stopped(seen: Observation, algorithm: ObservedPod, limits: StageLimits) -> list[Action]:
     """The algorithm runs no more. A short one can end before the warden, whose exit code is part of
     the verdict.
     """
     undecided = seen.workflow.status.outcome is None
     if undecided and not algorithm.over and algorithm.container("warden").end is None:
-        return [Wake(seen.now + limits.kill)]
+        return [RequeueAt(seen.now + limits.kill)]
     return [_ended(seen, algorithm)]
 
 
-def _ended(seen: Seen, pod: Pod) -> Record:
+def _ended(seen: Observation, pod: ObservedPod) -> PatchStatus:
     """Kubernetes has spoken: the container is not running any more."""
     end = pod.container("algorithm").end
     facts: status_patch.Changes = {"exitCode": None, "reason": pod.reason or None}
@@ -241,59 +250,63 @@ def _ended(seen: Seen, pod: Pod) -> Record:
             "reason": end.reason or None,
             "image": image,
         }
-    return Record(
-        status_patch.merged(
-            status_patch.state(State.PUBLISHING),
-            status_patch.moment(seen.now, "ended"),
+    return PatchStatus(
+        status_patch.merge_patches(
+            status_patch.set_state(State.PUBLISHING),
+            status_patch.set_moment(seen.now, "ended"),
             {"algorithm": facts},
             {} if seen.workflow.status.outcome is not None else _verdict(seen, pod),
         )
     )
 
 
-def _verdict(seen: Seen, pod: Pod) -> status_patch.Changes:
+def _verdict(seen: Observation, pod: ObservedPod) -> status_patch.Changes:
     """What the algorithm's end means, where nobody had asked for it."""
     end, warden = pod.container("algorithm").end, pod.container("warden").end
     if (unstarted := _unstarted(pod)) is not None:
-        return status_patch.outcome(State.INFRASTRUCTURE_LOST, unstarted)
+        return status_patch.set_outcome(State.INFRASTRUCTURE_LOST, unstarted)
     if warden is not None and warden.exit_code != 0:
-        return status_patch.outcome(State.NOT_ISOLATED, _warden(warden.exit_code))
+        return status_patch.set_outcome(State.NOT_ISOLATED, _warden(warden.exit_code))
     if pod.reason == "Evicted":
-        return status_patch.outcome(State.LIMIT_EXCEEDED, "Evicted: it used more disk or memory than it may.")
+        return status_patch.set_outcome(
+            State.LIMIT_EXCEEDED, "Evicted: it used more disk or memory than it may."
+        )
     if end is None or end.reason in _UNKNOWN_END or pod.reason in ("NodeLost", "Shutdown", "Terminated"):
-        return status_patch.outcome(State.INFRASTRUCTURE_LOST, f"The algorithm's pod was lost{_how(pod)}.")
+        return status_patch.set_outcome(
+            State.INFRASTRUCTURE_LOST, f"The algorithm's pod was lost{_how(pod)}."
+        )
     if seen.workflow.at("staged") is None or warden is None:
-        return status_patch.outcome(
+        return status_patch.set_outcome(
             State.INFRASTRUCTURE_LOST, f"The algorithm's container ended before it was started{_how(pod)}."
         )
     if end.exit_code == 0:
-        return status_patch.outcome(State.FINISHED, "")
+        return status_patch.set_outcome(State.FINISHED, "")
     if end.reason == "OOMKilled":
-        return status_patch.outcome(State.LIMIT_EXCEEDED, "The algorithm used more memory than it may.")
+        return status_patch.set_outcome(State.LIMIT_EXCEEDED, "The algorithm used more memory than it may.")
     if end.exit_code in _GATE_LIMITS:
-        return status_patch.outcome(State.LIMIT_EXCEEDED, _GATE_LIMITS[end.exit_code])
+        return status_patch.set_outcome(State.LIMIT_EXCEEDED, _GATE_LIMITS[end.exit_code])
     if end.signal is not None:
-        return status_patch.outcome(
+        return status_patch.set_outcome(
             State.ALGORITHM_FAILED, f"The algorithm was ended by signal {end.signal}."
         )
-    return status_patch.outcome(
+    return status_patch.set_outcome(
         State.ALGORITHM_FAILED, f"The algorithm ended with exit code {end.exit_code}."
     )
 
 
-def _vanished(seen: Seen) -> Record:
+def _vanished(seen: Observation) -> PatchStatus:
     """The pod is gone without having been seen to end; that is an end, but only ours if we asked for it."""
-    lost = status_patch.outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod vanished.")
-    return Record(
-        status_patch.merged(
-            status_patch.state(State.PUBLISHING),
-            status_patch.moment(seen.now, "ended"),
+    lost = status_patch.set_outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod vanished.")
+    return PatchStatus(
+        status_patch.merge_patches(
+            status_patch.set_state(State.PUBLISHING),
+            status_patch.set_moment(seen.now, "ended"),
             {} if seen.workflow.status.outcome is not None else lost,
         )
     )
 
 
-def _kill(seen: Seen, algorithm: Pod, limits: Limits) -> list[Action]:
+def _plan_kill(seen: Observation, algorithm: ObservedPod, limits: StageLimits) -> list[Action]:
     """How the job ends is decided; its end has to be confirmed."""
     actions: list[Action] = []
     configuration = seen.pod("configuration")
@@ -304,60 +317,60 @@ def _kill(seen: Seen, algorithm: Pod, limits: Limits) -> list[Action]:
         return [*actions, DeletePod(algorithm.name, algorithm.uid, grace)]
     if seen.now >= algorithm.deleted + limits.kill:
         reason = "Kubernetes did not confirm the algorithm's end; its outputs are not published."
-        return [_finish(seen, State.INFRASTRUCTURE_LOST, reason)]
-    return [*actions, Wake(algorithm.deleted + limits.kill)]
+        return [_finish_with(seen, State.INFRASTRUCTURE_LOST, reason)]
+    return [*actions, RequeueAt(algorithm.deleted + limits.kill)]
 
 
 # -- after the algorithm
 
 
-def _publish(seen: Seen, limits: Limits) -> list[Action]:
+def _plan_publishing(seen: Observation, limits: StageLimits) -> list[Action]:
     deadline = (seen.workflow.at("ended") or seen.now) + limits.publishing
     if seen.claim != "Bound":
         return [_unpublished(seen, "The job's volume is gone.")]
     if seen.now >= deadline:
         return [_unpublished(seen, f"It took longer than {limits.publishing:.0f} s.")]
-    proof: list[Action] = [ReadProof()] if seen.proof_missing else []
+    proof: list[Action] = [ReadIsolationReport()] if seen.proof_missing else []
     pod, attempt = seen.pod("publishing"), seen.workflow.status.attempts.publishing
     if pod is None:
-        return [*_create(seen, "publishing"), *proof, Wake(deadline)]
+        return [*_plan_pod(seen, "publishing"), *proof, RequeueAt(deadline)]
     failed = any(entry.end is not None and entry.end.exit_code != 0 for entry in pod.containers.values())
     if not (pod.over or failed or pod.deleted is not None):
-        return [*proof, Wake(deadline)]
+        return [*proof, RequeueAt(deadline)]
     if attempt >= limits.attempts:
         return [_unpublished(seen, f"The publishing pod ended {attempt} times without a report{_how(pod)}.")]
-    return [Record({"attempts": {"publishing": attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
+    return [PatchStatus({"attempts": {"publishing": attempt + 1}}), DeletePod(pod.name, pod.uid, 0)]
 
 
-def _unpublished(seen: Seen, failure: str) -> Record:
-    return Record(status_patch.publishing_over(seen.workflow, seen.now, failure))
+def _unpublished(seen: Observation, failure: str) -> PatchStatus:
+    return PatchStatus(status_patch.end_publishing(seen.workflow, seen.now, failure))
 
 
 # -- the words of the rules above
 
 
-def _create(seen: Seen, *components: Component) -> list[Action]:
+def _plan_pod(seen: Observation, *components: Component) -> list[Action]:
     attempts = seen.workflow.status.attempts
     number = {"configuration": attempts.configuration, "algorithm": 1, "publishing": attempts.publishing}
     return [CreatePod(name, number[name]) for name in components if seen.pod(name) is None]
 
 
-def _finish(seen: Seen, code: State, reason: str, stop: Stop | None = None) -> Record:
-    return Record(status_patch.finish(seen.now, code, reason, stop=stop))
+def _finish_with(seen: Observation, code: State, reason: str, stop: Stop | None = None) -> PatchStatus:
+    return PatchStatus(status_patch.finish_job(seen.now, code, reason, stop=stop))
 
 
-def _outcome(code: State, reason: str, stop: Stop | None = None) -> Record:
-    return Record(status_patch.outcome(code, reason, stop))
+def _outcome(code: State, reason: str, stop: Stop | None = None) -> PatchStatus:
+    return PatchStatus(status_patch.set_outcome(code, reason, stop))
 
 
-def _unstarted(pod: Pod) -> str | None:
+def _unstarted(pod: ObservedPod) -> str | None:
     """That the node did not get a container of the algorithm's pod started, None where that is not so."""
     if not any(entry.end is not None and entry.end.never_began for entry in pod.containers.values()):
         return None
     return f"The node could not start the algorithm's pod{_how(pod)}."
 
 
-def _image(container: Container, age: float, limits: Limits) -> str | None:
+def _image(container: ObservedContainer, age: float, limits: StageLimits) -> str | None:
     """Why the algorithm's image will not run, None while it may."""
     if container.waiting in _NEVER or (container.waiting in _MAYBE and age >= limits.image):
         detail = f": {container.message}" if container.message else ""
@@ -377,7 +390,7 @@ def _warden(exit_code: int) -> str:
     return f"The warden could not prove that the network is closed (exit code {exit_code})."
 
 
-def _how(pod: Pod) -> str:
+def _how(pod: ObservedPod) -> str:
     """The ends of its containers, for the reason."""
     ends = [
         f"{name}: {_words(entry.end)}"
@@ -389,6 +402,6 @@ def _how(pod: Pod) -> str:
     return f" ({'; '.join(ends)})" if ends else ""
 
 
-def _words(end: End) -> str:
+def _words(end: Termination) -> str:
     said = ", ".join(filter(None, (f"exit code {end.exit_code}", end.reason)))
     return f"{said}: {end.message}" if end.never_began and end.message else said

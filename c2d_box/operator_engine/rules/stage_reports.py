@@ -34,7 +34,7 @@ class _Report(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class File(_Report):
+class ReportedFile(_Report):
     """An input as it was staged."""
 
     did: _Text
@@ -46,10 +46,10 @@ class File(_Report):
 class ConfigurationReport(_Report):
     status: Literal[30, 31, 32]
     reason: _Text = ""
-    files: tuple[File, ...] = ()
+    files: tuple[ReportedFile, ...] = ()
 
 
-class Refusal(_Report):
+class ReportedRejection(_Report):
     path: _Text
     reason: _Text
 
@@ -60,7 +60,7 @@ class JudgeReport(_Report):
     the digest of what may leave.
     """
 
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[ReportedRejection, ...] = ()
     refused_count: int = Field(default=0, ge=0, alias="refusedCount")
     files: int = 0
     exited: float | None = None
@@ -68,7 +68,7 @@ class JudgeReport(_Report):
     manifest: _Text = ""
 
 
-class Stored(_Report):
+class ReportedResult(_Report):
     filename: _Text
     filesize: int = Field(ge=0)
     type: Literal["output", "algorithmLog", "configrationLog", "publishLog", "filteringLog", "evidence"]
@@ -81,7 +81,7 @@ class Stored(_Report):
 
 
 class UploadReport(_Report):
-    results: tuple[Stored, ...] = Field(default=(), max_length=limits.LISTED_FILES)
+    results: tuple[ReportedResult, ...] = Field(default=(), max_length=limits.LISTED_FILES)
     failed: _Text | None = None
 
 
@@ -109,7 +109,7 @@ class GoAhead(_Report):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PodAnswer:
     status: int
     text: str = ""
     content: dict[str, Any] = field(default_factory=dict)
@@ -117,25 +117,25 @@ class Answer:
     changes: status_patch.Changes = field(default_factory=dict)
 
 
-def configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -> Answer:
+def take_configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -> PodAnswer:
     """Success releases the algorithm, so it is refused until the algorithm's pod is on record."""
     if workflow.finished or workflow.deleted is not None:
-        return Answer(410, "the job is over")
+        return PodAnswer(410, "the job is over")
     if workflow.at("staged") is not None:
         released = {"algorithm": workflow.status.algorithm.uid}
-        return Answer(200, content=released) if report.status == 30 else Answer(409, "staged already")
+        return PodAnswer(200, content=released) if report.status == 30 else PodAnswer(409, "staged already")
     if workflow.status.outcome is not None:
-        return Answer(200 if report.status != 30 else 410, "the job's end is decided")
+        return PodAnswer(200 if report.status != 30 else 410, "the job's end is decided")
     if report.status != 30:
-        return Answer(200, changes=status_patch.outcome(State(report.status), report.reason))
+        return PodAnswer(200, changes=status_patch.set_outcome(State(report.status), report.reason))
     if workflow.status.algorithm.uid is None:
-        return Answer(503, "the algorithm's pod is not on record yet")
-    return Answer(
+        return PodAnswer(503, "the algorithm's pod is not on record yet")
+    return PodAnswer(
         200,
         content={"algorithm": workflow.status.algorithm.uid},
-        changes=status_patch.merged(
-            status_patch.state(State.PROVISIONED),
-            status_patch.moment(now, "staged"),
+        changes=status_patch.merge_patches(
+            status_patch.set_state(State.PROVISIONED),
+            status_patch.set_moment(now, "staged"),
             _staged(workflow.stage.algorithm.id, [file.model_dump() for file in report.files]),
         ),
     )
@@ -152,7 +152,7 @@ def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> status_patch.
     return {"inputs": listed, "inputsCount": len(files), "inputsDigest": digest}
 
 
-def go_ahead(workflow: WorkFlow) -> GoAhead | None:
+def answer_go_ahead(workflow: WorkFlow) -> GoAhead | None:
     """None until Kubernetes has said that the algorithm's container is not running."""
     outcome = workflow.status.outcome
     if workflow.at("ended") is None or outcome is None:
@@ -164,14 +164,14 @@ def go_ahead(workflow: WorkFlow) -> GoAhead | None:
     return GoAhead(outputs=ran and whole, logs=certain or not ran, failed=failed)
 
 
-def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
+def take_judgement(workflow: WorkFlow, report: JudgeReport, now: float) -> PodAnswer:
     if workflow.finished or workflow.deleted is not None:
-        return Answer(410, "the job is over")
+        return PodAnswer(410, "the job is over")
     if workflow.at("ended") is None:
-        return Answer(409, "the algorithm has not ended")
+        return PodAnswer(409, "the algorithm has not ended")
     refused = [refusal.model_dump() for refusal in report.refused]
     found: list[status_patch.Changes] = [
-        status_patch.moment(now, "judged"),
+        status_patch.set_moment(now, "judged"),
         {
             "refused": limits.fitting(refused, limits.REFUSED_LISTED, limits.RECORD_BYTES),
             "refusedCount": max(report.refused_count, len(refused)),
@@ -181,12 +181,12 @@ def judge(workflow: WorkFlow, report: JudgeReport, now: float) -> Answer:
     staged, ended = workflow.at("staged"), workflow.at("ended")
     known = report.exited is not None and staged and ended and staged <= report.exited <= ended
     if known and report.exited is not None and _gate_was_last(workflow):
-        found.append(status_patch.moment(report.exited, "exited"))
+        found.append(status_patch.set_moment(report.exited, "exited"))
     outcome = workflow.status.outcome
     if report.full and outcome is not None and outcome.code == State.ALGORITHM_FAILED:
         reason = f"The algorithm filled its volume. {outcome.reason or ''}".strip()
-        found.append(status_patch.outcome(State.LIMIT_EXCEEDED, reason))
-    return Answer(200, changes=status_patch.merged(*found))
+        found.append(status_patch.set_outcome(State.LIMIT_EXCEEDED, reason))
+    return PodAnswer(200, changes=status_patch.merge_patches(*found))
 
 
 def _gate_was_last(workflow: WorkFlow) -> bool:
@@ -197,71 +197,73 @@ def _gate_was_last(workflow: WorkFlow) -> bool:
     return workflow.status.stop == 0 and ran.exit_code is not None and ran.exit_code < 128
 
 
-def upload(workflow: WorkFlow, report: UploadReport, now: float) -> Answer:
+def take_upload(workflow: WorkFlow, report: UploadReport, now: float) -> PodAnswer:
     """Its record is the job's end, unless the results are to become an asset."""
     if workflow.finished or workflow.at("uploaded") is not None:
-        return Answer(200)
+        return PodAnswer(200)
     if workflow.deleted is not None:
-        return Answer(410, "the job is over")
+        return PodAnswer(410, "the job is over")
     if workflow.at("judged") is None:
-        return Answer(409, "nothing has been judged")
-    over = status_patch.publishing_over(workflow, now, report.failed)
+        return PodAnswer(409, "nothing has been judged")
+    over = status_patch.end_publishing(workflow, now, report.failed)
     if report.failed is not None:
-        return Answer(200, changes=over)
-    if (problem := deliveries.problem(workflow, report.results)) is not None:
-        return Answer(409, problem)
-    results = listing.stored([result.model_dump(exclude={"judged"}) for result in report.results])
-    stored = status_patch.merged(status_patch.moment(now, "uploaded"), results)
+        return PodAnswer(200, changes=over)
+    if (problem := deliveries.delivery_problem(workflow, report.results)) is not None:
+        return PodAnswer(409, problem)
+    results = listing.stored_listing([result.model_dump(exclude={"judged"}) for result in report.results])
+    stored = status_patch.merge_patches(status_patch.set_moment(now, "uploaded"), results)
     asset = workflow.publish is not None and over["code"] == State.FINISHED
     if asset and any(result.type == "output" for result in report.results):
-        return Answer(200, changes=stored)
-    return Answer(200, changes=status_patch.merged(stored, over))
+        return PodAnswer(200, changes=stored)
+    return PodAnswer(200, changes=status_patch.merge_patches(stored, over))
 
 
-def stored(workflow: WorkFlow) -> WorkFlow | None:
+def answer_stored(workflow: WorkFlow) -> WorkFlow | None:
     """The job itself, once its results are stored: the register container's cue."""
     return workflow if workflow.at("uploaded") is not None else None
 
 
-def register(workflow: WorkFlow, report: RegisterReport, now: float) -> Answer:
+def take_registration(workflow: WorkFlow, report: RegisterReport, now: float) -> PodAnswer:
     """The last report of a job whose results become an asset."""
     if workflow.finished:
-        return Answer(200)
+        return PodAnswer(200)
     if workflow.deleted is not None:
-        return Answer(410, "the job is over")
+        return PodAnswer(410, "the job is over")
     if workflow.at("uploaded") is None:
-        return Answer(409, "nothing has been stored")
+        return PodAnswer(409, "nothing has been stored")
     if report.failed is not None:
         failure = f"The results are stored, but they could not be published as an asset: {report.failed}"
-        return Answer(200, changes=status_patch.publishing_over(workflow, now, failure))
+        return PodAnswer(200, changes=status_patch.end_publishing(workflow, now, failure))
     asset = {"asset": {"did": report.did, "nft": report.nft, "datatoken": report.datatoken}}
-    over = status_patch.publishing_over(workflow, now, None)
-    return Answer(200, changes=status_patch.merged(status_patch.moment(now, "registered"), asset, over))
+    over = status_patch.end_publishing(workflow, now, None)
+    return PodAnswer(
+        200, changes=status_patch.merge_patches(status_patch.set_moment(now, "registered"), asset, over)
+    )
 
 
-def intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -> Answer:
+def take_intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -> PodAnswer:
     """A signed transaction, put on record before it is sent, so that whoever comes after a crash sends the
     same one again. ``replaces``: the recorded one, once it is certain that no block can take it any more.
     """
     if workflow.finished or workflow.deleted is not None:
-        return Answer(410, "the job is over")
+        return PodAnswer(410, "the job is over")
     if workflow.at("uploaded") is None or workflow.publish is None:
-        return Answer(409, "there is nothing to register")
+        return PodAnswer(409, "there is nothing to register")
     recorded = (workflow.status.asset or {}).get("transactions") or {}
     known = recorded.get(step)
     if known == raw:
-        return Answer(200)
+        return PodAnswer(200)
     if known != replaces:
-        return Answer(409, "another transaction is on record")
+        return PodAnswer(409, "another transaction is on record")
     others = sum(len(str(other)) for name, other in recorded.items() if name != step)
     if others + len(raw) > limits.TRANSACTIONS_CHARACTERS:
-        return Answer(422, "the asset's description and its list of files are too long for the record")
-    return Answer(200, changes={"asset": {"transactions": {step: raw}}})
+        return PodAnswer(422, "the asset's description and its list of files are too long for the record")
+    return PodAnswer(200, changes={"asset": {"transactions": {step: raw}}})
 
 
-BY_STAGE: dict[Stage, tuple[type[BaseModel], Callable[..., Answer]]] = {
-    "configuration": (ConfigurationReport, configuration),
-    "judge": (JudgeReport, judge),
-    "upload": (UploadReport, upload),
-    "register": (RegisterReport, register),
+BY_STAGE: dict[Stage, tuple[type[BaseModel], Callable[..., PodAnswer]]] = {
+    "configuration": (ConfigurationReport, take_configuration),
+    "judge": (JudgeReport, take_judgement),
+    "upload": (UploadReport, take_upload),
+    "register": (RegisterReport, take_registration),
 }

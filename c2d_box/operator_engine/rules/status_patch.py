@@ -15,19 +15,19 @@ SHOWN_PATH = 120
 Changes = dict[str, Any]
 
 
-def moment(now: float, *moments: Moment) -> Changes:
-    return {"times": {name: timestamps.to_text(now) for name in moments}}
+def set_moment(now: float, *moments: Moment) -> Changes:
+    return {"times": {name: timestamps.rfc3339_text(now) for name in moments}}
 
 
-def state(code: int, reason: str | None = None) -> Changes:
+def set_state(code: int, reason: str | None = None) -> Changes:
     """Number, text and phase always go together."""
-    changes: Changes = {"code": int(code), "text": states.text(code), "phase": states.phase(code)}
+    changes: Changes = {"code": int(code), "text": states.state_text(code), "phase": states.state_phase(code)}
     if reason is not None:
         changes["reason"] = reason[:REASON_LENGTH]
     return changes
 
 
-def outcome(code: State, reason: str, stop: Stop | None = None) -> Changes:
+def set_outcome(code: State, reason: str, stop: Stop | None = None) -> Changes:
     """How the job will end, once its logs are published."""
     changes: Changes = {
         "outcome": {"code": int(code), "reason": reason[:REASON_LENGTH]},
@@ -36,13 +36,13 @@ def outcome(code: State, reason: str, stop: Stop | None = None) -> Changes:
     return changes if stop is None else {**changes, "stop": int(stop)}
 
 
-def finish(now: float, code: State, reason: str, *, stop: Stop | None = None) -> Changes:
+def finish_job(now: float, code: State, reason: str, *, stop: Stop | None = None) -> Changes:
     """The end: number, reason and end date in one write."""
-    changes = {**state(code, reason), **moment(now, "finished")}
+    changes = {**set_state(code, reason), **set_moment(now, "finished")}
     return changes if stop is None else {**changes, "stop": int(stop)}
 
 
-def merged(*parts: Changes) -> Changes:
+def merge_patches(*parts: Changes) -> Changes:
     """The parts in one patch; their ``times`` are joined."""
     result: Changes = {}
     for part in parts:
@@ -53,7 +53,7 @@ def merged(*parts: Changes) -> Changes:
     return result
 
 
-def publishing_over(workflow: WorkFlow, now: float, failure: str | None) -> Changes:
+def end_publishing(workflow: WorkFlow, now: float, failure: str | None) -> Changes:
     """The job's end after publishing: as decided before, unless outputs were refused or could not be stored.
 
     A job that had failed anyway keeps its own failure: that is what its owner can act on.
@@ -63,13 +63,13 @@ def publishing_over(workflow: WorkFlow, now: float, failure: str | None) -> Chan
     reason = (decided.reason or "") if decided else ""
     if failure is not None:
         if code is State.FINISHED:
-            return finish(now, State.PUBLISHING_FAILED, failure)
-        return finish(now, code, f"{reason} Publishing the logs failed too: {failure}".strip())
+            return finish_job(now, State.PUBLISHING_FAILED, failure)
+        return finish_job(now, code, f"{reason} Publishing the logs failed too: {failure}".strip())
     refused = workflow.status.refused or ()
     if refused and code is State.FINISHED:
         first = refused[0]
         path = limits.shortened(str(first.get("path")), SHOWN_PATH)
         count = max(workflow.status.refused_count or 0, len(refused))
         text = f"{count} of the outputs refused, the first: {path}: {first.get('reason')}"
-        return finish(now, State.OUTPUTS_REFUSED, text)
-    return finish(now, code, reason)
+        return finish_job(now, State.OUTPUTS_REFUSED, text)
+    return finish_job(now, code, reason)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from c2d_box.operator_engine.scheduling.job_queue import Admission, Demand, Room
-from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.scheduling.job_queue import EnvironmentLimits, JobQueue, ResourceRequest
+from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.resource import WorkFlow
 
@@ -18,47 +18,49 @@ OWN_CPU, OWN_MEMORY = 0.10, 240 << 20
 GIB = 1 << 30
 
 
-class Places:
-    def __init__(self, settings: Settings) -> None:
+class EnvironmentPlaces:
+    def __init__(self, settings: EngineSettings) -> None:
         self._rooms = {entry.id: _room(entry, settings.cpu_request) for entry in settings.environments}
         limit = settings.capacity
         capacity = (
-            None if limit is None else Demand(limit.cpu, int(limit.memory_gb * GIB), int(limit.disk_gb * GIB))
+            None
+            if limit is None
+            else ResourceRequest(limit.cpu, int(limit.memory_gb * GIB), int(limit.disk_gb * GIB))
         )
-        self._queue = Admission(self._rooms, capacity)
+        self._queue = JobQueue(self._rooms, capacity)
         self._reserved: dict[str, float] = {}
 
-    def see(self, job: str, workflow: WorkFlow | None) -> None:
+    def update_job(self, job: str, workflow: WorkFlow | None) -> None:
         """Takes note of where the job stands; None where it is gone."""
         if workflow is None or workflow.spec.environment not in self._rooms:
             self._reserved.pop(job, None)
-            self._queue.forget(job)
+            self._queue.remove_job(job)
             return
         where = (job, workflow.spec.environment, workflow.spec.owner.lower())
         admitted = workflow.at("admitted")
         if workflow.at("cleaned") is not None:
-            self._queue.past(*where, admitted)
+            self._queue.release_place(*where, admitted)
         elif admitted is not None:
             self._reserved.pop(job, None)
-            self._queue.hold(*where, admitted)
+            self._queue.hold_place(*where, admitted)
         elif workflow.finished or workflow.deleted is not None:
             self._reserved.pop(job, None)
-            self._queue.past(*where, None)
+            self._queue.release_place(*where, None)
         elif job in self._reserved:
-            self._queue.hold(*where, self._reserved[job])
+            self._queue.hold_place(*where, self._reserved[job])
         else:
-            self._queue.wait(*where, workflow.at("accepted") or 0.0)
+            self._queue.enqueue_job(*where, workflow.at("accepted") or 0.0)
 
-    def fill(self, find: Callable[[str], WorkFlow | None], now: float) -> list[str]:
+    def admit_next(self, find: Callable[[str], WorkFlow | None], now: float) -> list[str]:
         """Reserves what is free for those whose turn it is; returns them."""
         chosen = []
-        while (job := self._queue.next(now)) is not None:
+        while (job := self._queue.next_job(now)) is not None:
             self._reserved[job] = now
-            self.see(job, find(job))
+            self.update_job(job, find(job))
             chosen.append(job)
         return chosen
 
-    def reserved(self, job: str) -> bool:
+    def is_reserved(self, job: str) -> bool:
         return job in self._reserved
 
     def release_all(self) -> list[str]:
@@ -67,18 +69,18 @@ class Places:
         self._reserved.clear()
         return jobs
 
-    def held(self) -> dict[str, int]:
+    def places_held(self) -> dict[str, int]:
         """How many places of each environment are taken."""
         return dict(self._queue.holding())
 
-    def queued(self) -> dict[str, int]:
+    def jobs_queued(self) -> dict[str, int]:
         return dict(self._queue.waiting())
 
 
-def _room(entry: Environment, cpu_request: float) -> Room:
-    return Room(
+def _room(entry: Environment, cpu_request: float) -> EnvironmentLimits:
+    return EnvironmentLimits(
         places=entry.max_jobs,
-        demand=Demand(
+        demand=ResourceRequest(
             entry.cpu_number * cpu_request + OWN_CPU,
             int(entry.ramGB * GIB) + OWN_MEMORY,
             int(entry.diskGB * GIB),

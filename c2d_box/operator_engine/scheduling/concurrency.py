@@ -18,12 +18,12 @@ AT_ONCE = 1
 _OVER_AT_ONCE = 4
 
 
-class Lanes:
+class ReconcileLimits:
     def __init__(self) -> None:
         self._waiting = asyncio.Semaphore(AT_ONCE)
         self._over = asyncio.Semaphore(_OVER_AT_ONCE)
 
-    def of(self, workflow: WorkFlow, *, reserved: bool) -> AbstractAsyncContextManager[None]:
+    def slot_for(self, workflow: WorkFlow, *, reserved: bool) -> AbstractAsyncContextManager[None]:
         """``reserved``: the job has its place already, though that is not recorded yet."""
         if workflow.at("cleaned") is not None:
             return self._over

@@ -25,25 +25,25 @@ RECENT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class ResourceRequest:
     """What the pods of one job request together: cores, bytes of memory, bytes of disk."""
 
     cpu: float = 0.0
     memory: int = 0
     disk: int = 0
 
-    def fits(self, capacity: Demand | None) -> bool:
+    def fits(self, capacity: ResourceRequest | None) -> bool:
         return capacity is None or (
             self.cpu <= capacity.cpu + 1e-9 and self.memory <= capacity.memory and self.disk <= capacity.disk
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class EnvironmentLimits:
     """An environment as the queue sees it. ``quota``: jobs an owner may start within ``quota_seconds``."""
 
     places: int
-    demand: Demand = Demand()
+    demand: ResourceRequest = ResourceRequest()
     priority: int = 0
     per_owner: int | None = None
     quota: int | None = None
@@ -51,7 +51,7 @@ class Room:
 
 
 @dataclass(slots=True)
-class Owner:
+class OwnerUsage:
     """One owner in one environment."""
 
     running: int = 0
@@ -79,7 +79,7 @@ class Owner:
         """How many of their jobs were admitted after that."""
         return len(self.moments) - bisect_right(self.moments, moment)
 
-    def may(self, room: Room, now: float) -> bool:
+    def may(self, room: EnvironmentLimits, now: float) -> bool:
         if room.per_owner is not None and self.running >= room.per_owner:
             return False
         if room.quota is None:
@@ -88,7 +88,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _JobState:
     environment: str
     owner: str
     accepted: float
@@ -96,38 +96,38 @@ class _Standing:
     waits: bool = False
 
 
-class Admission:
-    def __init__(self, rooms: Mapping[str, Room], capacity: Demand | None) -> None:
+class JobQueue:
+    def __init__(self, rooms: Mapping[str, EnvironmentLimits], capacity: ResourceRequest | None) -> None:
         self._rooms = rooms
         self._capacity = capacity
-        self._standings: dict[str, _Standing] = {}
-        self._owners: dict[str, dict[str, Owner]] = {name: {} for name in rooms}
+        self._standings: dict[str, _JobState] = {}
+        self._owners: dict[str, dict[str, OwnerUsage]] = {name: {} for name in rooms}
         self._busy: Counter[str] = Counter()
 
     # -- where each job stands
 
-    def wait(self, job: str, environment: str, owner: str, accepted: float) -> None:
+    def enqueue_job(self, job: str, environment: str, owner: str, accepted: float) -> None:
         self._leave(job)
         insort(self._owner(environment, owner).waiting, (accepted, job))
-        self._standings[job] = _Standing(environment, owner, accepted, waits=True)
+        self._standings[job] = _JobState(environment, owner, accepted, waits=True)
 
-    def hold(self, job: str, environment: str, owner: str, admitted: float) -> None:
+    def hold_place(self, job: str, environment: str, owner: str, admitted: float) -> None:
         """The job has a place, until its pods and its volume are gone."""
         self._leave(job)
         entry = self._owner(environment, owner)
         entry.running += 1
         self._busy[environment] += 1
-        self._standings[job] = _Standing(environment, owner, admitted, holds=True)
+        self._standings[job] = _JobState(environment, owner, admitted, holds=True)
         entry.started(job, admitted)
 
-    def past(self, job: str, environment: str, owner: str, admitted: float | None) -> None:
+    def release_place(self, job: str, environment: str, owner: str, admitted: float | None) -> None:
         """The job needs no place (any more); its start counts on."""
         self._leave(job)
         if admitted is not None:
             self._owner(environment, owner).started(job, admitted)
-        self._standings[job] = _Standing(environment, owner, 0.0)
+        self._standings[job] = _JobState(environment, owner, 0.0)
 
-    def forget(self, job: str) -> None:
+    def remove_job(self, job: str) -> None:
         """There is no such job any more; nor does its start count."""
         standing = self._leave(job)
         if standing is None:
@@ -152,7 +152,7 @@ class Admission:
 
     # -- the decision
 
-    def next(self, now: float) -> str | None:
+    def next_job(self, now: float) -> str | None:
         """The job that may start now, None while nobody may."""
         candidates = []
         for name, room in self._rooms.items():
@@ -161,14 +161,16 @@ class Admission:
         used = self._used()
         for _, _, job, name in sorted(candidates):
             demand = self._rooms[name].demand
-            total = Demand(used.cpu + demand.cpu, used.memory + demand.memory, used.disk + demand.disk)
+            total = ResourceRequest(
+                used.cpu + demand.cpu, used.memory + demand.memory, used.disk + demand.disk
+            )
             if total.fits(self._capacity):
                 return job
             if demand.fits(self._capacity):
                 return None
         return None
 
-    def _turn(self, environment: str, room: Room, now: float) -> tuple[float, str] | None:
+    def _turn(self, environment: str, room: EnvironmentLimits, now: float) -> tuple[float, str] | None:
         """Acceptance and name of the job whose turn it is in this environment."""
         owners = [
             entry for entry in self._owners[environment].values() if entry.waiting and entry.may(room, now)
@@ -181,7 +183,7 @@ class Admission:
         )
         return min(turns)[2] if owners else None
 
-    def _used(self) -> Demand:
+    def _used(self) -> ResourceRequest:
         cpu, memory, disk = 0.0, 0, 0
         for name, count in self._busy.items():
             demand = self._rooms[name].demand
@@ -190,14 +192,14 @@ class Admission:
                 memory + count * demand.memory,
                 disk + count * demand.disk,
             )
-        return Demand(cpu, memory, disk)
+        return ResourceRequest(cpu, memory, disk)
 
     # -- inside
 
-    def _owner(self, environment: str, owner: str) -> Owner:
-        return self._owners[environment].setdefault(owner, Owner())
+    def _owner(self, environment: str, owner: str) -> OwnerUsage:
+        return self._owners[environment].setdefault(owner, OwnerUsage())
 
-    def _leave(self, job: str) -> _Standing | None:
+    def _leave(self, job: str) -> _JobState | None:
         standing = self._standings.pop(job, None)
         if standing is None:
             return None

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from c2d_box.kubernetes.informer import version
-from c2d_box.kubernetes.port import CLAIMS, PODS, Object, Resource
+from c2d_box.kubernetes.informer import version_number
+from c2d_box.kubernetes.port import CLAIMS, PODS, Object, ResourceKind
 from c2d_box.operator_engine.rules import observation
 from c2d_box.workflow import names, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
@@ -25,7 +25,7 @@ SELECTORS = {WORKFLOWS: "", PODS: names.LABEL_JOB, CLAIMS: names.LABEL_JOB}
 
 
 @dataclass(slots=True)
-class Entry:
+class CachedJob:
     """All that is known of one job; ``workflow`` is None while only its pods or claim have been seen."""
 
     workflow: WorkFlow | None = None
@@ -35,10 +35,10 @@ class Entry:
     """The newest seen of each object, the deleted ones included."""
 
 
-class World:
+class JobCache:
     def __init__(self, changed: Callable[[str], None]) -> None:
         """``changed`` is called with a job's name whenever something of it is news."""
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, CachedJob] = {}
         self._changed = changed
         self._listed_at: dict[str, int] = {}
 
@@ -51,9 +51,9 @@ class World:
             if entry.workflow is not None:
                 yield entry.workflow
 
-    def pods(self, job: str) -> tuple[observation.Pod, ...]:
+    def pods(self, job: str) -> tuple[observation.ObservedPod, ...]:
         entry = self._entries.get(job)
-        return tuple(observation.pod(body) for body in entry.pods.values()) if entry else ()
+        return tuple(observation.observe_pod(body) for body in entry.pods.values()) if entry else ()
 
     def config_maps(self) -> set[str]:
         """All that a pod mounts."""
@@ -73,13 +73,13 @@ class World:
         phase = (entry.claim.get("status") or {}).get("phase", "Pending")
         return phase, "deletionTimestamp" in entry.claim["metadata"]
 
-    def put(self, kind: Resource, body: Object) -> None:
-        job, key = _job(kind, body), (kind.plural, body["metadata"]["name"])
-        if job is None or version(body) <= self._version(job, key):
+    def put_object(self, kind: ResourceKind, body: Object) -> None:
+        job, key = _job_of(kind, body), (kind.plural, body["metadata"]["name"])
+        if job is None or version_number(body) <= self._version(job, key):
             return
         if kind is WORKFLOWS:
             try:
-                workflow = resource.parse(body)
+                workflow = resource.parse_workflow(body)
             except ValidationError as problem:
                 first = problem.errors(include_input=False)[0]
                 where = {"key": str(first["loc"])[:200], "problem": first["type"]}
@@ -90,16 +90,16 @@ class World:
             self._entry(job).pods[key[1]] = body
         else:
             self._entry(job).claim = body
-        self._entry(job).versions[key] = version(body)
+        self._entry(job).versions[key] = version_number(body)
         self._changed(job)
 
-    def remove(self, kind: Resource, body: Object) -> None:
+    def remove_object(self, kind: ResourceKind, body: Object) -> None:
         """What is gone stays gone, whatever older news come late; something newer of that name stays."""
-        job, key = _job(kind, body), (kind.plural, body["metadata"]["name"])
+        job, key = _job_of(kind, body), (kind.plural, body["metadata"]["name"])
         entry = self._entries.get(job or "")
-        if job is None or entry is None or version(body) < entry.versions.get(key, -1):
+        if job is None or entry is None or version_number(body) < entry.versions.get(key, -1):
             return
-        entry.versions[key] = version(body)
+        entry.versions[key] = version_number(body)
         if kind is WORKFLOWS:
             entry.workflow = None
         elif kind is PODS:
@@ -110,12 +110,12 @@ class World:
             del self._entries[job]
         self._changed(job)
 
-    def vanished(self, workflow: WorkFlow) -> None:
+    def remove_workflow(self, workflow: WorkFlow) -> None:
         """Kubernetes says that there is no such workflow any more."""
         metadata = {"name": workflow.name, "resourceVersion": workflow.version}
-        self.remove(WORKFLOWS, {"metadata": metadata})
+        self.remove_object(WORKFLOWS, {"metadata": metadata})
 
-    def replace(self, kind: Resource, bodies: list[Object], listed_at: int) -> None:
+    def replace_list(self, kind: ResourceKind, bodies: list[Object], listed_at: int) -> None:
         """A complete list: what is not in it is gone, unless it is younger than the list (``listed_at``).
 
         A list older than the last one means that etcd was restored: the versions known so far belong to
@@ -129,19 +129,19 @@ class World:
         for body in self._known(kind):
             name = body["metadata"]["name"]
             if name not in present and self._known_version(kind, body) <= listed_at:
-                self.remove(kind, body)
+                self.remove_object(kind, body)
         for body in bodies:
-            self.put(kind, body)
+            self.put_object(kind, body)
 
-    def _forget_versions(self, kind: Resource) -> None:
+    def _forget_versions(self, kind: ResourceKind) -> None:
         for entry in self._entries.values():
             for key in [key for key in entry.versions if key[0] == kind.plural]:
                 del entry.versions[key]
 
-    def _known_version(self, kind: Resource, body: Object) -> int:
-        return self._version(_job(kind, body) or "", (kind.plural, body["metadata"]["name"]))
+    def _known_version(self, kind: ResourceKind, body: Object) -> int:
+        return self._version(_job_of(kind, body) or "", (kind.plural, body["metadata"]["name"]))
 
-    def _known(self, kind: Resource) -> list[Object]:
+    def _known(self, kind: ResourceKind) -> list[Object]:
         if kind is PODS:
             return [body for entry in self._entries.values() for body in entry.pods.values()]
         if kind is CLAIMS:
@@ -155,11 +155,11 @@ class World:
         entry = self._entries.get(job)
         return -1 if entry is None else entry.versions.get(key, -1)
 
-    def _entry(self, job: str) -> Entry:
-        return self._entries.setdefault(job, Entry())
+    def _entry(self, job: str) -> CachedJob:
+        return self._entries.setdefault(job, CachedJob())
 
 
-def _job(kind: Resource, body: Object) -> str | None:
+def _job_of(kind: ResourceKind, body: Object) -> str | None:
     metadata = body["metadata"]
     if kind is WORKFLOWS:
         name: str = metadata["name"]

@@ -18,14 +18,14 @@ number of plans in a job's life is bounded."""
 
 
 @dataclass(slots=True)
-class Pace:
+class PlanningPace:
     """How often a job is planned for."""
 
     plans: int = 0
     _left: float = BURST
     _at: float | None = None
 
-    def take(self, now: float) -> float:
+    def take_turn(self, now: float) -> float:
         """Counts a plan; or returns the seconds until there may be one."""
         if self._at is not None:
             self._left = min(float(BURST), self._left + max(0.0, now - self._at) / REFILL_SECONDS)
@@ -38,7 +38,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Desk:
+class JobRuntime:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -50,24 +50,24 @@ class Desk:
     """Deletions that were asked for, and when."""
     trouble: str = ""
     backoff: Backoff = field(default_factory=lambda: Backoff(0.1, LONGEST_PAUSE_SECONDS, 3.0))
-    pace: Pace = field(default_factory=Pace)
+    pace: PlanningPace = field(default_factory=PlanningPace)
     noted: str = ""
     """The version whose row has been asked for."""
 
-    def tell(self) -> None:
+    def notify_waiters(self) -> None:
         """Wakes the long polls."""
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def hush(self) -> None:
+    def cancel_timer(self) -> None:
         """No deadline wakes it any more."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
 
-    def drop(self) -> asyncio.Task[None] | None:
+    def cancel_work(self) -> asyncio.Task[None] | None:
         """Stops the work, keeps the long polls; returns the task that was cancelled."""
-        self.hush()
+        self.cancel_timer()
         task, self.task = self.task, None
         if task is not None:
             task.cancel()
@@ -78,5 +78,5 @@ class Desk:
         return task
 
 
-Desks = defaultdict[str, Desk]
+JobRuntimes = defaultdict[str, JobRuntime]
 """By job."""

@@ -7,23 +7,23 @@ from collections.abc import Callable
 from c2d_box.assets import ecies
 from c2d_box.kubernetes.port import PODS, SECRETS, Cluster
 from c2d_box.limits import carries_code
-from c2d_box.operator_engine.rules.observation import Refusal, Seen
-from c2d_box.operator_engine.scheduling.capacity import Places
-from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.state.job_cache import World
-from c2d_box.operator_engine.state.job_runtime import Desk
+from c2d_box.operator_engine.rules.observation import JobRejection, Observation
+from c2d_box.operator_engine.scheduling.capacity import EnvironmentPlaces
+from c2d_box.operator_engine.settings import EngineSettings
+from c2d_box.operator_engine.state.job_cache import JobCache
+from c2d_box.operator_engine.state.job_runtime import JobRuntime
 from c2d_box.workflow import names
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from c2d_box.workflow.states import State
 
 
-class Lookout:
+class Observer:
     def __init__(
         self,
         cluster: Cluster,
-        world: World,
-        places: Places,
-        settings: Settings,
+        world: JobCache,
+        places: EnvironmentPlaces,
+        settings: EngineSettings,
         clock: Callable[[], float],
     ) -> None:
         self._cluster = cluster
@@ -32,14 +32,14 @@ class Lookout:
         self._settings = settings
         self._clock = clock
 
-    async def look(self, workflow: WorkFlow, desk: Desk) -> Seen:
+    async def observe_job(self, workflow: WorkFlow, desk: JobRuntime) -> Observation:
         """From memory; Kubernetes is asked only for what no watch tells. Raises ClusterError."""
         if workflow.at("created") is None and workflow.at("admitted") is not None and not desk.grants:
             desk.grants = await self._granted(workflow)
         if workflow.status.algorithm.uid and workflow.at("ended") is None:
-            await self._make_sure(workflow.job, names.pod(workflow.job, "algorithm"))
+            await self._make_sure(workflow.job, names.pod_name(workflow.job, "algorithm"))
         phase, going = self._world.claim(workflow.job)
-        return Seen(
+        return Observation(
             workflow=workflow,
             now=self._clock(),
             pods=self._world.pods(workflow.job),
@@ -47,8 +47,8 @@ class Lookout:
             claim_deleted=going,
             claims_wait=self._settings.claims_wait,
             grants=desk.grants,
-            may_start=self._places.reserved(workflow.job),
-            refusal=self.refusal(workflow),
+            may_start=self._places.is_reserved(workflow.job),
+            refusal=self.rejection_of(workflow),
             trouble=desk.trouble,
             done=frozenset(desk.done),
         )
@@ -57,39 +57,39 @@ class Lookout:
         """Asked for by name, so that the engine need not be allowed to list Secrets."""
         if not needs_grants(workflow):
             return True
-        return await self._cluster.get(SECRETS, names.grants_secret(workflow.job)) is not None
+        return await self._cluster.get(SECRETS, names.grants_secret_name(workflow.job)) is not None
 
     async def _make_sure(self, job: str, name: str) -> None:
         """A pod is believed to be gone only when Kubernetes says so now."""
         if any(pod.name == name for pod in self._world.pods(job)):
             return
         if (found := await self._cluster.get(PODS, name)) is not None:
-            self._world.put(PODS, found)
+            self._world.put_object(PODS, found)
 
-    async def reread(self, workflow: WorkFlow) -> None:
+    async def refresh_workflow(self, workflow: WorkFlow) -> None:
         """It is not what it was held for. Raises ClusterError."""
         body = await self._cluster.get(WORKFLOWS, workflow.name)
         if body is None:
-            self._world.vanished(workflow)
+            self._world.remove_workflow(workflow)
         else:
-            self._world.put(WORKFLOWS, body)
+            self._world.put_object(WORKFLOWS, body)
 
-    def refusal(self, workflow: WorkFlow) -> Refusal | None:
+    def rejection_of(self, workflow: WorkFlow) -> JobRejection | None:
         """Why this job cannot be run here, whatever room there is."""
         environment = self._settings.environment(workflow.spec.environment)
         if environment is None:
             known = ", ".join(entry.id for entry in self._settings.environments)
             text = f"There is no environment {workflow.spec.environment} (there are: {known})."
-            return Refusal(State.INFRASTRUCTURE_LOST, text, always=True)
+            return JobRejection(State.INFRASTRUCTURE_LOST, text, always=True)
         if not environment.takes_chain(workflow.spec.chain_id):
             chains = ", ".join(map(str, environment.allowed_chain_id))
             text = f"The environment {environment.id} takes jobs of chain {chains} only."
-            return Refusal(State.ALGORITHM_PROVISIONING_FAILED, text)
+            return JobRejection(State.ALGORITHM_PROVISIONING_FAILED, text)
         if (wrong := self._sealing(workflow)) is not None:
-            return Refusal(State.PUBLISHING_FAILED, wrong)
+            return JobRejection(State.PUBLISHING_FAILED, wrong)
         section = workflow.stage.algorithm.container
-        reason = environment.images.refusal(section.image, section.checksum)
-        return None if reason is None else Refusal(State.ALGORITHM_PROVISIONING_FAILED, reason)
+        reason = environment.images.refusal_of(section.image, section.checksum)
+        return None if reason is None else JobRejection(State.ALGORITHM_PROVISIONING_FAILED, reason)
 
     def _sealing(self, workflow: WorkFlow) -> str | None:
         """What is wrong with how the results are to be encrypted."""
@@ -106,7 +106,7 @@ class Lookout:
             return "output.encrypt is not a public key."
         return None
 
-    def maxtime(self, workflow: WorkFlow) -> float:
+    def time_limit(self, workflow: WorkFlow) -> float:
         """Seconds the algorithm may run."""
         environment = self._settings.environment(workflow.spec.environment)
         longest = float(environment.max_job_duration) if environment else 0.0

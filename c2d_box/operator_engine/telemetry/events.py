@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from c2d_box import timestamps
-from c2d_box.kubernetes.port import EVENTS, Cluster, ClusterError, Exists, Object
+from c2d_box.kubernetes.port import EVENTS, AlreadyExists, Cluster, ClusterError, Object
 from c2d_box.workflow import conditions, names
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
@@ -25,7 +25,7 @@ RECENT = 600.0
 COMPONENT = "operator-engine"
 
 
-class Storyteller:
+class EventRecorder:
     def __init__(self, cluster: Cluster, namespace: str, clock: Callable[[], float] = time.time) -> None:
         self._cluster = cluster
         self._namespace = namespace
@@ -34,7 +34,7 @@ class Storyteller:
         self._told: dict[str, set[str]] = {}
         self._news = asyncio.Event()
 
-    def note(self, workflow: WorkFlow) -> None:
+    def enqueue_events(self, workflow: WorkFlow) -> None:
         """Something may have come true for this job."""
         self._untold[workflow.job] = workflow
         self._news.set()
@@ -47,15 +47,15 @@ class Storyteller:
             while self._untold:
                 job, workflow = next(iter(self._untold.items()))
                 del self._untold[job]
-                await self._tell(workflow)
+                await self._write_event(workflow)
 
-    async def _tell(self, workflow: WorkFlow) -> None:
+    async def _write_event(self, workflow: WorkFlow) -> None:
         told = self._told.setdefault(workflow.job, set())
-        for condition in _story(workflow):
+        for condition in _events_of(workflow):
             if condition["type"] in told:
                 continue
             told.add(condition["type"])
-            if timestamps.from_text(condition["lastTransitionTime"]) > self._clock() - RECENT:
+            if timestamps.rfc3339_seconds(condition["lastTransitionTime"]) > self._clock() - RECENT:
                 await self._create(self._event(workflow, condition))
         if workflow.at("cleaned") is not None:
             del self._told[workflow.job]
@@ -63,7 +63,7 @@ class Storyteller:
     async def _create(self, body: Object) -> None:
         try:
             await self._cluster.create(EVENTS, body)
-        except Exists:
+        except AlreadyExists:
             return
         except ClusterError as error:
             log.info("an event was not told: %s", error.message)
@@ -95,8 +95,8 @@ class Storyteller:
         }
 
 
-def _story(workflow: WorkFlow) -> list[dict[str, Any]]:
+def _events_of(workflow: WorkFlow) -> list[dict[str, Any]]:
     """``Succeeded`` would say the same as ``Finished`` does."""
     status = workflow.status
-    found = conditions.derive(status.times, status.code, status.reason)
+    found = conditions.derive_conditions(status.times, status.code, status.reason)
     return [condition for condition in found if condition["type"] != "Succeeded"]

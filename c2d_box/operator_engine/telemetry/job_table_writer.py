@@ -18,7 +18,7 @@ import psycopg
 
 from c2d_box.retry import Backoff
 from c2d_box.workflow import jobtable
-from c2d_box.workflow.jobtable import Connection, Postgres
+from c2d_box.workflow.jobtable import Connection, PostgresSettings
 from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ ANNOUNCE_SECONDS = 15.0
 Announce = Callable[[], Iterable[tuple[str, dict[str, Any]]]]
 
 
-class Recorder:
-    def __init__(self, where: Postgres, secrets: Path, announce: Announce) -> None:
+class JobTableWriter:
+    def __init__(self, where: PostgresSettings, secrets: Path, announce: Announce) -> None:
         """``announce`` tells each environment's id and what it has to say of itself."""
         self._where = where
         self._secrets = secrets
@@ -37,11 +37,11 @@ class Recorder:
         self._news = asyncio.Event()
         self._written = asyncio.Condition()
 
-    def note(self, workflow: WorkFlow) -> None:
+    def enqueue_row(self, workflow: WorkFlow) -> None:
         self._latest[workflow.job] = workflow
         self._news.set()
 
-    async def settle(self, job: str, seconds: float) -> bool:
+    async def flush_row(self, job: str, seconds: float) -> bool:
         """Waits until the row of ``job`` is written; False when it was not within ``seconds``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), self._written:
@@ -68,7 +68,7 @@ class Recorder:
             while self._latest:
                 job, workflow = next(iter(self._latest.items()))
                 try:
-                    await jobtable.upsert(connection, workflow)
+                    await jobtable.upsert_job(connection, workflow)
                 except psycopg.DataError as error:
                     log.error("row refused", extra={"job": job, "sqlstate": error.sqlstate})
                 if self._latest.get(job) is workflow:
@@ -81,5 +81,5 @@ class Recorder:
     async def _announce_all(self, connection: Connection) -> None:
         while True:
             for environment, announcement in self._announce():
-                await jobtable.announce(connection, environment, announcement)
+                await jobtable.announce_environment(connection, environment, announcement)
             await asyncio.sleep(ANNOUNCE_SECONDS)

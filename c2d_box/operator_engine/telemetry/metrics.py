@@ -9,7 +9,7 @@ from typing import Any
 KEPT = 20_000
 
 
-class Figures:
+class EngineMetrics:
     """Milliseconds; the last ones only."""
 
     def __init__(self) -> None:
@@ -20,11 +20,11 @@ class Figures:
         self.most = 0
         """Plans of the one job that had most."""
 
-    def waited(self, seconds: float) -> None:
+    def add_wait(self, seconds: float) -> None:
         """Until it was the job's turn."""
         self._waits.append(seconds * 1000)
 
-    def observe(self, round_seconds: float, plan_seconds: float, plans_of_job: int) -> None:
+    def add_round(self, round_seconds: float, plan_seconds: float, plans_of_job: int) -> None:
         """A round is look, plan and act, Kubernetes' answers included."""
         self.total += 1
         self.most = max(self.most, plans_of_job)

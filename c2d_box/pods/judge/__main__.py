@@ -83,7 +83,7 @@ def judge(
         "files": len(files),
         "exited": None if ruled.any else modified,
         "full": full,
-        "manifest": manifests.digest(files),
+        "manifest": manifests.manifest_digest(files),
     }
     return {"files": files}, report
 
@@ -153,7 +153,7 @@ def examine_outputs(data: Path, limits: Limits) -> Verdict:
         limits,
     )
     if (
-        len(listing.pack([_listed(entry) for entry in verdict.accepted]))
+        len(listing.pack_listing([_listed(entry) for entry in verdict.accepted]))
         > agreed.LISTING_PACKED_CHARACTERS - _LISTING_SPARE
     ):
         verdict.refuse(Refused(names.OUTPUTS, "the names of all outputs together are too long to be listed"))
@@ -210,8 +210,8 @@ def _passed(source: Path, gate: LogGate) -> Iterator[bytes]:
         return
     with os.fdopen(handle, "rb") as file:
         while not gate.truncated and (chunk := file.read(1 << 16)):
-            yield gate.pass_(chunk)
-        yield gate.end()
+            yield gate.filter_bytes(chunk)
+        yield gate.finish_log()
 
 
 def _admin_logs(folder: Path) -> list[tuple[Path, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from c2d_box.limits import PATH_BYTES, REFUSED_LISTED, REFUSED_PATH_CHARACTERS, shortened
 from c2d_box.pods.judge import archives
-from c2d_box.workflow.filenames import judge_name, numbered
+from c2d_box.workflow.filenames import judge_name, with_number
 
 CHUNK = 1 << 20
 DEPTH = 32
@@ -89,7 +89,7 @@ class _Budget:
         wanted, number = path, 1
         while path in self.files or (not folder and path in self.folders):
             number += 1
-            path = numbered(wanted, number)
+            path = with_number(wanted, number)
         (self.folders if folder else self.files).add(path)
         return path
 

@@ -78,7 +78,7 @@ async def status(request: Request) -> Response:
     except OperatorUnavailable:
         raise Away(COMPUTE, UNAVAILABLE) from None
     if answer.status < 400 and isinstance(answer.body, list) and not _asked_by_owner(request, data):
-        return JSONResponse([ocean_status.coarse(job) for job in answer.body], answer.status)
+        return JSONResponse([ocean_status.public_status(job) for job in answer.body], answer.status)
     return _passed_on(answer)
 
 

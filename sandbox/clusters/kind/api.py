@@ -52,7 +52,7 @@ def node_is_ready(kubeconfig: Path, node: str, since: float) -> bool:
     return any(
         item["type"] == "Ready"
         and item["status"] == "True"
-        and timestamps.from_text(item["lastHeartbeatTime"]) >= int(since)
+        and timestamps.rfc3339_seconds(item["lastHeartbeatTime"]) >= int(since)
         for item in conditions
     )
 

@@ -37,7 +37,7 @@ def ended(attack: Attack = ATTACK, results: list[Mapping[str, Any]] | None = Non
     code = status.pop("code", int(attack.code))
     found = {
         "code": code,
-        "text": states.text(code),
+        "text": states.state_text(code),
         "reason": attack.reason,
         "algorithm": {"exitCode": attack.exit_code},
         "stop": attack.stop or 0,
@@ -244,7 +244,7 @@ class Recorded:
 
     def statuses(self) -> dict[str, Any]:
         times = dict.fromkeys(("staged", "finished", "cleaned"), "2030-01-01T00:00:10.000000Z")
-        return {job: {"code": 70, "text": states.text(70), "times": times} for job in self.made}
+        return {job: {"code": 70, "text": states.state_text(70), "times": times} for job in self.made}
 
     def live(self, job: str) -> str:
         return "a line that was shown"

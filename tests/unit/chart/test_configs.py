@@ -51,9 +51,9 @@ def test_elsewhere_the_engine_is_told_which_names_to_resolve(cloud: list[Object]
     warden had nothing to prove its pod closed against, so that every job ended 78.
     """
     from c2d_box.operator_engine.effects.job_network import urls_for_jobs
-    from c2d_box.operator_engine.settings import Settings
+    from c2d_box.operator_engine.settings import EngineSettings
 
-    engine = Settings.model_validate(config(cloud, "operator-engine"))
+    engine = EngineSettings.model_validate(config(cloud, "operator-engine"))
     assert urls_for_jobs(engine) == [
         "http://operator-engine.c2d.svc:8051",
         "http://provider.c2d.svc:8030",

@@ -11,7 +11,13 @@ JOB = "0" * 32
 
 
 def details(code: int, **more: object) -> dict[str, object]:
-    return {"jobId": JOB, "status": code, "statusText": states.text(code), "dateFinished": "1.0", **more}
+    return {
+        "jobId": JOB,
+        "status": code,
+        "statusText": states.state_text(code),
+        "dateFinished": "1.0",
+        **more,
+    }
 
 
 @pytest.mark.parametrize("code", sorted(states.FINAL))

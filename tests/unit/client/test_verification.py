@@ -24,7 +24,7 @@ def metadata_tx(world: Any, did: str) -> str:
 def accepted(world: Any, seconds_after_head: float) -> dict[str, str]:
     """Times of a job that was accepted so long after the chain's newest block."""
     moment = float(world.chain.block("latest")["timestamp"]) + seconds_after_head
-    return {"accepted": timestamps.to_text(moment)}
+    return {"accepted": timestamps.rfc3339_text(moment)}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_every_check_says_whose_word_it_is(world: Any, assets: tuple[str, str]) 
     asset = {"did": assets[0], "metadataTx": metadata_tx(world, assets[0]), "serviceId": "none"}
     found = [
         *verification._asset(world.connection, asset, "0x1", "0x2"),
-        *verification._replaced(world.connection, asset, {"accepted": timestamps.to_text(time.time())}),
+        *verification._replaced(world.connection, asset, {"accepted": timestamps.rfc3339_text(time.time())}),
     ]
     assert {check.source for check in found} == {"chain"}
     assert verification._isolation({}, {}).source == "operator"

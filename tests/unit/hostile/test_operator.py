@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.operator_engine.pod_api.evidence_signer import Witness
-from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
-from c2d_box.operator_engine.pod_api.routes import application
+from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner
+from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
+from c2d_box.operator_engine.pod_api.routes import pod_application
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.result_store import S3Store
 from tests.unit.hostile.corpus import DEEP, TEXTS, texts, with_deep
@@ -34,10 +34,10 @@ async def pod_port(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient
     stack = Stack(settings(), folder)
     await stack.start()
     await stack.submit(JOB)
-    witness = Witness(stack.settings, {"ocean-compute": "0x" + "1" * 64})
+    witness = EvidenceSigner(stack.settings, {"ocean-compute": "0x" + "1" * 64})
     store = S3Store(endpoint="http://10.0.0.33:9000", bucket="results")
-    slots = Slots(store, {"accessKey": "a", "secretKey": "s"})
-    app = application(stack.controller, witness, None, slots)
+    slots = PresignedUploads(store, {"accessKey": "a", "secretKey": "s"})
+    app = pod_application(stack.controller, witness, None, slots)
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine") as client:
             yield stack, client
@@ -61,7 +61,7 @@ async def test_the_pod_port_answers_each_hostile_body_below_500(
 ) -> None:
     async with pod_port(tmp_path) as (stack, client):
         for stage, path in calls():
-            token = stack.tokens.of("ocean-compute", JOB, stage)
+            token = stack.tokens.token_for("ocean-compute", JOB, stage)
             headers = {"Authorization": f"Bearer {token}"}
             for name, body in texts(seed, mutations, REPORT, MANIFEST, WISH, INTENT):
                 answer = await client.post(path, content=body, headers=headers)

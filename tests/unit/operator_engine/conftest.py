@@ -12,36 +12,36 @@ from typing import Any
 import pytest
 
 from c2d_box import timestamps
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CLAIMS, PODS, SECRETS, Object
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.settings import Settings
-from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.settings import EngineSettings
+from c2d_box.operator_engine.stage_tokens import StageTokens
+from c2d_box.operator_engine.telemetry.job_table_writer import JobTableWriter
 from c2d_box.operator_engine.watches import follow_cluster
-from c2d_box.operator_engine.telemetry.job_table_writer import Recorder
 from c2d_box.workflow import names, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 RUNTIME = "c2d.local/runtime@sha256:" + "1" * 64
 
 
-class Rows(Recorder):
+class Rows(JobTableWriter):
     """The job table's place: keeps every row's number in the order it was written."""
 
     def __init__(self) -> None:
         self.written: list[WorkFlow] = []
 
-    def note(self, workflow: WorkFlow) -> None:
+    def enqueue_row(self, workflow: WorkFlow) -> None:
         self.written.append(workflow)
 
-    async def settle(self, job: str, seconds: float) -> bool:
+    async def flush_row(self, job: str, seconds: float) -> bool:
         return True
 
 
 class Node:
     """Plays the node: binds claims, starts pods, ends containers, removes what is deleted."""
 
-    def __init__(self, cluster: Memory, controller: Controller) -> None:
+    def __init__(self, cluster: MemoryCluster, controller: Controller) -> None:
         self.cluster = cluster
         self.controller = controller
 
@@ -51,12 +51,12 @@ class Node:
                 await asyncio.sleep(0.002)
 
     async def bind(self, job: str) -> None:
-        await self.until(lambda: names.claim(job) in self.cluster.names(CLAIMS))
-        await self.cluster.set_status(CLAIMS, names.claim(job), {"phase": "Bound"})
+        await self.until(lambda: names.claim_name(job) in self.cluster.names(CLAIMS))
+        await self.cluster.set_status(CLAIMS, names.claim_name(job), {"phase": "Bound"})
 
     async def start(self, pod: str, *containers: str) -> None:
         await self.until(lambda: pod in self.cluster.names(PODS))
-        running = {"running": {"startedAt": timestamps.to_text(time.time())}}
+        running = {"running": {"startedAt": timestamps.rfc3339_text(time.time())}}
         self.cluster.pod_logs[pod, "warden"] = b'{"verdict": "closed", "probes": [{"closed": true}]}\n'
         await self._status(pod, "Running", dict.fromkeys(containers, running))
 
@@ -85,7 +85,7 @@ class Node:
         return found
 
 
-def settings(**changes: Any) -> Settings:
+def settings(**changes: Any) -> EngineSettings:
     base: dict[str, Any] = {
         "postgres": {"host": "nowhere"},
         "environments": [{"id": "ocean-compute", "maxJobs": 2, "maxJobDuration": 60, "diskGB": 1}],
@@ -94,11 +94,11 @@ def settings(**changes: Any) -> Settings:
         "resultStore": {"kind": "ipfs", "api": "http://10.0.0.32:5001", "gateway": "http://ipfs:8080"},
         "warden": {"targets": ["10.0.0.1:6443"]},
     }
-    return Settings.model_validate({**base, **changes})
+    return EngineSettings.model_validate({**base, **changes})
 
 
 def workflow_body(job: str, accepted: float | None = None, **spec: Any) -> Object:
-    return resource.build(
+    return resource.build_workflow(
         job,
         {
             "jobId": job,
@@ -132,11 +132,11 @@ def workflow_body(job: str, accepted: float | None = None, **spec: Any) -> Objec
 class Stack:
     """An engine on a cluster in memory, with its watches."""
 
-    def __init__(self, chosen: Settings, secrets: Path) -> None:
-        self.cluster = Memory()
+    def __init__(self, chosen: EngineSettings, secrets: Path) -> None:
+        self.cluster = MemoryCluster()
         self.rows = Rows()
         self.settings = chosen.model_copy(update={"secrets_dir": secrets})
-        self.tokens = Tokens({"ocean-compute": b"key"})
+        self.tokens = StageTokens({"ocean-compute": b"key"})
         self._tasks: list[asyncio.Task[None]] = []
         self.leads = True
         self.boot()
@@ -156,7 +156,7 @@ class Stack:
     async def crash(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await self.controller.abandon()
+        await self.controller.cancel_all()
         self.boot()
         await self.start()
 
@@ -165,12 +165,15 @@ class Stack:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await self.controller.abandon()
+        await self.controller.cancel_all()
 
     async def submit(self, job: str, *, grants: bool = True, **spec: Any) -> None:
         made = await self.cluster.create(WORKFLOWS, workflow_body(job, **spec))
         if grants:
-            secret = {"metadata": {"name": names.grants_secret(job)}, "stringData": {"grants.json": "{}"}}
+            secret = {
+                "metadata": {"name": names.grants_secret_name(job)},
+                "stringData": {"grants.json": "{}"},
+            }
             await self.cluster.create(SECRETS, secret)
         assert made["metadata"]["name"] == job
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CONFIG_MAPS
 from c2d_box.operator_engine.effects.algorithm_variables import ocean_variables
 from c2d_box.operator_engine.effects.executor import install_gate
-from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, Bodies
+from c2d_box.operator_engine.effects.pod_builder import BESIDE_GATE, ManifestBuilder
 from c2d_box.operator_engine.rules import isolation_report
 from c2d_box.pods.warden import restrictions
 from c2d_box.workflow import names, resource
@@ -30,7 +30,9 @@ def pod(environment: Environment | None = None, output: dict[str, Any] | None = 
     if output is not None:
         body["spec"]["stages"][0]["output"] = output
     chosen = environment or settings().environments[0]
-    made = Bodies(settings(), "gate").pod(resource.parse(body), chosen, "algorithm", 1, "s")
+    made = ManifestBuilder(settings(), "gate").stage_pod(
+        resource.parse_workflow(body), chosen, "algorithm", 1, "s"
+    )
     return dict(made["spec"])
 
 
@@ -79,7 +81,7 @@ def test_what_it_can_write_is_memory_or_its_own_disk() -> None:
 
 
 def test_it_has_a_name() -> None:
-    variables = ocean_variables(resource.parse(workflow_body(JOB)), "s")
+    variables = ocean_variables(resource.parse_workflow(workflow_body(JOB)), "s")
     assert variables["USER"] == variables["LOGNAME"] == "algorithm"
     mounts = {mount["mountPath"]: mount for mount in pod()["containers"][1]["volumeMounts"]}
     for path in ("/etc/passwd", "/etc/group"):
@@ -111,8 +113,8 @@ def test_any_image_knows_the_algorithms_user(tmp_path: Path) -> None:
 
 
 def warden_told(**changes: Any) -> dict[str, Any]:
-    made = Bodies(settings(**changes), "gate").pod(
-        resource.parse(workflow_body(JOB)), settings().environments[0], "algorithm", 1, "s"
+    made = ManifestBuilder(settings(**changes), "gate").stage_pod(
+        resource.parse_workflow(workflow_body(JOB)), settings().environments[0], "algorithm", 1, "s"
     )
     variables = {entry["name"]: entry.get("value") for entry in made["spec"]["containers"][0]["env"]}
     return dict(json.loads(variables[names.ENV_WARDEN]))
@@ -131,15 +133,17 @@ def test_policies_alone_get_more_time_before_silence_counts() -> None:
 
 def test_the_proof_says_what_answered_and_when() -> None:
     report = {"verdict": "closed", "probes": [], "alive": ["10.0.0.9:8051"], "aliveSeconds": 0.02}
-    taken = isolation_report.taken(resource.parse(workflow_body(JOB)), report)
+    taken = isolation_report.isolation_status(resource.parse_workflow(workflow_body(JOB)), report)
     assert taken["isolation"]["control"] == {"alive": ["10.0.0.9:8051"], "seconds": 0.02}
-    old = isolation_report.taken(resource.parse(workflow_body(JOB)), {"verdict": "closed", "probes": []})
+    old = isolation_report.isolation_status(
+        resource.parse_workflow(workflow_body(JOB)), {"verdict": "closed", "probes": []}
+    )
     assert old["isolation"]["control"] == {}
 
 
 async def test_the_gates_object_is_named_by_all_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is immutable: other accounts beside the same gate have to be another object."""
-    cluster = Memory()
+    cluster = MemoryCluster()
     first = await install_gate(cluster, b"gate")
     body = await cluster.get(CONFIG_MAPS, first)
     assert body is not None and set(body["data"]) == {"passwd", "group", "nothing"}

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CLAIMS, LEASES, PODS, SECRETS
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.workflow import leases, names, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from tests.conftest import sample
@@ -61,7 +61,7 @@ class Survivor:
 
     def __init__(self, secrets: Path, life: Life) -> None:
         self.life = life
-        self.cluster = Memory()
+        self.cluster = MemoryCluster()
         self.settings = settings().model_copy(update={"secrets_dir": secrets})
         self.machine = Machine(self.cluster, lambda: (self.controller, self.mortal.died), **life.knobs())
         self.rows = Rows()
@@ -70,7 +70,7 @@ class Survivor:
 
     async def boot(self, fatal: int | None = None, when: When = "before") -> None:
         self.mortal = Mortal(self.cluster, fatal, when)
-        tokens = Tokens({"ocean-compute": b"key"})
+        tokens = StageTokens({"ocean-compute": b"key"})
         self.controller = Controller(self.mortal, self.settings, tokens, self.rows, "c2d-gate-x")
         await self.controller.resync()
         self._watches = [
@@ -80,15 +80,15 @@ class Survivor:
     async def bury(self) -> None:
         for task in self._watches:
             task.cancel()
-        await self.controller.abandon()
+        await self.controller.cancel_all()
 
     async def _watch(self, controller: Controller, kind: Any) -> None:
         async for change in self.cluster.watch(kind, "0"):
-            controller.observe(kind, change.object, change.kind == "DELETED")
+            controller.take_change(kind, change.object, change.kind == "DELETED")
 
     async def submit(self) -> None:
-        grants = {"metadata": {"name": names.grants_secret(JOB)}, "stringData": {"grants.json": "{}"}}
-        await self.cluster.create(LEASES, leases.body(f"0xorder{JOB}", JOB, time.time()))
+        grants = {"metadata": {"name": names.grants_secret_name(JOB)}, "stringData": {"grants.json": "{}"}}
+        await self.cluster.create(LEASES, leases.lease_body(f"0xorder{JOB}", JOB, time.time()))
         await self.cluster.create(SECRETS, grants)
         body = workflow_body(JOB)
         if self.life.assets:
@@ -97,7 +97,7 @@ class Survivor:
 
     async def workflow(self) -> WorkFlow | None:
         body = await self.cluster.get(WORKFLOWS, JOB)
-        return None if body is None else resource.parse(body)
+        return None if body is None else resource.parse_workflow(body)
 
     async def people(self) -> None:
         """What somebody does once the algorithm runs."""

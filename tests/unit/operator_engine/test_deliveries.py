@@ -12,7 +12,7 @@ from coincurve import PrivateKey
 
 from c2d_box.assets.ecies import OVERHEAD
 from c2d_box.operator_engine.rules import deliveries, stage_reports
-from c2d_box.operator_engine.rules.stage_reports import Stored, UploadReport
+from c2d_box.operator_engine.rules.stage_reports import ReportedResult, UploadReport
 from c2d_box.pods.upload.sealing import sealing
 from c2d_box.pods.upload.sending import Entry, Sent, in_memory
 from c2d_box.workflow import manifests, resource
@@ -32,10 +32,13 @@ BASES = {"s3": f"s3://results/{JOB}", "ipfs": f"ipfs://{CID}"}
 
 def workflow(encrypt: str | None = None) -> WorkFlow:
     body = workflow_body(JOB)
-    body["status"] = {"manifest": manifests.digest(FILES), "times": {"judged": "2026-01-01T00:00:00Z"}}
+    body["status"] = {
+        "manifest": manifests.manifest_digest(FILES),
+        "times": {"judged": "2026-01-01T00:00:00Z"},
+    }
     if encrypt:
         body["spec"]["stages"][0]["output"] = {"encrypt": encrypt}
-    return resource.parse(body)
+    return resource.parse_workflow(body)
 
 
 def delivered(kind: str = "s3") -> list[dict[str, Any]]:
@@ -51,7 +54,9 @@ def delivered(kind: str = "s3") -> list[dict[str, Any]]:
 
 
 def problem(entries: list[dict[str, Any]], encrypt: str | None = None) -> str | None:
-    return deliveries.problem(workflow(encrypt), [Stored.model_validate(entry) for entry in entries])
+    return deliveries.delivery_problem(
+        workflow(encrypt), [ReportedResult.model_validate(entry) for entry in entries]
+    )
 
 
 @pytest.mark.parametrize("kind", BASES)
@@ -117,7 +122,7 @@ def test_encrypted_results_are_held_against_what_was_encrypted() -> None:
 def test_the_engine_answers_no_and_keeps_nothing() -> None:
     entries = delivered()
     entries[0]["url"] = "s3://published-0x1/x/metrics.json"
-    answer = stage_reports.upload(workflow(), UploadReport.model_validate({"results": entries}), 1.0)
+    answer = stage_reports.take_upload(workflow(), UploadReport.model_validate({"results": entries}), 1.0)
     assert (answer.status, answer.changes) == (409, {})
 
 
@@ -135,13 +140,13 @@ def test_what_the_container_really_encrypts_is_taken(tmp_path: Path) -> None:
         judged.append({"filename": name, "type": kind, "size": size, "sha256": digest})
     files.append(in_memory(manifests.EVIDENCE, "evidence", b"{}"))
     body = workflow_body(JOB)
-    body["status"] = {"manifest": manifests.digest(judged)}
+    body["status"] = {"manifest": manifests.manifest_digest(judged)}
     body["spec"]["stages"][0]["output"] = {"encrypt": reader}
 
     def send(entries: list[Entry]) -> list[Sent]:
         return [Sent(entry, f"ipfs://{CID}/{quote(entry.path)}", CID) for entry in entries]
 
     sent = sealing(send, reader, b"a token")(files)
-    reported = [Stored.model_validate(each.as_result()) for each in sent]
+    reported = [ReportedResult.model_validate(each.as_result()) for each in sent]
     assert {entry.encryption for entry in reported} == {"ecies"}
-    assert deliveries.problem(resource.parse(body), reported) is None
+    assert deliveries.delivery_problem(resource.parse_workflow(body), reported) is None

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.rules.actions import DeleteWorkflow, DropResults, RemoveFinalizer, Wake
-from c2d_box.operator_engine.rules.plan import plan
+from c2d_box.operator_engine.rules.actions import DeleteResults, DeleteWorkflow, RemoveFinalizer, RequeueAt
+from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import ocean_status
 from tests.worlds.jobmodel import LIMITS, MAXTIME, Model, engine_until_quiet, everybody_does_their_duty
 
@@ -21,18 +21,18 @@ def over() -> Model:
 
 
 def planned(model: Model, **limits: Any) -> list[type]:
-    return [type(action) for action in plan(model.seen(), LIMITS.model_copy(update=limits), MAXTIME)]
+    return [type(action) for action in plan_actions(model.seen(), LIMITS.model_copy(update=limits), MAXTIME)]
 
 
 def test_they_go_when_their_time_has_come_and_the_job_later(over: Model) -> None:
-    assert planned(over) == [Wake]
+    assert planned(over) == [RequeueAt]
     over.time(LIMITS.storage + 1)
-    assert planned(over) == [DropResults]
+    assert planned(over) == [DeleteResults]
     engine_until_quiet(over)
-    status = ocean_status.status(over.workflow)
+    status = ocean_status.owner_status(over.workflow)
     assert (status["results"], status["removed"], status["status"]) == ("", 1, 70)
     assert over.workflow.at("expired") is not None
-    assert planned(over) == [Wake]
+    assert planned(over) == [RequeueAt]
     over.time(LIMITS.retention)
     assert planned(over) == [DeleteWorkflow]
 
@@ -40,12 +40,12 @@ def test_they_go_when_their_time_has_come_and_the_job_later(over: Model) -> None
 def test_a_job_is_kept_for_as_long_as_its_results(over: Model) -> None:
     """Nobody else would know of them."""
     over.time(200)
-    assert planned(over, retention=100) == [Wake]
+    assert planned(over, retention=100) == [RequeueAt]
 
 
 def test_who_deletes_a_job_means_its_results_too(over: Model) -> None:
     over.remove_workflow()
-    assert planned(over) == [DropResults, Wake]
+    assert planned(over) == [DeleteResults, RequeueAt]
     over.time(LIMITS.kill + 1)
     assert planned(over) == [RemoveFinalizer], "a store that does not answer holds nobody up for ever"
 
@@ -62,4 +62,4 @@ def test_an_assets_files_stay() -> None:
     model = Model(asset=True)
     everybody_does_their_duty(model)
     model.time(LIMITS.storage + 1)
-    assert planned(model) == [Wake]
+    assert planned(model) == [RequeueAt]

@@ -16,10 +16,10 @@ from c2d_box.operator_engine.effects.job_network import (
     resolve_name,
     targets_of_this_pod,
 )
-from c2d_box.operator_engine.effects.pod_builder import Bodies
-from c2d_box.operator_engine.rules.observation import Seen
-from c2d_box.operator_engine.rules.plan import plan
-from c2d_box.operator_engine.settings import Settings
+from c2d_box.operator_engine.effects.pod_builder import ManifestBuilder
+from c2d_box.operator_engine.rules.observation import Observation
+from c2d_box.operator_engine.rules.plan import plan_actions
+from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow import names, resource
 from tests.unit.operator_engine.conftest import settings, workflow_body
 
@@ -31,7 +31,7 @@ ADDRESSES = {
 }
 
 
-def cloud_settings(**changes: Any) -> Settings:
+def cloud_settings(**changes: Any) -> EngineSettings:
     """As the chart makes them where no address is fixed and results go to a store outside."""
     base = settings().model_dump(by_alias=True, mode="json")
     store = {"kind": "s3", "endpoint": "https://s3.eu-west-1.amazonaws.com", "bucket": "r", "region": "eu"}
@@ -42,7 +42,7 @@ def cloud_settings(**changes: Any) -> Settings:
         "runtimeClasses": {},
         "warden": {},
     }
-    return Settings.model_validate({**base, **cloud, **changes})
+    return EngineSettings.model_validate({**base, **cloud, **changes})
 
 
 class Names:
@@ -78,8 +78,8 @@ async def test_an_ipfs_node_outside_is_a_name_for_the_pods_and_a_target_for_the_
     server.addresses["ipfs.example.org"] = "203.0.113.7"
     found = await JobNetworkResolver(made, (), server.resolve).current()
     assert found.aliases["ipfs.example.org"] == "203.0.113.7" and target in found.targets
-    body = Bodies(made, "gate").pod(
-        resource.parse(workflow_body(JOB)), made.environments[0], "publishing", 1, "s", found
+    body = ManifestBuilder(made, "gate").stage_pod(
+        resource.parse_workflow(workflow_body(JOB)), made.environments[0], "publishing", 1, "s", found
     )
     hosts = {name: entry["ip"] for entry in body["spec"]["hostAliases"] for name in entry["hostnames"]}
     assert hosts["ipfs.example.org"] == "203.0.113.7"
@@ -133,10 +133,10 @@ def test_the_engine_finds_api_server_and_dns_itself(tmp_path: Path) -> None:
 NETWORK = JobNetwork(ADDRESSES, ("10.96.0.1:443",))
 
 
-def pod(component: Any, made: Settings | None = None, **environment: Any) -> dict[str, Any]:
+def pod(component: Any, made: EngineSettings | None = None, **environment: Any) -> dict[str, Any]:
     chosen = (made or cloud_settings()).environments[0].model_copy(update=environment)
-    bodies = Bodies(made or cloud_settings(), "gate")
-    body = bodies.pod(resource.parse(workflow_body(JOB)), chosen, component, 1, "s", NETWORK)
+    bodies = ManifestBuilder(made or cloud_settings(), "gate")
+    body = bodies.stage_pod(resource.parse_workflow(workflow_body(JOB)), chosen, component, 1, "s", NETWORK)
     return dict(body["spec"])
 
 
@@ -212,8 +212,8 @@ def test_a_class_that_is_not_known_to_cut_the_network_gets_the_longer_proof(own:
 def prepared(claim: str, *, waits: bool) -> set[str]:
     body = workflow_body(JOB)
     body["status"] = {"code": 20, "times": {"admitted": "2026-01-01T00:00:00Z"}}
-    workflow = resource.parse(body)
-    seen = Seen(
+    workflow = resource.parse_workflow(body)
+    seen = Observation(
         workflow,
         (workflow.at("admitted") or 0) + 1,
         claim=claim,
@@ -221,7 +221,9 @@ def prepared(claim: str, *, waits: bool) -> set[str]:
         grants=True,
         done=frozenset({"secret"}),
     )
-    recorded = [action for action in plan(seen, settings().limits, 60) if type(action).__name__ == "Record"]
+    recorded = [
+        action for action in plan_actions(seen, settings().limits, 60) if type(action).__name__ == "Record"
+    ]
     return {name for action in recorded for name in action.changes.get("times", {})}  # type: ignore[union-attr]
 
 

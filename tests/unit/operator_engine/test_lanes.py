@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from c2d_box.kubernetes.memory import Memory
-from c2d_box.kubernetes.port import CLAIMS, Object, Resource
+from c2d_box.kubernetes.memory import MemoryCluster
+from c2d_box.kubernetes.port import CLAIMS, Object, ResourceKind
 from c2d_box.operator_engine.scheduling.concurrency import AT_ONCE
 from c2d_box.workflow import names
 from c2d_box.workflow.resource import WORKFLOWS
@@ -16,7 +16,7 @@ from tests.unit.operator_engine.conftest import Stack, settings, workflow_body
 WAITING = 30
 
 
-class Slow(Memory):
+class Slow(MemoryCluster):
     """Patches take their time; how many are under way together is counted."""
 
     def __init__(self) -> None:
@@ -25,7 +25,9 @@ class Slow(Memory):
         self.most = 0
         self.stuck = asyncio.Event()
 
-    async def patch(self, resource: Resource, name: str, patch: Object, *, status: bool = False) -> Object:
+    async def patch(
+        self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
+    ) -> Object:
         self.under_way.add(name)
         self.most = max(self.most, len(self.under_way))
         try:
@@ -52,7 +54,7 @@ async def test_of_those_that_wait_a_few_are_worked_on_at_once(secrets: Path) -> 
     await stack.start()
     await stack.node.until(lambda: len(cluster.under_way) == AT_ONCE)
     cluster.stuck.set()
-    await stack.controller.idle()
+    await stack.controller.wait_idle()
     assert cluster.most == AT_ONCE
     for number in range(WAITING):
         assert names.FINALIZER in stack.node.workflow(f"job{number:03d}").finalizers
@@ -77,6 +79,6 @@ async def test_a_late_job_is_read_anew_when_its_turn_comes(secrets: Path) -> Non
     await cluster.vanish(WORKFLOWS, late)
     await stack.node.until(lambda: stack.controller.world.workflow(late) is None)
     cluster.stuck.set()
-    await stack.controller.idle()
+    await stack.controller.wait_idle()
     assert late not in {name for verb, _, name in cluster.calls if verb == "patch"}
     await stack.stop()

@@ -11,20 +11,20 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2d_box.kubernetes.memory import Memory
-from c2d_box.kubernetes.port import CLAIMS, PODS, Change, Resource
-from c2d_box.operator_engine.state.job_cache import SELECTORS, World
+from c2d_box.kubernetes.memory import MemoryCluster
+from c2d_box.kubernetes.port import CLAIMS, PODS, ResourceKind, WatchEvent
+from c2d_box.operator_engine.state.job_cache import SELECTORS, JobCache
 from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_engine.conftest import workflow_body
 
 JOB = "d" * 32
-KINDS: dict[str, Resource] = {kind.plural: kind for kind in SELECTORS}
+KINDS: dict[str, ResourceKind] = {kind.plural: kind for kind in SELECTORS}
 LABELS = {"c2d.oceanprotocol.com/job": JOB, "app.kubernetes.io/component": "algorithm"}
 
 
-async def history(moves: list[str]) -> Memory:
+async def history(moves: list[str]) -> MemoryCluster:
     """A workflow, a pod and a claim that come, change and go in this order."""
-    cluster = Memory()
+    cluster = MemoryCluster()
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     for number, move in enumerate(moves):
         verb, _, what = move.partition(" ")
@@ -40,23 +40,23 @@ async def history(moves: list[str]) -> Memory:
     return cluster
 
 
-def told(world: World, plural: str, change: Change) -> None:
+def told(world: JobCache, plural: str, change: WatchEvent) -> None:
     if change.kind == "DELETED":
-        world.remove(KINDS[plural], change.object)
+        world.remove_object(KINDS[plural], change.object)
     else:
-        world.put(KINDS[plural], change.object)
+        world.put_object(KINDS[plural], change.object)
 
 
-def known(world: World) -> Any:
+def known(world: JobCache) -> Any:
     workflow = world.workflow(JOB)
     pods = sorted((pod.name, pod.uid) for pod in world.pods(JOB))
     return workflow and workflow.version, pods, world.claim(JOB)
 
 
-def resync(world: World, cluster: Memory) -> None:
+def resync(world: JobCache, cluster: MemoryCluster) -> None:
     for kind in SELECTORS:
         bodies, at = asyncio.run(cluster.list(kind))
-        world.replace(kind, bodies, int(at))
+        world.replace_list(kind, bodies, int(at))
 
 
 MOVES = [f"{verb} {what}" for verb in ("make", "change", "drop") for what in ("pod", "claim")] + ["change wf"]
@@ -67,7 +67,7 @@ MOVES = [f"{verb} {what}" for verb in ("make", "change", "drop") for what in ("p
 def test_doubled_and_reordered_news_come_to_the_same(moves: list[str], dice: random.Random) -> None:
     cluster = asyncio.run(history(moves))
     events = [(plural, change) for plural, _, change in cluster._history]
-    ordered, disordered = World(lambda _: None), World(lambda _: None)
+    ordered, disordered = JobCache(lambda _: None), JobCache(lambda _: None)
     for plural, change in events:
         told(ordered, plural, change)
     jumble = [*events, *dice.sample(events, len(events) // 2)]
@@ -83,7 +83,7 @@ def test_doubled_and_reordered_news_come_to_the_same(moves: list[str], dice: ran
 def test_lost_news_are_made_good_by_the_next_list(moves: list[str], dice: random.Random) -> None:
     cluster = asyncio.run(history(moves))
     events = [(plural, change) for plural, _, change in cluster._history]
-    ordered, lossy = World(lambda _: None), World(lambda _: None)
+    ordered, lossy = JobCache(lambda _: None), JobCache(lambda _: None)
     for plural, change in events:
         told(ordered, plural, change)
         if dice.random() < 0.5:
@@ -95,14 +95,14 @@ def test_lost_news_are_made_good_by_the_next_list(moves: list[str], dice: random
 def test_a_list_counts_also_after_a_restore_of_etcd() -> None:
     """Its versions begin anew below those that were known; a later list had been seen before."""
     cluster = asyncio.run(history(["make pod", "make claim", "change pod", "drop claim"]))
-    world = World(lambda _: None)
+    world = JobCache(lambda _: None)
     ahead, _ = asyncio.run(cluster.list(WORKFLOWS))
     ahead[0]["metadata"]["resourceVersion"] = "9000"
     ahead[0]["metadata"]["uid"] = "of another history"
     lost = {"metadata": {"name": f"{JOB}-lost", "labels": LABELS, "resourceVersion": "9001", "uid": "l"}}
-    world.replace(WORKFLOWS, ahead, 9002)
-    world.replace(PODS, [lost], 9002)
+    world.replace_list(WORKFLOWS, ahead, 9002)
+    world.replace_list(PODS, [lost], 9002)
     resync(world, cluster)
-    restored = World(lambda _: None)
+    restored = JobCache(lambda _: None)
     resync(restored, cluster)
     assert known(world) == known(restored)

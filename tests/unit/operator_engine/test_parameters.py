@@ -16,7 +16,7 @@ from .conftest import workflow_body
 def variables(**algorithm: Any) -> dict[str, str]:
     body = workflow_body("0" * 32)
     body["spec"]["stages"][0]["algorithm"].update(algorithm)
-    return ocean_variables(resource.parse(body), "s")
+    return ocean_variables(resource.parse_workflow(body), "s")
 
 
 def test_they_are_there_as_json() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c2d_box.operator_engine.rules.plan import plan
+from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import states
 from tests.worlds.jobmodel import (
     LIMITS,
@@ -107,7 +107,7 @@ def test_nothing_is_waited_for_without_a_deadline(moves: list[str], dice: random
     model = live(moves, dice)
     if model.body is not None and not model.workflow.finished:
         engine_until_quiet(model)
-        actions = plan(model.seen(), LIMITS, MAXTIME)
+        actions = plan_actions(model.seen(), LIMITS, MAXTIME)
         assert actions, "nothing to do and nothing to wait for"
 
 

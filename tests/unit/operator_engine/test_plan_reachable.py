@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.operator_engine.rules.plan import plan
+from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import states
 from tests.conftest import sample
 from tests.worlds.jobmodel import (
@@ -109,4 +109,4 @@ def test_in_every_reachable_state_something_is_done_or_waited_for() -> None:
     for model in reachable(300):
         engine_until_quiet(model)
         if model.body is not None and model.workflow.at("cleaned") is None:
-            assert plan(model.seen(), LIMITS, MAXTIME), key(model)
+            assert plan_actions(model.seen(), LIMITS, MAXTIME), key(model)

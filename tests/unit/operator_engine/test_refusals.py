@@ -11,7 +11,7 @@ import pytest
 from c2d_box.kubernetes.port import CLAIMS, PODS
 from c2d_box.operator_engine.state import job_runtime
 from c2d_box.workflow import names
-from c2d_box.workflow.environments import Environment, Images
+from c2d_box.workflow.environments import Environment, ImagePolicy
 from c2d_box.workflow.resource import WORKFLOWS
 from tests.unit.operator_engine.conftest import Stack, settings
 
@@ -51,14 +51,14 @@ async def test_an_environment_that_goes_ends_its_jobs_and_cleans_up(secrets: Pat
     try:
         await stack.submit(JOB)
         await stack.node.bind(JOB)
-        await stack.node.start(names.pod(JOB, "algorithm"), "warden", "algorithm")
+        await stack.node.start(names.pod_name(JOB, "algorithm"), "warden", "algorithm")
         await stack.node.until(lambda: stack.node.workflow(JOB).status.algorithm.uid is not None)
         stack.settings = settings(environments=[{"id": "other"}])
         await stack.crash()
         await stack.node.until(lambda: stack.node.workflow(JOB).finished)
         assert stack.node.workflow(JOB).status.code == 81
         for _ in range(100):
-            await stack.controller.idle()
+            await stack.controller.wait_idle()
             await stack.node.collect()
             if stack.node.workflow(JOB).at("cleaned") is not None:
                 break
@@ -69,8 +69,8 @@ async def test_an_environment_that_goes_ends_its_jobs_and_cleans_up(secrets: Pat
 
 @pytest.mark.parametrize("checksum", ["", "latest", "sha256:abc", "sha256:" + "A" * 64, "sha512:" + "a" * 64])
 def test_an_image_without_a_digest_is_refused(checksum: str) -> None:
-    assert "digest" in (Images().refusal("x", checksum) or "")
-    assert Images(require_digest=False).refusal("x", checksum) is None
+    assert "digest" in (ImagePolicy().refusal_of("x", checksum) or "")
+    assert ImagePolicy(require_digest=False).refusal_of("x", checksum) is None
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_image_without_a_digest_is_refused(checksum: str) -> None:
     ],
 )
 def test_the_list_of_images_is_meant_literally(allow: tuple[str, ...], image: str, may: bool) -> None:
-    assert (Images(allow=allow).refusal(image, DIGEST) is None) is may
+    assert (ImagePolicy(allow=allow).refusal_of(image, DIGEST) is None) is may
 
 
 def test_the_wire_shows_our_keys_only_where_they_say_something() -> None:
@@ -102,10 +102,10 @@ async def test_a_job_is_planned_for_a_bounded_number_of_times(stack: Any) -> Non
     began = time.monotonic()
     await stack.submit(JOB)
     await stack.node.bind(JOB)
-    await stack.node.until(lambda: names.pod(JOB, "algorithm") in stack.cluster.names(PODS))
+    await stack.node.until(lambda: names.pod_name(JOB, "algorithm") in stack.cluster.names(PODS))
     for number in range(600):
         await stack.cluster.patch(WORKFLOWS, JOB, {"metadata": {"annotations": {"noise": str(number)}}})
-        await stack.controller.idle()
+        await stack.controller.wait_idle()
     seconds = time.monotonic() - began
     assert stack.controller.figures.most <= job_runtime.BURST + seconds / job_runtime.REFILL_SECONDS + 1
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from c2d_box.kubernetes.port import PODS
-from c2d_box.operator_engine.effects.pod_builder import Bodies
+from c2d_box.operator_engine.effects.pod_builder import ManifestBuilder
 from c2d_box.operator_engine.pod_api.register_relay import METHODS
 from c2d_box.operator_engine.rules import stage_reports
-from c2d_box.operator_engine.rules.stage_reports import Answer, GoAhead
+from c2d_box.operator_engine.rules.stage_reports import GoAhead, PodAnswer
 from c2d_box.workflow import manifests, names, resource
 from c2d_box.workflow.resource import WorkFlow
 
@@ -29,11 +29,11 @@ def wishing(**publish: Any) -> list[dict[str, Any]]:
 async def stored(stack: Any) -> None:
     """Up to the moment when the results are in the store."""
     await staged(stack)
-    await stack.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
-    assert isinstance(await stack.controller.hearing.go_ahead(JOB, 2.0), GoAhead)
-    judged = {"manifest": manifests.digest([JUDGED])}
-    assert (await stack.controller.hearing.report(JOB, "judge", judged)).status == 200
-    assert (await stack.controller.hearing.report(JOB, "upload", {"results": [RESULT]})).status == 200
+    await stack.node.end(names.pod_name(JOB, "algorithm"), warden=0, algorithm=0)
+    assert isinstance(await stack.controller.hearing.await_go_ahead(JOB, 2.0), GoAhead)
+    judged = {"manifest": manifests.manifest_digest([JUDGED])}
+    assert (await stack.controller.hearing.take_report(JOB, "judge", judged)).status == 200
+    assert (await stack.controller.hearing.take_report(JOB, "upload", {"results": [RESULT]})).status == 200
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def wishful(stack: Any) -> Any:
 async def test_the_job_ends_only_when_the_asset_is_there(wishful: Any) -> None:
     await stored(wishful)
     assert not wishful.node.workflow(JOB).finished
-    assert isinstance(await wishful.controller.hearing.stored(JOB, 0.1), WorkFlow)
-    assert (await wishful.controller.hearing.report(JOB, "register", ASSET)).status == 200
+    assert isinstance(await wishful.controller.hearing.await_upload(JOB, 0.1), WorkFlow)
+    assert (await wishful.controller.hearing.take_report(JOB, "register", ASSET)).status == 200
     workflow = wishful.node.workflow(JOB)
     assert (workflow.status.code, workflow.status.asset) == (70, ASSET)
     assert workflow.at("registered") is not None
@@ -56,7 +56,7 @@ async def test_the_job_ends_only_when_the_asset_is_there(wishful: Any) -> None:
 
 async def test_results_stay_where_the_asset_could_not_be_made(wishful: Any) -> None:
     await stored(wishful)
-    await wishful.controller.hearing.report(JOB, "register", {"failed": "no coins"})
+    await wishful.controller.hearing.take_report(JOB, "register", {"failed": "no coins"})
     workflow = wishful.node.workflow(JOB)
     assert workflow.status.code == 79
     assert "no coins" in workflow.status.reason
@@ -66,14 +66,14 @@ async def test_results_stay_where_the_asset_could_not_be_made(wishful: Any) -> N
 async def test_a_job_that_does_not_ask_is_over_with_its_results(stack: Any) -> None:
     await stored(stack)
     assert stack.node.workflow(JOB).finished
-    assert await stack.controller.hearing.stored(JOB, 0.1) == Answer(410, "the job is over")
+    assert await stack.controller.hearing.await_upload(JOB, 0.1) == PodAnswer(410, "the job is over")
 
 
 async def test_a_second_upload_changes_nothing(wishful: Any) -> None:
     await stored(wishful)
     before = wishful.node.workflow(JOB).status
     other = {**RESULT, "url": "ipfs://other/x"}
-    assert (await wishful.controller.hearing.report(JOB, "upload", {"results": [other]})).status == 200
+    assert (await wishful.controller.hearing.take_report(JOB, "upload", {"results": [other]})).status == 200
     assert wishful.node.workflow(JOB).status == before
 
 
@@ -81,8 +81,8 @@ async def test_a_transaction_is_on_record_once(wishful: Any) -> None:
     await stored(wishful)
 
     def intent(job: str, step: str, raw: str, replaces: str | None) -> Any:
-        return wishful.controller.hearing.amend(
-            job, lambda seen: stage_reports.intent(seen, step, raw, replaces)
+        return wishful.controller.hearing.update_status(
+            job, lambda seen: stage_reports.take_intent(seen, step, raw, replaces)
         )
 
     assert (await intent(JOB, "create", "0:0xaa", None)).status == 200
@@ -94,7 +94,7 @@ async def test_a_transaction_is_on_record_once(wishful: Any) -> None:
 
 async def test_only_the_registers_container_sees_the_key(wishful: Any) -> None:
     await staged(wishful)
-    pod = await wishful.cluster.get(PODS, names.pod(JOB, "publishing"))
+    pod = await wishful.cluster.get(PODS, names.pod_name(JOB, "publishing"))
     containers = {entry["name"]: entry for entry in pod["spec"]["containers"]}
     assert set(containers) == {"judge", "upload", "register"}
     keys = {
@@ -109,16 +109,16 @@ async def test_only_the_registers_container_sees_the_key(wishful: Any) -> None:
 
 
 def test_without_a_wish_there_is_no_such_container(stack: Any) -> None:
-    workflow = resource.parse(workflow_body(JOB))
+    workflow = resource.parse_workflow(workflow_body(JOB))
     environment = stack.settings.environments[0]
-    pod = Bodies(stack.settings, "gate").pod(workflow, environment, "publishing", 1, "s")
+    pod = ManifestBuilder(stack.settings, "gate").stage_pod(workflow, environment, "publishing", 1, "s")
     assert [entry["name"] for entry in pod["spec"]["containers"]] == ["judge", "upload"]
 
 
 def test_nothing_is_registered_before_it_is_stored() -> None:
-    workflow = resource.parse(workflow_body(JOB))
-    assert stage_reports.register(workflow, stage_reports.RegisterReport(**ASSET), 1.0).status == 409
-    assert stage_reports.intent(workflow, "create", "0:0xaa", None).status == 409
+    workflow = resource.parse_workflow(workflow_body(JOB))
+    assert stage_reports.take_registration(workflow, stage_reports.RegisterReport(**ASSET), 1.0).status == 409
+    assert stage_reports.take_intent(workflow, "create", "0:0xaa", None).status == 409
 
 
 def test_the_relay_reads_and_sends_and_does_nothing_else() -> None:

@@ -41,29 +41,29 @@ async def caught_up(follower: Any, leader: Any) -> None:
 async def running(leader: Any) -> None:
     await leader.submit(JOB)
     await leader.node.bind(JOB)
-    await leader.node.start(names.pod(JOB, "configuration"), "configuration")
-    await leader.node.start(names.pod(JOB, "algorithm"), "warden", "algorithm")
-    await leader.node.start(names.pod(JOB, "publishing"), "judge", "upload")
+    await leader.node.start(names.pod_name(JOB, "configuration"), "configuration")
+    await leader.node.start(names.pod_name(JOB, "algorithm"), "warden", "algorithm")
+    await leader.node.start(names.pod_name(JOB, "publishing"), "judge", "upload")
     await leader.node.until(lambda: leader.node.workflow(JOB).status.algorithm.uid is not None)
 
 
 def hand_over(one: Any, other: Any) -> None:
     one.leads, other.leads = False, True
-    one.controller.lead(False)
-    other.controller.lead(True)
+    one.controller.on_leadership_change(False)
+    other.controller.on_leadership_change(True)
 
 
 async def test_a_follower_takes_reports_and_gives_the_go_ahead(pair: tuple[Any, Any]) -> None:
     leader, follower = pair
     await running(leader)
     await caught_up(follower, leader)
-    assert (await follower.controller.hearing.report(JOB, "configuration", {"status": 30})).status == 200
+    assert (await follower.controller.hearing.take_report(JOB, "configuration", {"status": 30})).status == 200
     assert follower.rows.written[-1].at("staged") is not None
-    waiting = asyncio.create_task(follower.controller.hearing.go_ahead(JOB, 5.0))
-    await leader.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
+    waiting = asyncio.create_task(follower.controller.hearing.await_go_ahead(JOB, 5.0))
+    await leader.node.end(names.pod_name(JOB, "algorithm"), warden=0, algorithm=0)
     assert isinstance(await waiting, GoAhead)
-    assert (await follower.controller.hearing.report(JOB, "judge", {"refused": []})).status == 200
-    assert (await follower.controller.hearing.report(JOB, "upload", {"results": []})).status == 200
+    assert (await follower.controller.hearing.take_report(JOB, "judge", {"refused": []})).status == 200
+    assert (await follower.controller.hearing.take_report(JOB, "upload", {"results": []})).status == 200
     await leader.node.until(lambda: leader.node.workflow(JOB).finished)
     assert leader.node.workflow(JOB).status.code == 70
 
@@ -73,7 +73,7 @@ async def test_a_follower_does_nothing_on_its_own(pair: tuple[Any, Any]) -> None
     leader.leads = False
     await leader.submit(JOB)
     await follower.node.until(lambda: follower.controller.world.workflow(JOB) is not None)
-    await follower.controller.idle()
+    await follower.controller.wait_idle()
     assert leader.cluster.names(PODS) == ()
     assert leader.node.workflow(JOB).at("admitted") is None
 
@@ -84,16 +84,16 @@ async def test_leaders_change_in_the_middle_of_a_job(pair: tuple[Any, Any]) -> N
     hand_over(one, other)
     await other.node.bind(JOB)
     hand_over(other, one)
-    await one.node.start(names.pod(JOB, "algorithm"), "warden", "algorithm")
+    await one.node.start(names.pod_name(JOB, "algorithm"), "warden", "algorithm")
     await one.node.until(lambda: one.node.workflow(JOB).status.algorithm.uid is not None)
     hand_over(one, other)
     await caught_up(other, one)
-    assert (await other.controller.hearing.report(JOB, "configuration", {"status": 30})).status == 200
+    assert (await other.controller.hearing.take_report(JOB, "configuration", {"status": 30})).status == 200
     hand_over(other, one)
-    await one.node.end(names.pod(JOB, "algorithm"), warden=0, algorithm=0)
+    await one.node.end(names.pod_name(JOB, "algorithm"), warden=0, algorithm=0)
     await one.node.until(lambda: one.node.workflow(JOB).at("ended") is not None)
     made = [name for verb, plural, name in one.cluster.calls if verb == "create" and plural == "pods"]
-    assert names.pod(JOB, "algorithm") in made
+    assert names.pod_name(JOB, "algorithm") in made
     uids = {(await one.cluster.get(PODS, name) or {"metadata": {}})["metadata"].get("uid") for name in made}
     assert one.node.workflow(JOB).status.algorithm.uid in uids
 
@@ -101,8 +101,10 @@ async def test_leaders_change_in_the_middle_of_a_job(pair: tuple[Any, Any]) -> N
 async def test_a_second_pod_of_the_same_name_is_not_taken_for_the_algorithms(stack: Any) -> None:
     """Made by an engine that had lost its lease without knowing: the job is lost, not run twice."""
     await running(stack)
-    assert (await stack.controller.hearing.report(JOB, "configuration", {"status": 30})).content["algorithm"]
-    name = names.pod(JOB, "algorithm")
+    assert (await stack.controller.hearing.take_report(JOB, "configuration", {"status": 30})).content[
+        "algorithm"
+    ]
+    name = names.pod_name(JOB, "algorithm")
     body = await stack.cluster.get(PODS, name)
     assert body is not None
     await stack.cluster.vanish(PODS, name)

@@ -141,7 +141,7 @@ def page() -> str:
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> s1"]
     for state in State:
         if state in {each for step in STEPS for each in step}:
-            lines.append(f"    s{state.value}: {state.value} {states.text(state).strip()}")
+            lines.append(f"    s{state.value}: {state.value} {states.state_text(state).strip()}")
     lines += [f"    s{a.value} --> s{b.value}: {text.replace(':', ',')}" for (a, b), text in STEPS.items()]
     lines += [f"    s{state.value} --> [*]" for state in sorted(states.FINAL)]
     lines += ["```", "", "## What there is of a job", ""]
@@ -150,5 +150,5 @@ def page() -> str:
     order = ("volume", "configuration pod", "algorithm pod", "publishing pod")
     for state, there in sorted(walked().things.items()):
         shown = ", ".join(each for each in order if each in there) or "nothing"
-        lines.append(f"| {state.value} {states.text(state).strip()} | {shown} |")
+        lines.append(f"| {state.value} {states.state_text(state).strip()} | {shown} |")
     return HEAD + "\n".join(lines) + "\n"

@@ -7,9 +7,9 @@ import contextlib
 from typing import Any
 
 from c2d_box import timestamps
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import EVENTS, ClusterError
-from c2d_box.operator_engine.telemetry.events import Storyteller
+from c2d_box.operator_engine.telemetry.events import EventRecorder
 from c2d_box.workflow import resource
 from c2d_box.workflow.resource import WorkFlow
 
@@ -22,15 +22,15 @@ NOW = 1_800_000_000.0
 def reached(*moments: str, code: int = 40, reason: str = "", ago: float = 0.0) -> WorkFlow:
     body = workflow_body(JOB)
     body["metadata"]["uid"] = "12345678-9"
-    times = {moment: timestamps.to_text(NOW - ago) for moment in moments}
-    return resource.parse({**body, "status": {"code": code, "reason": reason, "times": times}})
+    times = {moment: timestamps.rfc3339_text(NOW - ago) for moment in moments}
+    return resource.parse_workflow({**body, "status": {"code": code, "reason": reason, "times": times}})
 
 
-async def told(cluster: Memory, *states: WorkFlow) -> list[tuple[str, str, str]]:
-    teller = Storyteller(cluster, "c2d-jobs", clock=lambda: NOW)
+async def told(cluster: MemoryCluster, *states: WorkFlow) -> list[tuple[str, str, str]]:
+    teller = EventRecorder(cluster, "c2d-jobs", clock=lambda: NOW)
     task = asyncio.create_task(teller.run())
     for state in states:
-        teller.note(state)
+        teller.enqueue_events(state)
         await asyncio.sleep(0.01)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -40,7 +40,7 @@ async def told(cluster: Memory, *states: WorkFlow) -> list[tuple[str, str, str]]
 
 
 async def test_each_step_is_told_once_in_order() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     states = [reached("admitted"), reached("admitted", "staged"), reached("admitted", "staged", "started")]
     found = await told(cluster, *states, states[-1])
     assert [reason for _, reason, _ in found] == ["PlaceGiven", "InputsInPlace", "NetworkClosed"]
@@ -49,26 +49,26 @@ async def test_each_step_is_told_once_in_order() -> None:
 
 async def test_a_failure_is_a_warning_with_its_reason() -> None:
     failed = reached("finished", code=75, reason="The algorithm ended with exit code 3.")
-    assert await told(Memory(), failed) == [("Warning", "AlgorithmFailed", failed.status.reason)]
-    assert (await told(Memory(), reached("finished", code=70)))[0][:2] == ("Normal", "JobFinished")
+    assert await told(MemoryCluster(), failed) == [("Warning", "AlgorithmFailed", failed.status.reason)]
+    assert (await told(MemoryCluster(), reached("finished", code=70)))[0][:2] == ("Normal", "JobFinished")
 
 
 async def test_another_engine_tells_nothing_anew_and_nothing_old() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     state = reached("admitted")
     assert await told(cluster, state) == await told(cluster, state)
-    assert await told(Memory(), reached("admitted", ago=3600)) == []
+    assert await told(MemoryCluster(), reached("admitted", ago=3600)) == []
 
 
 async def test_what_cannot_be_told_is_let_go() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     cluster.fail_next = [ClusterError("away", 503)]
     found = await told(cluster, reached("admitted"), reached("admitted", "staged"))
     assert [reason for _, reason, _ in found] == ["InputsInPlace"]
 
 
 async def test_the_object_it_is_about_is_named(stack: Any) -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     await told(cluster, reached("cleaned"))
     (event,), _ = await cluster.list(EVENTS)
     assert event["involvedObject"] == {

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from c2d_box.kubernetes.memory import Memory
-from c2d_box.kubernetes.port import PODS, Change, Resource
+from c2d_box.kubernetes.memory import MemoryCluster
+from c2d_box.kubernetes.port import PODS, ResourceKind, WatchEvent
 from c2d_box.operator_engine.controller import Controller
-from c2d_box.operator_engine.stage_tokens import Tokens
+from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.operator_engine.watches import follow_cluster
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from tests.unit.operator_engine.conftest import Rows, settings, workflow_body
@@ -20,7 +20,7 @@ JOB, OTHER = "a" * 32, "b" * 32
 POD = {"metadata": {"name": f"{JOB}-algorithm", "labels": {"c2d.oceanprotocol.com/job": JOB}}}
 
 
-class BreakableCluster(Memory):
+class BreakableCluster(MemoryCluster):
     """A cluster in memory whose watches end with an error when ``broken`` is set, and cannot be begun anew
     until it is cleared."""
 
@@ -28,7 +28,9 @@ class BreakableCluster(Memory):
         super().__init__()
         self.broken = asyncio.Event()
 
-    async def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[Change]:
+    async def watch(
+        self, resource: ResourceKind, version: str, selector: str = ""
+    ) -> AsyncIterator[WatchEvent]:
         changes = super().watch(resource, version, selector)
         while True:
             following = asyncio.ensure_future(anext(changes))
@@ -44,10 +46,10 @@ class BreakableCluster(Memory):
 class FailingRows(Rows):
     """A table writer that cannot take one job's row."""
 
-    def note(self, workflow: WorkFlow) -> None:
+    def enqueue_row(self, workflow: WorkFlow) -> None:
         if workflow.job == JOB:
             raise TypeError("unforeseen shape")
-        super().note(workflow)
+        super().enqueue_row(workflow)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -58,10 +60,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("kind", [WORKFLOWS, PODS], ids=lambda kind: kind.plural)
 async def test_deletions_during_a_broken_watch_are_noticed_before_the_upkeep(
-    secrets: Path, kind: Resource
+    secrets: Path, kind: ResourceKind
 ) -> None:
     cluster = BreakableCluster()
-    controller = Controller(cluster, settings(), Tokens({}), Rows(), "c2d-gate-x", leads=lambda: False)
+    controller = Controller(cluster, settings(), StageTokens({}), Rows(), "c2d-gate-x", leads=lambda: False)
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await cluster.create(PODS, POD)
     await controller.resync()
@@ -80,11 +82,11 @@ async def test_deletions_during_a_broken_watch_are_noticed_before_the_upkeep(
 
 async def test_a_job_whose_rule_fails_keeps_no_news_of_others_away(secrets: Path) -> None:
     cluster, rows = BreakableCluster(), FailingRows()
-    controller = Controller(cluster, settings(), Tokens({}), rows, "c2d-gate-x")
+    controller = Controller(cluster, settings(), StageTokens({}), rows, "c2d-gate-x")
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await controller.resync()
     following = asyncio.create_task(follow_cluster(cluster, controller))
     await cluster.create(WORKFLOWS, workflow_body(OTHER))
     await until(lambda: any(workflow.job == OTHER for workflow in rows.written))
     following.cancel()
-    await controller.abandon()
+    await controller.cancel_all()

@@ -17,7 +17,7 @@ import pytest
 
 from c2d_box.assets import signatures
 from c2d_box.kubernetes.informer import Informer
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.operator_service.app import Service, application
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.callers import Callers
@@ -74,7 +74,9 @@ class Remembered(Nonces):
 class Front:
     """The service and a client of it that signs like our Provider."""
 
-    def __init__(self, settings: Settings, cluster: Memory, jobs: Jobs, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, settings: Settings, cluster: MemoryCluster, jobs: Jobs, client: httpx.AsyncClient
+    ) -> None:
         self.settings = settings
         self.cluster = cluster
         self.jobs = jobs
@@ -173,7 +175,7 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
 @asynccontextmanager
 async def front_for(settings: Settings, *, is_postgres_away: bool = False) -> AsyncIterator[Front]:
     """With ``is_postgres_away`` the service is the product's own, nonces included, and PostgreSQL is away."""
-    cluster = Memory()
+    cluster = MemoryCluster()
     informer = Informer(cluster, WORKFLOWS)
     kind = NoDatabase if is_postgres_away else EmptyHistory
     database = kind(settings.postgres, settings.secrets_dir)
@@ -212,7 +214,7 @@ async def front_without_postgres(tmp_path: Path) -> AsyncIterator[Front]:
             stage["input"], stage["algorithm"].pop("url")
         spec = {"environment": "ocean-compute", "stages": stages, "owner": OWNER, "agreementId": "0xorder"}
         spec["providerAddress"] = signatures.address_of(KEY)
-        await made.cluster.create(WORKFLOWS, resource.build(JOB, spec, 1.0))
+        await made.cluster.create(WORKFLOWS, resource.build_workflow(JOB, spec, 1.0))
         async with asyncio.timeout(10):
             while made.jobs.get(JOB) is None:  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.01)

@@ -80,7 +80,7 @@ async def test_who_follows_waits_for_the_log_to_begin(front: Any) -> None:
     )
     await asyncio.sleep(0.05)
     assert not following.done()
-    pod = names.pod(JOB, "algorithm")
+    pod = names.pod_name(JOB, "algorithm")
     front.cluster.pod_logs[pod, "algorithm"] = b"at last\n"
     await front.cluster.create(PODS, {"metadata": {"name": pod}})
     answer = await following
@@ -91,7 +91,7 @@ async def test_with_a_disclosure_rule_the_live_log_is_nobodys(front: Any) -> Non
     stages = payload()["workflow"]["stages"]
     ruled = [{**stages[0], "output": {"disclosure": {"minCell": 5}}}]
     assert (await front.start(workflow={"stages": ruled})).status_code == 200
-    pod = names.pod(JOB, "algorithm")
+    pod = names.pod_name(JOB, "algorithm")
     front.cluster.pod_logs[pod, "algorithm"] = b"row 1: the secret\n"
     await front.cluster.create(PODS, {"metadata": {"name": pod}})
     answer = await front.call("GET", "/logs", owner=OWNER, jobId=JOB, component="algorithm")

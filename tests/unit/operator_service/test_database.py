@@ -13,7 +13,7 @@ from c2d_box.operator_service import database as module
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.database import Database
 from c2d_box.workflow import jobtable
-from c2d_box.workflow.jobtable import Postgres
+from c2d_box.workflow.jobtable import PostgresSettings
 
 
 class Session:
@@ -42,7 +42,7 @@ class Session:
 def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     begun: list[Session] = []
 
-    async def connect(where: Postgres, secrets: Path) -> Session:
+    async def connect(where: PostgresSettings, secrets: Path) -> Session:
         begun.append(Session())
         return begun[-1]
 
@@ -56,7 +56,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    return Database(Postgres(host="postgres"), tmp_path)
+    return Database(PostgresSettings(host="postgres"), tmp_path)
 
 
 async def test_a_session_that_broke_while_idle_is_renewed_silently(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import LEASES, PODS, ClusterError
 from c2d_box.operator_service import events
 from c2d_box.operator_service.heartbeat import Heartbeat
@@ -155,10 +155,10 @@ async def test_a_result_is_streamed_from_the_gateway(front: Any, monkeypatch: py
 
 async def test_a_live_log_passes_the_gate(front: Any) -> None:
     await front.start()
-    await front.cluster.create(PODS, {"metadata": {"name": names.pod(JOB, "algorithm")}})
+    await front.cluster.create(PODS, {"metadata": {"name": names.pod_name(JOB, "algorithm")}})
     query = {"jobId": JOB, "owner": OWNER, "component": "algorithm"}
     assert (await front.call("GET", "/logs", **query)).status_code == 404
-    front.cluster.pod_logs[names.pod(JOB, "algorithm"), "algorithm"] = b"fine\n\x1b[2J"
+    front.cluster.pod_logs[names.pod_name(JOB, "algorithm"), "algorithm"] = b"fine\n\x1b[2J"
     answer = await front.call("GET", "/logs", **query)
     assert answer.text == "fine\n\\x1b[2J"
     assert (await front.call("GET", "/logs", **{**query, "owner": "0xother"})).status_code == 404
@@ -246,7 +246,7 @@ async def test_an_environment_was_last_seen_when_its_engine_was(front: Any) -> N
 
 
 async def test_while_kubernetes_is_away_the_last_moment_stands() -> None:
-    class Away(Memory):
+    class Away(MemoryCluster):
         async def get(self, resource: Any, name: str) -> Any:
             if self.gone:
                 raise ClusterError("away")

@@ -14,7 +14,7 @@ import pytest
 
 from c2d_box import timestamps
 from c2d_box.kubernetes.informer import Informer
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import LEASES, SECRETS
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.jobs import Jobs
@@ -31,7 +31,7 @@ PROVIDER = "0x" + "12" * 20
 class Stepped:
     """A cluster whose every call waits until it is let go."""
 
-    def __init__(self, cluster: Memory) -> None:
+    def __init__(self, cluster: MemoryCluster) -> None:
         self._cluster = cluster
         self.waiting = asyncio.Event()
         self._go = asyncio.Event()
@@ -57,7 +57,7 @@ class Stepped:
 class Starter:
     """One start, by a replica of operator-service that learns from the watch too late."""
 
-    def __init__(self, cluster: Memory, folder: Path, job: str, orders: list[str]) -> None:
+    def __init__(self, cluster: MemoryCluster, folder: Path, job: str, orders: list[str]) -> None:
         self.job = job
         self._stepped = Stepped(cluster)
         chosen = settings_for(folder)
@@ -100,21 +100,21 @@ class Starter:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-def granted(cluster: Memory) -> set[str]:
+def granted(cluster: MemoryCluster) -> set[str]:
     """The jobs that exist and may fetch their inputs."""
     may = {name.removesuffix("-grants") for name in cluster.names(SECRETS)}
     return may & set(cluster.names(WORKFLOWS))
 
 
-async def existing(cluster: Memory) -> set[str]:
+async def existing(cluster: MemoryCluster) -> set[str]:
     """The jobs that nobody has deleted (the engine takes the finalizer of those away)."""
     found, _ = await cluster.list(WORKFLOWS)
     return {body["metadata"]["name"] for body in found if "deletionTimestamp" not in body["metadata"]}
 
 
-async def left_behind(cluster: Memory, job: str, *keys: str, seconds: float) -> None:
+async def left_behind(cluster: MemoryCluster, job: str, *keys: str, seconds: float) -> None:
     for key in keys:
-        await cluster.create(LEASES, leases.body(key, job, time.time() - seconds))
+        await cluster.create(LEASES, leases.lease_body(key, job, time.time() - seconds))
 
 
 def schedules(depth: int) -> Iterator[tuple[int, ...]]:
@@ -124,7 +124,7 @@ def schedules(depth: int) -> Iterator[tuple[int, ...]]:
     return itertools.product(lengths, range(1, 12), *[(1, 2, 4)] * (depth - 2))
 
 
-async def run(schedule: tuple[int, ...], starters: list[Starter], cluster: Memory) -> None:
+async def run(schedule: tuple[int, ...], starters: list[Starter], cluster: MemoryCluster) -> None:
     """One call at a time; at no moment may two jobs be granted."""
     for at, calls in enumerate((*schedule, 99, 99)):
         for _ in range(calls):
@@ -152,20 +152,20 @@ async def test_a_holder_who_comes_back_and_one_who_takes_over_never_both_run(
     """A died between lock and WorkFlow more than a minute ago; now its call is repeated, and B comes."""
     winners: Counter[str] = Counter()
     for schedule in schedules(depth):
-        cluster = Memory()
+        cluster = MemoryCluster()
         await left_behind(cluster, A, *orders, seconds=leases.STALE_SECONDS + 5)
         starters = [Starter(cluster, tmp_path, job, orders) for job in (A, B)]
         await run(schedule, starters, cluster)
         started = [starter.job for starter in starters if await starter.outcome()]
         assert granted(cluster) == set(started) == await existing(cluster), schedule
-        holders = {leases.holder(await _lease(cluster, key)) for key in orders}
+        holders = {leases.lease_holder(await _lease(cluster, key)) for key in orders}
         assert not started or holders == set(started), schedule
         winners["".join(started)] += 1
     assert winners[A] and winners[B], winners
 
 
-async def _lease(cluster: Memory, key: str) -> Any:
-    return await cluster.get(LEASES, leases.order(key)) or {}
+async def _lease(cluster: MemoryCluster, key: str) -> Any:
+    return await cluster.get(LEASES, leases.order_lease_name(key)) or {}
 
 
 @pytest.mark.parametrize("at", range(2, 8))
@@ -173,14 +173,14 @@ async def test_a_start_that_takes_longer_than_its_lock_lasts_loses_or_wins_alone
     tmp_path: Path, finish: None, at: int
 ) -> None:
     """A slow API server between lock and WorkFlow: B finds A's lock stale at each point."""
-    cluster = Memory()
+    cluster = MemoryCluster()
     slow = Starter(cluster, tmp_path, A, [ORDER, SECOND_ORDER])
     for _ in range(at):
         await slow.step()
     for key in (ORDER, SECOND_ORDER):  # more than a minute later
-        name = leases.order(key)
+        name = leases.order_lease_name(key)
         if await cluster.get(LEASES, name):
-            old = {"spec": {"acquireTime": timestamps.to_text(time.time() - 61), "renewTime": None}}
+            old = {"spec": {"acquireTime": timestamps.rfc3339_text(time.time() - 61), "renewTime": None}}
             await cluster.patch(LEASES, name, old)
     other = Starter(cluster, tmp_path, B, [ORDER, SECOND_ORDER])
     while await other.step():
@@ -195,25 +195,25 @@ async def test_a_service_that_dies_before_it_held_its_locks_leaves_a_job_that_ca
     tmp_path: Path, finish: None
 ) -> None:
     """And whoever repeats its call finds that the order is another's."""
-    cluster = Memory()
+    cluster = MemoryCluster()
     dead = Starter(cluster, tmp_path, A, [ORDER])
     while WORKFLOWS.plural not in {plural for verb, plural, _ in cluster.calls if verb == "create"}:
         await dead.step()
     await dead.dies()
-    await cluster.patch(LEASES, leases.order(ORDER), leases.takeover(C, time.time()))
+    await cluster.patch(LEASES, leases.order_lease_name(ORDER), leases.lease_takeover(C, time.time()))
     assert cluster.names(WORKFLOWS) == (A,) and not granted(cluster)
     again = Starter(cluster, tmp_path, A, [ORDER])
     while await again.step():
         pass
     assert not await again.outcome() and not await existing(cluster) and not granted(cluster)
-    assert leases.holder(await _lease(cluster, ORDER)) == C
+    assert leases.lease_holder(await _lease(cluster, ORDER)) == C
 
 
 async def test_a_refused_start_releases_no_lock_of_another(tmp_path: Path, finish: None) -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     await left_behind(cluster, B, SECOND_ORDER, seconds=0)
     refused = Starter(cluster, tmp_path, A, [ORDER, SECOND_ORDER])
     while await refused.step():
         pass
     assert not await refused.outcome()
-    assert cluster.names(LEASES) == (leases.order(SECOND_ORDER),)
+    assert cluster.names(LEASES) == (leases.order_lease_name(SECOND_ORDER),)

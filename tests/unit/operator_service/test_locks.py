@@ -17,7 +17,7 @@ TAKEN = {"error": "`agreementId` already in use for other job."}
 
 
 def locks(*keys: str) -> set[str]:
-    return {leases.order(key) for key in keys}
+    return {leases.order_lease_name(key) for key in keys}
 
 
 async def test_every_order_of_a_job_is_locked_and_stands_in_its_status(front: Any) -> None:

@@ -17,7 +17,7 @@ from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.database import Database
 from c2d_box.operator_service.nonces import OWED, RECENT_SECONDS, Nonces, seconds_of
 from c2d_box.workflow import jobtable
-from c2d_box.workflow.jobtable import Postgres
+from c2d_box.workflow.jobtable import PostgresSettings
 from tests.unit.operator_service.conftest import JOB, OWNER, PREFIX, payload
 
 CALLER = "0xprovider"
@@ -132,13 +132,13 @@ async def test_a_failed_attempt_is_not_repeated_by_each_caller(
 ) -> None:
     attempts: list[float] = []
 
-    async def connect(where: Postgres, secrets: Path) -> Any:
+    async def connect(where: PostgresSettings, secrets: Path) -> Any:
         attempts.append(time.monotonic())
         raise OSError("no route")
 
     monkeypatch.setattr(jobtable, "connect", connect)
     monkeypatch.setattr(module, "AWAY_SECONDS", 60.0)
-    away = Database(Postgres(host="nowhere"), tmp_path)
+    away = Database(PostgresSettings(host="nowhere"), tmp_path)
     for _ in range(5):
         with pytest.raises(Refusal) as refusal:
             async with away.session():

@@ -26,8 +26,8 @@ async def test_a_start_makes_lock_workflow_and_grants(front: Any) -> None:
     assert (status["jobId"], status["status"], status["statusText"]) == (JOB, 1, "Warming up")
     assert (status["dateFinished"], status["results"], status["stopreq"]) == (None, "", 0)
     assert front.cluster.names(WORKFLOWS) == (JOB,)
-    assert front.cluster.names(SECRETS) == (names.grants_secret(JOB),)
-    assert front.cluster.names(LEASES) == (leases.order("0xorder"),)
+    assert front.cluster.names(SECRETS) == (names.grants_secret_name(JOB),)
+    assert front.cluster.names(LEASES) == (leases.order_lease_name("0xorder"),)
     order = [(verb, plural) for verb, plural, _ in front.cluster.calls]
     assert order == [("create", "leases"), ("create", "workflows"), ("create", "secrets")]
 
@@ -107,7 +107,7 @@ async def test_a_start_that_broke_off_is_completed_by_its_repetition(front: Any)
     assert front.cluster.names(SECRETS) == ()
     front.cluster.create = real
     assert (await front.start()).status_code == 200
-    assert front.cluster.names(SECRETS) == (names.grants_secret(JOB),)
+    assert front.cluster.names(SECRETS) == (names.grants_secret_name(JOB),)
 
 
 async def test_one_order_is_one_job_at_a_time(front: Any) -> None:
@@ -134,6 +134,6 @@ async def test_a_job_id_cannot_be_taken_over(front: Any) -> None:
 
 async def test_grants_can_be_read_back_as_they_came(front: Any) -> None:
     await front.start()
-    secret = await front.cluster.get(SECRETS, names.grants_secret(JOB))
+    secret = await front.cluster.get(SECRETS, names.grants_secret_name(JOB))
     assert json.loads(secret["stringData"]["grants.json"])["inputs"][0]["files"] == ["f"]
     assert secret["metadata"]["ownerReferences"][0]["name"] == JOB

@@ -43,7 +43,7 @@ def test_whatever_the_names_every_output_arrives(tree: list[list[str]], store: s
                 continue
             written += 1
         sent = job.run(store)
-        status = ocean_status.status(job.workflow)
+        status = ocean_status.owner_status(job.workflow)
         if any("hidden" in line["reason"] or "long" in line["reason"] for line in _refused(job)):
             assert status["status"] == 77
             return
@@ -75,7 +75,7 @@ def test_two_thousand_outputs_with_long_names_are_one_small_object(tmp_path: Pat
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(str(n).encode())
     sent = job.run("s3://results/" + "f" * 32)
-    assert ocean_status.status(job.workflow)["status"] == 70
+    assert ocean_status.owner_status(job.workflow)["status"] == 70
     assert len(sent) == room + 1
     assert [result.filename for result in job.workflow.status.results or ()] == [e.filename for e in sent]
     assert [result.url for result in job.workflow.status.results or ()] == [
@@ -93,7 +93,7 @@ def test_names_that_cannot_be_packed_are_refused_with_their_reason(
         name = "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(80))
         (job.places.data / "outputs" / name).touch()
     job.run(IPFS)
-    status = ocean_status.status(job.workflow)
+    status = ocean_status.owner_status(job.workflow)
     assert status["status"] == 77
     assert "names of all outputs together are too long" in status["reason"]
 
@@ -104,7 +104,7 @@ def test_refused_outputs_are_counted_and_the_first_are_named(tmp_path: Path, cou
     for n in range(count):
         (job.places.data / "outputs" / f"{n:04}{'я' * 100}").symlink_to("/etc/passwd")
     job.run(IPFS)
-    status = ocean_status.status(job.workflow)
+    status = ocean_status.owner_status(job.workflow)
     assert status["status"] == 77
     assert status["reason"].startswith(f"{count} of the outputs refused, the first: outputs/0000")
     assert len(_refused(job)) == agreed.REFUSED_LISTED
@@ -115,7 +115,7 @@ def test_a_report_with_more_than_is_listed_is_cut_by_the_engine_too() -> None:
     """A pod of another version may report more."""
     refused = [{"path": "x" * 3000, "reason": "y" * 3000}] * 500
     report = stage_reports.JudgeReport.model_validate({"refused": refused, "refusedCount": 5000})
-    answer = stage_reports.judge(resource.parse(body()), report, NOW)
+    answer = stage_reports.take_judgement(resource.parse_workflow(body()), report, NOW)
     assert (answer.status, answer.changes["refusedCount"]) == (200, 5000)
     assert agreed.stored_bytes(answer.changes) < agreed.RECORD_BYTES + 2000
 
@@ -135,11 +135,13 @@ def test_ten_thousand_staged_inputs_are_a_short_list_a_count_and_a_digest() -> N
     files.append({"did": "did:op:algorithm", "index": 0, "size": 1, "sha256": "a" * 64})
     made["spec"]["stages"][0]["algorithm"]["id"] = "did:op:algorithm"
     report = stage_reports.ConfigurationReport.model_validate({"status": 30, "files": files})
-    answer = stage_reports.configuration(resource.parse(made), report, NOW)
+    answer = stage_reports.take_configuration(resource.parse_workflow(made), report, NOW)
     assert (answer.status, answer.changes["inputsCount"]) == (200, 10_001)
     assert agreed.stored_bytes(answer.changes["inputs"]) <= agreed.RECORD_BYTES + 10
     made["status"] = merged(made["status"], answer.changes)
-    staged = evidence.facts(evidence.record(resource.parse(made), [], {}, KEY), "staged")
+    staged = evidence.evidence_facts(
+        evidence.evidence_record(resource.parse_workflow(made), [], {}, KEY), "staged"
+    )
     assert (staged["count"], len(str(staged["digest"]))) == (10_001, 64)
     assert staged["files"][0]["did"] == "did:op:algorithm"  # it says what ran
 
@@ -155,17 +157,17 @@ def test_what_etcd_stores_is_counted_as_kubernetes_writes_it() -> None:
 
 def test_transactions_of_an_asset_are_bounded_all_together() -> None:
     made = body(asset={"transactions": {"create": "0x" + "0" * 100_000}})
-    made["status"]["times"]["uploaded"] = timestamps.to_text(NOW)
+    made["status"]["times"]["uploaded"] = timestamps.rfc3339_text(NOW)
     made["spec"]["stages"][0]["output"] = {"publish": {"name": "x"}}
-    workflow = resource.parse(made)
-    assert stage_reports.intent(workflow, "describe", "0x" + "1" * 190_000, None).status == 422
-    assert stage_reports.intent(workflow, "describe", "0x" + "1" * 90_000, None).status == 200
+    workflow = resource.parse_workflow(made)
+    assert stage_reports.take_intent(workflow, "describe", "0x" + "1" * 190_000, None).status == 422
+    assert stage_reports.take_intent(workflow, "describe", "0x" + "1" * 90_000, None).status == 200
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "eJw=", "x", "e30=", "eJyrrgUAAXUA+Q=="])
 def test_a_packed_list_that_is_none_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
-        listing.unpack(text)
+        listing.unpack_listing(text)
 
 
 @pytest.mark.parametrize(
@@ -183,5 +185,5 @@ def test_the_logs_time_is_an_end_only_where_the_gate_was_the_last_to_touch_it(
     status: dict[str, Any], told: bool
 ) -> None:
     report = stage_reports.JudgeReport.model_validate({"exited": NOW + 1})
-    answer = stage_reports.judge(resource.parse(body(**status)), report, NOW + 5)
+    answer = stage_reports.take_judgement(resource.parse_workflow(body(**status)), report, NOW + 5)
     assert ("exited" in answer.changes["times"]) == told

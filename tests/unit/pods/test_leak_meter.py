@@ -228,7 +228,7 @@ def _ends_with(algorithm: Secretive, code: int) -> None:
 def by_time_of_its_end(algorithm: Secretive) -> Callable[[Seen], str]:
     """The last change of the log, to the microsecond: within a second, 19 bits."""
     times = algorithm.job.body["status"]["times"]
-    times["ended"] = timestamps.to_text(NOW + 3)
+    times["ended"] = timestamps.rfc3339_text(NOW + 3)
     algorithm.job.body["status"]["algorithm"] = {"exitCode": 0}
     moment = NOW + 2 + number(BITS[:19]) / 1e6
     os.utime(algorithm.log, ns=(0, round(moment * 1e9)))
@@ -280,12 +280,12 @@ def measured(channel: Callable[[Secretive], Callable[[Seen], str]], rules: Any) 
         job = Job(Path(folder))
         read = channel(Secretive(job, rules))
         sent = job.run(IPFS, rules)
-        status = ocean_status.status(job.workflow)
+        status = ocean_status.owner_status(job.workflow)
         seen = Seen(
             {entry.filename: b"".join(content(entry)) for entry in sent},
             status,
             job.record,
-            ocean_status.coarse(status),
+            ocean_status.public_status(status),
         )
         try:
             found = read(seen)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from c2d_box.assets import salted_blocks
-from c2d_box.operator_engine.pod_api.presigned_uploads import Slots
-from c2d_box.operator_engine.rules.stage_reports import Answer
+from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
+from c2d_box.operator_engine.rules.stage_reports import PodAnswer
 from c2d_box.pods.upload import ipfs, s3
 from c2d_box.pods.upload.__main__ import Send, deliver
 from c2d_box.pods.upload.sending import Entry, entries
@@ -160,7 +160,7 @@ def slots_for(store: dict[str, Any], asked: list[int]) -> s3.Ask:
     def ask(wanted: list[Entry]) -> dict[str, Mapping[str, str]]:
         asked.append(len(wanted))
         wish = {"files": [{"path": entry.path, "sha256": entry.sha256} for entry in wanted]}
-        found = Slots(place, KEYS).offer("job", wish)
+        found = PresignedUploads(place, KEYS).sign_uploads("job", wish)
         assert isinstance(found, dict)
         return found
 
@@ -196,8 +196,8 @@ def test_what_s3_has_already_is_not_sent_again(tmp_path: Path, serve: Any) -> No
 
 @pytest.mark.parametrize("path", ["../other/x", "/etc/passwd", "a/../../b", "a//b", "", "./x", "a/."])
 def test_no_slot_leads_out_of_the_jobs_prefix(path: str) -> None:
-    found = Slots(STORE, KEYS).offer("job", {"files": [{"path": path, "sha256": "0" * 64}]})
-    assert isinstance(found, Answer)
+    found = PresignedUploads(STORE, KEYS).sign_uploads("job", {"files": [{"path": path, "sha256": "0" * 64}]})
+    assert isinstance(found, PodAnswer)
     assert found.status == 422
 
 

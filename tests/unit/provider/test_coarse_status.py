@@ -42,7 +42,7 @@ FULL = {
 
 
 def test_the_coarse_status_has_nothing_that_an_algorithm_chose() -> None:
-    public = ocean_status.coarse(FULL)
+    public = ocean_status.public_status(FULL)
     text = json.dumps(public)
     assert SECRET not in text and "4711" not in text and "47," not in text
     assert [(entry["type"], entry["index"]) for entry in public["results"]] == [
@@ -51,7 +51,7 @@ def test_the_coarse_status_has_nothing_that_an_algorithm_chose() -> None:
     ]
     assert {"status", "statusText", "dateCreated", "dateFinished", "results", "stopreq"} <= set(public)
     assert float(public["dateFinished"]) == 1700000009.0
-    assert ocean_status.coarse({**FULL, "results": "", "dateFinished": None})["results"] == ""
+    assert ocean_status.public_status({**FULL, "results": "", "dateFinished": None})["results"] == ""
 
 
 def test_a_stranger_gets_the_coarse_one_and_the_owner_all(world: Any) -> None:

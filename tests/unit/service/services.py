@@ -12,11 +12,11 @@ from typing import Any
 from starlette.applications import Starlette
 
 from c2d_box.kubernetes.informer import Informer
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.metadata.app import application as metadata_application
 from c2d_box.metadata.settings import Settings as MetadataSettings
-from c2d_box.operator_engine.pod_api.evidence_signer import Witness
-from c2d_box.operator_engine.pod_api.routes import application as engine_application
+from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner
+from c2d_box.operator_engine.pod_api.routes import pod_application as engine_application
 from c2d_box.operator_service.app import Service
 from c2d_box.operator_service.app import application as operator_application
 from c2d_box.operator_service.callers import Callers
@@ -96,7 +96,7 @@ async def metadata(folder: Path) -> AsyncIterator[Starlette]:
 
 @asynccontextmanager
 async def operator_service(folder: Path) -> AsyncIterator[Starlette]:
-    settings, cluster = operator_settings(folder), Memory()
+    settings, cluster = operator_settings(folder), MemoryCluster()
     database, results = NoDatabase(settings.postgres, settings.secrets_dir), Results(settings)
     jobs = Jobs(Informer(cluster, WORKFLOWS), database)
     yield operator_application(
@@ -113,8 +113,8 @@ async def operator_engine(folder: Path) -> AsyncIterator[Starlette]:
     await stack.start()
     await stack.submit(JOB)
     await stack.node.until(lambda: stack.controller.world.workflow(JOB) is not None)
-    app = engine_application(stack.controller, Witness(stack.settings, {}))
-    app.state.token = stack.tokens.of("ocean-compute", JOB, "judge")
+    app = engine_application(stack.controller, EvidenceSigner(stack.settings, {}))
+    app.state.token = stack.tokens.token_for("ocean-compute", JOB, "judge")
     yield app
     await stack.stop()
 

@@ -32,15 +32,15 @@ def made() -> dict[str, Any]:
             }
         ],
     }
-    workflow = resource.parse(resource.build("0" * 32, spec, 1.0))
-    return evidence.record(workflow, FILES, {"seconds": 60}, KEY)
+    workflow = resource.parse_workflow(resource.build_workflow("0" * 32, spec, 1.0))
+    return evidence.evidence_record(workflow, FILES, {"seconds": 60}, KEY)
 
 
 def test_a_record_is_sound_and_the_same_when_asked_for_again() -> None:
-    assert evidence.problems(made()) == []
+    assert evidence.evidence_problems(made()) == []
     assert made() == made()
     assert made()["signer"] == signatures.address_of(KEY)
-    assert evidence.facts(made(), "order")["inputs"][0]["txId"] == "0x1"
+    assert evidence.evidence_facts(made(), "order")["inputs"][0]["txId"] == "0x1"
     assert "print" not in json.dumps(made())
 
 
@@ -55,7 +55,7 @@ def test_one_flipped_bit_is_found(position: int, bit: int) -> None:
         return
     if altered == made():
         return
-    assert not isinstance(altered, dict) or evidence.problems(altered)
+    assert not isinstance(altered, dict) or evidence.evidence_problems(altered)
 
 
 @pytest.mark.parametrize("kind", ["order", "run", "isolation", "outputs"])
@@ -68,14 +68,16 @@ def test_a_record_altered_with_all_hashes_made_new_is_not_the_signers(kind: str)
         entry["previous"] = previous
         entry["hash"] = previous = evidence._digest(previous, entry["kind"], entry["facts"])
     altered["head"] = previous
-    assert evidence.problems(altered) == ["the signature is not the signer's"]
+    assert evidence.evidence_problems(altered) == ["the signature is not the signer's"]
     text = f"c2d-evidence v1\n{altered['job']}\n{altered['head']}"
     altered["signature"] = signatures.sign(OTHER, text)
     altered["signer"] = signatures.address_of(OTHER)
-    assert evidence.problems(altered) == []  # sound in itself: who the signer must be, the chain says
+    assert (
+        evidence.evidence_problems(altered) == []
+    )  # sound in itself: who the signer must be, the chain says
     assert altered["signer"] != made()["signer"]
 
 
 @pytest.mark.parametrize("rubbish", [{}, {"entries": 1}, {"entries": [1]}, {"entries": [{}], "head": 1}])
 def test_what_is_no_record_is_told_so(rubbish: dict[str, Any]) -> None:
-    assert evidence.problems({**made(), **rubbish} if rubbish else {}) != []
+    assert evidence.evidence_problems({**made(), **rubbish} if rubbish else {}) != []

@@ -12,12 +12,12 @@ import pytest
 
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.list_watch import BROKEN_SECONDS
-from c2d_box.kubernetes.memory import Memory
-from c2d_box.kubernetes.port import Change, Object, Resource
+from c2d_box.kubernetes.memory import MemoryCluster
+from c2d_box.kubernetes.port import Object, ResourceKind, WatchEvent
 from c2d_box.workflow.resource import WORKFLOWS
 
 
-class BreakingCluster(Memory):
+class BreakingCluster(MemoryCluster):
     """A cluster in memory whose lists and watches raise what they are told to, once each."""
 
     def __init__(self) -> None:
@@ -26,13 +26,15 @@ class BreakingCluster(Memory):
         self.watch_errors: list[Exception] = []
         self.lists = 0
 
-    async def list(self, resource: Resource, selector: str = "") -> tuple[list[Object], str]:
+    async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
         self.lists += 1
         if self.list_errors:
             raise self.list_errors.pop(0)
         return await super().list(resource, selector)
 
-    async def watch(self, resource: Resource, version: str, selector: str = "") -> AsyncIterator[Change]:
+    async def watch(
+        self, resource: ResourceKind, version: str, selector: str = ""
+    ) -> AsyncIterator[WatchEvent]:
         if self.watch_errors:
             raise self.watch_errors.pop(0)
         async for change in super().watch(resource, version, selector):
@@ -148,7 +150,7 @@ async def test_a_list_counts_also_where_its_versions_are_lower(
 
 async def test_what_is_written_while_a_list_is_on_its_way_is_kept(informer: Informer) -> None:
     class SlowList(BreakingCluster):
-        async def list(self, resource: Resource, selector: str = "") -> tuple[list[Object], str]:
+        async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
             found = await super().list(resource, selector)
             written: dict[str, Any] = {"name": "written", "resourceVersion": "7", "uid": "w"}
             slow.put({"metadata": written, "spec": {}})

@@ -11,8 +11,8 @@ from c2d_box.workflow.loggate import HELD, LogGate
 
 def passed(raw: bytes, size: int = 1 << 16, budget: int = 1 << 20, lines: int | None = None) -> str:
     gate = LogGate(budget, lines)
-    pieces = [gate.pass_(raw[at : at + size]) for at in range(0, len(raw), size)]
-    return (b"".join(pieces) + gate.end()).decode()
+    pieces = [gate.filter_bytes(raw[at : at + size]) for at in range(0, len(raw), size)]
+    return (b"".join(pieces) + gate.finish_log()).decode()
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_a_progress_bar_costs_the_budget_of_one_line() -> None:
 
 def test_what_has_no_end_leaves_all_the_same() -> None:
     gate = LogGate(1 << 20)
-    assert len(gate.pass_(b"x" * (HELD + 1))) == HELD + 1
-    assert gate.pass_(b"y\n") == b"y\n"
+    assert len(gate.filter_bytes(b"x" * (HELD + 1))) == HELD + 1
+    assert gate.filter_bytes(b"y\n") == b"y\n"
 
 
 def test_lines_have_a_budget_of_their_own() -> None:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from c2d_box.kubernetes.memory import Memory
+from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import Cluster
 from tests.contract.workflow_store_suite import *  # noqa: F403 - the tests themselves
 
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    yield Memory()
+    yield MemoryCluster()

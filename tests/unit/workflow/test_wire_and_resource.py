@@ -15,7 +15,7 @@ from c2d_box.workflow.loggate import LogGate
 
 
 def workflow(**status: object) -> resource.WorkFlow:
-    body = resource.build(
+    body = resource.build_workflow(
         "j",
         {
             "environment": "e",
@@ -26,12 +26,12 @@ def workflow(**status: object) -> resource.WorkFlow:
         },
         1_700_000_000.25,
     )
-    body["metadata"]["creationTimestamp"] = timestamps.to_text(1_700_000_000)
-    return resource.parse({**body, "status": status})
+    body["metadata"]["creationTimestamp"] = timestamps.rfc3339_text(1_700_000_000)
+    return resource.parse_workflow({**body, "status": status})
 
 
 def test_a_new_job_warms_up_with_a_fraction_of_a_second() -> None:
-    status = ocean_status.status(workflow())
+    status = ocean_status.owner_status(workflow())
     assert (status["status"], status["statusText"], status["dateCreated"]) == (
         1,
         "Warming up",
@@ -41,35 +41,35 @@ def test_a_new_job_warms_up_with_a_fraction_of_a_second() -> None:
 
 
 def test_no_results_are_an_empty_text_and_never_an_empty_list() -> None:
-    assert ocean_status.status(workflow(results=[]))["results"] == ""
+    assert ocean_status.owner_status(workflow(results=[]))["results"] == ""
 
 
 def test_an_incredible_time_of_acceptance_is_not_believed() -> None:
-    body = resource.build(
+    body = resource.build_workflow(
         "j",
         {"environment": "e", "stages": [{"algorithm": {"container": {"entrypoint": "x", "image": "i"}}}]},
         5.0,
     )
-    body["metadata"]["creationTimestamp"] = timestamps.to_text(1_700_000_000)
-    assert resource.parse(body).at("accepted") == 1_700_000_000
+    body["metadata"]["creationTimestamp"] = timestamps.rfc3339_text(1_700_000_000)
+    assert resource.parse_workflow(body).at("accepted") == 1_700_000_000
 
 
 def test_running_has_its_blank_and_only_failed_provisioning_has_31_and_32() -> None:
-    assert states.text(40) == "Running algorithm "
-    assert states.text(12345) == "Unknown status"
+    assert states.state_text(40) == "Running algorithm "
+    assert states.state_text(12345) == "Unknown status"
     assert all(code > 60 or code in (31, 32) for code in states.FINAL)
     assert all(code in states.TEXTS for code in states.State)
 
 
 def test_an_image_goes_by_digest_where_there_is_one() -> None:
-    given_digest = resource.Container(entrypoint="x", image="i", tag="t", checksum="sha256:1")
+    given_digest = resource.AlgorithmContainer(entrypoint="x", image="i", tag="t", checksum="sha256:1")
     assert given_digest.reference == "i@sha256:1"
-    assert resource.Container(entrypoint="x", image="i", tag="t").reference == "i:t"
+    assert resource.AlgorithmContainer(entrypoint="x", image="i", tag="t").reference == "i:t"
 
 
 @given(st.floats(0, 4e9))
 def test_moments_survive_their_text(seconds: float) -> None:
-    assert timestamps.from_text(timestamps.to_text(seconds)) == pytest.approx(seconds, abs=1e-5)
+    assert timestamps.rfc3339_seconds(timestamps.rfc3339_text(seconds)) == pytest.approx(seconds, abs=1e-5)
 
 
 def test_an_environments_numbers_are_numbers() -> None:
@@ -81,7 +81,7 @@ def test_an_environments_numbers_are_numbers() -> None:
 
 
 def test_the_row_of_a_job_holds_what_its_owner_called_things() -> None:
-    row = jobtable.row(workflow(results=[{"filename": "結果.csv", "filesize": 1, "type": "output"}]))
+    row = jobtable.job_row(workflow(results=[{"filename": "結果.csv", "filesize": 1, "type": "output"}]))
     assert "結果.csv" in row["outputs"]
     assert row["created"].tzinfo is None
 
@@ -91,8 +91,8 @@ def test_the_log_gate_lets_nothing_hidden_through_and_keeps_its_budget(
     chunks: list[bytes], budget: int
 ) -> None:
     gate = LogGate(budget)
-    passed = b"".join(gate.pass_(chunk) for chunk in chunks)
-    end = gate.end()
+    passed = b"".join(gate.filter_bytes(chunk) for chunk in chunks)
+    end = gate.finish_log()
     assert len(passed) <= budget
     text = (passed + end).decode()
     assert all(char in "\n\t" or char.isprintable() or unicodedata.category(char) == "Zs" for char in text)
@@ -101,7 +101,10 @@ def test_the_log_gate_lets_nothing_hidden_through_and_keeps_its_budget(
 @given(st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=200), st.integers(1, 7))
 def test_ordinary_text_in_any_script_passes_unchanged(text: str, size: int) -> None:
     gate, raw = LogGate(10_000), text.replace("\xa0", " ").encode()
-    passed = b"".join(gate.pass_(raw[at : at + size]) for at in range(0, len(raw), size)) + gate.end()
+    passed = (
+        b"".join(gate.filter_bytes(raw[at : at + size]) for at in range(0, len(raw), size))
+        + gate.finish_log()
+    )
     expected = "".join(char for char in raw.decode())
     if expected.isprintable():
         assert passed.decode() == expected
@@ -109,7 +112,7 @@ def test_ordinary_text_in_any_script_passes_unchanged(text: str, size: int) -> N
 
 def test_names_of_a_jobs_objects_fit() -> None:
     job = "f" * 40
-    longest = max(len(names.pod(job, component, 99)) for component in names.COMPONENTS)
+    longest = max(len(names.pod_name(job, component, 99)) for component in names.COMPONENTS)
     assert longest <= 63
-    assert names.pod(job, "algorithm") == f"{job}-algorithm"
+    assert names.pod_name(job, "algorithm") == f"{job}-algorithm"
     assert names.bare_did("did:op:ab") == "ab"
