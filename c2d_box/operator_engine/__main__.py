@@ -27,6 +27,7 @@ from c2d_box.operator_engine.effects.executor import (
 )
 from c2d_box.operator_engine.effects.job_network import JobNetworkResolver, targets_of_this_pod
 from c2d_box.operator_engine.effects.order_locks import remove_left_locks
+from c2d_box.operator_engine.engine import compose_engine
 from c2d_box.operator_engine.leader_election import LeaderElection
 from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner, read_signing_keys
 from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
@@ -57,8 +58,9 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
     keys = read_signing_keys(settings)
     tokens = StageTokens({environment: key.encode() for environment, key in keys.items()})
     gate = await _patiently(lambda: install_gate(cluster, binary))
-    recorder = JobTableWriter(settings.postgres, settings.secrets_dir, lambda: controller.announcements())
-    teller = EventRecorder(cluster, settings.namespace)
+    job_table = JobTableWriter(settings.postgres, settings.secrets_dir)
+    events = EventRecorder(cluster, settings.namespace)
+    election = LeaderElection(cluster, socket.gethostname())
     network = JobNetworkResolver(settings, targets_of_this_pod(access.server))
     if not (await _patiently(network.current)).targets:
         raise StateProblem(
@@ -66,35 +68,38 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
             "There is nothing that a job's warden could find closed, so every job would end with 78.",
             "Name the API server and the services as operatorEngine.wardenTargets, each as ip:port.",
         )
-    controller = Controller(
+    engine = compose_engine(
         cluster,
         settings,
         tokens,
-        recorder,
+        job_table,
         gate,
-        leads=lambda: leadership.is_leading,
-        tell=teller.enqueue_events,
+        leads=lambda: election.is_leading,
+        tell=events.enqueue_events,
         network=network,
     )
-    leadership = LeaderElection(cluster, socket.gethostname(), controller.on_leadership_change)
+    controller = engine.controller
+    job_table.announce_from(controller.announcements)
+    election.listen(controller.on_leadership_change)
     await _patiently(controller.resync)
     _leave_out_of_collections()
     relay = None
     if settings.registration is not None:
         relay = RegisterRelay(settings.registration, read_secret(settings.secrets_dir, "result-secret"))
-    slots = None
+    uploads = None
     if isinstance(settings.result_store, S3Store):
-        slots = PresignedUploads(settings.result_store, store_keys(settings))
-    app = pod_application(controller, EvidenceSigner(settings, keys), relay, slots)
+        uploads = PresignedUploads(settings.result_store, store_keys(settings))
+    signer = EvidenceSigner(settings, keys, engine.pod_reports)
+    app = pod_application(controller, engine.pod_reports, signer, relay, uploads)
     server = EmbeddedServer(server_config(app, settings.listen.host, settings.listen.port, stop_seconds=1))
     tasks = [
         asyncio.create_task(work, name=name)
         for name, work in (
             ("http", server.serve()),
-            ("rows", recorder.run()),
-            ("events", teller.run()),
+            ("rows", job_table.run()),
+            ("events", events.run()),
             ("watches", follow_cluster(cluster, controller)),
-            ("lease", leadership.run()),
+            ("lease", election.run()),
             ("upkeep", _upkeep(controller, cluster, binary)),
             ("stop", stop.wait()),
         )
@@ -102,7 +107,7 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
     log.info("ready", extra={"environments": [entry.id for entry in settings.environments]})
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    await leadership.release_lease()
+    await election.release_lease()
     server.should_exit = True
     _, late = await asyncio.wait(tasks, timeout=1.5)
     for task in late:
@@ -137,8 +142,8 @@ async def _upkeep(controller: Controller, cluster: HttpCluster, binary: bytes) -
             await controller.resync()
             if controller.leading:
                 gate = await install_gate(cluster, binary)
-                await remove_gates(cluster, gate, controller.world.config_maps(), time.time())
-                await remove_left_locks(cluster, controller.world.workflow, time.time())
+                await remove_gates(cluster, gate, controller.job_cache.config_maps(), time.time())
+                await remove_left_locks(cluster, controller.job_cache.workflow, time.time())
         except ClusterError as error:
             log.warning("upkeep failed: %s", error.message)
 

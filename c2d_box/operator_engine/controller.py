@@ -11,14 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from c2d_box.kubernetes.port import Cluster, ClusterError, Object, ResourceKind, VersionConflict
 from c2d_box.operator_engine.effects.executor import Executor
-from c2d_box.operator_engine.effects.job_network import JobNetworkResolver
-from c2d_box.operator_engine.pod_api.pod_reports import PodReports
 from c2d_box.operator_engine.rules.actions import (
     Action,
     AddFinalizer,
@@ -37,7 +34,6 @@ from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.operator_engine.scheduling.capacity import EnvironmentPlaces
 from c2d_box.operator_engine.scheduling.concurrency import ReconcileLimits
 from c2d_box.operator_engine.settings import EngineSettings
-from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.operator_engine.state.job_cache import SELECTORS, JobCache
 from c2d_box.operator_engine.state.job_runtime import LONGEST_PAUSE_SECONDS, JobRuntime, JobRuntimes
 from c2d_box.operator_engine.state.observer import Observer
@@ -65,41 +61,40 @@ _SEEN_AT_ONCE = (
 
 
 class Controller:
+    """Reconciles jobs: of several engines the one that leads acts, all keep their copy of the cluster."""
+
     def __init__(
         self,
         cluster: Cluster,
         settings: EngineSettings,
-        tokens: StageTokens,
-        recorder: JobTableWriter,
-        gate: str,
+        job_cache: JobCache,
+        runtimes: JobRuntimes,
+        places: EnvironmentPlaces,
+        observer: Observer,
+        executor: Executor,
+        job_table: JobTableWriter,
+        *,
         clock: Callable[[], float] = time.time,
         leads: Callable[[], bool] = lambda: True,
         tell: Callable[[WorkFlow], None] = lambda _: None,
-        network: JobNetworkResolver | None = None,
     ) -> None:
-        """``leads``: of several engines one acts, all answer pods. ``tell`` hears of each change of a job.
-        ``network``: what job pods are told of addresses; None: what the settings say.
-        """
+        """``leads``: whether this engine acts now. ``tell`` hears of each change of a job."""
         self._cluster = cluster
         self._settings = settings
-        self._recorder = recorder
+        self._job_table = job_table
         self._clock = clock
         self._leads = leads
         self._tell = tell
-        self._desks: JobRuntimes = defaultdict(JobRuntime)
-        self.world = JobCache(self._on_change)
-        self.figures = EngineMetrics()
-        self._places = EnvironmentPlaces(settings)
-        self._lanes = ReconcileLimits()
+        self._runtimes = runtimes
+        self.job_cache = job_cache
+        self.metrics = EngineMetrics()
+        self._places = places
+        self._reconcile_limits = ReconcileLimits()
         self._limits = settings.limits_by_environment()
-        self._lookout = Observer(cluster, self.world, self._places, settings, clock)
-        self._executor = Executor(
-            cluster, self.world, settings, tokens, gate, network or JobNetworkResolver(settings)
-        )
-        self.hearing = PodReports(
-            self.world, self._desks, tokens, self._lookout, self._executor, recorder, clock
-        )
+        self._observer = observer
+        self._executor = executor
         self.synced = False
+        job_cache.listen(self._on_change)
 
     # -- news
 
@@ -115,14 +110,14 @@ class Controller:
 
     def take_list(self, kind: ResourceKind, bodies: list[Object], version: str) -> None:
         """All objects of ``kind`` there are, as of the list's ``version``."""
-        self.world.replace_list(kind, bodies, int(version) if version.isdigit() else 0)
+        self.job_cache.replace_list(kind, bodies, int(version) if version.isdigit() else 0)
 
     def take_change(self, kind: ResourceKind, body: Object, deleted: bool) -> None:
         """A watch's news."""
         if deleted:
-            self.world.remove_object(kind, body)
+            self.job_cache.remove_object(kind, body)
         else:
-            self.world.put_object(kind, body)
+            self.job_cache.put_object(kind, body)
 
     def _on_change(self, job: str) -> None:
         """A job on which a rule fails neither ends a watch nor keeps others' news from being taken."""
@@ -132,161 +127,169 @@ class Controller:
             log.exception("a rule failed", extra={"job": job})
 
     def _take_change(self, job: str) -> None:
-        workflow = self.world.workflow(job)
+        workflow = self.job_cache.workflow(job)
         self._places.update_job(job, workflow)
-        desk = self._desks[job]
-        desk.notify_waiters()
+        runtime = self._runtimes[job]
+        runtime.notify_waiters()
         if not self.synced or not self._leads():
             if workflow is None:
-                del self._desks[job]
+                del self._runtimes[job]
             return
-        if workflow is not None and workflow.version != desk.noted:
-            desk.noted = workflow.version
-            self._recorder.enqueue_row(workflow)
+        if workflow is not None and workflow.version != runtime.noted:
+            runtime.noted = workflow.version
+            self._job_table.enqueue_row(workflow)
             self._tell(workflow)
         self.enqueue(job)
         self._admit_next()
 
     def _admit_next(self) -> None:
         """Whoever may come in now is looked at now."""
-        for job in self._places.admit_next(self.world.workflow, self._clock()):
+        for job in self._places.admit_next(self.job_cache.workflow, self._clock()):
             self.enqueue(job)
 
     def on_leadership_change(self, leading: bool) -> None:
         """This engine acts from now on; or does no more, and only answers."""
         if leading and self.synced:
-            for workflow in list(self.world.workflows()):
+            for workflow in list(self.job_cache.workflows()):
                 self._on_change(workflow.job)
         if not leading:
-            for desk in self._desks.values():
-                desk.cancel_work()
+            for runtime in self._runtimes.values():
+                runtime.cancel_work()
             for job in self._places.release_all():
-                self._places.update_job(job, self.world.workflow(job))
+                self._places.update_job(job, self.job_cache.workflow(job))
 
     def enqueue(self, job: str) -> None:
         """Have a look at this job, soon."""
         if not self._leads():
             return
-        desk = self._desks[job]
-        desk.pending = True
-        if desk.task is None or desk.task.done():
-            desk.task = asyncio.create_task(self._reconcile_loop(job, desk), name=f"job {job}")
+        runtime = self._runtimes[job]
+        runtime.pending = True
+        if runtime.task is None or runtime.task.done():
+            runtime.task = asyncio.create_task(self._reconcile_loop(job, runtime), name=f"job {job}")
 
     async def wait_idle(self) -> None:
         """Waits until no job is being worked on; for tests and for a clean end."""
-        while tasks := [desk.task for desk in self._desks.values() if desk.task and not desk.task.done()]:
+        while tasks := [
+            runtime.task for runtime in self._runtimes.values() if runtime.task and not runtime.task.done()
+        ]:
             await asyncio.wait(tasks)
 
     async def cancel_all(self) -> None:
         """Stops all work at once: a clean end is no different from a crash."""
-        tasks = [task for desk in self._desks.values() if (task := desk.cancel_work()) is not None]
+        tasks = [task for runtime in self._runtimes.values() if (task := runtime.cancel_work()) is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- a job's task
 
-    async def _reconcile_loop(self, job: str, desk: JobRuntime) -> None:
-        while desk.pending:
-            desk.pending = False
+    async def _reconcile_loop(self, job: str, runtime: JobRuntime) -> None:
+        while runtime.pending:
+            runtime.pending = False
             try:
-                async with desk.lock:
-                    await self._reconcile(job, desk)
-                desk.backoff.reset()
+                async with runtime.lock:
+                    await self._reconcile(job, runtime)
+                runtime.backoff.reset()
             except ClusterError as error:
-                desk.trouble = error.message
-                pause = desk.backoff.next_pause()
+                runtime.trouble = error.message
+                pause = runtime.backoff.next_pause()
                 log.warning("will try again: %s", error.message, extra={"job": job})
-                self._wake_at(job, desk, self._clock() + pause)
+                self._wake_at(job, runtime, self._clock() + pause)
             except Exception:
                 log.exception("a rule failed", extra={"job": job})
-                self._wake_at(job, desk, self._clock() + LONGEST_PAUSE_SECONDS)
-        if self.world.workflow(job) is None and desk.timer is None:
-            self._desks.pop(job, None)
+                self._wake_at(job, runtime, self._clock() + LONGEST_PAUSE_SECONDS)
+        if self.job_cache.workflow(job) is None and runtime.timer is None:
+            self._runtimes.pop(job, None)
 
-    async def _reconcile(self, job: str, desk: JobRuntime) -> None:
+    async def _reconcile(self, job: str, runtime: JobRuntime) -> None:
         for _ in range(ROUNDS):
-            workflow = self.world.workflow(job)
+            workflow = self.job_cache.workflow(job)
             if workflow is None:
-                desk.cancel_timer()
+                runtime.cancel_timer()
                 return
-            if pause := desk.pace.take_turn(self._clock()):
-                self._wake_at(job, desk, self._clock() + pause)
+            if pause := runtime.pace.take_turn(self._clock()):
+                self._wake_at(job, runtime, self._clock() + pause)
                 return
-            if not await self._reconcile_in_turn(workflow, desk):
+            if not await self._reconcile_in_turn(workflow, runtime):
                 return
         log.error("a plan without end", extra={"job": job})
-        self._wake_at(job, desk, self._clock() + LONGEST_PAUSE_SECONDS)
+        self._wake_at(job, runtime, self._clock() + LONGEST_PAUSE_SECONDS)
 
-    async def _reconcile_in_turn(self, workflow: WorkFlow, desk: JobRuntime) -> bool:
+    async def _reconcile_in_turn(self, workflow: WorkFlow, runtime: JobRuntime) -> bool:
         """What was known of it before it waited for its turn may be old news."""
         asked = time.perf_counter()
-        async with self._lanes.slot_for(workflow, reserved=self._places.is_reserved(workflow.job)):
-            self.figures.add_wait(time.perf_counter() - asked)
-            known = self.world.workflow(workflow.job)
-            return known is None or await self._reconcile_once(known, desk)
+        async with self._reconcile_limits.slot_for(workflow, reserved=self._places.is_reserved(workflow.job)):
+            self.metrics.add_wait(time.perf_counter() - asked)
+            known = self.job_cache.workflow(workflow.job)
+            return known is None or await self._reconcile_once(known, runtime)
 
-    async def _reconcile_once(self, workflow: WorkFlow, desk: JobRuntime) -> bool:
+    async def _reconcile_once(self, workflow: WorkFlow, runtime: JobRuntime) -> bool:
         """Look, plan, act, once. True when planning should go on."""
         began = time.perf_counter()
-        seen = await self._lookout.observe_job(workflow, desk)
+        seen = await self._observer.observe_job(workflow, runtime)
         planning = time.perf_counter()
         limits = self._limits.get(workflow.spec.environment, self._settings.limits)
-        actions = plan_actions(seen, limits, self._lookout.time_limit(workflow))
+        actions = plan_actions(seen, limits, self._observer.time_limit(workflow))
         planned = time.perf_counter()
         try:
-            return await self._execute_actions(workflow, desk, actions)
+            return await self._execute_actions(workflow, runtime, actions)
         finally:
             now = time.perf_counter()
-            self.figures.add_round(now - began, planned - planning, desk.pace.plans)
+            self.metrics.add_round(now - began, planned - planning, runtime.pace.plans)
 
     # -- acting
 
-    async def _execute_actions(self, workflow: WorkFlow, desk: JobRuntime, actions: list[Action]) -> bool:
+    async def _execute_actions(self, workflow: WorkFlow, runtime: JobRuntime, actions: list[Action]) -> bool:
         """All at once. True when something is known to have changed, so that planning goes on."""
         if not self._leads():
             return False
         wakes = [action.at for action in actions if isinstance(action, RequeueAt)]
         due = [
-            action for action in actions if not isinstance(action, RequeueAt) and self._is_due(desk, action)
+            action
+            for action in actions
+            if not isinstance(action, RequeueAt) and self._is_due(runtime, action)
         ]
         if wakes:
-            self._wake_at(workflow.job, desk, min(wakes))
+            self._wake_at(workflow.job, runtime, min(wakes))
         work = (self._executor.execute_action(workflow, action) for action in due)
         results = await asyncio.gather(*work, return_exceptions=True)
         again = False
         for action, result in zip(due, results, strict=True):
             if isinstance(result, VersionConflict):
-                await self._lookout.refresh_workflow(workflow)
+                await self._observer.refresh_workflow(workflow)
                 again = True
             elif isinstance(result, BaseException):
                 raise result
             else:
-                _remember_done(desk, action)
+                _remember_done(runtime, action)
                 again = again or isinstance(action, _SEEN_AT_ONCE)
         return again
 
-    def _is_due(self, desk: JobRuntime, action: Action) -> bool:
+    def _is_due(self, runtime: JobRuntime, action: Action) -> bool:
         """A deletion shows its effect through the watch; until then it is not asked for over and over."""
         if not isinstance(action, DeletePod | DeleteClaim):
             return True
         key, now = repr(action), self._clock()
-        if now < desk.asked.get(key, 0.0) + _AGAIN_AFTER:
+        if now < runtime.asked.get(key, 0.0) + _AGAIN_AFTER:
             return False
-        desk.asked[key] = now
+        runtime.asked[key] = now
         return True
 
-    def _wake_at(self, job: str, desk: JobRuntime, moment: float) -> None:
+    def _wake_at(self, job: str, runtime: JobRuntime, moment: float) -> None:
         loop = asyncio.get_running_loop()
         at = loop.time() + max(0.0, moment - self._clock())
-        if desk.timer is not None and not desk.timer.cancelled() and loop.time() < desk.timer.when() <= at:
+        if (
+            runtime.timer is not None
+            and not runtime.timer.cancelled()
+            and loop.time() < runtime.timer.when() <= at
+        ):
             return
-        if desk.timer is not None:
-            desk.timer.cancel()
+        if runtime.timer is not None:
+            runtime.timer.cancel()
 
         def ring() -> None:
-            desk.timer = None
+            runtime.timer = None
             self.enqueue(job)
 
-        desk.timer = loop.call_at(at, ring)
+        runtime.timer = loop.call_at(at, ring)
 
     @property
     def leading(self) -> bool:
@@ -294,7 +297,7 @@ class Controller:
 
     def measured(self) -> dict[str, Any]:
         """The engine's figures, for whoever measures it."""
-        return self.figures.as_dict(self._places.places_held(), self._places.jobs_queued())
+        return self.metrics.as_dict(self._places.places_held(), self._places.jobs_queued())
 
     def announcements(self) -> list[tuple[str, dict[str, Any]]]:
         """Each environment's object, with the number of jobs that hold a place."""
@@ -307,10 +310,10 @@ class Controller:
         ]
 
 
-def _remember_done(desk: JobRuntime, action: Action) -> None:
+def _remember_done(runtime: JobRuntime, action: Action) -> None:
     """Of a step that leaves nothing to observe, this process remembers that it was done."""
     match action:
         case CreateSecret():
-            desk.done.add("secret")
+            runtime.done.add("secret")
         case DeleteSecretsAndLeases():
-            desk.done.add("sweep")
+            runtime.done.add("sweep")

@@ -40,7 +40,7 @@ class LeaderElection:
         self,
         cluster: Cluster,
         identity: str,
-        lead: Callable[[bool], None],
+        lead: Callable[[bool], None] = lambda leading: None,
         *,
         duration: float = DURATION,
         renew: float = RENEW,
@@ -60,6 +60,10 @@ class LeaderElection:
         self._renewed = float("-inf")
         self._last_seen: tuple[str, float] = ("", float("-inf"))
         self._version = ""
+
+    def listen(self, lead: Callable[[bool], None]) -> None:
+        """Tells ``lead`` from now on, as the constructor's."""
+        self._lead = lead
 
     @property
     def is_leading(self) -> bool:

@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeVar
 from c2d_box import timestamps
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CLAIMS, PODS, Object, ResourceKind
-from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.pod_api.pod_reports import PodReports
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.operator_engine.rules.stage_reports import GoAhead, PodAnswer
@@ -92,7 +91,7 @@ class Machine:
     """The node. ``engine`` is whoever answers now; ``exit_code`` how the algorithm ends."""
 
     cluster: MemoryCluster
-    engine: Callable[[], tuple[Controller, asyncio.Event]]
+    engine: Callable[[], tuple[PodReports, asyncio.Event]]
     exit_code: int = 0
     staging: int = 30
     endless: bool = False
@@ -199,8 +198,8 @@ class Machine:
     async def _asked(self, ask: Callable[[PodReports], Awaitable[Any]]) -> Any:
         """Until the engine has said something final; as the pods' own client does it."""
         while True:
-            controller, died = self.engine()
-            call = asyncio.ensure_future(ask(controller.hearing))
+            reports, died = self.engine()
+            call = asyncio.ensure_future(ask(reports))
             death = asyncio.create_task(died.wait())
             await asyncio.wait([call, death], return_when=asyncio.FIRST_COMPLETED)
             death.cancel()

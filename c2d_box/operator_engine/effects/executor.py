@@ -69,7 +69,7 @@ class Executor:
     def __init__(
         self,
         cluster: Cluster,
-        world: JobCache,
+        job_cache: JobCache,
         settings: EngineSettings,
         tokens: StageTokens,
         gate: str,
@@ -78,7 +78,7 @@ class Executor:
         """``gate``: the name of the gate's ConfigMap."""
         self._network = network
         self._cluster = cluster
-        self._world = world
+        self._job_cache = job_cache
         self._settings = settings
         self._tokens = tokens
         self._bodies = ManifestBuilder(settings, gate)
@@ -166,11 +166,11 @@ class Executor:
         """
         patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": workflow.version}}
         try:
-            self._world.put_object(
+            self._job_cache.put_object(
                 WORKFLOWS, await self._cluster.patch(WORKFLOWS, workflow.name, patch, status=status)
             )
         except ObjectGone:
-            self._world.remove_workflow(workflow)
+            self._job_cache.remove_workflow(workflow)
 
     async def _create_object(self, kind: ResourceKind, body: Object) -> None:
         name = body["metadata"]["name"]
@@ -179,7 +179,7 @@ class Executor:
         except AlreadyExists:
             made = await self._cluster.get(kind, name)
         if made is not None and kind is not SECRETS:
-            self._world.put_object(kind, made)
+            self._job_cache.put_object(kind, made)
 
     async def _delete_secrets_and_leases(self, workflow: WorkFlow) -> None:
         secrets = (names.stage_secret_name(workflow.job), names.grants_secret_name(workflow.job))

@@ -7,7 +7,7 @@ reported, so that a record cannot name other outputs than were judged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,13 +16,11 @@ from c2d_box.assets import signatures
 from c2d_box.assets.addresses import same
 from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.effects.executor import read_secret
+from c2d_box.operator_engine.pod_api.pod_reports import PodReports
 from c2d_box.operator_engine.rules.stage_reports import PodAnswer
 from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow import evidence, manifests
 from c2d_box.workflow.resource import WorkFlow
-
-if TYPE_CHECKING:
-    from c2d_box.operator_engine.controller import Controller
 
 
 class _File(BaseModel):
@@ -65,20 +63,19 @@ def read_signing_keys(settings: EngineSettings) -> dict[str, str]:
 
 
 class EvidenceSigner:
-    def __init__(self, settings: EngineSettings, keys: Mapping[str, str]) -> None:
+    def __init__(self, settings: EngineSettings, keys: Mapping[str, str], reports: PodReports) -> None:
         """``keys``: each environment's private key."""
         self._settings = settings
         self._keys = keys
+        self._reports = reports
 
-    async def sign_evidence(
-        self, controller: Controller, job: str, body: Mapping[str, Any]
-    ) -> dict[str, Any] | PodAnswer:
+    async def sign_evidence(self, job: str, body: Mapping[str, Any]) -> dict[str, Any] | PodAnswer:
         """The record, its head kept in the status before it is handed out; or why there is none."""
         try:
             files = [file.model_dump() for file in _Manifest.model_validate(body).files]
         except ValidationError as problem:
             return PodAnswer(422, f"not a manifest: {problem.error_count()} faults")
-        await controller.hearing.record_isolation(job)
+        await self._reports.record_isolation(job)
         made: dict[str, Any] = {}
 
         def decide(workflow: WorkFlow) -> PodAnswer:
@@ -92,7 +89,7 @@ class EvidenceSigner:
             head = {key: made[key] for key in ("head", "signer", "signature")}
             return PodAnswer(200, changes={} if workflow.status.evidence == head else {"evidence": head})
 
-        answer = await controller.hearing.update_status(job, decide)
+        answer = await self._reports.update_status(job, decide)
         return made if answer.status == 200 else answer
 
     def _signed_record(self, workflow: WorkFlow, files: list[dict[str, Any]]) -> dict[str, Any]:

@@ -36,24 +36,24 @@ _ROW_SECONDS = 1.0
 class PodReports:
     def __init__(
         self,
-        world: JobCache,
-        desks: JobRuntimes,
+        job_cache: JobCache,
+        runtimes: JobRuntimes,
         tokens: StageTokens,
-        lookout: Observer,
+        observer: Observer,
         executor: Executor,
-        recorder: JobTableWriter,
+        job_table: JobTableWriter,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._world = world
-        self._desks = desks
+        self._job_cache = job_cache
+        self._runtimes = runtimes
         self._tokens = tokens
-        self._lookout = lookout
+        self._observer = observer
         self._executor = executor
-        self._recorder = recorder
+        self._job_table = job_table
         self._clock = clock
 
     def is_authorized(self, job: str, stage: Stage, token: str) -> bool:
-        workflow = self._world.workflow(job)
+        workflow = self._job_cache.workflow(job)
         return workflow is not None and self._tokens.is_valid(workflow.spec.environment, job, stage, token)
 
     async def take_report(self, job: str, stage: Stage, body: dict[str, Any]) -> PodAnswer:
@@ -66,16 +66,16 @@ class PodReports:
 
     async def record_isolation(self, job: str) -> None:
         """Takes the warden's word into the status now, if not yet taken."""
-        workflow = self._world.workflow(job)
+        workflow = self._job_cache.workflow(job)
         if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
             with suppress(VersionConflict):
                 await self._executor.execute_action(workflow, ReadIsolationReport())
 
     async def update_status(self, job: str, decide: Callable[[WorkFlow], PodAnswer]) -> PodAnswer:
         """What somebody outside the plan has to say of a job: status first, then row, then answer."""
-        async with self._desks[job].lock:
+        async with self._runtimes[job].lock:
             for _ in range(_TRIES):
-                workflow = self._world.workflow(job)
+                workflow = self._job_cache.workflow(job)
                 if workflow is None:
                     return PodAnswer(410, "there is no such job")
                 answer = decide(workflow)
@@ -85,12 +85,12 @@ class PodReports:
                     await self._executor.execute_action(workflow, PatchStatus(answer.changes))
                     break
                 except VersionConflict:
-                    await self._lookout.refresh_workflow(workflow)
+                    await self._observer.refresh_workflow(workflow)
             else:
                 return PodAnswer(503, "the job changes too fast")
-            if (recorded := self._world.workflow(job)) is not None:
-                self._recorder.enqueue_row(recorded)  # also by an engine that does not lead
-        await self._recorder.flush_row(job, _ROW_SECONDS)
+            if (recorded := self._job_cache.workflow(job)) is not None:
+                self._job_table.enqueue_row(recorded)  # also by an engine that does not lead
+        await self._job_table.flush_row(job, _ROW_SECONDS)
         return answer
 
     async def await_upload(self, job: str, seconds: float) -> WorkFlow | PodAnswer:
@@ -106,12 +106,12 @@ class PodReports:
     ) -> T | PodAnswer:
         until = asyncio.get_running_loop().time() + seconds
         while True:
-            workflow = self._world.workflow(job)
+            workflow = self._job_cache.workflow(job)
             if workflow is None or workflow.finished or workflow.deleted is not None:
                 return PodAnswer(410, "the job is over")
             if (found := ready(workflow)) is not None:
                 return found
-            changed = self._desks[job].changed
+            changed = self._runtimes[job].changed
             left = until - asyncio.get_running_loop().time()
             if left <= 0:
                 return PodAnswer(204)

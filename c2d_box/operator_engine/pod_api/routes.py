@@ -16,6 +16,7 @@ from starlette.routing import Route
 from c2d_box import limits
 from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner
+from c2d_box.operator_engine.pod_api.pod_reports import PodReports
 from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
 from c2d_box.operator_engine.pod_api.register_relay import RegisterRelay, RelayTargetAway
 from c2d_box.operator_engine.rules import stage_reports
@@ -33,9 +34,10 @@ _STAGES = frozenset({"configuration", "judge", "upload", "register"})
 
 def pod_application(
     controller: Controller,
-    witness: EvidenceSigner,
+    reports: PodReports,
+    signer: EvidenceSigner,
     relay: RegisterRelay | None = None,
-    slots: PresignedUploads | None = None,
+    uploads: PresignedUploads | None = None,
 ) -> Starlette:
     async def healthz(_: Request) -> Response:
         ready = controller.synced
@@ -46,32 +48,32 @@ def pod_application(
 
     async def report(request: Request) -> Response:
         job, stage = request.path_params["job"], request.path_params["stage"]
-        if (refusal := _refusal(controller, request, job, stage)) is not None:
+        if (refusal := _refusal(controller, reports, request, job, stage)) is not None:
             return refusal
         body = await _read_report(request)
-        return _as_response(await controller.hearing.take_report(job, cast(Stage, stage), body))
+        return _as_response(await reports.take_report(job, cast(Stage, stage), body))
 
     async def evidence(request: Request) -> Response:
         job = request.path_params["job"]
-        if (refusal := _refusal(controller, request, job, "upload")) is not None:
+        if (refusal := _refusal(controller, reports, request, job, "upload")) is not None:
             return refusal
         body = await _read_report(request)
-        found = await witness.sign_evidence(controller, job, body)
+        found = await signer.sign_evidence(job, body)
         return _as_response(found) if isinstance(found, PodAnswer) else JSONResponse({"record": found})
 
     async def places(request: Request) -> Response:
         job = request.path_params["job"]
-        if (refusal := _refusal(controller, request, job, "upload")) is not None:
+        if (refusal := _refusal(controller, reports, request, job, "upload")) is not None:
             return refusal
         found = PodAnswer(409, "results are not kept in S3")
-        offered = found if slots is None else slots.sign_uploads(job, await _read_report(request))
+        offered = found if uploads is None else uploads.sign_uploads(job, await _read_report(request))
         return _as_response(offered) if isinstance(offered, PodAnswer) else JSONResponse({"slots": offered})
 
     async def go_ahead(request: Request) -> Response:
         job = request.path_params["job"]
-        if (refusal := _refusal(controller, request, job, "judge")) is not None:
+        if (refusal := _refusal(controller, reports, request, job, "judge")) is not None:
             return refusal
-        found = await controller.hearing.await_go_ahead(job, LONG_POLL_SECONDS)
+        found = await reports.await_go_ahead(job, LONG_POLL_SECONDS)
         return _as_response(found) if isinstance(found, PodAnswer) else JSONResponse(found.model_dump())
 
     return Starlette(
@@ -84,17 +86,17 @@ def pod_application(
             Route("/v1/jobs/{job}/{stage}/report", report, methods=["POST"]),
             Route("/v1/jobs/{job}/upload/evidence", evidence, methods=["POST"]),
             Route("/v1/jobs/{job}/upload/slots", places, methods=["POST"]),
-            *register_routes(controller, relay),
+            *register_routes(controller, reports, relay),
         ],
         exception_handlers={BodyRefused: answer_refused_body},
     )
 
 
-def register_routes(controller: Controller, relay: RegisterRelay | None) -> list[Route]:
+def register_routes(controller: Controller, reports: PodReports, relay: RegisterRelay | None) -> list[Route]:
     """The register container's: its turn, its intents, and what is handed through for it."""
 
     async def go_ahead(request: Request) -> Response:
-        found = await controller.hearing.await_upload(request.path_params["job"], LONG_POLL_SECONDS)
+        found = await reports.await_upload(request.path_params["job"], LONG_POLL_SECONDS)
         if isinstance(found, PodAnswer):
             return _as_response(found)
         return JSONResponse(await _relay_handler(relay).order(found))
@@ -108,7 +110,7 @@ def register_routes(controller: Controller, relay: RegisterRelay | None) -> list
         job = request.path_params["job"]
         before = cast("str | None", replaces)
         return _as_response(
-            await controller.hearing.update_status(
+            await reports.update_status(
                 job, lambda seen: stage_reports.take_intent(seen, str(step), str(raw), before)
             )
         )
@@ -127,7 +129,7 @@ def register_routes(controller: Controller, relay: RegisterRelay | None) -> list
         """Any document; or, with ``nft`` and ``datatoken`` in the query, the job's own results."""
         nft, datatoken = request.query_params.get("nft"), request.query_params.get("datatoken")
         if nft and datatoken:
-            workflow = controller.world.workflow(request.path_params["job"])
+            workflow = controller.job_cache.workflow(request.path_params["job"])
             if workflow is None:
                 return JSONResponse({"error": "there is no such job"}, 410)
             return JSONResponse({"sealed": await _relay_handler(relay).seal_files(workflow, nft, datatoken)})
@@ -135,7 +137,7 @@ def register_routes(controller: Controller, relay: RegisterRelay | None) -> list
 
     def only_register(handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
-            refusal = _refusal(controller, request, request.path_params["job"], "register")
+            refusal = _refusal(controller, reports, request, request.path_params["job"], "register")
             if refusal is not None:
                 return refusal
             try:
@@ -160,15 +162,17 @@ def _relay_handler(relay: RegisterRelay | None) -> RegisterRelay:
     return relay
 
 
-def _refusal(controller: Controller, request: Request, job: str, stage: str) -> Response | None:
+def _refusal(
+    controller: Controller, reports: PodReports, request: Request, job: str, stage: str
+) -> Response | None:
     if not controller.synced:
         return JSONResponse({"error": "starting"}, 503)
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if stage not in _STAGES or kind.lower() != "bearer":
         return JSONResponse({"error": "no token"}, 401)
-    if controller.world.workflow(job) is None:
+    if controller.job_cache.workflow(job) is None:
         return JSONResponse({"error": "there is no such job"}, 410)
-    if not controller.hearing.is_authorized(job, cast(Stage, stage), token.strip()):
+    if not reports.is_authorized(job, cast(Stage, stage), token.strip()):
         return JSONResponse({"error": "wrong token"}, 401)
     return None
 

@@ -36,11 +36,14 @@ class CachedJob:
 
 
 class JobCache:
-    def __init__(self, changed: Callable[[str], None]) -> None:
-        """``changed`` is called with a job's name whenever something of it is news."""
+    def __init__(self) -> None:
         self._entries: dict[str, CachedJob] = {}
-        self._changed = changed
+        self._changed: Callable[[str], None] = lambda job: None
         self._listed_at: dict[str, int] = {}
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """``listener`` is called with a job's name whenever something of it has changed."""
+        self._changed = listener
 
     def workflow(self, job: str) -> WorkFlow | None:
         entry = self._entries.get(job)

@@ -21,36 +21,36 @@ class Observer:
     def __init__(
         self,
         cluster: Cluster,
-        world: JobCache,
+        job_cache: JobCache,
         places: EnvironmentPlaces,
         settings: EngineSettings,
         clock: Callable[[], float],
     ) -> None:
         self._cluster = cluster
-        self._world = world
+        self._job_cache = job_cache
         self._places = places
         self._settings = settings
         self._clock = clock
 
-    async def observe_job(self, workflow: WorkFlow, desk: JobRuntime) -> Observation:
+    async def observe_job(self, workflow: WorkFlow, runtime: JobRuntime) -> Observation:
         """From memory; Kubernetes is asked only for what no watch tells. Raises ClusterError."""
-        if workflow.at("created") is None and workflow.at("admitted") is not None and not desk.grants:
-            desk.grants = await self._granted(workflow)
+        if workflow.at("created") is None and workflow.at("admitted") is not None and not runtime.grants:
+            runtime.grants = await self._granted(workflow)
         if workflow.status.algorithm.uid and workflow.at("ended") is None:
             await self._make_sure(workflow.job, names.pod_name(workflow.job, "algorithm"))
-        phase, going = self._world.claim(workflow.job)
+        phase, going = self._job_cache.claim(workflow.job)
         return Observation(
             workflow=workflow,
             now=self._clock(),
-            pods=self._world.pods(workflow.job),
+            pods=self._job_cache.pods(workflow.job),
             claim=phase,
             claim_deleted=going,
             claims_wait=self._settings.claims_wait,
-            grants=desk.grants,
+            grants=runtime.grants,
             may_start=self._places.is_reserved(workflow.job),
             refusal=self.rejection_of(workflow),
-            trouble=desk.trouble,
-            done=frozenset(desk.done),
+            trouble=runtime.trouble,
+            done=frozenset(runtime.done),
         )
 
     async def _granted(self, workflow: WorkFlow) -> bool:
@@ -61,18 +61,18 @@ class Observer:
 
     async def _make_sure(self, job: str, name: str) -> None:
         """A pod is believed to be gone only when Kubernetes says so now."""
-        if any(pod.name == name for pod in self._world.pods(job)):
+        if any(pod.name == name for pod in self._job_cache.pods(job)):
             return
         if (found := await self._cluster.get(PODS, name)) is not None:
-            self._world.put_object(PODS, found)
+            self._job_cache.put_object(PODS, found)
 
     async def refresh_workflow(self, workflow: WorkFlow) -> None:
         """It is not what it was held for. Raises ClusterError."""
         body = await self._cluster.get(WORKFLOWS, workflow.name)
         if body is None:
-            self._world.remove_workflow(workflow)
+            self._job_cache.remove_workflow(workflow)
         else:
-            self._world.put_object(WORKFLOWS, body)
+            self._job_cache.put_object(WORKFLOWS, body)
 
     def rejection_of(self, workflow: WorkFlow) -> JobRejection | None:
         """Why this job cannot be run here, whatever room there is."""

@@ -28,14 +28,17 @@ Announce = Callable[[], Iterable[tuple[str, dict[str, Any]]]]
 
 
 class JobTableWriter:
-    def __init__(self, where: PostgresSettings, secrets: Path, announce: Announce) -> None:
-        """``announce`` tells each environment's id and what it has to say of itself."""
+    def __init__(self, where: PostgresSettings, secrets: Path) -> None:
         self._where = where
         self._secrets = secrets
-        self._announce = announce
+        self._announce: Announce = tuple
         self._latest: dict[str, WorkFlow] = {}
         self._news = asyncio.Event()
         self._written = asyncio.Condition()
+
+    def announce_from(self, announce: Announce) -> None:
+        """``announce`` tells each environment's id and what it has to say of itself."""
+        self._announce = announce
 
     def enqueue_row(self, workflow: WorkFlow) -> None:
         self._latest[workflow.job] = workflow

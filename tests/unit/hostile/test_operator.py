@@ -34,10 +34,11 @@ async def pod_port(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient
     stack = Stack(settings(), folder)
     await stack.start()
     await stack.submit(JOB)
-    witness = EvidenceSigner(stack.settings, {"ocean-compute": "0x" + "1" * 64})
+    keys = {"ocean-compute": "0x" + "1" * 64}
+    signer = EvidenceSigner(stack.settings, keys, stack.pod_reports)
     store = S3Store(endpoint="http://10.0.0.33:9000", bucket="results")
-    slots = PresignedUploads(store, {"accessKey": "a", "secretKey": "s"})
-    app = pod_application(stack.controller, witness, None, slots)
+    uploads = PresignedUploads(store, {"accessKey": "a", "secretKey": "s"})
+    app = pod_application(stack.controller, stack.pod_reports, signer, None, uploads)
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine") as client:
             yield stack, client

@@ -15,6 +15,7 @@ from c2d_box import timestamps
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CLAIMS, PODS, SECRETS, Object
 from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.engine import compose_engine
 from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.operator_engine.telemetry.job_table_writer import JobTableWriter
@@ -80,7 +81,7 @@ class Node:
                     await self.cluster.vanish(kind, name)
 
     def workflow(self, job: str) -> WorkFlow:
-        found = self.controller.world.workflow(job)
+        found = self.controller.job_cache.workflow(job)
         assert found is not None
         return found
 
@@ -143,9 +144,10 @@ class Stack:
 
     def boot(self) -> None:
         """A new engine: nothing of the old one's memory is left."""
-        self.controller = Controller(
+        engine = compose_engine(
             self.cluster, self.settings, self.tokens, self.rows, "c2d-gate-x", leads=lambda: self.leads
         )
+        self.controller, self.pod_reports = engine.controller, engine.pod_reports
         self.node = Node(self.cluster, self.controller)
 
     async def start(self) -> None:

@@ -39,20 +39,18 @@ async def staged(stack: Any, job: str = JOB) -> None:
     await stack.node.start(names.pod_name(job, "algorithm"), "warden", "algorithm")
     await stack.node.start(names.pod_name(job, "publishing"), "judge", "upload")
     await stack.node.until(lambda: stack.node.workflow(job).status.algorithm.uid is not None)
-    answer = await stack.controller.hearing.take_report(job, "configuration", {"status": 30})
+    answer = await stack.pod_reports.take_report(job, "configuration", {"status": 30})
     assert answer.status == 200
     await stack.node.end(names.pod_name(job, "configuration"), configuration=0)
 
 
 async def published(stack: Any, job: str = JOB, refused: list[dict[str, str]] | None = None) -> None:
-    assert isinstance(await stack.controller.hearing.await_go_ahead(job, 2.0), GoAhead)
+    assert isinstance(await stack.pod_reports.await_go_ahead(job, 2.0), GoAhead)
     manifest = manifests.manifest_digest([] if refused else [JUDGED])
     report = {"refused": refused or [], "manifest": manifest}
-    judged = await stack.controller.hearing.take_report(job, "judge", report)
+    judged = await stack.pod_reports.take_report(job, "judge", report)
     assert judged.status == 200
-    stored = await stack.controller.hearing.take_report(
-        job, "upload", {"results": [] if refused else [RESULT]}
-    )
+    stored = await stack.pod_reports.take_report(job, "upload", {"results": [] if refused else [RESULT]})
     assert stored.status == 200
 
 
@@ -156,7 +154,7 @@ async def test_what_a_limit_ended_is_no_result(stack: Any, code: int, reason: st
         "algorithm": {"terminated": {"exitCode": code, "reason": reason}},
     }
     await stack.node._status(names.pod_name(JOB, "algorithm"), "Failed", states)
-    assert await stack.controller.hearing.await_go_ahead(JOB, 2.0) == expected
+    assert await stack.pod_reports.await_go_ahead(JOB, 2.0) == expected
 
 
 @pytest.mark.parametrize("unstarted", ["algorithm", "warden"])
@@ -196,13 +194,13 @@ async def test_failed_inputs_end_the_job_and_name_the_cause(stack: Any) -> None:
     await stack.submit(JOB)
     await stack.node.bind(JOB)
     await stack.node.start(names.pod_name(JOB, "algorithm"), "warden", "algorithm")
-    answer = await stack.controller.hearing.take_report(
+    answer = await stack.pod_reports.take_report(
         JOB, "configuration", {"status": 31, "reason": "dataset x, file 0: 403."}
     )
     assert answer.status == 200
     await stack.controller.wait_idle()
     await stack.node.collect()
-    mandate = await stack.controller.hearing.await_go_ahead(JOB, 2.0)
+    mandate = await stack.pod_reports.await_go_ahead(JOB, 2.0)
     assert mandate == GoAhead(outputs=False, logs=True)
     await published(stack)
     workflow = stack.node.workflow(JOB)
@@ -232,9 +230,9 @@ async def test_a_stopped_job_publishes_what_there_is(stack: Any) -> None:
 
 async def test_the_go_ahead_waits_for_kubernetes(stack: Any) -> None:
     await staged(stack)
-    answer = await stack.controller.hearing.await_go_ahead(JOB, 0.05)
+    answer = await stack.pod_reports.await_go_ahead(JOB, 0.05)
     assert getattr(answer, "status", None) == 204
-    early = await stack.controller.hearing.take_report(JOB, "judge", {"refused": []})
+    early = await stack.pod_reports.take_report(JOB, "judge", {"refused": []})
     assert early.status == 409
 
 
@@ -246,7 +244,7 @@ async def test_an_engine_killed_at_any_point_takes_up_where_it_was(stack: Any) -
     await stack.node.start(names.pod_name(JOB, "algorithm"), "warden", "algorithm")
     await stack.node.until(lambda: stack.node.workflow(JOB).status.algorithm.uid is not None)
     await stack.crash()
-    assert (await stack.controller.hearing.take_report(JOB, "configuration", {"status": 30})).status == 200
+    assert (await stack.pod_reports.take_report(JOB, "configuration", {"status": 30})).status == 200
     await stack.crash()
     await stack.node.end(names.pod_name(JOB, "algorithm"), warden=0, algorithm=0)
     await stack.crash()
@@ -264,7 +262,7 @@ async def test_a_vanished_algorithm_is_not_started_again(stack: Any) -> None:
     await stack.node.until(lambda: stack.node.workflow(JOB).at("ended") is not None)
     await stack.controller.wait_idle()
     assert names.pod_name(JOB, "algorithm") not in stack.cluster.names(PODS)
-    assert await stack.controller.hearing.await_go_ahead(JOB, 1.0) == GoAhead(outputs=False, logs=False)
+    assert await stack.pod_reports.await_go_ahead(JOB, 1.0) == GoAhead(outputs=False, logs=False)
     await published(stack)
     assert stack.node.workflow(JOB).status.code == 81
 

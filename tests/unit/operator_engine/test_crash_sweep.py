@@ -20,6 +20,7 @@ import pytest
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CLAIMS, LEASES, PODS, SECRETS
 from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.engine import compose_engine
 from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.workflow import leases, names, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
@@ -63,7 +64,9 @@ class Survivor:
         self.life = life
         self.cluster = MemoryCluster()
         self.settings = settings().model_copy(update={"secrets_dir": secrets})
-        self.machine = Machine(self.cluster, lambda: (self.controller, self.mortal.died), **life.knobs())
+        self.machine = Machine(
+            self.cluster, lambda: (self.engine.pod_reports, self.mortal.died), **life.knobs()
+        )
         self.rows = Rows()
         (secrets / "register-key").write_text("0x" + "3" * 64)
         self._watches: list[asyncio.Task[None]] = []
@@ -71,7 +74,8 @@ class Survivor:
     async def boot(self, fatal: int | None = None, when: When = "before") -> None:
         self.mortal = Mortal(self.cluster, fatal, when)
         tokens = StageTokens({"ocean-compute": b"key"})
-        self.controller = Controller(self.mortal, self.settings, tokens, self.rows, "c2d-gate-x")
+        self.engine = compose_engine(self.mortal, self.settings, tokens, self.rows, "c2d-gate-x")
+        self.controller = self.engine.controller
         await self.controller.resync()
         self._watches = [
             asyncio.create_task(self._watch(self.controller, kind)) for kind in (WORKFLOWS, PODS, CLAIMS)

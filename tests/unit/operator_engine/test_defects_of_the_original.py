@@ -195,7 +195,7 @@ async def test_the_time_that_was_paid_for_is_the_time_it_may_run(stack: Any) -> 
     for asked, given in ((5, 5.0), (10**6, 60.0), (None, 60.0)):
         spec = {} if asked is None else {"maxtime": asked}
         workflow = resource.parse_workflow(workflow_body(JOB, accepted=time.time(), **spec))
-        assert stack.controller._lookout.time_limit(workflow) == given
+        assert stack.controller._observer.time_limit(workflow) == given
 
 
 def test_a_finished_workflow_goes_when_its_time_has_come() -> None:

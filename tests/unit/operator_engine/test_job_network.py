@@ -17,6 +17,7 @@ from c2d_box.operator_engine.effects.job_network import (
     targets_of_this_pod,
 )
 from c2d_box.operator_engine.effects.pod_builder import ManifestBuilder
+from c2d_box.operator_engine.rules.actions import PatchStatus
 from c2d_box.operator_engine.rules.observation import Observation
 from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.operator_engine.settings import EngineSettings
@@ -221,10 +222,9 @@ def prepared(claim: str, *, waits: bool) -> set[str]:
         grants=True,
         done=frozenset({"secret"}),
     )
-    recorded = [
-        action for action in plan_actions(seen, settings().limits, 60) if type(action).__name__ == "Record"
-    ]
-    return {name for action in recorded for name in action.changes.get("times", {})}  # type: ignore[union-attr]
+    planned = plan_actions(seen, settings().limits, 60)
+    recorded = [action for action in planned if isinstance(action, PatchStatus)]
+    return {name for action in recorded for name in action.changes.get("times", {})}
 
 
 def test_a_claim_that_waits_for_its_first_pod_gets_one() -> None:

@@ -77,7 +77,7 @@ async def test_a_late_job_is_read_anew_when_its_turn_comes(secrets: Path) -> Non
     await stack.node.until(lambda: len(cluster.under_way) == AT_ONCE)
     late = next(f"job{n:03d}" for n in range(WAITING) if f"job{n:03d}" not in cluster.under_way)
     await cluster.vanish(WORKFLOWS, late)
-    await stack.node.until(lambda: stack.controller.world.workflow(late) is None)
+    await stack.node.until(lambda: stack.controller.job_cache.workflow(late) is None)
     cluster.stuck.set()
     await stack.controller.wait_idle()
     assert late not in {name for verb, _, name in cluster.calls if verb == "patch"}

@@ -67,7 +67,7 @@ MOVES = [f"{verb} {what}" for verb in ("make", "change", "drop") for what in ("p
 def test_doubled_and_reordered_news_come_to_the_same(moves: list[str], dice: random.Random) -> None:
     cluster = asyncio.run(history(moves))
     events = [(plural, change) for plural, _, change in cluster._history]
-    ordered, disordered = JobCache(lambda _: None), JobCache(lambda _: None)
+    ordered, disordered = JobCache(), JobCache()
     for plural, change in events:
         told(ordered, plural, change)
     jumble = [*events, *dice.sample(events, len(events) // 2)]
@@ -83,7 +83,7 @@ def test_doubled_and_reordered_news_come_to_the_same(moves: list[str], dice: ran
 def test_lost_news_are_made_good_by_the_next_list(moves: list[str], dice: random.Random) -> None:
     cluster = asyncio.run(history(moves))
     events = [(plural, change) for plural, _, change in cluster._history]
-    ordered, lossy = JobCache(lambda _: None), JobCache(lambda _: None)
+    ordered, lossy = JobCache(), JobCache()
     for plural, change in events:
         told(ordered, plural, change)
         if dice.random() < 0.5:
@@ -95,7 +95,7 @@ def test_lost_news_are_made_good_by_the_next_list(moves: list[str], dice: random
 def test_a_list_counts_also_after_a_restore_of_etcd() -> None:
     """Its versions begin anew below those that were known; a later list had been seen before."""
     cluster = asyncio.run(history(["make pod", "make claim", "change pod", "drop claim"]))
-    world = JobCache(lambda _: None)
+    world = JobCache()
     ahead, _ = asyncio.run(cluster.list(WORKFLOWS))
     ahead[0]["metadata"]["resourceVersion"] = "9000"
     ahead[0]["metadata"]["uid"] = "of another history"
@@ -103,6 +103,6 @@ def test_a_list_counts_also_after_a_restore_of_etcd() -> None:
     world.replace_list(WORKFLOWS, ahead, 9002)
     world.replace_list(PODS, [lost], 9002)
     resync(world, cluster)
-    restored = JobCache(lambda _: None)
+    restored = JobCache()
     resync(restored, cluster)
     assert known(world) == known(restored)

@@ -107,7 +107,7 @@ async def test_a_job_is_planned_for_a_bounded_number_of_times(stack: Any) -> Non
         await stack.cluster.patch(WORKFLOWS, JOB, {"metadata": {"annotations": {"noise": str(number)}}})
         await stack.controller.wait_idle()
     seconds = time.monotonic() - began
-    assert stack.controller.figures.most <= job_runtime.BURST + seconds / job_runtime.REFILL_SECONDS + 1
+    assert stack.controller.metrics.most <= job_runtime.BURST + seconds / job_runtime.REFILL_SECONDS + 1
 
 
 async def test_conditions_tell_the_stages(stack: Any) -> None:

@@ -30,10 +30,10 @@ async def stored(stack: Any) -> None:
     """Up to the moment when the results are in the store."""
     await staged(stack)
     await stack.node.end(names.pod_name(JOB, "algorithm"), warden=0, algorithm=0)
-    assert isinstance(await stack.controller.hearing.await_go_ahead(JOB, 2.0), GoAhead)
+    assert isinstance(await stack.pod_reports.await_go_ahead(JOB, 2.0), GoAhead)
     judged = {"manifest": manifests.manifest_digest([JUDGED])}
-    assert (await stack.controller.hearing.take_report(JOB, "judge", judged)).status == 200
-    assert (await stack.controller.hearing.take_report(JOB, "upload", {"results": [RESULT]})).status == 200
+    assert (await stack.pod_reports.take_report(JOB, "judge", judged)).status == 200
+    assert (await stack.pod_reports.take_report(JOB, "upload", {"results": [RESULT]})).status == 200
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def wishful(stack: Any) -> Any:
 async def test_the_job_ends_only_when_the_asset_is_there(wishful: Any) -> None:
     await stored(wishful)
     assert not wishful.node.workflow(JOB).finished
-    assert isinstance(await wishful.controller.hearing.await_upload(JOB, 0.1), WorkFlow)
-    assert (await wishful.controller.hearing.take_report(JOB, "register", ASSET)).status == 200
+    assert isinstance(await wishful.pod_reports.await_upload(JOB, 0.1), WorkFlow)
+    assert (await wishful.pod_reports.take_report(JOB, "register", ASSET)).status == 200
     workflow = wishful.node.workflow(JOB)
     assert (workflow.status.code, workflow.status.asset) == (70, ASSET)
     assert workflow.at("registered") is not None
@@ -56,7 +56,7 @@ async def test_the_job_ends_only_when_the_asset_is_there(wishful: Any) -> None:
 
 async def test_results_stay_where_the_asset_could_not_be_made(wishful: Any) -> None:
     await stored(wishful)
-    await wishful.controller.hearing.take_report(JOB, "register", {"failed": "no coins"})
+    await wishful.pod_reports.take_report(JOB, "register", {"failed": "no coins"})
     workflow = wishful.node.workflow(JOB)
     assert workflow.status.code == 79
     assert "no coins" in workflow.status.reason
@@ -66,14 +66,14 @@ async def test_results_stay_where_the_asset_could_not_be_made(wishful: Any) -> N
 async def test_a_job_that_does_not_ask_is_over_with_its_results(stack: Any) -> None:
     await stored(stack)
     assert stack.node.workflow(JOB).finished
-    assert await stack.controller.hearing.await_upload(JOB, 0.1) == PodAnswer(410, "the job is over")
+    assert await stack.pod_reports.await_upload(JOB, 0.1) == PodAnswer(410, "the job is over")
 
 
 async def test_a_second_upload_changes_nothing(wishful: Any) -> None:
     await stored(wishful)
     before = wishful.node.workflow(JOB).status
     other = {**RESULT, "url": "ipfs://other/x"}
-    assert (await wishful.controller.hearing.take_report(JOB, "upload", {"results": [other]})).status == 200
+    assert (await wishful.pod_reports.take_report(JOB, "upload", {"results": [other]})).status == 200
     assert wishful.node.workflow(JOB).status == before
 
 
@@ -81,7 +81,7 @@ async def test_a_transaction_is_on_record_once(wishful: Any) -> None:
     await stored(wishful)
 
     def intent(job: str, step: str, raw: str, replaces: str | None) -> Any:
-        return wishful.controller.hearing.update_status(
+        return wishful.pod_reports.update_status(
             job, lambda seen: stage_reports.take_intent(seen, step, raw, replaces)
         )
 

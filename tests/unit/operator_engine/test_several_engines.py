@@ -32,7 +32,7 @@ async def pair(stack: Any, secrets: Path) -> AsyncIterator[tuple[Any, Any]]:
 async def caught_up(follower: Any, leader: Any) -> None:
     await follower.node.until(
         lambda: (
-            (found := follower.controller.world.workflow(JOB)) is not None
+            (found := follower.controller.job_cache.workflow(JOB)) is not None
             and found.version == leader.node.workflow(JOB).version
         )
     )
@@ -57,13 +57,13 @@ async def test_a_follower_takes_reports_and_gives_the_go_ahead(pair: tuple[Any, 
     leader, follower = pair
     await running(leader)
     await caught_up(follower, leader)
-    assert (await follower.controller.hearing.take_report(JOB, "configuration", {"status": 30})).status == 200
+    assert (await follower.pod_reports.take_report(JOB, "configuration", {"status": 30})).status == 200
     assert follower.rows.written[-1].at("staged") is not None
-    waiting = asyncio.create_task(follower.controller.hearing.await_go_ahead(JOB, 5.0))
+    waiting = asyncio.create_task(follower.pod_reports.await_go_ahead(JOB, 5.0))
     await leader.node.end(names.pod_name(JOB, "algorithm"), warden=0, algorithm=0)
     assert isinstance(await waiting, GoAhead)
-    assert (await follower.controller.hearing.take_report(JOB, "judge", {"refused": []})).status == 200
-    assert (await follower.controller.hearing.take_report(JOB, "upload", {"results": []})).status == 200
+    assert (await follower.pod_reports.take_report(JOB, "judge", {"refused": []})).status == 200
+    assert (await follower.pod_reports.take_report(JOB, "upload", {"results": []})).status == 200
     await leader.node.until(lambda: leader.node.workflow(JOB).finished)
     assert leader.node.workflow(JOB).status.code == 70
 
@@ -72,7 +72,7 @@ async def test_a_follower_does_nothing_on_its_own(pair: tuple[Any, Any]) -> None
     leader, follower = pair
     leader.leads = False
     await leader.submit(JOB)
-    await follower.node.until(lambda: follower.controller.world.workflow(JOB) is not None)
+    await follower.node.until(lambda: follower.controller.job_cache.workflow(JOB) is not None)
     await follower.controller.wait_idle()
     assert leader.cluster.names(PODS) == ()
     assert leader.node.workflow(JOB).at("admitted") is None
@@ -88,7 +88,7 @@ async def test_leaders_change_in_the_middle_of_a_job(pair: tuple[Any, Any]) -> N
     await one.node.until(lambda: one.node.workflow(JOB).status.algorithm.uid is not None)
     hand_over(one, other)
     await caught_up(other, one)
-    assert (await other.controller.hearing.take_report(JOB, "configuration", {"status": 30})).status == 200
+    assert (await other.pod_reports.take_report(JOB, "configuration", {"status": 30})).status == 200
     hand_over(other, one)
     await one.node.end(names.pod_name(JOB, "algorithm"), warden=0, algorithm=0)
     await one.node.until(lambda: one.node.workflow(JOB).at("ended") is not None)
@@ -101,9 +101,7 @@ async def test_leaders_change_in_the_middle_of_a_job(pair: tuple[Any, Any]) -> N
 async def test_a_second_pod_of_the_same_name_is_not_taken_for_the_algorithms(stack: Any) -> None:
     """Made by an engine that had lost its lease without knowing: the job is lost, not run twice."""
     await running(stack)
-    assert (await stack.controller.hearing.take_report(JOB, "configuration", {"status": 30})).content[
-        "algorithm"
-    ]
+    assert (await stack.pod_reports.take_report(JOB, "configuration", {"status": 30})).content["algorithm"]
     name = names.pod_name(JOB, "algorithm")
     body = await stack.cluster.get(PODS, name)
     assert body is not None

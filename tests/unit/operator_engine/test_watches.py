@@ -10,7 +10,7 @@ import pytest
 
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import PODS, ResourceKind, WatchEvent
-from c2d_box.operator_engine.controller import Controller
+from c2d_box.operator_engine.engine import compose_engine
 from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.operator_engine.watches import follow_cluster
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
@@ -63,26 +63,27 @@ async def test_deletions_during_a_broken_watch_are_noticed_before_the_upkeep(
     secrets: Path, kind: ResourceKind
 ) -> None:
     cluster = BreakableCluster()
-    controller = Controller(cluster, settings(), StageTokens({}), Rows(), "c2d-gate-x", leads=lambda: False)
+    engine = compose_engine(cluster, settings(), StageTokens({}), Rows(), "c2d-gate-x", leads=lambda: False)
+    controller = engine.controller
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await cluster.create(PODS, POD)
     await controller.resync()
     following = asyncio.create_task(follow_cluster(cluster, controller))
-    await until(lambda: len(controller.world.pods(JOB)) == 1)
+    await until(lambda: len(controller.job_cache.pods(JOB)) == 1)
     cluster.broken.set()
     await asyncio.sleep(0.05)
     await cluster.vanish(kind, JOB if kind is WORKFLOWS else POD["metadata"]["name"])  # type: ignore[arg-type]
     cluster.broken.clear()
     if kind is WORKFLOWS:
-        await until(lambda: controller.world.workflow(JOB) is None)
+        await until(lambda: controller.job_cache.workflow(JOB) is None)
     else:
-        await until(lambda: not controller.world.pods(JOB))
+        await until(lambda: not controller.job_cache.pods(JOB))
     following.cancel()
 
 
 async def test_a_job_whose_rule_fails_keeps_no_news_of_others_away(secrets: Path) -> None:
     cluster, rows = BreakableCluster(), FailingRows()
-    controller = Controller(cluster, settings(), StageTokens({}), rows, "c2d-gate-x")
+    controller = compose_engine(cluster, settings(), StageTokens({}), rows, "c2d-gate-x").controller
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await controller.resync()
     following = asyncio.create_task(follow_cluster(cluster, controller))

@@ -112,8 +112,9 @@ async def operator_engine(folder: Path) -> AsyncIterator[Starlette]:
     stack = Stack(engine_settings(), folder)
     await stack.start()
     await stack.submit(JOB)
-    await stack.node.until(lambda: stack.controller.world.workflow(JOB) is not None)
-    app = engine_application(stack.controller, EvidenceSigner(stack.settings, {}))
+    await stack.node.until(lambda: stack.controller.job_cache.workflow(JOB) is not None)
+    signer = EvidenceSigner(stack.settings, {}, stack.pod_reports)
+    app = engine_application(stack.controller, stack.pod_reports, signer)
     app.state.token = stack.tokens.token_for("ocean-compute", JOB, "judge")
     yield app
     await stack.stop()
