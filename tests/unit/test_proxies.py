@@ -106,7 +106,7 @@ CLIENTS = {
     "chain": "from c2d_box.chain import client; print(client.connected(URL, 5, {}).eth.chain_id)",
     "address file": "from c2d_box.chain import addresses; print(addresses._read(URL))",
     "sdk": "from c2d_box.client.answers import client_for; print(client_for(URL, 5).get('/').status_code)",
-    "bundle": "from sandbox.bundle import arrival; print(arrival._Remote(URL)._size)",
+    "bundle": "from sandbox.bundle.transfer import load; print(load._Remote(URL)._size)",
     "registry and its token": "from sandbox.clusters.existing.registry import Registry\n"
     "Registry(URL).require()",
     "object store": "from sandbox.objectstore import ObjectStore\n"
