@@ -13,7 +13,7 @@ from typing import Any
 from c2d_box.kubernetes.sync_client import KubeApi, Object
 from c2d_box.workflow import names
 from sandbox.defaults import ENTRYPOINT
-from sandbox.verbs.images import ContainerImage
+from sandbox.install.images import ContainerImage
 
 OWNER = "0xselftest"
 LABEL = "c2d-box.io/selftest"

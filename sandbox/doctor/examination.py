@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from sandbox.box import Existing
 from sandbox.doctor import bundle, docker, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
+from sandbox.settings import Existing
 
 Check = Callable[[], Finding | list[Finding]]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
-from sandbox.box import Existing
 from sandbox.clusters.existing import access
 from sandbox.clusters.existing.registry import Registry
 from sandbox.doctor.finding import Finding
+from sandbox.settings import Existing
 
 
 def existing(chosen: Existing) -> list[Finding]:

@@ -22,12 +22,12 @@ from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.box_lock import changing
 from sandbox.install.chart_values import JOBS, NAMESPACE
+from sandbox.install.kubectl import program
 from sandbox.keys import open_keys
-from sandbox.loop.memory import loop_memory
 from sandbox.objectstore import ObjectStore
 from sandbox.parallel import together
 from sandbox.progress import Event, Progress, step
-from sandbox.verbs.kubectl import program
+from sandbox.run_memory import loop_memory
 
 WORKFLOWS = names.workflows_path(JOBS)
 PATIENCE = 60.0

@@ -16,7 +16,7 @@ import httpx
 
 from c2d_box.errors import EnvironmentProblem, UsageError
 from c2d_box.strict_json import parse_json
-from sandbox.box import ChainChoice
+from sandbox.settings import ChainChoice
 
 
 def choose(rpc_url: str, address_file: Path | None) -> ChainChoice:

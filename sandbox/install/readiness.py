@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from c2d_box.errors import Failed
 from c2d_box.kubernetes.sync_client import KubeApi, Object
+from sandbox.pod_states import why_not_ready
 from sandbox.progress import Event, Progress
-from sandbox.verbs.pod_states import why_not_ready
 
 POLL_SECONDS = 0.25
 PROBE_SECONDS = 1.0

@@ -17,12 +17,12 @@ from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from sandbox.loop.memory import Known, Memory, digest, loop_memory
+from sandbox.install.images import find_image
 from sandbox.progress import Event, Progress
+from sandbox.run_memory import Known, Memory, digest, loop_memory
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import ACCOUNTS, signer
 from sandbox.verbs.identity import asset_mark
-from sandbox.verbs.images import find_image
 from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, connection_to
 
 if TYPE_CHECKING:

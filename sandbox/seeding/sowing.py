@@ -18,13 +18,13 @@ from c2d_box.files import replace_file
 from c2d_box.units import ETHER
 from sandbox.box import Box
 from sandbox.install.baseline import take_baseline
+from sandbox.install.images import find_image
 from sandbox.progress import Event, Progress
 from sandbox.seeding.declaration import AccountSeed, AssetSeed, Declaration
 from sandbox.verbs import assets, trust
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.faucet import faucet
 from sandbox.verbs.identity import asset_mark
-from sandbox.verbs.images import find_image
 from sandbox.verbs.sdk_connections import chain_of
 
 FIXED = ("type", "owner", "price", "services", "timeout")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from c2d_box.errors import Refused, UsageError
 from sandbox.box import Box
+from sandbox.install.images import ContainerImage, demand_entrypoint, find_image
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Progress, step
 from sandbox.verbs.accounts import signer
-from sandbox.verbs.images import ContainerImage, demand_entrypoint, find_image
 from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, connection_to, consuming, publishing
 
 if TYPE_CHECKING:

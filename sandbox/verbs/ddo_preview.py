@@ -8,8 +8,8 @@ from typing import Any
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box
+from sandbox.install.images import find_image
 from sandbox.verbs.assets import Offer, container_section
-from sandbox.verbs.images import find_image
 
 UNKNOWN = "0x" + "0" * 40
 """Addresses that only the chain can give."""

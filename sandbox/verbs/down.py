@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sandbox.box import Box
 from sandbox.box_lock import changing
-from sandbox.loop.memory import loop_memory
 from sandbox.progress import Event, Progress
+from sandbox.run_memory import loop_memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from c2d_box.errors import C2DError, UsageError
 from c2d_box.strict_json import WRAPPED, parse_json
 from sandbox.box import Box
-from sandbox.verbs.images import find_image
+from sandbox.install.images import find_image
 from sandbox.verbs.sdk_connections import consuming
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from c2d_box.errors import Failed, StateProblem, UsageError
 from c2d_box.workflow.manifests import SEALED
 from c2d_box.workflow.names import JOBS_NAMESPACE
 from sandbox.box import Box
+from sandbox.install.images import demand_image
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.assets import short
-from sandbox.verbs.images import demand_image
 from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, consuming
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box
-from sandbox.verbs.images import demand_image
+from sandbox.install.images import demand_image
 from sandbox.verbs.sdk_connections import connection_to, consuming
 
 if TYPE_CHECKING:

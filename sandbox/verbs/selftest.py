@@ -27,10 +27,10 @@ from sandbox.clusters.k3d import trust
 from sandbox.install import isolation
 from sandbox.install.canary import Canary, Image, canary
 from sandbox.install.chart_values import ENVIRONMENT, JOBS, NAMESPACE, SYSTEM, Addresses, warden_targets
+from sandbox.install.images import find_image
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Event, Progress
-from sandbox.verbs.images import find_image
 
 ALGORITHM_IMAGE = "algo-python"
 

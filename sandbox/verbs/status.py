@@ -15,7 +15,7 @@ from sandbox.box import Box
 from sandbox.install import isolation
 from sandbox.install.chart_values import NAMESPACE, services_of
 from sandbox.install.readiness import pods_by_service, ready_endpoints
-from sandbox.verbs.pod_states import why_not_ready
+from sandbox.pod_states import why_not_ready
 
 _TELLING = {"cache": 5000}
 """Services whose ``/readyz`` says a reason, with its port."""

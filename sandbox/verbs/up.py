@@ -16,7 +16,7 @@ import httpx
 from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_file
 from c2d_box.kubernetes.sync_client import KubeApi
-from sandbox.box import Box, Ports, Settings, open_box
+from sandbox.box import Box, open_box
 from sandbox.box_lock import changing
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.build import Confirm
@@ -50,6 +50,7 @@ from sandbox.install.readiness import Probe, await_services, http_probe
 from sandbox.keys import BoxKeys, open_keys
 from sandbox.parallel import together
 from sandbox.progress import Event, Progress, step
+from sandbox.settings import Ports, Settings
 
 RELEASED = "c2d-box.io/released"
 ALGORITHM_IMAGES = ("algo-python", "algo-node")

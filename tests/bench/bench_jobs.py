@@ -22,9 +22,9 @@ from typing import Any
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import JOBS
+from sandbox.install.images import find_image
 from sandbox.progress import run
 from sandbox.verbs import assets, jobs
-from sandbox.verbs.images import find_image
 from sandbox.verbs.job_timeline import overhead, stages
 
 IMAGE = "c2d.local/algo-python"

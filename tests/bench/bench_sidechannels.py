@@ -19,7 +19,7 @@ from typing import Any
 from sandbox.attacks.workflows import Workflows
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import ENVIRONMENT, JOBS
-from sandbox.verbs.images import find_image
+from sandbox.install.images import find_image
 from sandbox.verbs.selftest import reader
 
 BITS = 64

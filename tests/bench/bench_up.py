@@ -19,12 +19,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.bundle import build
 from sandbox.clusters.port import Cluster
 from sandbox.home import Home
 from sandbox.install.cluster_choice import parts_for
 from sandbox.progress import Progress, run
+from sandbox.settings import Settings
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.up import up
 from tests.cluster.conftest import free_ports

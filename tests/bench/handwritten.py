@@ -7,7 +7,7 @@ from typing import Any
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.install.chart_values import JOBS
-from sandbox.verbs.images import find_image
+from sandbox.install.images import find_image
 
 IMAGE = "c2d.local/algo-python"
 PATH = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"

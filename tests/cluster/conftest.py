@@ -21,11 +21,12 @@ import pytest
 from c2d_box.client import verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
-from sandbox.box import Box, Ports, Settings, open_box
+from sandbox.box import Box, open_box
 from sandbox.demo.story import Outcome, demo
 from sandbox.doctor.ports import is_free
 from sandbox.home import Home
 from sandbox.progress import Event, Progress, run
+from sandbox.settings import Ports, Settings
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import reset
 from sandbox.verbs.sdk_connections import consuming

@@ -16,10 +16,11 @@ import pytest
 
 from c2d_box.client import verification
 from c2d_box.workflow import evidence
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.demo.story import Outcome, demo
 from sandbox.home import Home
 from sandbox.install import chart_values
+from sandbox.settings import Settings
 from sandbox.verbs import up as up_verb
 from sandbox.verbs.down import reset
 from sandbox.verbs.sdk_connections import consuming

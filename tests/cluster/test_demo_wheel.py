@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.box import Ports
 from sandbox.demo.story import Outcome
+from sandbox.settings import Ports
 
 from .conftest import free_ports
 

@@ -22,13 +22,14 @@ from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.pods.warden.__main__ import UNPROVEN
 from c2d_box.workflow import evidence
 from sandbox import docker_engine as docker
-from sandbox.box import Box, Existing, Settings
+from sandbox.box import Box
 from sandbox.bundle import Bundle
 from sandbox.clusters.existing.belongings import SCOPED
 from sandbox.clusters.port import Cluster
 from sandbox.demo.story import demo
 from sandbox.home import Home
 from sandbox.install.chart_values import SERVICE_IMAGES
+from sandbox.settings import Existing, Settings
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.sdk_connections import consuming

@@ -18,7 +18,7 @@ import pytest
 
 from sandbox import docker_engine as docker
 from sandbox.attacks.catalogue import ATTACKS
-from sandbox.box import Box, Settings, open_box
+from sandbox.box import Box, open_box
 from sandbox.bundle import Bundle
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.port import Cluster
@@ -26,6 +26,7 @@ from sandbox.demo.story import demo
 from sandbox.home import Home
 from sandbox.install.chart_values import Addresses
 from sandbox.install.cluster_choice import IMAGES
+from sandbox.settings import Settings
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.selftest import selftest
 from sandbox.verbs.status import status

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.box import Ports
+from sandbox.settings import Ports
 
 from ..conftest import sample
 from .conftest import free_ports

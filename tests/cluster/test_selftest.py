@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from sandbox.attacks.catalogue import ATTACKS
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.bundle import Bundle
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import Cluster
 from sandbox.home import Home
 from sandbox.install import isolation
+from sandbox.settings import Settings
 from sandbox.verbs.down import reset
 from sandbox.verbs.selftest import chosen, selftest
 from sandbox.verbs.status import status

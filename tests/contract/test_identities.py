@@ -18,18 +18,19 @@ import httpx
 import pytest
 
 from c2d_box.errors import Refused
-from sandbox.box import Box, Ports, Settings
+from sandbox.box import Box
 from sandbox.home import Home
+from sandbox.install.images import ContainerImage
 from sandbox.loop import running
-from sandbox.loop.memory import Known, digest, loop_memory
 from sandbox.loop.running import Loop
 from sandbox.progress import run
+from sandbox.run_memory import Known, digest, loop_memory
 from sandbox.seeding import sowing
 from sandbox.seeding.declaration import Declaration
+from sandbox.settings import Ports, Settings
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.identity import asset_mark
-from sandbox.verbs.images import ContainerImage
 from sandbox.verbs.sdk_connections import connection_to
 from tests.worlds.local import World, world_in
 

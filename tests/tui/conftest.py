@@ -16,6 +16,7 @@ from c2d_box.client.verification import Check, Verification
 from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.finding import Finding
+from sandbox.install.images import ContainerImage
 from sandbox.loop.running import Loop
 from sandbox.progress import Event, Progress
 from sandbox.verbs.accounts import Account
@@ -23,7 +24,6 @@ from sandbox.verbs.assets import Offer
 from sandbox.verbs.chain import Block, Happening, Transaction
 from sandbox.verbs.ddo_preview import Draft
 from sandbox.verbs.faucet import Holding
-from sandbox.verbs.images import ContainerImage
 from sandbox.verbs.output import Output
 from sandbox.verbs.permissions import Cell
 from sandbox.verbs.pods import Flow, Pod, Seen

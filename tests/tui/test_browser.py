@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.home import Home
+from sandbox.settings import Settings
 from tui.web.guard import Guard
 from tui.web.serving import GuardedServer, _free_port, served_command
 

@@ -18,10 +18,11 @@ import pytest
 
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.proxies import environment_without_proxy, may_use_proxy
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.clusters.existing.doors import Door, Doors
 from sandbox.home import Home
 from sandbox.install import baseline, helm
+from sandbox.settings import Settings
 
 DEAD = dict.fromkeys(
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),

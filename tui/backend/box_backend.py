@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
+    from sandbox.install.images import ContainerImage
     from sandbox.loop.running import Loop
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import Account
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sandbox.verbs.chain import Block, Transaction
     from sandbox.verbs.ddo_preview import Draft
     from sandbox.verbs.faucet import Holding
-    from sandbox.verbs.images import ContainerImage
     from sandbox.verbs.output import Output
     from sandbox.verbs.permissions import Cell
     from sandbox.verbs.pods import Flow, Pod, Seen
@@ -114,7 +114,7 @@ class Verbs:
         return environments(self.box)
 
     def images(self) -> list[ContainerImage]:
-        from sandbox.verbs.images import images
+        from sandbox.install.images import images
 
         return images(self.box)
 

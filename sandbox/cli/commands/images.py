@@ -21,7 +21,7 @@ def images() -> None:
 @command("c2d-box images list", name="list")
 def list_images() -> None:
     """Images on the node that an algorithm's DDO may name. --json: list of {image, tag, checksum, size}."""
-    from sandbox.verbs.images import images as verb
+    from sandbox.install.images import images as verb
 
     _show(verb(the_box()))
 
@@ -33,7 +33,7 @@ def import_image(file: Path) -> None:
 
     --json: list of {image, tag, checksum, size}.
     """
-    from sandbox.verbs.images import import_image as verb
+    from sandbox.install.images import import_image as verb
 
     box = the_box()
     found = perform(verb(box, file))

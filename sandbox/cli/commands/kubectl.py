@@ -23,7 +23,7 @@ def kubectl(arguments: tuple[str, ...]) -> None:
     """
     from c2d_box.errors import StateProblem
     from c2d_box.proxies import environment_without_proxy
-    from sandbox.verbs.kubectl import program
+    from sandbox.install.kubectl import program
 
     box = the_box()
     if not box.home.kubeconfig.exists():

@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from c2d_box.errors import UsageError
-from sandbox.box import Box, ChainChoice, Settings
+from sandbox.box import Box
 from sandbox.cli.declare import command
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import agreed, the_box
 from sandbox.cli.output import document, pairs, say
 from sandbox.cli.settings import current
+from sandbox.settings import ChainChoice, Settings
 
 
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")

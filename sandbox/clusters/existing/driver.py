@@ -17,8 +17,7 @@ from typing import Any, Protocol
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem, UsageError
 from c2d_box.files import replace_private_file
 from c2d_box.kubernetes.sync_client import KubeApi
-from sandbox.box import Existing
-from sandbox.bundle.oci.archive_names import read_archive
+from sandbox.clusters.archive_names import read_archive
 from sandbox.clusters.existing import access, belongings
 from sandbox.clusters.existing.doors import Door, Doors
 from sandbox.clusters.existing.pull_secrets import find_pull_secret
@@ -28,6 +27,7 @@ from sandbox.clusters.layout import Layout
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
 from sandbox.home import Home
 from sandbox.progress import Event, Progress
+from sandbox.settings import Existing
 
 WANTED = range(30, 34)
 """Offsets of the box's fixed addresses in the part of the service range that is chosen for it."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from c2d_box.errors import Refused
-from sandbox.box import Existing
 from sandbox.clusters.existing import access, belongings, wellknown
 from sandbox.keys import BoxKeys
 from sandbox.progress import Event, Progress
+from sandbox.settings import Existing
 
 _SPACES = f"{belongings.SERVICES}, {belongings.JOBS} and {belongings.SYSTEM}"
 

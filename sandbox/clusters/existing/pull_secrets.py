@@ -11,9 +11,9 @@ import json
 
 from c2d_box.errors import EnvironmentProblem, UsageError
 from c2d_box.kubernetes.sync_client import KubeApi
-from sandbox.box import Existing
 from sandbox.clusters.existing.belongings import SERVICES
 from sandbox.clusters.existing.registry import Registry, login_entry
+from sandbox.settings import Existing
 
 NAME = "c2d-box-registry"
 KIND = "kubernetes.io/dockerconfigjson"

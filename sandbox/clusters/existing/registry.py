@@ -18,9 +18,9 @@ import httpx
 from c2d_box.errors import EnvironmentProblem, Failed, UsageError
 from c2d_box.proxies import may_use_proxy
 from c2d_box.strict_json import JsonRefused, parse_object
-from sandbox.bundle.oci.archive_names import ArchivedImage
 from sandbox.bundle.oci.archive_reader import Archive
 from sandbox.bundle.oci.image_archives import MANIFEST
+from sandbox.clusters.archive_names import ArchivedImage
 
 _PLACE = re.compile(
     r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+(:\d+)?)(?P<path>(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)/?"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_private_file
 from sandbox import docker_engine
-from sandbox.bundle.oci.archive_names import read_archive
+from sandbox.clusters.archive_names import read_archive
 from sandbox.clusters.kind import addresses, api, configuration, node
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.kind.tool import Kind, Tool, installed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import Failed, UsageError
 from sandbox import docker_engine
-from sandbox.bundle.oci.archive_names import PINNED, ArchivedImage, listed, unpinned
+from sandbox.clusters.archive_names import PINNED, ArchivedImage, listed, unpinned
 from sandbox.clusters.port import ClusterImage, ComponentStatus
 
 if TYPE_CHECKING:

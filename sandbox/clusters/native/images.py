@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from c2d_box.errors import Failed
-from sandbox.bundle.oci.archive_names import PINNED, listed, read_archive, unpinned
+from sandbox.clusters.archive_names import PINNED, listed, read_archive, unpinned
 from sandbox.clusters.native.configuration import CONTAINERD_SOCKET
 from sandbox.clusters.port import ClusterImage
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import StateProblem
-from sandbox.box import DEFAULT_NAME, Box, open_box
+from sandbox.box import Box, open_box
 from sandbox.cli import failures, opening, output
 from sandbox.cli.opening import for_this_box
 from sandbox.cli.settings import Settings
 from sandbox.home import Home
+from sandbox.settings import DEFAULT_NAME
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from c2d_box.client import Connection, Publisher
-from sandbox.box import Ports
+from sandbox.settings import Ports
 from tests.unit.client.conftest import MNEMONIC, World
 
 ROOT = Path(__file__).parents[3]

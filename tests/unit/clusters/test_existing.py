@@ -18,9 +18,9 @@ import yaml
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi, _Context
 from c2d_box.workflow import names
-from sandbox.box import Box, Existing, Settings, open_box
+from sandbox.box import Box, open_box
 from sandbox.bundle.oci import image_archives
-from sandbox.bundle.oci.archive_names import read_archive
+from sandbox.clusters.archive_names import read_archive
 from sandbox.clusters.existing import access, belongings, wellknown
 from sandbox.clusters.existing.doors import Door, Doors
 from sandbox.clusters.existing.introduction import introduce
@@ -29,6 +29,7 @@ from sandbox.clusters.existing.registry import Registry
 from sandbox.home import Home
 from sandbox.keys import BARGE_KEYS, open_keys
 from sandbox.progress import run
+from sandbox.settings import Existing, Settings
 from sandbox.testchain.accounts import derive
 from tests.worlds.registry import USER, registry
 

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.clusters.k3d import configuration, tool, trust
 from sandbox.clusters.k3d.driver import K3dCluster
 from sandbox.clusters.kind.addresses import DNS, SERVICES
 from sandbox.clusters.kind.record import Record
 from sandbox.home import Home
 from sandbox.install import cluster_choice
+from sandbox.settings import Settings
 
 RECORD = Record("lab", "c2d-12345678", ports={8545: 30545, 8030: 30030}, driver="k3d")
 LINE = "\x1b[36m{level}\x1b[0m[0000] {text}"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2d_box.errors import C2DError
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.clusters.kind import addresses, configuration, tool
 from sandbox.clusters.kind.firewall import rules
 from sandbox.clusters.kind.record import Record
@@ -21,6 +21,7 @@ from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import Isolation
 from sandbox.home import Home
 from sandbox.install import cluster_choice
+from sandbox.settings import Settings
 
 RECORD = Record("lab", "c2d-lab-12345678", ports={8545: 30545, 8030: 30030})
 ASKED = '{"ipam":{}}'

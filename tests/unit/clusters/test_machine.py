@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem, UsageError
-from sandbox.bundle.oci.archive_names import read_archive
+from sandbox.clusters.archive_names import read_archive
 from sandbox.clusters.native import control, host_ports, probes
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.processes import Identity

@@ -10,7 +10,7 @@ import pytest
 
 from c2d_box.errors import Failed
 from sandbox.box import BundleParts
-from sandbox.bundle.oci.archive_names import PINNED, ArchivedImage, listed, unpinned
+from sandbox.clusters.archive_names import PINNED, ArchivedImage, listed, unpinned
 from sandbox.clusters.kind import driver
 from sandbox.clusters.kind import node as kind_node
 from sandbox.clusters.native import configuration

@@ -17,7 +17,7 @@ import pytest
 
 from c2d_box.errors import C2DError, UsageError
 from c2d_box.kubernetes.sync_client import KubeApi
-from sandbox.box import Box, Existing, Settings
+from sandbox.box import Box
 from sandbox.cli.commands.lifecycle import guest
 from sandbox.clusters.existing import driver as driver_module
 from sandbox.clusters.existing import pull_secrets
@@ -26,6 +26,7 @@ from sandbox.home import Home
 from sandbox.install import canary, chart_values
 from sandbox.keys import open_keys
 from sandbox.progress import run
+from sandbox.settings import Existing, Settings
 from sandbox.verbs import up
 from tests.unit.clusters.test_existing import written
 from tests.worlds.registry import registry

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 import sandbox.doctor
-from sandbox.box import Existing
 from sandbox.clusters.native import probes
 from sandbox.doctor import bundle, catalogue, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
+from sandbox.settings import Existing
 
 KNOWN = {known.id for known in catalogue.KNOWN}
 ELSEWHERE = {

@@ -9,9 +9,9 @@ import pytest
 
 from c2d_box.errors import Failed, UsageError
 from sandbox.loop.creating import new_algorithm
-from sandbox.loop.memory import LARGEST_SCRIPT, Known, Memory, digest
 from sandbox.loop.trying import dry_run
 from sandbox.progress import run
+from sandbox.run_memory import LARGEST_SCRIPT, Known, Memory, digest
 
 
 def test_a_new_algorithm_has_run_once_on_its_sample(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import StateProblem, UsageError
-from sandbox.box import Box, Ports, Settings, default_home, open_box
+from sandbox.box import Box, default_home, open_box
 from sandbox.home import Home
+from sandbox.settings import Ports, Settings
 
 
 def test_choices_of_the_first_up_are_remembered(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_ports_can_be_changed_by_the_name_users_see() -> None:
 
 
 def test_a_foreign_chain_takes_no_port(tmp_path: Path) -> None:
-    from sandbox.box import ChainChoice
+    from sandbox.settings import ChainChoice
 
     box = Box(Home(tmp_path), replace(Settings(), chain=ChainChoice("rpc", "http://10.0.0.1:8545")))
     assert box.urls["chain"] == "http://10.0.0.1:8545"

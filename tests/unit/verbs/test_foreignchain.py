@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, UsageError
-from sandbox.box import ChainChoice
 from sandbox.install.external_chain import choose, examined
+from sandbox.settings import ChainChoice
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8545", "http://localhost:8545", "https://[::1]:1"])

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import Refused
-from sandbox.box import Box, Settings
+from sandbox.box import Box
 from sandbox.bundle.oci import image_archives, shell_probe
 from sandbox.home import Home
-from sandbox.verbs import images
-from sandbox.verbs.images import ContainerImage
+from sandbox.install import images
+from sandbox.install.images import ContainerImage
+from sandbox.settings import Settings
 
 ENTRY = tuple[str, str | None]
 """A path in a layer, and where it links to."""

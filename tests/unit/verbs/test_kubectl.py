@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.verbs import kubectl
+from sandbox.install import kubectl
 
 
 def test_without_one_in_the_bundle_the_machines_is_used(

@@ -18,9 +18,10 @@ ROOM = 100_000_000
 HEAD = """
 import re, resource, sys
 from pathlib import Path
-from sandbox.box import Box, Ports, Settings
+from sandbox.box import Box
+from sandbox.settings import Ports, Settings
 from sandbox.home import Home
-from sandbox.loop.memory import Known, digest, loop_memory
+from sandbox.run_memory import Known, digest, loop_memory
 from sandbox.seeding import sowing
 from sandbox.seeding.declaration import Declaration
 from sandbox.verbs import assets

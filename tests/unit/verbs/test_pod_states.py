@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.verbs.pod_states import why_not_ready
+from sandbox.pod_states import why_not_ready
 
 EVICTED = {
     "phase": "Failed",

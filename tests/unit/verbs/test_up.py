@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import Failed
-from sandbox.box import Box, Ports, Settings, open_box
+from sandbox.box import Box, open_box
 from sandbox.home import Home
 from sandbox.progress import run
+from sandbox.settings import Ports, Settings
 from sandbox.verbs import up
 
 

@@ -15,8 +15,8 @@ from tui.dialogs.form import Field, FormDialog, Values
 from tui.widgets.text import size
 
 if TYPE_CHECKING:
+    from sandbox.install.images import ContainerImage
     from sandbox.verbs.assets import Offer
-    from sandbox.verbs.images import ContainerImage
     from tui.app import BoxApp
 
 TITLE = Field("title", "Name", placeholder="the file's name")

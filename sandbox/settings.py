@@ -1,0 +1,118 @@
+"""What ``box.json`` holds: ports, chain, cluster, and where results go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+
+from c2d_box.errors import UsageError
+from c2d_box.units import LOCAL_CHAIN_ID
+
+DEFAULT_NAME = "c2d"
+
+
+HIGHEST_PORT = 65535
+
+
+NODE_PORTS = {
+    "chain": 30545,
+    "cache": 30500,
+    "provider": 30030,
+    "operator_service": 31000,
+    "ipfs_api": 30501,
+    "ipfs_gateway": 30808,
+    "s3": 30900,
+}
+
+
+BEHIND = {
+    "chain": ("chain", 8545),
+    "cache": ("cache", 5000),
+    "provider": ("provider", 8030),
+    "operator_service": ("operator-service", 8050),
+    "ipfs_api": ("ipfs", 5001),
+    "ipfs_gateway": ("ipfs", 8080),
+    "s3": ("s3", 9000),
+}
+"""Service and port behind each NodePort, for clusters on whose nodes the box opens none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports on 127.0.0.1, by service. The defaults are those Ocean users know."""
+
+    chain: int = 8545
+    cache: int = 5000
+    provider: int = 8030
+    operator_service: int = 31000
+    ipfs_api: int = 5001
+    ipfs_gateway: int = 8080
+    s3: int = 9000
+
+    def __post_init__(self) -> None:
+        for name, port in asdict(self).items():
+            if not 0 < port <= HIGHEST_PORT:
+                raise UsageError(
+                    "C2D-USAGE-PORT",
+                    f"port {port} for {name.replace('_', '-')} does not exist",
+                    f"choose ports (or an offset) that end between 1 and {HIGHEST_PORT}",
+                )
+
+    def shifted(self, offset: int) -> Ports:
+        """Every port moved by ``offset``: a second box beside the first."""
+        return Ports(**{name: port + offset for name, port in asdict(self).items()})
+
+    def changed(self, name: str, port: int) -> Ports:
+        """One port replaced; ``name`` as users write it (``operator-service``)."""
+        attribute = name.replace("-", "_")
+        if attribute not in asdict(self):
+            known = ", ".join(sorted(asdict(self))).replace("_", "-")
+            raise UsageError("C2D-USAGE-PORT", f"there is no port named {name}", f"use one of: {known}")
+        return replace(self, **{attribute: port})
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChoice:
+    """Which chain the box talks to: its own test chain, its own anvil, or one outside."""
+
+    kind: str = "testchain"
+    rpc_url: str | None = None
+    address_file: str | None = None
+    """Where a chain outside keeps its contracts' addresses; None: at its URL, under ``/address.json``."""
+    chain_id: int = LOCAL_CHAIN_ID
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A cluster that somebody else made, and how the box may use it."""
+
+    kubeconfig: str = ""
+    """The user's own; empty: where kubectl looks. Never written to."""
+    context: str = ""
+    """Empty: the kubeconfig's current one."""
+    registry: str = ""
+    """``[http://]host[:port][/path]``: images are pushed there, and the nodes pull them from there."""
+    pull_secret: str = ""
+    """``namespace/name`` of a Secret in that cluster with which nodes pull; copied into our namespaces."""
+    pull_by_login: bool = False
+    """Make that Secret of `docker login`'s entry for the registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``box.json`` holds."""
+
+    name: str = DEFAULT_NAME
+    ports: Ports = field(default_factory=Ports)
+    chain: ChainChoice = field(default_factory=ChainChoice)
+    barge_keys: bool = False
+    trust_empty_lists: str = "none"
+    cluster: str = ""
+    """Which driver carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
+    result_store: str = "ipfs"
+    """Where results go: ``ipfs`` (whoever knows the CID reads) or ``s3`` (private)."""
+    existing: Existing = field(default_factory=Existing)
+    unproven_jobs: bool = False
+    """Jobs run also where their isolation is not proven: the operator of somebody's cluster said so."""
