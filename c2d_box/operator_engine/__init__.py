@@ -1,9 +1,9 @@
 """The controller of jobs: watches workflows, volumes and pods, decides with one pure function, acts
 idempotently.
 
-    watching  ──►  controller  ──►  plan (pure: every rule)  ──►  actions  ──►  Kubernetes
-    reports   ──►      │
-                       └──►  record (PostgreSQL: a projection, never in the way)
+    watches  ──►  controller  ──►  rules (pure)  ──►  effects  ──►  Kubernetes
+    pod_api  ──►      │
+                      └──►  telemetry (PostgreSQL: a projection, never in the way)
 
 Any process may be killed at any moment and the job ends the same way, because where a job stands is
 written in its WorkFlow's status before anything is done that must not be done twice.
