@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from typing import Any
 
 import pytest
 
+from c2d_box.metadata.settings import Settings as MetadataSettings
+from c2d_box.operator_engine.settings import EngineSettings
+from c2d_box.operator_service.settings import Settings as OperatorServiceSettings
 from c2d_box.provider.resultplace import open_origins, result_store
+from c2d_box.provider.settings import Settings as ProviderSettings
 from c2d_box.storage.accounts import ACTIONS, AccountSettings
+from c2d_box.volumes.settings import Settings as ProvisionerSettings
+from c2d_box.workflow.result_store import IpfsStore
+from sandbox.testchain.settings import Settings as ChainSettings
 
 Object = dict[str, Any]
-READERS = {
-    "chain": "sandbox.testchain.settings",
-    "cache": "c2d_box.metadata.settings",
-    "provider": "c2d_box.provider.settings",
-    "operator-service": "c2d_box.operator_service.settings",
-    "operator-engine": "c2d_box.operator_engine.settings",
-    "provisioner": "c2d_box.volumes.settings",
+READERS: dict[str, Any] = {
+    "chain": ChainSettings,
+    "cache": MetadataSettings,
+    "provider": ProviderSettings,
+    "operator-service": OperatorServiceSettings,
+    "operator-engine": EngineSettings,
+    "provisioner": ProvisionerSettings,
 }
 
 
@@ -35,7 +41,7 @@ def test_the_service_accepts_its_configuration(
 ) -> None:
     if values == "cloud" and name in ("chain", "provisioner"):
         pytest.skip("not part of it")
-    model = importlib.import_module(READERS[name]).Settings
+    model = READERS[name]
     model.model_validate(config(request.getfixturevalue(values), name))
 
 
@@ -174,7 +180,7 @@ def test_environments_of_every_kind_reach_engine_and_service_alike(render: Any) 
     engine = {"capacity": {"cpu": 16, "memoryGb": 64, "diskGb": 100}, "limits": {"retention": 3600}}
     objects = render(environments=[{**common, **free}, {**common, **paid}], operatorEngine=engine)
     read = {
-        name: importlib.import_module(READERS[name]).Settings.model_validate(config(objects, name))
+        name: READERS[name].model_validate(config(objects, name))
         for name in ("operator-engine", "operator-service")
     }
     assert read["operator-engine"].environments == read["operator-service"].environments
@@ -248,11 +254,10 @@ def test_each_service_has_a_role_of_its_own_in_the_database(render: Any) -> None
 def test_the_provider_knows_the_result_store_and_closes_it(render: Any) -> None:
     """The engine's and the Provider's secret for result assets is one and the same."""
     objects = render(operatorEngine={"registration": True})
-    settings = importlib.import_module(READERS["provider"]).Settings.model_validate(
-        config(objects, "provider")
-    )
+    settings = ProviderSettings.model_validate(config(objects, "provider"))
     store = result_store(settings)
     assert store is not None and store.is_gateway(settings.fetch.ipfs_gateway)
+    assert isinstance(settings.result_store, IpfsStore)
     assert settings.result_store.gateway in settings.fetch.allow
     assert settings.result_store.gateway not in open_origins(settings, store)
     for name in ("provider", "operator-engine"):

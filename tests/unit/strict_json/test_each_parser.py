@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3] / "c2d_box"
 OURS = {
     "chain/abis.py": "artifacts of a package",
+    "kubernetes/client.py": "the API server",
+    "kubernetes/sync_client.py": "the API server",
     "metadata/decorations.py": "documents that passed the guard before they were stored",
     "metadata/indexer.py": "documents that passed the guard before they were stored",
     "metadata/store.py": "records that passed the guard before they were stored",
@@ -20,7 +22,6 @@ OURS = {
     "provider/grants.py": "what this Provider encrypted",
     "strict_json.py": "the guard",
     "volumes/api.py": "the API server",
-    "workflow/kubernetes.py": "the API server",
     "workflow/listing.py": "a list that the engine packed",
 }
 
