@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 from c2d_box.errors import C2DError
@@ -17,6 +18,8 @@ from c2d_box.errors import C2DError
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _CHATTY = ("httpx", "httpcore", "urllib3", "web3", "asyncio", "uvicorn.access")
 _FRAMES = 8
+_ENCODER = json.JSONEncoder(default=str)
+"""Made once: ``json.dumps`` with a default makes one for each line."""
 
 
 class JsonLineFormatter(logging.Formatter):
@@ -25,8 +28,7 @@ class JsonLineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
+            "time": f"{_second_text(int(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -35,7 +37,7 @@ class JsonLineFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
             line["at"] = _frames(record)
-        return json.dumps(line, default=str)
+        return _ENCODER.encode(line)
 
 
 def loggable(error: Exception) -> str:
@@ -56,6 +58,11 @@ def configure_logging(level: int = logging.INFO) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@lru_cache(2)
+def _second_text(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _frames(record: logging.LogRecord) -> list[str]:

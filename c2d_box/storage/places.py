@@ -25,7 +25,7 @@ class FetchPlaces:
     async def of(self, origin: Origin) -> AsyncIterator[None]:
         """Waits for a place of the host first: who waits for a slow host holds none of the others'."""
         host = origin.host
-        places, users = self._hosts.get(host, (asyncio.Semaphore(self._each), 0))
+        places, users = self._hosts.get(host) or (asyncio.Semaphore(self._each), 0)
         self._hosts[host] = (places, users + 1)
         try:
             async with places, self._in_all:

@@ -20,6 +20,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from c2d_box.storage.errors import Unreachable
 
@@ -144,6 +145,7 @@ def _unreachable(error: Exception) -> Unreachable:
     return Unreachable("the host name does not resolve")
 
 
+@lru_cache(1024)
 def _is_number(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
