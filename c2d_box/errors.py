@@ -30,7 +30,7 @@ class C2DError(Exception):
         self.details = details
 
     def as_dict(self) -> dict[str, object]:
-        """The shape printed by ``--json``: code, message, next_step, cause and details."""
+        """Return the error as ``--json`` prints it: code, message, next_step, cause and details."""
         return {
             "code": self.code,
             "message": self.message,
@@ -41,20 +41,30 @@ class C2DError(Exception):
 
 
 class UsageError(C2DError):
+    """The caller asked for something that cannot be, such as an unknown value or unusable settings."""
+
     exit_status = 2
 
 
 class EnvironmentProblem(C2DError):
+    """The machine lacks something that the verb needs."""
+
     exit_status = 3
 
 
 class StateProblem(C2DError):
+    """The box is not in the state that the verb needs."""
+
     exit_status = 4
 
 
 class Refused(C2DError):
+    """A rule said no: a permission, an order or a policy."""
+
     exit_status = 5
 
 
 class Failed(C2DError):
+    """Something that should work did not."""
+
     exit_status = 1

@@ -1,4 +1,6 @@
-"""Files that are replaced as a whole. Only the standard library is imported: pods' programs use this too."""
+"""Replaces files as a whole, so that nobody reads half of one. Only the standard library is imported: pods'
+programs use this too.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ def replace_file(
 ) -> None:
     """Write a file as a whole or not at all: a reader, or an interrupted run, has the old content or the new.
 
-    ``mode`` is cut by the umask; ``owner`` (uid, gid) is given where the process is root; ``durable``: a
-    reboot changes nothing of it either.
+    ``mode`` is subject to the umask. ``owner`` (uid, gid) is set only where the process runs as root. With
+    ``durable`` the content is synced to the disk before the old file is replaced, so it outlives a reboot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -39,5 +41,5 @@ def replace_file(
 def replace_private_file(
     path: Path, content: str | bytes, owner: tuple[int, int] | None = None, durable: bool = True
 ) -> None:
-    """The same for a file that only its owner may read."""
+    """Write a file that only its owner may read, as a whole or not at all, like :func:`replace_file`."""
     replace_file(path, content, mode=0o600, owner=owner, durable=durable)

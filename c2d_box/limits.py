@@ -32,70 +32,74 @@ OUTPUT_FILES: Final = 2000
 """Outputs of a job, folders included; an operator may set up to :data:`OUTPUT_FILES_MOST`."""
 OUTPUT_FILES_MOST: Final = 5000
 NAME_BYTES: Final = 255
-"""Of one name, as UTF-8: what a file system takes."""
+"""The longest name of one file, in bytes of UTF-8: what a file system takes."""
 PATH_BYTES: Final = 1024
-"""Of a path below the outputs, as UTF-8."""
+"""The longest path below the outputs, in bytes of UTF-8."""
 URL_CHARACTERS: Final = 3 * (PATH_BYTES + 64) + 1024
-"""Of a stored result's address: each byte of its path may become three characters."""
+"""The longest address of a stored result: each byte of its path may become three characters."""
 LISTED_FILES: Final = OUTPUT_FILES_MOST + 100
-"""Lines of a manifest or a report: outputs, logs and our own files."""
+"""The most lines of a manifest or a report, which lists outputs, logs and our own files."""
 LISTING_INLINE_BYTES: Final = 32_000
 """A list of results up to this size stands in the status as it is; a longer one is packed."""
 LISTING_PACKED_CHARACTERS: Final = 400_000
-"""Of a packed list of results. The judge refuses outputs whose list would be longer."""
+"""The longest packed list of results. The judge refuses outputs whose list would be longer."""
 
 # -- inputs
 
 JOB_DATASETS: Final = 64
-"""Of one job. Each is looked up, judged and quoted for whoever asks, before anybody signs or pays."""
+"""The most datasets of one job. Each is looked up, checked for permission and quoted for anybody who asks,
+before anybody signs or pays."""
 
 # -- records: cut, never refused
 
 REFUSED_LISTED: Final = 50
-"""Refused outputs that are named; all are counted."""
+"""The most refused outputs that a record names; all of them are counted."""
 REFUSED_LISTED_UNDER_RULES: Final = 5
-"""The same where a publisher's disclosure rules hold: each line is something that leaves."""
+"""The most refused outputs that a record names where a publisher's disclosure rules hold: there each line of
+the record is itself information that leaves the job."""
 REFUSED_PATH_CHARACTERS: Final = 400
 REASON_CHARACTERS: Final = 1000
 TEXT_CHARACTERS: Final = 2000
-"""Of any other short text in a report."""
+"""The longest of any other short text in a report."""
 STAGED_LISTED: Final = 500
-"""Staged inputs that are listed one by one; all are counted, and all are in the list's digest."""
+"""The most staged inputs that are listed one by one; all are counted, and all are in the list's digest."""
 RECORD_BYTES: Final = 60_000
-"""Of such a list as it is stored, however few its lines are."""
+"""The largest size of such a list as it is stored, however few its lines are."""
 
 # -- bodies
 
 REPORT_BYTES: Final = 24 << 20
-"""Of a pod's report to the engine and of the engine's answer."""
+"""The largest report of a pod to the engine, and the largest answer of the engine to it."""
 SPEC_BYTES: Final = 600_000
-"""Of a WorkFlow's spec as it is stored."""
+"""The largest spec of a WorkFlow as it is stored."""
 CARRIED_BYTES: Final = 500_000
-"""Of what a job carries itself, as it is stored: raw code and custom data. The rest of its spec fits beside
-it, so what a Provider quotes operator-service does not refuse for its size once it is paid."""
+"""The largest size, as it is stored, of what a job carries itself: raw code and custom data. The rest of its
+spec fits beside it, so a job that a Provider has quoted is not refused by operator-service for its size once
+it is paid."""
 TRANSACTION_CHARACTERS: Final = 200_000
-"""Of one signed transaction of a result asset."""
+"""The longest signed transaction of a result asset."""
 TRANSACTIONS_CHARACTERS: Final = 260_000
-"""Of all transactions of a result asset."""
+"""The largest sum of the transactions of one result asset."""
 
 
 def carries_code(rawcode: object) -> bool:
-    """Whether a job carries its algorithm's code itself: any text but the empty one, however short.
+    """Return whether a job carries its algorithm's code itself: any text but the empty one, however short.
 
-    The original took up to ten characters for none, after they had been ordered and paid.
+    The original treated a code of up to ten characters as no code, after it had been ordered and paid.
     """
     return isinstance(rawcode, str) and rawcode != ""
 
 
 def stored_bytes(value: Any) -> int:
-    """The size of a JSON value as Kubernetes writes it to etcd: ``<``, ``>`` and ``&`` take six bytes."""
+    """Return the bytes of a JSON value as Kubernetes writes it to etcd: ``<``, ``>`` and ``&`` take six
+    each."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     escaped = sum(text.count(character) for character in "<>&\u2028\u2029")
     return len(text.encode("utf-8", "replace")) + 5 * escaped
 
 
 def shortened(text: str, characters: int) -> str:
-    """The text, its middle left out where it is longer: beginning and end of a path say most."""
+    """Return the text, without its middle where it is longer: beginning and end of a path say most."""
     if len(text) <= characters:
         return text
     half = (characters - 3) // 2
@@ -103,7 +107,7 @@ def shortened(text: str, characters: int) -> str:
 
 
 def fitting(lines: Sequence[Any], count: int, size: int) -> list[Any]:
-    """The first lines: at most ``count`` of them, and together at most ``size`` bytes as they are stored."""
+    """Return the first lines: at most ``count``, and together at most ``size`` bytes as they are stored."""
     kept: list[Any] = []
     for line in lines[:count]:
         size -= stored_bytes(line) + 1

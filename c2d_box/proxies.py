@@ -1,7 +1,8 @@
-"""Where a proxy of the environment may be used, and where it never is.
+"""Decides which addresses may be reached through a proxy that the environment names.
 
-``HTTP_PROXY`` and its relatives are for the way out. A company's proxy cannot reach the box's own addresses,
-so each of our clients asks here, and children that talk to the box's cluster get them in ``NO_PROXY``.
+``HTTP_PROXY`` and its relatives are for addresses outside. A company's proxy cannot reach the box's own
+addresses, so each of our clients asks :func:`may_use_proxy`, and child processes that talk to the box's
+cluster get its addresses in ``NO_PROXY``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def may_use_proxy(url: str) -> bool:
-    """Whether ``url`` leads out: False for loopback, private and link-local addresses and bare names."""
+    """Return whether ``url`` leads outside, where a proxy may be used: False for loopback, private and
+    link-local addresses and for bare names."""
     host = (urlsplit(url).hostname or "").rstrip(".").lower()
     try:
         address = ip_address(host)
@@ -27,8 +29,10 @@ def may_use_proxy(url: str) -> bool:
 
 
 def environment_without_proxy(*urls: str, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child that talks to ``urls``, none of them through a proxy (``base``: instead of
-    ours). Both spellings of the variable are set: programs differ in which one they read.
+    """Return the environment of a child process that talks to ``urls``, none of them through a proxy.
+
+    ``base`` takes the place of our own environment. Both spellings of the variable are set, because programs
+    differ in which one they read.
     """
     found = dict(os.environ if base is None else base)
     known = [part for name in _VARIABLES for part in found.get(name, "").split(",") if part.strip()]

@@ -20,9 +20,10 @@ _usual = 0
 
 @contextmanager
 def kept_recursion_limit() -> Iterator[None]:
-    """Stands around the import of a library that changes the limit, which is put back afterwards.
+    """Put the recursion limit back after the import of a library that changes it.
 
-    Threads take turns: a second one that entered meanwhile would put back what the first one's library set.
+    Threads take turns: a second one that entered meanwhile would take the limit that the first one's library
+    has set for the usual one, and put that back.
     """
     with _IMPORTING:
         before = sys.getrecursionlimit()
@@ -34,9 +35,9 @@ def kept_recursion_limit() -> Iterator[None]:
 
 @contextmanager
 def raised_recursion_limit(limit: int) -> Iterator[None]:
-    """Raises the limit while a computation runs that needs it, on a thread with a stack for it.
+    """Raise the recursion limit while a computation runs that needs it, on a thread with a stack for it.
 
-    The limit belongs to the whole interpreter: the last of several computations puts it back.
+    The limit belongs to the whole interpreter: of several computations the one that ends last puts it back.
     """
     global _raised, _usual
     with _RAISING:

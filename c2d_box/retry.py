@@ -1,4 +1,4 @@
-"""Pauses between attempts. Only the standard library is imported: pods' programs use this too."""
+"""Computes pauses between attempts. Only the standard library is imported: pods' programs use this too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Backoff:
         self._next = self.first
 
     def next_pause(self, lasted: float = 0.0) -> float:
-        """Counts the failure of an attempt that ``lasted`` so long; the seconds to wait before the next."""
+        """Count the failure of an attempt that ``lasted`` so many seconds, and return the seconds to wait
+        before the next attempt."""
         if lasted >= self.steady:
             self.reset()
         self.failures += 1
@@ -31,5 +32,5 @@ class Backoff:
         return pause
 
     def reset(self) -> None:
-        """Forgets the series."""
+        """Forget the series, as after a success: the next failure is again the first one."""
         self.failures, self._next = 0, self.first

@@ -1,4 +1,4 @@
-"""The guard that JSON of strangers passes before a parser sees it.
+"""Checks JSON of unknown origin before a parser sees it.
 
 ``json.loads`` recurses on the C stack: where a library has raised the interpreter's recursion limit, 60 kB
 of brackets end the process. It also accepts what nothing further on can hash, sign or store: lone
@@ -54,7 +54,7 @@ class JsonRefused(ValueError):
 
 
 def parse_json(data: bytes | bytearray | str, limits: JsonLimits = DEFAULT) -> Any:
-    """The value that ``data`` holds. Raises ``JsonRefused`` and nothing else."""
+    """Return the value that ``data`` holds. Raise ``JsonRefused`` and nothing else."""
     if len(data) > limits.size_bytes:
         raise JsonRefused(TOO_LARGE, f"The JSON has more than {limits.size_bytes} bytes.")
     raw, text = _both_forms(data)
@@ -71,7 +71,7 @@ def parse_json(data: bytes | bytearray | str, limits: JsonLimits = DEFAULT) -> A
 
 
 def parse_object(data: bytes | bytearray | str, limits: JsonLimits = DEFAULT) -> dict[str, Any]:
-    """The object that ``data`` holds. Raises ``JsonRefused`` for any other value too."""
+    """Return the object that ``data`` holds. Raise ``JsonRefused`` for any other value too."""
     value = parse_json(data, limits)
     if not isinstance(value, dict):
         raise JsonRefused(MALFORMED, "It is not a JSON object.")
@@ -79,11 +79,11 @@ def parse_object(data: bytes | bytearray | str, limits: JsonLimits = DEFAULT) ->
 
 
 def check_tree(value: Any, limits: JsonLimits = DEFAULT) -> None:
-    """Holds an already parsed value (of YAML, of another parser) to the same limits but for its size.
+    """Check a value that is already parsed (from YAML, by another parser) against all limits but the size.
 
-    The walk keeps its own stack, so no depth can end it. It counts as :func:`parse_json` does, the members of
-    arrays and objects without the names, and at each visit, so aliases that repeat one object a million times
-    are refused before they are written out.
+    The walk keeps a stack of its own, so no depth of nesting can exhaust Python's. It counts values as
+    :func:`parse_json` does: the members of arrays and objects, not the names. An object is counted each time
+    it is reached, so aliases that repeat one object a million times are refused before they are written out.
     """
     count = 0
     pending = [(value, 0)]
@@ -115,7 +115,8 @@ _FLAT = bytes.maketrans(b"123456789E", b"000000000e")
 
 
 def _both_forms(data: bytes | bytearray | str) -> tuple[bytes, str]:
-    """UTF-8 has no form for half a character, so a strict codec refuses raw surrogates in either form."""
+    """Return the text as bytes and as ``str``. UTF-8 has no form for a surrogate, half of a character, so the
+    strict codec refuses raw ones in either form."""
     try:
         if isinstance(data, str):
             return data.encode(), data
@@ -145,20 +146,25 @@ def _check_structure(raw: bytes, limits: JsonLimits) -> None:
 
 
 def _outside_strings(raw: bytes) -> bytes:
-    """The text without the content of its strings. Backslashes stand in strings only, each run of them from
-    its left in pairs, so what is left before a quote escapes it; after the first error nothing counts."""
+    """Return the text without the content of its strings.
+
+    In valid JSON backslashes stand in strings only, and a run of them pairs up from its left. So once the
+    pairs are removed, a backslash before a quote escapes that quote. Behind the first syntax error the result
+    may be wrong, which does no harm: the parser stops there.
+    """
     if b"\\" in raw:
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b'"'.join(raw.split(b'"')[::2])
 
 
 def _may_overflow(raw: bytes) -> bool:
-    """Whether a number may be too large for a double, which takes an exponent of three digits."""
+    """Return whether a number may be too large for a double, which takes an exponent of three digits."""
     return b"e000" in raw.translate(_FLAT, b"+")
 
 
 def _check_escapes(raw: bytes, limits: JsonLimits) -> None:
-    """An escaped surrogate must be one half of a pair: alone it is no character."""
+    """Refuse an escaped surrogate that is not one half of a pair, since alone it is no character; refuse an
+    escaped NUL too where the limits do not allow it."""
     if b"\\u" not in raw or not _RISKY_ESCAPE.search(raw):
         return
     for escape in _ESCAPE.finditer(raw):

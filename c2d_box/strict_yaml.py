@@ -1,4 +1,4 @@
-"""The guard for YAML files: kubeconfigs and lists of assets that somebody else may have written.
+"""Checks YAML files before they are parsed: kubeconfigs and lists of assets that others may have written.
 
 PyYAML builds nested values by recursion and lets an alias repeat what it names, so a file of one kilobyte
 can end the process or fill the memory as soon as its value is written out. The parser's events come without
@@ -20,7 +20,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse_yaml(text: str | bytes, limits: JsonLimits = YAML_LIMITS) -> Any:
-    """The one document of ``text``, as ``yaml.safe_load`` reads it. Raises ``JsonRefused`` and nothing
+    """Return the one document of ``text``, as ``yaml.safe_load`` reads it. Raise ``JsonRefused`` and nothing
     else."""
     if len(text) > limits.size_bytes:
         raise JsonRefused(TOO_LARGE, f"The YAML has more than {limits.size_bytes} bytes.")
@@ -34,7 +34,10 @@ def parse_yaml(text: str | bytes, limits: JsonLimits = YAML_LIMITS) -> Any:
 
 
 def _check_events(events: Iterator[Any], limits: JsonLimits) -> None:
-    """A stack of open collections, each with its anchor and how many values were before it."""
+    """Refuse a document with too much depth or too many values, an alias counted as all that it repeats.
+
+    ``stack`` holds the open collections, each with its anchor and the number of values before it.
+    """
     stack: list[tuple[str | None, int]] = []
     sizes: dict[str, int] = {}
     count = 0
@@ -60,7 +63,7 @@ def _check_events(events: Iterator[Any], limits: JsonLimits) -> None:
 
 
 def _place(error: Exception) -> str:
-    """The parser's own words with line and column, on one line."""
+    """Return the parser's description of a problem, with line and column, on one line."""
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or type(error).__name__)[:200]
     return f"{problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else problem

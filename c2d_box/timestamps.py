@@ -1,4 +1,4 @@
-"""Moments: Unix seconds (UTC, float) inside, RFC 3339 with microseconds in Kubernetes objects."""
+"""Converts timestamps: Unix seconds (UTC, float) inside, RFC 3339 with microseconds in Kubernetes objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 
 def rfc3339_text(seconds: float) -> str:
-    """``2026-01-01T00:00:00.000000Z``: also what Kubernetes' MicroTime (Leases) insists on."""
+    """Return a time as ``2026-01-01T00:00:00.000000Z``, which Kubernetes' MicroTime (in Leases) insists
+    on."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,7 +1,6 @@
-"""The box: one name, one home, one cluster, one set of ports. Opening it starts nothing.
+"""A box: one name, one home, one cluster, one set of ports. Opening it starts nothing.
 
-``box.json`` in the home remembers what was chosen at the first ``up``, so that later commands need no
-options.
+``box.json`` in the home stores the choices of the first ``up``, so that later commands need no options.
 """
 
 from __future__ import annotations
@@ -45,12 +44,12 @@ class Box:
 
     @property
     def exists(self) -> bool:
-        """Whether ``up`` ever got as far as choosing."""
+        """Return whether an ``up`` ever got as far as choosing."""
         return self.home.box_file.exists()
 
     @cached_property
     def cluster(self) -> Cluster:
-        """The cluster that carries this box."""
+        """Return the cluster that carries this box."""
         from sandbox.clusters.native.record import Options
 
         options = Options(egress=self.settings.chain.rpc_url is not None)
@@ -73,7 +72,7 @@ class Box:
 
     @property
     def published(self) -> dict[int, int]:
-        """Port of 127.0.0.1 → NodePort, of every service this box runs."""
+        """Return port of 127.0.0.1 → NodePort, of every service this box runs."""
         ports = self.ports.as_dict()
         if self.settings.chain.rpc_url is not None:
             ports.pop("chain")
@@ -81,7 +80,7 @@ class Box:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Where each service answers on this machine."""
+        """Return the URL of each service on this machine."""
         ports = self.ports.as_dict()
         if self.settings.chain.rpc_url:
             ports.pop("chain")
@@ -91,13 +90,13 @@ class Box:
         return urls
 
     def kube(self) -> KubeApi:
-        """The box's Kubernetes API; raises ``C2D-BOX-DOWN`` where there is none."""
+        """Return the box's Kubernetes API; raise ``C2D-BOX-DOWN`` where there is none."""
         from c2d_box.kubernetes.sync_client import KubeApi
 
         return KubeApi.of(self.home.kubeconfig)
 
     def command(self, arguments: str) -> str:
-        """A command line for this very box, as the user would have to type it."""
+        """Return a command line for this very box, as the user would have to type it."""
         words = [program()]
         if self.name != DEFAULT_NAME:
             words.append(f"--name {self.name}")
@@ -112,7 +111,9 @@ class Box:
 
 
 def program() -> str:
-    """What to type for this program: its name where the shell finds it, else the path it was called by."""
+    """Return what to type for this program: its name where the shell finds it, else the path it was called
+    by.
+    """
     called = Path(sys.argv[0])
     if shutil.which(PROGRAM) or called.name != PROGRAM or not called.exists():
         return PROGRAM
@@ -121,7 +122,7 @@ def program() -> str:
 
 
 class _BundleWhenNeeded:
-    """Looking at a box needs no bundle; booting it opens the one in the cache."""
+    """Opens the bundle in the cache on first use: only booting a box needs it, looking at one does not."""
 
     @property
     def kubernetes_version(self) -> str:
@@ -140,7 +141,9 @@ class _BundleWhenNeeded:
 
 
 class BundleParts:
-    """Of the bundle, single programs: where Docker carries the cluster the rest need not be there."""
+    """Gives single programs of the bundle: where Docker carries the cluster the other parts need not be
+    there.
+    """
 
     def binary(self, name: str) -> Path:
         from sandbox.bundle import Bundle
@@ -157,13 +160,13 @@ class BundleParts:
 
 
 def default_home(name: str) -> Home:
-    """The home of the box called ``name``: boxes with another name stand beside the default one."""
+    """Return the home of the box called ``name``: boxes with another name stand beside the default one."""
     home = Home.default()
     return home if name == DEFAULT_NAME else Home(home.path.with_name(f"{home.path.name}-{name}"))
 
 
 def open_box(home: Path | None = None, name: str | None = None) -> Box:
-    """The box at ``home`` (or of that ``name``), with what its ``box.json`` remembers."""
+    """Return the box at ``home`` (or of that ``name``), with what its ``box.json`` stores."""
     place = Home(home.expanduser().absolute()) if home else default_home(name or DEFAULT_NAME)
     if not place.box_file.exists():
         return Box(place, Settings(name=name or DEFAULT_NAME))

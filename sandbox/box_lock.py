@@ -1,6 +1,4 @@
-"""One verb that changes a box at a time. The kernel gives the lock back when its holder dies, however it
-dies.
-"""
+"""Lets one verb at a time change a box. The kernel frees the lock when its holder dies, however it dies."""
 
 from __future__ import annotations
 
@@ -16,7 +14,9 @@ from sandbox.home import Home
 
 @contextmanager
 def changing(home: Home, verb: str) -> Iterator[None]:
-    """Hold the box's lock while ``verb`` changes it; a second one is told who holds it (``C2D-BOX-BUSY``)."""
+    """Hold the box's lock while ``verb`` changes it; a second one gets an error that names the holder
+    (``C2D-BOX-BUSY``).
+    """
     home.path.mkdir(parents=True, exist_ok=True)
     with (home.path / "lock").open("a+") as file:
         try:

@@ -1,8 +1,9 @@
-"""Text of strangers made fit for a terminal: names, logs, reasons and results of people nobody has to trust.
+"""Makes untrusted text safe to print on a terminal: names, logs, reasons and results of other people.
 
 A name may hold escape sequences that move the cursor, retitle the window or write the clipboard, a line feed
-that forges a row of a table, or direction marks that show another text than the one that is there. Here each
-becomes a visible picture. Command line, screens and errors use this one table; ``--json`` stays exact.
+that forges a row of a table, or direction marks that show another text than the one that is there. This
+module turns each into a visible picture. Command line, screens and errors use this one table; ``--json``
+stays exact.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ _HIGH_CONTROLS = dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 _DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C, 0x200E, 0x200F], 0xFFFD)
 _LINE_ENDS = {0x2028: 0xFFFD, 0x2029: 0xFFFD}
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
-"""Half of a pair cannot be written to a terminal at all: printing it raises."""
+"""Replaces surrogates: half of a pair cannot be written to a terminal at all, printing it raises."""
 _TABLE = {**_CONTROLS, 0x7F: 0x2421, **_HIGH_CONTROLS, **_DIRECTIONS, **_LINE_ENDS, **_SURROGATES}
 
 
 def visible_text(value: object) -> str:
-    """``value`` as text without anything a terminal would obey; line feeds and tabs stay."""
+    """Return ``value`` as text without anything a terminal would obey; line feeds and tabs stay."""
     return str(value).translate(_TABLE)
 
 
 def visible_line(value: object) -> str:
-    """Like :func:`visible_text`, on one line: a line feed is shown as its picture, a tab as a blank."""
+    """Return :func:`visible_text` on one line: a line feed is shown as its picture, a tab as a blank."""
     return visible_text(value).replace("\n", "␊").replace("\t", " ")

@@ -1,6 +1,6 @@
-"""The Docker engine, through its SDK: the one module that knows its exceptions and where it listens.
+"""Connects to the Docker engine through its SDK: the one module that knows its exceptions and its address.
 
-``DOCKER_HOST`` counts, then the context that the user's ``docker`` command uses (Docker Desktop has one),
+``DOCKER_HOST`` is used, then the context that the user's ``docker`` command uses (Docker Desktop has one),
 then the usual socket.
 """
 
@@ -23,14 +23,14 @@ OLDEST = (20, 10)
 """The first engine with private control group namespaces, which kind's nodes need."""
 USUAL = "unix:///var/run/docker.sock"
 CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
-"""The tools' own, on every container of a cluster."""
+"""Labels that kind and k3d put on every container of a cluster."""
 HOME_LABEL, OWNER_LABEL = "c2d-box.home", "c2d-box.owner"
 TIMEOUT = 120
 SHARES = 8 * 1024
 
 
 def connect(timeout: int = TIMEOUT) -> DockerClient:
-    """A client of the engine that answers; coded errors say what is missing."""
+    """Return a client of the engine that answers; coded errors say what is missing."""
     address = _address()
     _require_listener(address)
     import docker
@@ -42,7 +42,7 @@ def connect(timeout: int = TIMEOUT) -> DockerClient:
 
 
 def _require_listener(address: str) -> None:
-    """Ask the socket before the SDK does: importing that takes a third of a second."""
+    """Check the socket before the SDK is imported: that takes a third of a second."""
     path = address.removeprefix("unix://")
     if path == address:
         return
@@ -66,7 +66,7 @@ def _address() -> str:
 
 @contextmanager
 def coded() -> Iterator[None]:
-    """Inside, the SDK's exceptions become errors with a code and a next step."""
+    """Turn the SDK's exceptions into errors with a code and a next step."""
     import docker.errors
     import requests
 
@@ -99,7 +99,7 @@ def _unreachable(problem: BaseException) -> C2DError:
 
 
 def version(client: DockerClient) -> tuple[int, ...]:
-    """Of the engine, its first two numbers."""
+    """Return the first two numbers of the engine's version."""
     with coded():
         text = str(client.version()["Version"])
     return tuple(int(part) for part in text.split("+")[0].split("-")[0].split(".")[:2] if part.isdigit())
@@ -126,7 +126,7 @@ def container(client: DockerClient, name: str) -> Container | None:
 
 
 def ensure_network(client: DockerClient, name: str, home: str) -> None:
-    """The box's own network; labelled, so that one whose home is gone can be recognised."""
+    """Make the box's own network; labelled, so that one whose home is gone can be recognised."""
     with coded():
         if not client.networks.list(names=[f"^{name}$"]):
             client.networks.create(
@@ -135,7 +135,7 @@ def ensure_network(client: DockerClient, name: str, home: str) -> None:
 
 
 def cgroups(client: DockerClient) -> Literal[1, 2]:
-    """Version of the control groups on the engine's machine."""
+    """Return the version of the control groups on the engine's machine."""
     with coded():
         return 1 if client.info().get("CgroupVersion") == "1" else 2
 
@@ -163,17 +163,17 @@ def sweep(client: DockerClient, labels: Iterable[str], network: str) -> list[str
 
 
 def _owner() -> str:
-    """This user of this machine: an engine may serve several of both."""
+    """Return an id of this user of this machine: an engine may serve several of both."""
     return f"{os.uname().nodename}:{os.getuid()}"
 
 
 def remove_box(client: DockerClient, cluster: str) -> list[str]:
-    """Everything of one box in the engine; also of half a one. Returns the names of what is gone."""
+    """Remove everything of one box from the engine; also of half a one. Returns the names of what is gone."""
     return sweep(client, [f"{label}={cluster}" for label in CLUSTER_LABELS], cluster)
 
 
 def homeless(client: DockerClient) -> list[str]:
-    """Clusters of boxes whose home is not on this machine any more, by the label on their network."""
+    """Return the clusters of boxes whose home is gone from this machine, by the label on their network."""
     with coded():
         networks = client.networks.list(filters={"label": f"{OWNER_LABEL}={_owner()}"})
     labels = {str(net.name): str(net.attrs["Labels"][HOME_LABEL]) for net in networks}
@@ -181,7 +181,7 @@ def homeless(client: DockerClient) -> list[str]:
 
 
 def execute(found: Container, *command: str, text: str | None = None) -> str:
-    """Run a program in the container; raises with what it said where it fails."""
+    """Run a program in the container; raise with its output where it fails."""
     with coded():
         status, output = found.exec_run(list(command))
     said = (output or b"").decode("utf-8", "replace")
@@ -195,13 +195,15 @@ def execute(found: Container, *command: str, text: str | None = None) -> str:
 
 
 def weigh(found: Container) -> None:
-    """A node weighs as much as several processes, as the native one does: beside a compiler it starves."""
+    """Give a node the CPU weight of several processes, as the native one has: with the default it starves
+    beside a compiler.
+    """
     with coded():
         found.update(cpu_shares=SHARES)
 
 
 def memory(client: DockerClient, found: Container) -> int:
-    """Bytes of memory that the container's processes hold, its page cache not counted."""
+    """Return the bytes of memory that the container's processes hold, its page cache not counted."""
     with coded():
         stats: dict[str, Any] = client.api.stats(found.id, stream=False, one_shot=True)
     used = stats.get("memory_stats", {})

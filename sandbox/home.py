@@ -1,4 +1,4 @@
-"""Where a box keeps everything it knows: one folder, so that it can be moved, looked at and forgotten.
+"""The home of a box: one folder holds everything it knows, so that it can be moved, looked at and deleted.
 
 Secrets live below ``keys/`` and in ``kubeconfig``, all 0600. ``cluster/`` belongs to the cluster driver,
 which may keep root-owned files there; everything else belongs to the user who started the box.
@@ -19,7 +19,7 @@ class Home:
 
     @classmethod
     def default(cls) -> Home:
-        """``C2D_BOX_HOME``, else ``$XDG_DATA_HOME/c2d-box``, else ``~/.local/share/c2d-box``."""
+        """Return ``C2D_BOX_HOME``, else ``$XDG_DATA_HOME/c2d-box``, else ``~/.local/share/c2d-box``."""
         if chosen := os.environ.get("C2D_BOX_HOME"):
             return cls(Path(chosen).expanduser().absolute())
         data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
@@ -57,10 +57,10 @@ class Home:
 
     @property
     def seed_file(self) -> Path:
-        """What ``seed`` has planted in this box, by name."""
+        """Return ``seed.json``: the assets that ``seed`` has published in this box, by name."""
         return self.path / "seed.json"
 
     @property
     def baseline_file(self) -> Path:
-        """The state to which ``reset --assets`` returns."""
+        """Return the file with the state to which ``reset --assets`` returns."""
         return self.path / "baseline.json"

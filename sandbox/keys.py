@@ -74,7 +74,7 @@ class BoxKeys:
         return f"BoxKeys({self.folder}, {sorted(self.values)})"
 
     def address(self, name: str) -> str:
-        """The checksummed address of a signing key."""
+        """Return the checksummed address of a signing key."""
         return address_of(self.values[name])
 
 
@@ -98,7 +98,7 @@ def open_keys(folder: Path, *, barge: bool = False) -> BoxKeys:
 
 
 def address_of(key: str) -> str:
-    """The EIP-55 address of a secp256k1 private key in hex."""
+    """Return the EIP-55 address of a secp256k1 private key in hex."""
     from coincurve import PrivateKey
     from eth_hash.auto import keccak
 

@@ -1,7 +1,7 @@
-"""Putting a publisher's file into the box's private S3, and looking at what is there.
+"""Puts a publisher's file into the box's private S3, and lists and reads what is there.
 
-The few S3 calls the box needs, signed by :mod:`c2d_box.storage.sigv4`, so that no cloud SDK has to travel
-along. Path-style addressing, as versitygw serves it.
+Makes the few S3 calls the box needs, signed by :mod:`c2d_box.storage.sigv4`, so that no cloud SDK is a
+dependency. Path-style addressing, as versitygw serves it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Where an object lies; the shape an ``s3`` file object of a DDO needs besides the credentials."""
+    """The address of an object; the shape an ``s3`` file object of a DDO needs besides the credentials."""
 
     endpoint: str
     region: str
@@ -40,7 +40,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class ReadingKey:
-    """Credentials for the objects of one bucket, to be read only."""
+    """Read-only credentials for the objects of one bucket."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -48,7 +48,7 @@ class ReadingKey:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """One S3 endpoint seen with one pair of credentials."""
+    """One S3 endpoint, accessed with one pair of credentials."""
 
     endpoint: str
     access_key: str
@@ -63,10 +63,11 @@ class ObjectStore:
             raise _refused(f"create bucket {bucket}", answer)
 
     def reader_of(self, bucket: str) -> ReadingKey:
-        """The key that may read the objects of ``bucket`` and do nothing else; made where it is missing.
+        """Return the key that may read the objects of ``bucket`` and do nothing else; make it where it is
+        missing.
 
-        Derived from the store's own secret, which cannot be found from it: nothing more has to be kept, and
-        every call for the same bucket gives the same key.
+        The key is derived from the store's own secret, which cannot be found from it: nothing more has to be
+        kept, and every call for the same bucket gives the same key.
         """
         seed = hmac.new(self.secret_key.encode(), f"reader of {bucket}".encode(), hashlib.sha512).hexdigest()
         key = ReadingKey(f"READ{seed[:20].upper()}", seed[20:84])
@@ -89,14 +90,14 @@ class ObjectStore:
         return StoredObject(self.endpoint, self.region, bucket, key, size, digest)
 
     def content(self, bucket: str, key: str) -> bytes:
-        """The bytes of ``bucket/key``."""
+        """Return the bytes of ``bucket/key``."""
         answer = self._sent("GET", f"/{bucket}/{key}")
         if answer.status_code != 200:
             raise _refused(f"give {bucket}/{key}", answer)
         return answer.content
 
     def exists(self, bucket: str, key: str) -> bool:
-        """Whether ``bucket/key`` is there."""
+        """Return whether ``bucket/key`` is there."""
         return self._sent("HEAD", f"/{bucket}/{key}").status_code == 200
 
     def _sent(
@@ -105,11 +106,11 @@ class ObjectStore:
         return self._send(method, path, hashlib.sha256(body).hexdigest(), body, query=query)
 
     def buckets(self) -> list[str]:
-        """The buckets this key may see."""
+        """Return the buckets this key may see."""
         return _texts(self._asked("GET", "/"), "Name")
 
     def keys(self, bucket: str) -> list[str]:
-        """Every key of ``bucket``, however many pages that takes."""
+        """Return every key of ``bucket``, however many pages that takes."""
         found: list[str] = []
         page = {"encoding-type": "url", "list-type": "2"}
         while True:
@@ -121,7 +122,7 @@ class ObjectStore:
             page["continuation-token"] = following[0]
 
     def delete(self, bucket: str, key: str) -> None:
-        """Delete ``bucket/key``; no matter whether it was there."""
+        """Delete ``bucket/key``; succeed also where it was not there."""
         self._asked("DELETE", f"/{bucket}/{key}")
 
     def _asked(self, method: str, path: str, query: Mapping[str, str] | None = None) -> str:
@@ -159,7 +160,7 @@ class ObjectStore:
 
 
 def _told(problem: httpx.TransportError) -> tuple[str, str]:
-    """What happened, from the error of the network below httpx's, and the step that fits."""
+    """Return what happened, from the network error below httpx's, and the step that fits."""
     causes: list[BaseException] = [problem]
     while below := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(below)
@@ -186,7 +187,7 @@ def _told(problem: httpx.TransportError) -> tuple[str, str]:
 
 
 def _texts(document: str, tag: str) -> list[str]:
-    """The texts of every ``tag`` of an S3 answer, whatever its namespace."""
+    """Return the texts of every ``tag`` of an S3 answer, whatever its namespace."""
     root = ElementTree.fromstring(document)
     return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == tag]
 

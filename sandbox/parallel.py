@@ -1,7 +1,7 @@
-"""Several verbs at once: their events arrive interleaved, their results in the order of the verbs.
+"""Runs several verbs at once: their events arrive interleaved, their results in the order of the verbs.
 
-Threads, because verbs wait on processes and sockets. The first failure is raised after the others came to
-their end or were told to stop, so that nothing goes on behind the user's back.
+Threads are used because verbs wait on processes and sockets. The first failure is raised after the others
+came to their end or were told to stop, so that nothing goes on behind the user's back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a pod is not ready, in words: what Kubernetes says in six different places of its status."""
+"""Says in words why a pod is not ready, from the six places of its status where Kubernetes says it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DISK_PRESSURE = "node.kubernetes.io/disk-pressure"
 
 
 def why_not_ready(pod: Object) -> str:
-    """The first cause that is known, from the most decisive to the least; empty for a ready pod."""
+    """Return the first cause that is known, from the most decisive to the least; empty for a ready pod."""
     return next(_causes(pod), "")
 
 

@@ -1,4 +1,4 @@
-"""The one event stream that every long verb yields and that CLI, ``--json`` and TUI render.
+"""Defines the one event stream that every long verb yields and that CLI, ``--json`` and TUI render.
 
 A verb is a generator: it yields :class:`Event` and *returns* its result. :func:`run` drives one with a sink.
 """
@@ -30,7 +30,7 @@ class Event:
 
 
 Progress = Generator[Event, None, T]
-"""What a verb returns: a generator of events whose return value is the verb's result."""
+"""The type that a verb returns: a generator of events whose return value is the verb's result."""
 
 
 def run(verb: Progress[T], sink: Callable[[Event], None]) -> T:
@@ -45,7 +45,7 @@ def run(verb: Progress[T], sink: Callable[[Event], None]) -> T:
 
 
 def step(name: str, text: str, work: Callable[[], T]) -> Progress[T]:
-    """A step that has no inner progress: started, then done or failed with the elapsed seconds."""
+    """Run ``work`` as a step without inner progress: started, then done or failed, with elapsed seconds."""
     began = time.monotonic()
     yield Event(name, "started", text)
     try:

@@ -1,7 +1,9 @@
-"""What the loop published before: by path and account, so that the same command finds its assets again.
+"""Stores which assets ``run`` published, by path and account, so that the same command finds its assets
+again.
 
 A file that is lost or broken costs nothing but new DIDs. The text of a script as it was last published is
-kept beside it: who is asked to permit a new version wants to see what changed. Of data nothing is kept.
+kept beside it: an owner who is asked to permit a new version wants to see what changed. Of data nothing is
+kept.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ from sandbox.home import Home
 
 LONGEST_DIFF = 60
 LARGEST_SCRIPT = 1 << 20
-"""Of larger ones no copy is kept and no difference shown: a binary, or a bundle of code."""
+"""Largest script in bytes of which a copy is kept and a difference shown: a larger one is a binary, or a
+bundle of code.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An asset of the loop. ``sha256`` is of the content that is published; ``how`` says image and
+    """An asset published by ``run``. ``sha256`` is of the content that is published; ``how`` names image and
     entrypoint of an algorithm; ``mark`` tells the asset from any other that has its DID
     (:func:`sandbox.verbs.identity.asset_mark`).
     """
@@ -35,14 +39,14 @@ class Known:
 
 
 class Memory:
-    """A folder in the box's home."""
+    """The stored assets: a folder in the box's home."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / "assets.json"
 
     def get(self, path: Path, who: str) -> Known | None:
-        """What ``who`` published from ``path``."""
+        """Return the asset that ``who`` published from ``path``."""
         entry = self._all().get(_key(path, who))
         try:
             return Known(**entry) if entry else None
@@ -50,12 +54,14 @@ class Memory:
             return None
 
     def put(self, path: Path, who: str, known: Known) -> None:
-        """Remember it."""
+        """Store the asset that ``who`` published from ``path``."""
         entries = {**self._all(), _key(path, who): asdict(known)}
         replace_file(self._file, json.dumps(entries, indent=2) + "\n")
 
     def put_script(self, path: Path, who: str, known: Known) -> None:
-        """Remember it with its text as it is now. Not for data: a copy in the home would be a leak."""
+        """Store the asset with its script's text as it is now. Not for data: a copy in the home would be a
+        leak.
+        """
         self.put(path, who, known)
         copy = self._copy(known.did)
         if path.stat().st_size <= LARGEST_SCRIPT:
@@ -64,11 +70,13 @@ class Memory:
             copy.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Forget everything: the chain on which it was published is gone or was taken back."""
+        """Delete everything stored: the chain on which it was published is gone or was taken back."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def changes(self, path: Path, known: Known | None) -> list[str]:
-        """What is different from the version published last, as a unified diff; empty without one."""
+        """Return the difference from the version published last, as a unified diff; empty where no version is
+        stored.
+        """
         if known is None or not self._copy(known.did).exists():
             return []
         if path.stat().st_size > LARGEST_SCRIPT:
@@ -91,7 +99,7 @@ class Memory:
 
 
 def loop_memory(home: Home) -> Memory:
-    """The loop's memory of the box at ``home``."""
+    """Return the memory of ``run`` of the box at ``home``."""
     return Memory(home.path / "loop")
 
 
@@ -100,6 +108,6 @@ def _key(path: Path, who: str) -> str:
 
 
 def digest(path: Path) -> str:
-    """The content's SHA-256, in as much memory for a large file as for a small one."""
+    """Return the content's SHA-256, in as much memory for a large file as for a small one."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

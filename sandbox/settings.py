@@ -1,4 +1,4 @@
-"""What ``box.json`` holds: ports, chain, cluster, and where results go."""
+"""The content of ``box.json``: ports, chain, cluster, and where results go."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Ports:
                 )
 
     def shifted(self, offset: int) -> Ports:
-        """Every port moved by ``offset``: a second box beside the first."""
+        """Return the ports, each moved by ``offset``: for a second box beside the first."""
         return Ports(**{name: port + offset for name, port in asdict(self).items()})
 
     def changed(self, name: str, port: int) -> Ports:
-        """One port replaced; ``name`` as users write it (``operator-service``)."""
+        """Return the ports with one replaced; ``name`` as users write it (``operator-service``)."""
         attribute = name.replace("-", "_")
         if attribute not in asdict(self):
             known = ", ".join(sorted(asdict(self))).replace("_", "-")
@@ -75,12 +75,14 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class ChainChoice:
-    """Which chain the box talks to: its own test chain, its own anvil, or one outside."""
+    """The chain the box talks to: its own test chain, its own anvil, or one outside."""
 
     kind: str = "testchain"
     rpc_url: str | None = None
     address_file: str | None = None
-    """Where a chain outside keeps its contracts' addresses; None: at its URL, under ``/address.json``."""
+    """File or URL at which a chain outside keeps its contracts' addresses; None: at its URL, under
+    ``/address.json``.
+    """
     chain_id: int = LOCAL_CHAIN_ID
 
 
@@ -89,20 +91,20 @@ class Existing:
     """A cluster that somebody else made, and how the box may use it."""
 
     kubeconfig: str = ""
-    """The user's own; empty: where kubectl looks. Never written to."""
+    """The user's kubeconfig; empty: where kubectl looks. Never written to."""
     context: str = ""
-    """Empty: the kubeconfig's current one."""
+    """Context of the kubeconfig; empty: its current one."""
     registry: str = ""
     """``[http://]host[:port][/path]``: images are pushed there, and the nodes pull them from there."""
     pull_secret: str = ""
     """``namespace/name`` of a Secret in that cluster with which nodes pull; copied into our namespaces."""
     pull_by_login: bool = False
-    """Make that Secret of `docker login`'s entry for the registry."""
+    """Make the pull secret from `docker login`'s entry for the registry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``box.json`` holds."""
+    """The settings of a box, as ``box.json`` holds them."""
 
     name: str = DEFAULT_NAME
     ports: Ports = field(default_factory=Ports)
@@ -110,9 +112,9 @@ class Settings:
     barge_keys: bool = False
     trust_empty_lists: str = "none"
     cluster: str = ""
-    """Which driver carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
+    """Driver that carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
     result_store: str = "ipfs"
-    """Where results go: ``ipfs`` (whoever knows the CID reads) or ``s3`` (private)."""
+    """Store of results: ``ipfs`` (whoever knows the CID reads) or ``s3`` (private)."""
     existing: Existing = field(default_factory=Existing)
     unproven_jobs: bool = False
-    """Jobs run also where their isolation is not proven: the operator of somebody's cluster said so."""
+    """Let jobs run also where their isolation is not proven: the operator of somebody's cluster said so."""

@@ -1,4 +1,4 @@
-"""The application: which screen is shown, who acts, and the one way in which anything is changed."""
+"""The application: current screen, acting account, feeds, and the entry points of every change."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
 
 
 def _opening(name: str) -> Callable[[], Screen[None]]:
-    """Imports a screen's folder when it is first looked at."""
+    """Return a factory that imports a screen's folder only when the screen is first shown."""
 
     def make() -> Screen[None]:
         made = getattr(import_module(f"tui.screens.{name}.screen"), CLASSES[name])()
@@ -86,7 +86,7 @@ class BoxApp(App[None]):
     ) -> None:
         self.memory_file, self.memory = memory_file, Memory.load(memory_file)
         first = screen or self.memory.screen
-        # With Textual's own default an empty screen would be styled and left before the first paint.
+        # Textual's own default mode would style an empty screen, then leave it, before the first paint.
         vars(self)["DEFAULT_MODE"] = first if first in SCREENS else "dashboard"
         super().__init__()
         self.source, self.read_only, self.clock = source, read_only, clock
@@ -106,19 +106,19 @@ class BoxApp(App[None]):
 
     @property
     def publisher(self) -> str:
-        """Who publishes and permits."""
+        """The account that publishes and permits."""
         return self.chosen_account or "publisher"
 
     @property
     def consumer(self) -> str:
-        """Who orders and runs."""
+        """The account that orders and runs jobs."""
         return self.chosen_account or "consumer"
 
     def on_mount(self) -> None:
         leave_when_asked(self)
 
     def on_ready(self) -> None:
-        """The first frame is on the screen: now ask the verbs."""
+        """Let the feeds begin to ask: the first frame is on the screen."""
         self.collecting.begin(self)
         self.feeds.gate.set()
         self.watcher.start()
@@ -129,7 +129,7 @@ class BoxApp(App[None]):
         await super().on_event(event)
 
     def go(self, name: str) -> None:
-        """Show a screen; each keeps what was opened in it."""
+        """Show a screen; each screen keeps the detail screens that were opened on it."""
         if self.current_mode != name:
             self.memory.screen = name
             self.switch_mode(name)
@@ -138,7 +138,7 @@ class BoxApp(App[None]):
         self.go(name)
 
     def action_tour(self, by: int) -> None:
-        """0 begins, leaves or takes up the tour; others move in it."""
+        """Move by that many lessons; 0 begins, leaves or resumes the tour."""
         step = self.memory.tour
         if by:
             self.tour_to(step + by if step >= 0 else step)
@@ -146,14 +146,14 @@ class BoxApp(App[None]):
             self.tour_to(~step)
 
     def tour_to(self, step: int) -> None:
-        """Show a lesson; below zero none, but where to go on is kept."""
+        """Show a lesson; a negative step hides the tour and encodes the lesson to resume at."""
         self.memory.tour = min(step, len(LESSONS) - 1)
         for screen in self.screen_stack:
             for bar in screen.query(TourBar):
                 bar.redraw()
 
     def act_as(self, who: str | None) -> None:
-        """Act as another account from now on; None is each role in its own part again."""
+        """Act as another account from now on; None means the usual roles, publisher and consumer."""
         self.chosen_account = who
         self.feeds.poke("jobs")
         for line in self.screen.query(TopLine):
@@ -161,27 +161,27 @@ class BoxApp(App[None]):
         self.notify(f"acting as {who or 'publisher and consumer'}", timeout=2, markup=False)
 
     def note_started(self, job: Mapping[str, Any] | None) -> None:
-        """The table of jobs points at what was started from here."""
+        """Remember the job started last, so that the jobs table puts its cursor on it."""
         self.started = str((job or {}).get("jobId", ""))
 
     @property
     def names(self) -> dict[str, str]:
-        """Names of assets by DID, as far as they are known."""
+        """The names of assets by DID, as far as they are known."""
         known = self.feeds.assets.reading.value or []
         if known is not self._named[0]:
             self._named = known, {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
         return self._named[1]
 
     def choose(self, theme: str) -> None:
-        """Use a theme, now and next time."""
+        """Use a theme, now and in later runs."""
         self.theme = self.memory.theme = theme
 
     def command(self, arguments: str) -> str:
-        """The command line for this box and the chosen account."""
+        """Return the command line for this box and the chosen account."""
         return self.source.command(arguments, self.chosen_account or "")
 
     def copy_command(self, arguments: str) -> None:
-        """Show what a screen or action is as a command, and copy it."""
+        """Show and copy the command line that does what a screen or action does."""
         self.copy_text(self.command(arguments))
 
     def copy_text(self, text: str) -> None:
@@ -190,19 +190,19 @@ class BoxApp(App[None]):
         self.notify(f"$ {text}\ncopied", timeout=4, markup=False)
 
     def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
-        """Ask, run, show; see :mod:`tui.actions.runner`."""
+        """Confirm, run and show an action; see :mod:`tui.actions.runner`."""
         from tui.actions.runner import perform
 
         perform(self, action, then)
 
     def fill(self, form: FormDialog[Action], *, then: Callable[[Run], None] | None = None) -> None:
-        """A form first, then the action it adds up to."""
+        """Show a form, then confirm and run the action that its values make."""
         from tui.actions.runner import fill
 
         fill(self, form, then)
 
     def begin(self, action: Action) -> Run:
-        """Run an action that was agreed to."""
+        """Run an action that the user has confirmed."""
         from tui.actions.runner import begin
 
         return begin(self, action)
@@ -221,7 +221,7 @@ class BoxApp(App[None]):
         self.leave()
 
     def leave(self) -> None:
-        """Leave; the box goes on."""
+        """Leave the TUI; the box goes on. Confirms first while a verb is running."""
         from tui.actions.runner import leave
 
         leave(self)

@@ -1,4 +1,4 @@
-"""What can be said instead of pressed: the palette (``ctrl+p``) and the command line (``:``), one table."""
+"""Commands by name: the palette (``ctrl+p``) and the command line (``:``) share one table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Saying:
-    """Words that do something."""
+    """One command of the palette: its words, its description and what it does."""
 
     words: str
     text: str
@@ -32,7 +32,7 @@ class Saying:
 
 
 def sayings(app: BoxApp) -> Iterator[Saying]:
-    """Everything that can be said now."""
+    """Yield every command that is available now."""
     for name in SCREENS:
         yield Saying(name, f"go to {name}", lambda name=name: app.go(name))  # type: ignore[misc]
     yield Saying("up", "boot or resume the box", lambda: app.perform(box_lifecycle.up(app.source)))
@@ -62,7 +62,7 @@ class BoxCommands(Provider):
 
 
 class CommandLine(ModalScreen[None]):
-    """``:`` opens it, enter says it."""
+    """The command line: ``:`` opens it, enter runs the command."""
 
     DEFAULT_CSS = """
     CommandLine { align: left bottom; background: $background 0%; }

@@ -36,5 +36,5 @@ def _spelling(bare: str) -> str:
 
 
 def same(left: object, right: object) -> bool:
-    """Whether both are text naming the same address, in whatever case."""
+    """Return whether both are text naming the same address, in whatever case."""
     return isinstance(left, str) and isinstance(right, str) and left.lower() == right.lower()

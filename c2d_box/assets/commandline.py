@@ -1,9 +1,10 @@
-"""An entrypoint line where there is no shell: POSIX words and quotes, nothing that only a shell can do.
+"""Splits an entrypoint line where there is no shell: POSIX words and quotes, nothing that only a shell can
+do.
 
-The original ran every entrypoint through ``sh -c``; where an image has ``/bin/sh``, so do we. One without it
-gets its line split by these rules, which the gate (``pods/gate/gate.c``) follows word for word: what a
-shell would not just hand on is refused, never guessed at. Knowing it here as well lets a line be refused
-before anybody has paid.
+The original ran every entrypoint through ``sh -c``; where an image has ``/bin/sh``, so do we. For an image
+without one the line is split by these rules, which the gate (``pods/gate/gate.c``) follows word for word:
+what a shell would not just hand on is refused, never guessed at. Knowing the rules here as well lets a line
+be refused before anybody has paid.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from c2d_box.errors import Refused
 
 WORDS = 1024
-"""More than so many are refused."""
+"""The most words of a line; one with more is refused."""
 RESERVED = frozenset(
     (
         *("!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "in", "then"),
@@ -37,7 +38,7 @@ RESERVED = frozenset(
         *("read", "type", "ulimit", "umask", "unalias", "wait"),
     )
 )
-"""Words that a shell takes for its own where a command begins: no program is meant by them."""
+"""Words that a shell interprets itself where a command begins: no program is meant by them."""
 _OPERATORS = frozenset("|&;<>()\n")
 _EXPANSIONS = frozenset("$`")
 _PATTERNS = frozenset("*?[")
@@ -48,7 +49,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
 def words(line: str) -> tuple[str, ...]:
-    """The words of ``line``; raises ``C2D-ENTRYPOINT-NEEDS-SHELL`` where splitting does not do."""
+    """Split ``line`` into words; raise ``C2D-ENTRYPOINT-NEEDS-SHELL`` where splitting does not do."""
     if "\0" in line:
         raise _refused(_SHELL)
     found: list[str] = []
@@ -73,7 +74,7 @@ def _past_blanks(line: str, at: int) -> int:
 
 
 def _shells_own(rest: str) -> bool:
-    """A word of the shell's own, or ``NAME=…``, which sets a variable."""
+    """Return whether ``rest`` begins with a word of the shell's own, or ``NAME=…``, which sets a variable."""
     first = rest.replace("\t", " ").partition(" ")[0]
     return first in RESERVED or _ASSIGNMENT.match(first) is not None
 
@@ -100,7 +101,8 @@ def _word(line: str, at: int) -> tuple[str, int]:
 
 
 def _escaped(line: str, at: int) -> str:
-    """The character after a backslash. A line's end there joins two lines, which we leave to shells."""
+    """Return the character after a backslash. A line's end there joins two lines, which we leave
+    to shells."""
     if at + 1 == len(line):
         raise _refused(_OPEN_QUOTE)
     if line[at + 1] == "\n":
@@ -109,7 +111,8 @@ def _escaped(line: str, at: int) -> str:
 
 
 def _double(line: str, at: int) -> tuple[str, int]:
-    """Between double quotes a backslash escapes four characters only; ``at``: after the opening quote."""
+    """Read a part in double quotes, where a backslash escapes four characters only; ``at``: after the opening
+    quote."""
     text = ""
     while at < len(line):
         char, after = line[at], line[at + 1 : at + 2]

@@ -1,7 +1,7 @@
-"""Who may use an asset at all: its credential lists and the state of its NFT.
+"""Rules on who may use an asset at all: its credential lists and the state of its NFT.
 
-Only entries of type ``address`` exist in this generation, and only the first such entry of a list counts.
-A non-empty allow list decides alone; otherwise the deny list does.
+Only entries of type ``address`` exist in this generation, and only the first such entry of a list counts. A
+non-empty allow list decides alone; otherwise the deny list does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _NOBODY: dict[str, Any] = {"allow": [{"type": "address", "values": ["nobody"]}]}
 
 
 def check(ddo: DDO, consumer: str, environments: Collection[str] = ()) -> str | None:
-    """None, or the code that refuses ``consumer``. ``environments``: addresses of compute environments that
-    pass, which is only for quotes (and for the original's pods, where a setting lets them in)."""
+    """Return None, or the code that refuses ``consumer``. ``environments``: addresses of compute environments
+    that pass, which is only for quotes (and for the original's pods, where a setting lets them in)."""
     if consumer.lower() in {address.lower() for address in environments}:
         return None
     allow, deny = _addresses(ddo, "allow"), _addresses(ddo, "deny")
@@ -33,7 +33,8 @@ def check(ddo: DDO, consumer: str, environments: Collection[str] = ()) -> str | 
 def refusal(
     ddo: DDO, consumer: str, chain_state: int | None, environments: Collection[str] = ()
 ) -> str | None:
-    """None, or the text refusing ``consumer`` the asset; ``chain_state`` is the NFT's state on the chain.
+    """Return None, or the text refusing ``consumer`` the asset; ``chain_state`` is the NFT's state on the
+    chain.
 
     Texts are the Provider's, without its ``Provider <network>: `` prefix.
     """
@@ -63,7 +64,8 @@ def _addresses(ddo: DDO, which: str) -> set[str]:
 
 
 def _lists(credentials: Any) -> dict[str, Any]:
-    """Old records carry the lists as JSON text; lists that cannot be read let nobody in."""
+    """Return the lists of a DDO. Old records carry them as JSON text; lists that cannot be read let nobody
+    in."""
     if not credentials:
         return {}
     if isinstance(credentials, str):

@@ -20,6 +20,9 @@ COMPUTE = "compute"
 
 
 class _Node(BaseModel):
+    """A part of a DDO. Unknown keys are kept and absent ones stay absent, so that :meth:`raw` gives back what
+    was published."""
+
     model_config = ConfigDict(
         extra="allow", frozen=True, defer_build=True, alias_generator=to_camel, populate_by_name=True
     )
@@ -40,6 +43,8 @@ class Container(_Node):
 
 
 class AlgorithmSection(_Node):
+    """The ``algorithm`` section of an algorithm's metadata."""
+
     container: Container | None = None
     rawcode: str | None = None
     language: str | None = None
@@ -48,6 +53,8 @@ class AlgorithmSection(_Node):
 
 
 class Metadata(_Node):
+    """The ``metadata`` section of a DDO."""
+
     name: str = ""
     description: str = ""
     type: str = ""
@@ -57,7 +64,8 @@ class Metadata(_Node):
 
 
 class ComputeRules(_Node):
-    """Whom a compute service trusts, uninterpreted: see :mod:`c2d_box.assets.permissions`."""
+    """The rules of a compute service on whom it trusts, uninterpreted: see
+    :mod:`c2d_box.assets.permissions`."""
 
     allow_raw_algorithm: Any = None
     allow_network_access: Any = None
@@ -66,6 +74,8 @@ class ComputeRules(_Node):
 
 
 class Service(_Node):
+    """One entry of a DDO's ``services``, of type ``access`` or ``compute``."""
+
     id: str = ""
     type: str = ""
     name: str | None = None
@@ -87,6 +97,8 @@ class Service(_Node):
 
 
 class DDO(_Node):
+    """A whole DDO, as published or as a metadata cache hands it out; :meth:`parse` reads one."""
+
     context: Any = Field(default=None, alias="@context")
     id: str
     version: str = ""

@@ -1,8 +1,8 @@
-"""What a publisher demands of everything that is computed on a dataset before it may leave.
+"""The rules that a publisher sets for everything that is computed on a dataset before it may leave.
 
-``services[].additionalInformation.c2d.disclosure`` of a DDO. A rule that cannot be understood is not a rule
-that may be skipped: parsing is strict. Where several inputs have rules, what leaves has to obey each set as
-it stands; merged into one, two sets could allow what either of them refuses.
+They stand in ``services[].additionalInformation.c2d.disclosure`` of a DDO. A rule that cannot be understood
+is not a rule that may be skipped: parsing is strict. Where several inputs have rules, what leaves has to obey
+each set as it stands; merged into one, two sets could allow what either of them refuses.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _Column = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 COUNT_COLUMNS = ("count", "n")
 CHECKABLE = ("csv", "gif", "jpeg", "jpg", "json", "jsonl", "md", "ndjson", "png", "tsv", "txt")
-"""File name extensions whose content can be checked; no other type may leave where a rule speaks of it."""
+"""File name extensions whose content can be checked; no other type may leave where a rule speaks of content.
+"""
 NAME_BYTES = 1024
-"""Of the names of all outputs together, where the publisher sets no other number."""
+"""The most bytes of the names of all outputs together, where the publisher sets no other number."""
 NAME_PART = 64
-"""Characters of a part of a name, where the publisher sets no pattern."""
+"""The most characters of a part of a name, where the publisher sets no pattern."""
 MAX_COLUMNS = 50
-"""Columns of a table whose rows are limited, where the publisher sets no other number."""
+"""The most columns of a table whose rows are limited, where the publisher sets no other number."""
 LINE_BYTES = 200
 """Bytes of a log for each line that may leave, where the publisher sets no other number."""
 _HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -66,7 +67,7 @@ class Rules(BaseModel):
     log_bytes: _Amount | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Without what is not limited; :func:`parse` reads it again."""
+        """Return the rules without what is not limited; :func:`parse` reads them again."""
         return self.model_dump(by_alias=True, exclude_none=True)
 
     @property
@@ -76,29 +77,29 @@ class Rules(BaseModel):
 
     @property
     def columns(self) -> int | None:
-        """The most columns of a table; None where nothing is said of tables."""
+        """The most columns of a table; None where the rules say nothing of tables."""
         return self.max_columns or (MAX_COLUMNS if self.max_rows else None)
 
     @property
     def speaks_of_content(self) -> bool:
-        """Whether files have to be read to be held against the rules."""
+        """Return whether files have to be read to be checked against the rules."""
         spoken = (self.types, self.max_rows, self.max_columns, self.min_cell)
         return any(rule is not None for rule in spoken)
 
     @property
     def name_bytes(self) -> int:
-        """Of the names of all outputs together."""
+        """The most bytes of the names of all outputs together."""
         return self.max_name_bytes or NAME_BYTES
 
     def allows_name(self, path: str) -> bool:
-        """Of an output, relative to the outputs' folder."""
+        """Return whether an output may have this name; ``path`` is relative to the outputs' folder."""
         if self.names is not None:
             return any(fnmatchcase(path, pattern) for pattern in self.names)
         return all(len(part) <= NAME_PART and _HARMLESS.issuperset(part) for part in path.split("/"))
 
     @property
     def log_allowance(self) -> tuple[int, int | None]:
-        """Bytes and lines of the algorithm's log that may leave; no bytes: it stays in."""
+        """Bytes and lines of the algorithm's log that may leave; with no bytes the log stays in."""
         if self.log_bytes is None:
             return LINE_BYTES * (self.log_lines or 0), self.log_lines
         return self.log_bytes if self.log_lines != 0 else 0, self.log_lines
@@ -116,18 +117,18 @@ def parse(section: object) -> Rules | None:
 
 
 def parse_sets(section: object) -> tuple[Rules, ...]:
-    """Of a job's output section: one set, or a list of them. Raises InvalidRules."""
+    """Parse the rules in a job's output section: one set, or a list of them. Raises InvalidRules."""
     found = [parse(entry) for entry in (section if isinstance(section, list) else [section])]
     return tuple(entry for entry in found if entry is not None)
 
 
 def unchecked_types(rules: Rules) -> list[str]:
-    """Types that the rules allow and nothing can check: such a file would never leave."""
+    """Return the types that the rules allow and nothing can check: such a file would never leave."""
     return sorted(set(rules.types or ()) - set(CHECKABLE))
 
 
 def strictest(rules: Iterable[Rules | None]) -> tuple[Rules, ...]:
-    """All sets that have to hold, each once; empty where nobody has any."""
+    """Return all sets that have to hold, each once; empty where nobody has any."""
     found: list[Rules] = []
     for entry in rules:
         if entry is not None and entry not in found:
@@ -136,13 +137,13 @@ def strictest(rules: Iterable[Rules | None]) -> tuple[Rules, ...]:
 
 
 def as_section(rules: Sequence[Rules]) -> dict[str, Any] | list[dict[str, Any]] | None:
-    """As it stands in a job; :func:`parse_sets` reads it again."""
+    """Return the sets as they stand in a job; :func:`parse_sets` reads them again."""
     sets = [entry.as_dict() for entry in rules]
     return None if not sets else sets[0] if len(sets) == 1 else sets
 
 
 def log_budget(rules: Iterable[Rules]) -> tuple[int, int | None]:
-    """The smallest of all sets: bytes and lines of the algorithm's log."""
+    """Return the smallest allowance of all sets: bytes and lines of the algorithm's log."""
     budgets = [entry.log_allowance for entry in rules]
     lines = [count for _, count in budgets if count is not None]
     return min((size for size, _ in budgets), default=0), min(lines, default=None)

@@ -13,7 +13,7 @@ from c2d_box.errors import Refused
 
 VERSION = "4.1.0"
 DECORATIONS = ("nft", "datatokens", "event", "stats", "purgatory", "indexedMetadata")
-"""What a metadata cache adds to a record: never part of what is published."""
+"""Keys that a metadata cache adds to a record; they are never part of what is published."""
 
 NOBODY: Mapping[str, Any] = {
     "allowRawAlgorithm": False,
@@ -92,17 +92,19 @@ def ddo(
 
 
 def published(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A cache's record without what the cache added: what its publisher may edit and publish again."""
+    """Return a cache's record without what the cache added: the part that its publisher may edit and publish
+    again."""
     return {key: value for key, value in record.items() if key not in DECORATIONS}
 
 
 def compact(document: Mapping[str, Any]) -> bytes:
-    """JSON as it is hashed, encrypted and published."""
+    """Return the JSON text as it is hashed, encrypted and published."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def demand_valid(document: dict[str, Any]) -> None:
-    """Refused C2D-DDO-INVALID before anything is paid or written on the chain."""
+    """Raise Refused C2D-DDO-INVALID for an invalid document, before anything is paid or written on
+    the chain."""
     errors = validate(document)
     if errors:
         text = "; ".join(f"{path}: {message}" for path, message in errors.items())

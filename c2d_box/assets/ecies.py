@@ -51,9 +51,9 @@ def decrypt(key: bytes | str, ciphertext: bytes) -> bytes:
 
 
 class Sealer:
-    """A message too long for memory: ``head``, the tag of a first run of :meth:`encryptor`, then what a
-    second one gives. ``secret`` (of this one message) takes the place of chance, so both are the same.
-    """
+    """Encrypts a message too long for memory in two runs of :meth:`encryptor`. The message is ``head``, the
+    tag of the first run, then what the second run gives. ``secret`` (of this one message) takes the place of
+    chance, so both runs are the same."""
 
     def __init__(self, key: bytes | str, secret: bytes) -> None:
         ephemeral = PrivateKey(hmac.digest(secret, b"ephemeral key", hashlib.sha256))
@@ -67,7 +67,8 @@ class Sealer:
 
 
 def decrypt_stream(key: bytes | str, source: BinaryIO, target: BinaryIO) -> None:
-    """As :func:`decrypt`, in pieces. What is in ``target`` is worth nothing until this has returned."""
+    """Decrypt as :func:`decrypt` does, in pieces. What is in ``target`` is worth nothing until this has
+    returned."""
     head = source.read(OVERHEAD)
     if len(head) < OVERHEAD:
         raise DecryptionError("too short to be an ECIES message")

@@ -1,7 +1,7 @@
-"""One service under several names: how addresses of services are compared, and how else they may be written.
+"""Addresses of services: how they are compared, and in what other ways one may be written.
 
 Publishers write ``localhost`` where the box prints ``127.0.0.1``, and both mean the same Provider. This is
-the one definition for whoever compares addresses or makes aliases of them.
+the one definition for all code that compares addresses or makes aliases of them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def same_endpoint(one: str, other: str) -> bool:
-    """Whether two URLs name the same service; texts that are no URLs are compared as they are."""
+    """Return whether two URLs name the same service; texts that are no URLs are compared as they are."""
     return _canonical(one) == _canonical(other)
 
 
 def spellings(url: str) -> tuple[str, ...]:
-    """The URL's origin in every way in which it is written: four for an address of this machine."""
+    """Return the URL's origin in every way in which it is written: four for an address of this machine."""
     parts = urlsplit(url)
     if (parts.hostname or "").lower() not in _THIS_MACHINE:
         return (url,)

@@ -1,8 +1,8 @@
 """Names of files in ``Content-Disposition``, written and read.
 
-Ocean's clients take whatever follows ``attachment;filename=``, so a plain name is written just like that. A
-name in another script comes beside an ASCII stand-in as ``filename*`` (RFC 5987); the stand-in holds a part
-of the name's hash, so that two names of one length do not become one file.
+Ocean's clients take everything that follows ``attachment;filename=``, so a plain name is written just like
+that. A name in another script comes beside an ASCII stand-in as ``filename*`` (RFC 5987); the stand-in holds
+a part of the name's hash, so that two names of one length do not become one file.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ _LONGEST = 200
 
 
 def disposition(name: str, content_type: str = "") -> str:
-    """The header's value for a file that is to be saved as ``name``."""
+    """Return the header's value for a file that is to be saved as ``name``."""
     shown = _shown(name, content_type)
     extended = "" if shown.isascii() else f";filename*=UTF-8''{quote(shown, safe='')}"
     return f"attachment;filename={ascii_name(name, content_type)}{extended}"
 
 
 def ascii_name(name: str, content_type: str = "") -> str:
-    """ASCII without quotes, separators or control characters; made up where there is none."""
+    """Return the name in ASCII, without quotes, separators or control characters; made up where there is
+    none."""
     shown = _shown(name, content_type)
     plain = _UNSAFE.sub("_", shown).strip(" .").replace(" ", "_")
     if shown.isascii():
@@ -38,7 +39,8 @@ def ascii_name(name: str, content_type: str = "") -> str:
 
 
 def name_in(header: str) -> str:
-    """The name that a ``Content-Disposition`` gives, reduced to its last part; empty where it gives none."""
+    """Return the name that a ``Content-Disposition`` gives, reduced to its last part; empty where it gives
+    none."""
     name = ""
     if found := _EXTENDED.search(header):
         try:
@@ -53,13 +55,13 @@ def name_in(header: str) -> str:
 
 
 def _shown(name: str, content_type: str) -> str:
-    """With an extension by type where it has none, and without what no name should hold."""
+    """Return the name with an extension by type where it has none, and without what no name should hold."""
     clean = _cut(_CONTROL.sub("_", name).encode("utf-8", "replace").decode())
     return clean + _extension(content_type) if clean and "." not in clean else clean
 
 
 def _cut(name: str) -> str:
-    """At most so many characters; what is cut is the stem."""
+    """Cut the name to ``_LONGEST`` characters, at the end of the stem."""
     if len(name) <= _LONGEST:
         return name
     stem, dot, extension = name.rpartition(".")
@@ -69,14 +71,15 @@ def _cut(name: str) -> str:
 
 
 def _extension(content_type: str) -> str:
-    """None for the type that says nothing."""
+    """Return the extension of a content type; an empty text for the type that says nothing."""
     if content_type == "application/octet-stream":
         return ""
     return mimetypes.guess_extension(content_type) or ""
 
 
 def _as_utf8(text: str) -> str:
-    """Header bytes come as Latin-1; many servers write UTF-8 into them all the same."""
+    """Decode header text again as UTF-8: header bytes come as Latin-1, but many servers write UTF-8 into
+    them."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""File objects: where a service's bytes are, and the sealed document that hides them in a DDO.
+"""File objects: the sources of a service's bytes, and the sealed document that hides them in a DDO.
 
 Everything in a file object is a secret of its publisher (URL, headers, keys), so no ``repr`` shows it. Error
 texts are the Provider's wire texts.
@@ -19,7 +19,7 @@ from c2d_box.strict_json import parse_json
 UNREADABLE = "cannot decrypt files for this service."
 _MISSING_KEYS = "malformed service files, missing required keys."
 _ABI_VALUES, _ABI_TYPE, _ABI_DIMENSIONS = 64, 64, 4
-"""Of a contract's function: values with their components, characters of a type, and its brackets."""
+"""Limits of a contract's function: values with their components, characters of a type, and its brackets."""
 _NO_NAME = "Invalid file name format. It was not possible to get the file name."
 
 
@@ -29,6 +29,8 @@ class FileObjectError(ValueError):
 
 @dataclass(frozen=True)
 class UrlFile:
+    """A file behind an HTTP URL."""
+
     type: ClassVar[str] = "url"
     url: str = field(repr=False)
     method: str = "GET"
@@ -40,6 +42,8 @@ class UrlFile:
 
 @dataclass(frozen=True)
 class IpfsFile:
+    """A file in IPFS, named by its hash."""
+
     type: ClassVar[str] = "ipfs"
     hash: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -50,6 +54,8 @@ class IpfsFile:
 
 @dataclass(frozen=True)
 class ArweaveFile:
+    """A file on Arweave, named by its transaction."""
+
     type: ClassVar[str] = "arweave"
     transaction_id: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -60,6 +66,8 @@ class ArweaveFile:
 
 @dataclass(frozen=True)
 class GraphqlFile:
+    """The answer of a GraphQL endpoint to one query."""
+
     type: ClassVar[str] = "graphql"
     url: str = field(repr=False)
     query: str = field(repr=False)
@@ -125,10 +133,11 @@ class S3File:
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A job's result as an asset of its owner's: where it lies in the store of the Provider's operator.
+    """A job's result as an asset of its owner's; ``place`` is where it lies in the store of the Provider's
+    operator.
 
-    No key of the store is in it. ``proof`` is the engine's word that this asset may show this result, see
-    :mod:`c2d_box.assets.results`; it stands for one NFT and datatoken, so a copied entry opens nothing.
+    No key of the store is in it. ``proof`` is the engine's proof that this asset may show this result, see
+    :mod:`c2d_box.assets.results`; it was made for one NFT and datatoken, so a copied entry opens nothing.
     """
 
     type: ClassVar[str] = "result"
@@ -139,7 +148,7 @@ class ResultFile:
     proof: str = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """``nft`` and ``datatoken`` stand in the document around it."""
+        """Return the entry without ``nft`` and ``datatoken``, which stand in the document around it."""
         return {"type": "result", "job": self.job, "place": self.place, "proof": self.proof}
 
 
@@ -191,7 +200,7 @@ def unseal(
 
 
 def _bound_entry(entry: object, loose: bool, nft: str, datatoken: str) -> FileObject:
-    """A file of a document; a result only of one that is bound to its asset."""
+    """Parse a file of a document; a result is only taken from a document that is bound to its asset."""
     if loose or not isinstance(entry, dict) or entry.get("type") != ResultFile.type:
         return parse_file(entry)
     job, place, proof = (_text(entry, key, _MISSING_KEYS) for key in ("job", "place", "proof"))
@@ -246,8 +255,8 @@ def _smartcontract(value: dict[str, Any]) -> SmartContractFile:
 
 
 def _is_small(abi: Mapping[str, Any]) -> bool:
-    """Whether the function has few values, of types that are quickly read: a library's parser takes minutes
-    for a type of a few kilobytes, in each of its dimensions."""
+    """Return whether the function has few values, of types that are quickly read: a library's parser takes
+    minutes for a type of a few kilobytes, in each of its dimensions."""
     count, pending = 0, [*_listed(abi, "inputs"), *_listed(abi, "outputs")]
     while pending:
         entry, count = pending.pop(), count + 1
@@ -295,7 +304,7 @@ def _text(value: Mapping[str, Any], key: str, problem: str) -> str:
 
 
 def _parse_headers(value: Mapping[str, Any]) -> dict[str, str]:
-    """Headers as an object; ocean.py may send an empty list or null for none."""
+    """Return the headers as an object; ocean.py may send an empty list or null for none."""
     headers = value.get("headers") or {}
     if not isinstance(headers, dict):
         raise FileObjectError("malformed file object.")
@@ -305,7 +314,7 @@ def _parse_headers(value: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_header(name: object, content: str) -> bool:
-    """No line breaks or NUL: they would end the header and start another."""
+    """Return whether this is one header. Line breaks or NUL would end it and start another."""
     return isinstance(name, str) and bool(name) and not any(c in "\r\n\0" for c in name + content)
 
 

@@ -14,7 +14,8 @@ _PROOF = ("nonce", "signature")
 
 
 def signed_text(request: Mapping[str, Any]) -> str:
-    """What is signed, the nonce aside, by the ``consumerAddress`` that stands in ``request``."""
+    """Return the text, without the nonce, that is signed by the ``consumerAddress`` that stands in
+    ``request``."""
     content = {key: value for key, value in request.items() if key not in _PROOF}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     return f"fileinfo{sha256(canonical).hexdigest()}"

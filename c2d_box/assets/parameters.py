@@ -1,4 +1,4 @@
-"""Consumer parameters: what a publisher says a consumer has to, or may, send along as user data.
+"""Consumer parameters: the publisher's description of user data that a consumer has to, or may, send along.
 
 The original never compares the two, so values of any shape reach sources and algorithms. Where an operator
 wants them compared, this is the rule; it says everything that does not fit at once.
@@ -15,8 +15,8 @@ _SHOWN = 64
 
 
 def problems(described: Any, given: Mapping[str, Any] | None) -> list[str]:
-    """What in ``given`` does not fit the ``consumerParameters`` of a service or an algorithm; no list, no
-    rule."""
+    """Return what in ``given`` does not fit the ``consumerParameters`` of a service or an algorithm; without
+    such a list there is no rule."""
     if not isinstance(described, list):
         return []
     named = {str(each["name"]): each for each in described if isinstance(each, dict) and each.get("name")}
@@ -41,7 +41,7 @@ def _unfit(named: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) ->
 
 
 def _wanted(parameter: Mapping[str, Any], value: Any) -> str | None:
-    """None where the value is of the parameter's type."""
+    """Return what was expected instead; None where the value is of the parameter's type."""
     match parameter.get("type"):
         case "text":
             return None if isinstance(value, str) else "a text"
@@ -66,8 +66,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _options(given: Any) -> list[str]:
-    """The values of a select: ``[{"value": "label"}]`` as documented, texts, or either as JSON text (the only
-    form that the schema takes)."""
+    """Return the values of a select: ``[{"value": "label"}]`` as documented, texts, or either as JSON text
+    (the only form that the schema takes)."""
     if isinstance(given, str):
         try:
             given = parse_json(given)

@@ -1,6 +1,6 @@
-"""Whether one dataset may be computed on by one algorithm: a pure decision with its reasons.
+"""Decides whether one dataset may be computed on by one algorithm: a pure decision with its reasons.
 
-Everything the answer depends on is a value in the request; whoever asks has read the facts (the algorithm's
+Everything the answer depends on is a value in the request; the caller has read the facts (the algorithm's
 current NFT owner, its datatoken's publishing market, the checksums of what would really run) from the chain
 and from the files themselves. The verdict's ``code`` is the wire code; its reason tree says in plain words
 why each rule answered as it did.
@@ -66,7 +66,7 @@ class PermissionRequest:
 
 @dataclass(frozen=True)
 class Reason:
-    """What one rule answered, in words; ``because`` are the rules it rests on."""
+    """The answer of one rule, in words; ``because`` are the rules it rests on."""
 
     rule: str
     allowed: bool
@@ -107,6 +107,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Answer:
+    """The answer of one rule with its wire code."""
+
     reason: Reason
     code: str = ""
     suffix: str = ""
@@ -118,7 +120,8 @@ class _Answer:
 
 
 def decide(request: PermissionRequest) -> Verdict:
-    """May the algorithm run on the dataset's service? The first refusal, in wire order, gives the code."""
+    """Decide whether the algorithm may run on the service; the first refusal, in wire order, gives
+    the code."""
     answers = [_service(request), _trust(request), _network(request)]
     first = next((a for a in answers if not a.allowed), None)
     name = _name(request.algorithm)
@@ -130,7 +133,7 @@ def decide(request: PermissionRequest) -> Verdict:
 
 
 def _service(request: PermissionRequest) -> _Answer:
-    """The service itself: its type, and that the files it needs are held by this very Provider."""
+    """Judge the service itself: its type, and that the files it needs are held by this very Provider."""
     service, algorithm = request.service, request.algorithm
     if service.type not in ("access", COMPUTE):
         text = f"service {service.id} is of type {service.type or 'nothing'}: neither access nor compute"
@@ -171,7 +174,7 @@ def _raw(rules: ComputeRules) -> _Answer:
 def _lists(
     request: PermissionRequest, rules: ComputeRules, algorithm: PublishedAlgorithm
 ) -> Iterator[_Answer]:
-    """One answer per filled list; where none is filled, the one rule for empty lists."""
+    """Yield one answer per filled list; where none is filled, that of the one rule for empty lists."""
     extension = request.service.trust
     publishers, algorithms = rules.publisher_trusted_algorithm_publishers, rules.publisher_trusted_algorithms
     markets = extension.get("trustedMarkets")
@@ -235,7 +238,8 @@ def _algorithms(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
 
 
 def _checksums(entry: dict[str, Any], algorithm: PublishedAlgorithm) -> _Answer:
-    """The permission was given to particular bytes: they must still be the ones that would run."""
+    """Compare checksums: the permission was given to particular bytes, which must still be those that would
+    run."""
     rule = "algorithms"
     files, container = entry.get("filesChecksum"), entry.get("containerSectionChecksum")
     if files and str(files).lower() != algorithm.files_checksum.lower():
@@ -250,7 +254,8 @@ def _checksums(entry: dict[str, Any], algorithm: PublishedAlgorithm) -> _Answer:
 
 
 def _network(request: PermissionRequest) -> _Answer:
-    """Three yeses or none: the job wants it, the environment's operator grants it, every input allows it."""
+    """Judge network access, which needs three yeses: of the job, of the environment's operator and of every
+    input."""
     if not request.network_wanted:
         return _yes("network", "the algorithm runs without network")
     rules = request.service.compute or ComputeRules()

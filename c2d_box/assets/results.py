@@ -1,8 +1,9 @@
-"""Results as assets: the engine's proof that an asset may show a result, and where a job's results may lie.
+"""Results as assets: the engine's proof that an asset may show a result, and the places where results may
+lie.
 
-An asset's files document is written by whoever publishes it, so a place in the store alone proves nothing:
-anybody could name another's. The proof is a MAC over asset, job and place with a secret that the engine and
-the Provider share; it opens no store by itself.
+An asset's files document is written by its publisher, so a place in the store alone proves nothing: anybody
+could name another's. The proof is a MAC over asset, job and place with a secret that the engine and the
+Provider share; it opens no store by itself.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ _CID = re.compile(r"(Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{50,100})\Z")
 
 
 def proof(secret: str, *, nft: str, datatoken: str, job: str, place: str) -> str:
-    """Hex; addresses count in any case."""
+    """Return the proof as hex; addresses count in any case."""
     said = json.dumps(["c2d result v1", nft.lower(), datatoken.lower(), job, place]).encode()
     return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()
 
 
 def is_proven(secret: str, file: ResultFile) -> bool:
-    """Whether the engine has said so, of this very asset."""
+    """Return whether the engine made the file's proof, and for this very asset."""
     right = proof(secret, nft=file.nft, datatoken=file.datatoken, job=file.job, place=file.place)
     return hmac.compare_digest(right.encode(), file.proof.encode())
 
 
 def object_key(place: str, *, bucket: str, job: str) -> str | None:
-    """The key of ``s3://bucket/job/…``; None for any place that is not below the job's own prefix."""
+    """Return the key of ``s3://bucket/job/…``; None for any place that is not below the job's own prefix."""
     parts = urlsplit(place)
     key = unquote(parts.path).removeprefix("/")
     if (parts.scheme, parts.netloc) != ("s3", bucket) or parts.query or parts.fragment:
@@ -41,7 +42,7 @@ def object_key(place: str, *, bucket: str, job: str) -> str | None:
 
 
 def content_path(place: str) -> str | None:
-    """``CID/path`` of ``ipfs://CID/path``; None for anything else."""
+    """Return ``CID/path`` of ``ipfs://CID/path``; None for anything else."""
     parts = urlsplit(place)
     path = unquote(parts.path).removeprefix("/")
     if parts.scheme != "ipfs" or not _CID.match(parts.netloc) or parts.query or parts.fragment:
@@ -55,5 +56,5 @@ def name(place: str) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    """Names, and nothing that means another folder."""
+    """Return whether the path is made of names, with nothing that means another folder."""
     return bool(path) and not any(part in ("", ".", "..") for part in path.split("/"))

@@ -1,9 +1,9 @@
-"""Blocks of IPFS that nobody can guess: UnixFS nodes with a salt, and the mark by which they are known again.
+"""Blocks of IPFS that nobody can guess: UnixFS nodes with a salt, and the mark by which they are recognised.
 
-A block's name is the hash of its bytes, so whoever guesses the bytes of a small file can ask a node whether
-it has them. Every block of a result therefore carries a salt in a field of its UnixFS message that readers
-skip: gateways serve the very bytes of the file, and the names tell nothing. The same field is the mark by
-which the Provider refuses to read a result for anybody who merely knows its name.
+A block's name is the hash of its bytes, so anybody who guesses the bytes of a small file can ask a node
+whether it has them. Every block of a result therefore carries a salt in a field of its UnixFS message that
+readers skip: gateways serve the very bytes of the file, and the names tell nothing. The same field is the
+mark by which the Provider refuses to read a result for anybody who merely knows its name.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def text(cid: bytes) -> str:
 
 
 def is_result(block: bytes) -> bool:
-    """Whether a raw block carries the mark; False for what is no UnixFS node at all."""
+    """Return whether a raw block carries the mark; False for what is no UnixFS node at all."""
     return any(
         value.startswith(MARK)
         for number, data in _fields(block)
@@ -116,7 +116,7 @@ def _number(number: int, value: int) -> bytes:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The byte fields of a protobuf message by number; ends where it is none."""
+    """Yield the byte fields of a protobuf message by number; end where the bytes are none."""
     at = 0
     while at < len(message):
         tag, at = _read(message, at)
@@ -140,7 +140,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _read(message: bytes, at: int) -> tuple[int, int]:
-    """A varint and the place behind it; -1 where there is none."""
+    """Read a varint; return it, or -1 where there is none, and the position behind it."""
     number = 0
     for shift, byte in enumerate(message[at : at + _LARGEST_NUMBER]):
         number |= (byte & 0x7F) << 7 * shift

@@ -1,7 +1,7 @@
 """The validation rules as JSON Schema, for tools that check a DDO before they publish it.
 
-Made from the same table as :mod:`c2d_box.assets.validation`, which adds what no schema can say: the id is
-derived from NFT and chain, dates are dates, the context is there.
+It is made from the same table as :mod:`c2d_box.assets.validation`, which adds what no schema can say: the id
+is derived from NFT and chain, dates are dates, the context is there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TYPES = {"text": "string", "integer": "integer", "bool": "boolean", "object": "
 
 @dataclass
 class _Node:
-    """What is known of one key: its rule, the rule of its items, and the keys inside it (or its items)."""
+    """The rules of one key: its own rule, the rule of its items, and the keys inside it (or its items)."""
 
     rule: Rule | None = None
     item: Rule | None = None
@@ -50,7 +50,8 @@ def _object(node: _Node, version: str) -> Schema:
 
 
 def _value(node: _Node, version: str) -> Schema:
-    """One text or object stands for the list that holds only it; null for what is absent."""
+    """Return a value's schema: one text or object stands for the list that holds only it, null for what is
+    absent."""
     rule = node.rule
     assert rule is not None, "every key has a rule of its own"
     least, most = bounds(rule, version)

@@ -24,7 +24,7 @@ class Vrs(NamedTuple):
 
 
 def digest(text: str) -> bytes:
-    """What is signed for ``text``: the prefixed keccak of its keccak."""
+    """Return what is signed for ``text``: the prefixed keccak of its keccak."""
     return prefixed(keccak256(text.encode()))
 
 

@@ -1,9 +1,9 @@
-"""The signature with which an owner asks for all that is known of its jobs.
+"""The signature with which an owner asks for everything that is known of its jobs.
 
-Reading changes nothing and is asked for several times a second, by several programs at once; so no nonce is
-used up, which another client of the account could be about to use. In its place stands the time, and a proof
-is good for a few minutes. The signed text begins with a word, where those of all other calls begin with an
-address: none can be taken for another.
+Reading a status changes nothing and happens several times a second, by several programs at once; so no nonce
+is used up, which another client of the account could be about to use. The time stands in its place, and a
+proof is good for a few minutes. The signed text begins with a word, where those of all other calls begin with
+an address: none can be taken for another.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ WINDOW_SECONDS = 300.0
 
 
 def proof(key: bytes, owner: str, job: str | None, now: float) -> dict[str, str]:
-    """``nonce`` (milliseconds) and ``signature``, for the query of a status request."""
+    """Return ``nonce`` (milliseconds) and ``signature``, for the query of a status request."""
     nonce = str(int(now * 1000))
     return {"nonce": nonce, "signature": signatures.sign(key, _text(owner, job, nonce))}
 
 
 def is_owner(owner: str, job: str | None, nonce: object, signature: object, now: float) -> bool:
-    """Whether ``owner`` made the proof, within the last few minutes."""
+    """Return whether ``owner`` made the proof, within the last few minutes."""
     text = str(nonce)
     if not (isinstance(signature, str) and text.isascii() and text.isdecimal() and len(text) < 17):
         return False

@@ -1,4 +1,5 @@
-"""What makes a DDO publishable: the requirements and limits of the published schemas, with helpful messages.
+"""Checks whether a DDO is publishable: the requirements and limits of the published schemas, with helpful
+messages.
 
 The original schemas are SHACL over RDF; this is the same set of requirements as one table. It refuses nothing
 that they accept: unknown keys pass, empty texts pass where no minimum length is given, null counts as absent.
@@ -121,7 +122,8 @@ _EXPECTED = {
 
 
 def validate(document: dict[str, Any]) -> dict[str, str]:
-    """Path → message for everything that keeps ``document`` from being published; empty when nothing does."""
+    """Return path → message for everything that keeps ``document`` from being published; empty when nothing
+    does."""
     version = document.get("version")
     if not version:
         return {"version": "no version provided for DDO."}
@@ -134,25 +136,25 @@ def validate(document: dict[str, Any]) -> dict[str, str]:
 
 
 def breaches(document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
-    """(path, message) of every rule of the table that does not hold."""
+    """Yield (path, message) of every rule of the table that does not hold."""
     for rule in RULES:
         yield from _check(rule, document, version)
 
 
 def is_required(rule: Rule, version: str) -> bool:
-    """4.5.0 does without services."""
+    """Return whether the key must be there: 4.5.0 does without services."""
     return rule.required and not (rule.path == "services" and version == "4.5.0")
 
 
 def bounds(rule: Rule, version: str) -> tuple[int, int | None]:
-    """Shortest and longest in ``version``: characters of a text, items of a list."""
+    """Return shortest and longest in ``version``: characters of a text, items of a list."""
     if version not in _LIMITED:
         return 0, None
     return max(rule.shortest, rule.shortest_45 if version == "4.5.0" else 0), rule.longest
 
 
 def _identity(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What no schema says: context, dates, and that the id is the one derived from NFT and chain."""
+    """Check what no schema says: context, dates, and that the id is the one derived from NFT and chain."""
     if not document.get("@context") or not isinstance(document["@context"], list | dict):
         yield "@context", "Context is missing or invalid."
     metadata = document.get("metadata")
@@ -201,7 +203,8 @@ def _out_of_bounds(rule: Rule, value: Any, required: bool, version: str) -> str:
 
 
 def _has_kind(value: Any, kind: str) -> bool:
-    """RDF knows no lists of one: a single text or object stands for the list that holds only it."""
+    """Return whether the value is of this kind. RDF knows no lists of one: a single text or object stands for
+    the list that holds only it."""
     match kind:
         case "text":
             return isinstance(value, str)
@@ -223,7 +226,8 @@ def _has_kind(value: Any, kind: str) -> bool:
 
 
 def _values(document: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    """Every (concrete path, value) that ``path`` names; a missing leaf of an existing parent yields None."""
+    """Yield every (concrete path, value) that ``path`` names; a missing leaf of an existing parent yields
+    None."""
     nodes: list[tuple[str, Any]] = [("", document)]
     for part in path.split("."):
         key, many = part.removesuffix("[]"), part.endswith("[]")

@@ -1,4 +1,4 @@
-"""Where the contracts live: one entry of the address file that Ocean's clients read too."""
+"""Addresses of Ocean's contracts: one entry of the address file that Ocean's clients read too."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from c2d_box.proxies import may_use_proxy
 from c2d_box.strict_json import parse_json
 
 CONNECT_SECONDS = 2.0
-"""For a connection to the node. One that is begun just before its pod is back stays with the old address,
-where nobody answers; the next one does not."""
+"""Time limit for a connection to the node. A connection that is begun just before the node's pod is back
+stays with the old address, where nobody answers; the next one does not."""
 
 
 @dataclass(frozen=True)

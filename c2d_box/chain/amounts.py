@@ -13,15 +13,13 @@ if TYPE_CHECKING:
 
 OCEAN = "OCEAN"
 HIGHEST = 2**128
-"""Base units. More than any supply there is; the exchange multiplies prices twice by 10**18, which has to
-fit into 256 bits.
-"""
+"""The highest amount, in base units. It is more than any supply there is; the exchange multiplies prices
+twice by 10**18, which has to fit into 256 bits."""
 
 
 def token_name(chain: Chain, token: str) -> str:
-    """OCEAN, the name that the address file has for a token, or its address. Not what a token says of
-    itself: every token can call itself OCEAN.
-    """
+    """Return OCEAN, the name that the address file has for a token, or its address. What a token says of
+    itself does not count: every token can call itself OCEAN."""
     if same(token, chain.addresses.ocean):
         return OCEAN
     for name, address in chain.addresses.raw.items():
@@ -51,7 +49,7 @@ def amount_text(chain: Chain, amount: int, token: str) -> str:
 
 
 def whole(amount: int, decimals: int) -> str:
-    """Base units as whole tokens: every digit, none too many."""
+    """Return base units as text in whole tokens: exact, without trailing zeros."""
     with localcontext() as context:
         context.prec = 100
         text = f"{Decimal(amount).scaleb(-decimals):f}"
@@ -59,7 +57,8 @@ def whole(amount: int, decimals: int) -> str:
 
 
 def base_units(said: object, decimals: int) -> int | None:
-    """Whole tokens as base units, rounded down; None for what is no amount, or more than there can be."""
+    """Return whole tokens as base units, rounded down; None for what is no amount, or more than
+    there can be."""
     try:
         value = Decimal(str(said))
     except InvalidOperation:

@@ -1,8 +1,8 @@
-"""A chain whose head does not change while one asks: every question has one answer, so it is asked once.
+"""A chain whose head does not change while questions are asked: each has one answer, so it is asked once.
 
 Services ask the same few things again and again (an NFT's state, an order's receipt) and the chain's answers
-only change with its head. Whoever holds the head's hash may keep what was asked under it; another hash, be it
-a new block or another branch, starts anew.
+only change with its head. A caller that holds the head's hash may keep what was asked under it; another hash,
+be it a new block or another branch, starts anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _KEPT = 4096
 
 
 class AtBlock(Chain):
-    """``chain`` with a memory. Only answers are kept: what is not there, or failed, is asked for again."""
+    """A copy of ``chain`` that caches answers. Only answers are kept: what is not there, or failed, is asked
+    for again."""
 
     def __init__(self, chain: Chain) -> None:
         vars(self).update(vars(chain))  # the same connection, contracts and checks

@@ -41,8 +41,8 @@ def connected(rpc_url: str | BaseProvider, timeout: float, headers: Mapping[str,
 
 
 def called(web3: Web3, parameters: Sequence[list[Any]]) -> Sequence[Answer]:
-    """The node's bare answers to so many ``eth_call``; a provider inside this process goes through web3's
-    formatting."""
+    """Send one ``eth_call`` per entry of ``parameters`` and return the node's bare answers; a provider inside
+    this process goes through web3's formatting."""
     provider = web3.provider
     requests = [(cast(Any, "eth_call"), each) for each in parameters]
     if not isinstance(provider, HTTPProvider):
@@ -56,7 +56,7 @@ def called(web3: Web3, parameters: Sequence[list[Any]]) -> Sequence[Answer]:
 
 
 def result(answer: Answer) -> str:
-    """What the node answered; Web3RPCError where it refused."""
+    """Return what the node answered; raise Web3RPCError where it refused."""
     if "error" in answer:
         raise Web3RPCError(str(answer["error"]), rpc_response=cast(Any, answer))
     return str(answer.get("result", "0x"))

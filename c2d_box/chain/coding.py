@@ -1,11 +1,11 @@
-"""Values to the bytes that contracts speak and back.
+"""ABI coding: values to the bytes that contracts take and answer, and back.
 
 The coder is imported with the first value: it costs a quarter of a second, which a service should not spend
 before it answers its first request.
 
-What a contract answers is a stranger's. In its coding a list may refer to one element any number of times, in
-each of its levels, so that six kilobytes read as a thousand million values. Honest coders write each value
-once: what is read is bounded by the size of what there is.
+A contract's answer is not to be trusted. In ABI coding a list may refer to one element any number of times,
+in each of its levels, so that six kilobytes read as a thousand million values. Honest coders write each value
+once, so what is read is bounded by the size of the answer.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from eth_abi.codec import ABICodec
 
 _READ_AGAIN = 4
-"""How often each byte is read at most: heads twice, padding apart from its value."""
+"""The most times that a byte of an answer is read: heads are read twice, padding apart from its value."""
 _FREE_BYTES = 4096
 MOST_BYTES = 8 << 20
-"""Of one answer."""
+"""The most bytes of one answer."""
 
 
 def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
-    """Raises ValueError where a value does not fit its type."""
+    """Encode ``values`` as ``types``; raise ValueError where a value does not fit its type."""
     from eth_abi.abi import encode as encoded
     from eth_abi.exceptions import EncodingError
 
@@ -36,7 +36,7 @@ def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
 
 
 def decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
-    """Raises ValueError for bytes that are no such values."""
+    """Decode ``data`` as ``types``; raise ValueError for bytes that are no such values."""
     from eth_abi.exceptions import DecodingError
 
     try:
@@ -46,7 +46,7 @@ def decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
 
 
 def bounded_codec(codec: ABICodec) -> ABICodec:
-    """``codec`` with a decoder that gives up on answers that are read again and again."""
+    """Return ``codec`` with a decoder that gives up on answers whose bytes are read again and again."""
     return _bounded_class()(codec._registry)
 
 

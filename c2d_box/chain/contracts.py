@@ -1,4 +1,4 @@
-"""Asking any contract anything it answers for free: the ``smartcontract`` file objects of publishers."""
+"""Free calls of any function of any contract: the ``smartcontract`` file objects of publishers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from c2d_box.recursion import kept_recursion_limit
 
 
 def call(chain: Chain, address: str, function: Mapping[str, Any], arguments: Sequence[Any] = ()) -> Any:
-    """What the view or pure ``function`` (its ABI entry) returns: bytes as 0x hex, tuples as lists.
+    """Call the view or pure ``function`` (its ABI entry) and return its result: bytes as 0x hex, tuples as
+    lists.
 
     Raises Refused (C2D-CHAIN-REVERTED) also where no such contract or function is, and Failed (C2D-CHAIN-…).
     """

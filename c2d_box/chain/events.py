@@ -1,6 +1,6 @@
 """Events of Ocean's contracts: their topics, and logs decoded to plain values.
 
-A log proves nothing by its shape, only by the address that emitted it: whoever decides on one compares
+A log proves nothing by its shape, only by the address that emitted it: code that decides on a log compares
 ``Event.address`` first.
 """
 
@@ -95,9 +95,9 @@ def unreadable(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Itera
 
 
 def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest") -> list[Event]:
-    """Everything NFTs said about their metadata in these blocks, in chain order.
+    """Return all metadata events of these blocks, in chain order.
 
-    The emitter may be any contract: whether it is one of the factory's NFTs is for the caller to ask
+    The emitter may be any contract: the caller has to ask whether it is one of the factory's NFTs
     (:func:`c2d_box.chain.nfts.is_deployed_nft`).
     """
     logs = chain.logs([topic(name) for name in METADATA], from_block, to_block)
@@ -105,7 +105,8 @@ def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest")
 
 
 def metadata_of(chain: Chain, tx: str, nft: str) -> Event | None:
-    """What a transaction first wrote as ``nft``'s metadata (created or updated), or None."""
+    """Return the first event by which a transaction wrote ``nft``'s metadata (created or updated),
+    or None."""
     receipt = chain.receipt(tx)
     written = decoded(receipt["logs"], METADATA[:2]) if receipt else ()
     return next((e for e in written if same(e.address, nft)), None)
@@ -121,7 +122,8 @@ def order_logs(
 
 
 def _decode(name: str, topics: list[str], log: Mapping[str, Any]) -> Event | None:
-    """None for a log with the right first topic and anything else wrong: shapes can be forged."""
+    """Decode one log; None for one with the right first topic and anything else wrong: shapes can
+    be forged."""
     inputs = _entry(name)["inputs"]
     indexed = [i for i in inputs if i["indexed"]]
     plain = [i for i in inputs if not i["indexed"]]

@@ -1,4 +1,4 @@
-"""What a node or a contract says went wrong, as coded errors with a next step. Wrapped once, here."""
+"""Errors of nodes and contracts as coded errors with a next step. They are wrapped once, here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def wrapped(doing: str) -> Iterator[None]:
 
 
 def _coded(doing: str, error: Exception) -> C2DError | None:
-    """None for what neither a node nor web3 raises."""
+    """Return the coded error; None for an exception that neither a node nor web3 raises."""
     import requests
 
     with kept_recursion_limit():
@@ -60,7 +60,7 @@ def _coded(doing: str, error: Exception) -> C2DError | None:
 
 
 def reverted(doing: str, reason: str) -> Refused:
-    """A contract said no; its own words are the reason."""
+    """Return the error for a contract's refusal; the contract's own words are the reason."""
     return Refused(
         REVERTED,
         f"the contract refused {doing}: {reason or 'it gave no reason'}",
@@ -70,7 +70,7 @@ def reverted(doing: str, reason: str) -> Refused:
 
 
 def is_nonce_conflict(error: C2DError) -> bool:
-    """Whether a node refused a transaction only because another one of the same account came first."""
+    """Return whether a node refused a transaction only because another one of the same account came first."""
     text = f"{error.message} {error.__cause__}".lower()
     signs = (
         "nonce too low",

@@ -12,7 +12,7 @@ from c2d_box.chain.node import Chain
 
 
 class State(IntEnum):
-    """What an NFT's owner says about its asset."""
+    """The state of an asset, as its NFT's owner has set it."""
 
     ACTIVE = 0
     END_OF_LIFE = 1
@@ -24,6 +24,8 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class OnChainMetadata:
+    """The answer of an NFT's ``getMetaData()``."""
+
     decryptor_url: str
     decryptor_address: str
     state: int
@@ -31,7 +33,7 @@ class OnChainMetadata:
 
 
 def metadata(chain: Chain, nft: str) -> OnChainMetadata:
-    """``getMetaData()``: who decrypts the document, and the asset's state."""
+    """Return ``getMetaData()``: URL and address of the document's decryptor, and the asset's state."""
     url, address, state, present = chain.read(abis.NFT, nft, "getMetaData")
     return OnChainMetadata(url, address, int(state), bool(present))
 
@@ -46,14 +48,14 @@ def owner(chain: Chain, nft: str) -> str:
 
 
 def is_deployed_nft(chain: Chain, nft: str) -> bool:
-    """Whether one of Ocean's factories made this NFT; anything else may claim anything."""
+    """Return whether one of Ocean's factories made this NFT; any other contract may claim anything."""
     pools = chain.addresses.pools
     factories = [chain.addresses.factory, *([pools.factory] if pools else [])]
     return any(same(chain.read(abis.FACTORY, f, "erc721List", checksum(nft)), nft) for f in factories)
 
 
 def is_deployed_datatoken(chain: Chain, nft: str, datatoken: str) -> bool:
-    """Whether ``datatoken`` belongs to ``nft``."""
+    """Return whether ``datatoken`` belongs to ``nft``."""
     return bool(chain.read(abis.NFT, nft, "isDeployed", checksum(datatoken)))
 
 
@@ -63,7 +65,7 @@ def may_update_metadata(chain: Chain, nft: str, account: str) -> bool:
 
 
 def holds_roles(chain: Chain, nft: str, datatoken: str, account: str) -> bool:
-    """Whether ``account`` may still do anything with the NFT or mint its datatoken."""
+    """Return whether ``account`` may still do anything with the NFT or mint its datatoken."""
     roles = (
         chain.read(abis.NFT, nft, "getPermissions", checksum(account)),
         chain.read(abis.DATATOKEN, datatoken, "getPermissions", checksum(account)),

@@ -81,14 +81,15 @@ class Chain:
             return self._contracts[key]
 
     def read(self, name: str, address: str, function: str, *arguments: Any) -> Any:
-        """What a view function returns now."""
+        """Call a view function and return what it answers now."""
         view = View(name, address, function, arguments)
         with wrapped(f"reading {function}"):
             answer = self._client.called(self.web3, [view.parameters()])[0]
             return view.value(self._client.result(answer))
 
     def read_many(self, views: Sequence[View]) -> list[Any]:
-        """What each view function returns, asked in one request; None where there is no such contract."""
+        """Call all the view functions in one request and return what each answers; None where there is no
+        such contract."""
         with wrapped("reading contracts"):
             asked = [view.parameters() for view in views]
             return answers(views, self._client.called(self.web3, asked))
@@ -108,9 +109,10 @@ class Chain:
             return self._client.receipt(self.web3, tx)
 
     def wait(self, tx: str, timeout: float = 120, unknown: float = 5) -> TxReceipt | None:
-        """The receipt of ``tx``, waiting up to ``timeout`` seconds for its block; None when it does not come.
+        """Return the receipt of ``tx``, waiting up to ``timeout`` seconds for its block; None when it does
+        not come.
 
-        A transaction the node has never heard of is given only ``unknown`` seconds, so that an invented hash
+        A transaction that the node does not know is given only ``unknown`` seconds, so that an invented hash
         holds nobody up.
         """
         start, pause = time.monotonic(), 0.01
@@ -133,7 +135,7 @@ class Chain:
         return self._decimals[token]
 
     def balance(self, address: str, token: str | None = None) -> int:
-        """Base units of ``token``, or of the chain's own coin."""
+        """Return the balance in base units of ``token``, or of the chain's own coin."""
         if token is not None:
             return int(self.read(abis.DATATOKEN, token, "balanceOf", checksum(address)))
         with wrapped("reading a balance"):
@@ -156,6 +158,6 @@ class Chain:
             return cast(list[Mapping[str, Any]], self.web3.eth.get_logs(cast(Any, query)))
 
     def knows(self, tx: str) -> bool:
-        """Whether the node has heard of a transaction, mined or not."""
+        """Return whether the node knows a transaction, mined or not."""
         with wrapped("looking a transaction up"):
             return self._client.knows(self.web3, tx)

@@ -53,7 +53,8 @@ Price = Free | Fixed | Pool
 
 @dataclass(frozen=True)
 class Created:
-    """What one transaction made. ``exchange_id`` stands for a fixed price, ``pool`` for a pool."""
+    """The contracts that one transaction made. ``exchange_id`` is there for a fixed price, ``pool`` for a
+    pool."""
 
     nft: str
     datatoken: str
@@ -165,7 +166,7 @@ def description(
 
 
 def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
-    """Change what the asset is (active, revoked, …) without touching its document."""
+    """Change the asset's state (active, revoked, …) without touching its document."""
     return hash_of(send(chain, signer, abis.NFT, nft, "setMetaDataState", int(state)))
 
 
@@ -192,7 +193,8 @@ def transfer_nft(chain: Chain, signer: Signer, nft: str, to: str) -> str:
 
 
 def transfer(signer: Signer, nft: str, to: str) -> Call:
-    """Hands the NFT over; the contract takes every role on it and its datatokens away with it."""
+    """Return the transaction that hands the NFT over; the contract takes every role on it and its datatokens
+    away with it."""
     return Call(abis.NFT, nft, "transferFrom", (signer.address, checksum(to), 1))
 
 
@@ -234,7 +236,7 @@ def _with_pool(chain: Chain, signer: Signer, price: Pool, nft: Any, datatoken: A
 
 
 def created(receipt: Any) -> Created:
-    """What the transaction of :func:`creation` made."""
+    """Return the contracts that the transaction of :func:`creation` made."""
     names = ("NFTCreated", "TokenCreated", "NewFixedRate", "ExchangeCreated", "NewPool")
     found = {event.name: event for event in events.decoded(receipt["logs"], names)}
     exchange, pool = found.get("ExchangeCreated"), found.get("NewPool")

@@ -1,6 +1,6 @@
-"""Any transaction and log of Ocean's contracts in words: for people who look, never for rules.
+"""Any transaction and log of Ocean's contracts as text: for people to read, never for decisions.
 
-A log or call is decoded by its shape alone, whoever emitted it; deciding on one is the business of
+A log or call is decoded by its shape alone, whatever contract emitted it; deciding on one is the business of
 :mod:`c2d_box.chain.events`, which compares addresses.
 """
 
@@ -29,7 +29,7 @@ class Decoded:
 
 
 def call(data: str) -> Decoded | None:
-    """What a transaction's input calls; None for what is no call of a known contract."""
+    """Decode the call that a transaction's input makes; None for what is no call of a known contract."""
     payload = bytes.fromhex(data.removeprefix("0x"))
     entry = _functions().get(payload[:4])
     if entry is None:
@@ -39,7 +39,7 @@ def call(data: str) -> Decoded | None:
 
 
 def event(topics: Sequence[str], data: str) -> Decoded | None:
-    """What a log says; None for one of no known contract."""
+    """Decode a log; None for a log of no known contract."""
     if not topics:
         return None
     entry = _events().get((topics[0].lower(), len(topics)))
@@ -89,7 +89,8 @@ def _functions() -> Mapping[bytes, Entry]:
 
 @cache
 def _events() -> Mapping[tuple[str, int], Entry]:
-    """By first topic and number of topics: token standards share names and differ in what is indexed."""
+    """Return the events by first topic and number of topics: token standards share names and differ in what
+    is indexed."""
     found = {}
     for name in CONTRACTS:
         for entry in _entries(name, "event"):

@@ -1,4 +1,4 @@
-"""Sending: sign locally, number without gaps, estimate gas, and say why a contract refused.
+"""Sending: sign locally, assign nonces without gaps, estimate gas, and say why a contract refused.
 
 The account's next nonce is read and used under one lock per account and chain, so threads of one process
 never collide; another process with the same key may still come first, and then the nonce is read again.
@@ -31,7 +31,8 @@ _guard = threading.Lock()
 
 
 def spending(chain: Chain, signer: Signer) -> threading.RLock:
-    """Held from reading an account's balances and allowances until the transaction that uses them up.
+    """Return the lock to hold from reading an account's balances and allowances until the transaction that
+    uses them up.
 
     An allowance belongs to an account, not to a thread: two purchases side by side would each approve their
     own and spend the other's.
@@ -43,7 +44,7 @@ def spending(chain: Chain, signer: Signer) -> threading.RLock:
 def send(
     chain: Chain, signer: Signer, contract: str, address: str, function: str, *arguments: Any
 ) -> TxReceipt:
-    """Call ``function`` of the contract as ``signer``; its receipt once a block holds it.
+    """Call ``function`` of the contract as ``signer``; return its receipt once a block holds it.
 
     Raises Refused (C2D-CHAIN-REVERTED) with the contract's words, Refused (C2D-CHAIN-FUNDS), or Failed.
     """
@@ -77,7 +78,8 @@ def send(
 def allow(
     chain: Chain, signer: Signer, token: str, spender: str, amount: int, *, exactly: bool = False
 ) -> None:
-    """Let ``spender`` take so many base units, where it may not yet; ``exactly``: and no more than that."""
+    """Let ``spender`` take ``amount`` base units, where it may not yet; with ``exactly``, no more
+    than that."""
     allowed = int(chain.read(abis.DATATOKEN, token, "allowance", signer.address, checksum(spender)))
     if allowed < amount or (exactly and allowed > amount):
         send(chain, signer, abis.DATATOKEN, token, "approve", checksum(spender), amount)
@@ -94,14 +96,15 @@ class Call:
 
 
 Record = Callable[[str, str | None], None]
-"""Puts a signed transaction on record in the place of another (None: of none) before it is sent."""
+"""Callback that records a signed transaction in the place of another (None: of none) before it is sent."""
 
 
 def once(chain: Chain, signer: Signer, call: Call, known: str | None, record: Record) -> TxReceipt:
     """Like :func:`send`, for a sender that may die at any moment and be started again: never sent twice.
 
-    What is signed goes on record first, and ``known`` is what was found there. Another one is signed only
-    when the account's number of it was taken by a different transaction, so that no block can take it.
+    What is signed goes on record first, and ``known`` is what was found there. Another transaction is signed
+    only when the nonce of the recorded one was taken by a different transaction, so that no block can take
+    it.
     """
     chain.web3  # noqa: B018 - the first use checks the chain id
     for _ in range(_ATTEMPTS):
@@ -136,7 +139,8 @@ def _on_record(chain: Chain, signer: Signer, call: Call, replaces: str | None, r
 
 
 def _offer(chain: Chain, raw: str) -> None:
-    """That the node knows it already, or takes another one first, shows in what follows."""
+    """Send a signed transaction. A nonce conflict is no error here: that the node knows the transaction
+    already, or takes another one first, shows in what follows."""
     try:
         with wrapped("sending"):
             chain.web3.eth.send_raw_transaction(cast(Any, raw))
@@ -162,7 +166,7 @@ def _submit(chain: Chain, signer: Signer, call: Any, function: str) -> str:
 
 
 def _sign(chain: Chain, signer: Signer, call: Any) -> tuple[int, str]:
-    """The account's number of it, and the signed transaction as hex."""
+    """Return the nonce of the transaction, and the signed transaction as hex."""
     web3 = chain.web3
     nonce = int(web3.eth.get_transaction_count(cast(Any, signer.address), "pending"))
     gas = call.estimate_gas({"from": signer.address})
@@ -178,7 +182,8 @@ def _sign(chain: Chain, signer: Signer, call: Any) -> tuple[int, str]:
 
 
 def _price(chain: Chain) -> Mapping[str, int]:
-    """EIP-1559 fields where blocks have a base fee (room for six full blocks), a gas price elsewhere."""
+    """Return EIP-1559 fields where blocks have a base fee (room for six full blocks), a gas price
+    elsewhere."""
     web3 = chain.web3
     base = web3.eth.get_block("latest").get("baseFeePerGas")
     if base is None:
@@ -188,14 +193,15 @@ def _price(chain: Chain) -> Mapping[str, int]:
 
 
 def highest_price(chain: Chain) -> int:
-    """The most per unit of gas that a transaction sent now would offer, in the coin's smallest unit."""
+    """Return the most per unit of gas that a transaction sent now would offer, in the coin's
+    smallest unit."""
     with wrapped("asking for the price of gas"):
         price = _price(chain)
     return int(price.get("maxFeePerGas", price.get("gasPrice", 0)))
 
 
 def _replay(call: Any, signer: Signer, receipt: TxReceipt) -> str:
-    """The contract's words for a transaction that failed only in its block."""
+    """Return the contract's words for a transaction that failed only in its block."""
     try:
         with wrapped("asking why"):
             call.call({"from": signer.address}, block_identifier=receipt["blockNumber"])

@@ -19,7 +19,7 @@ from c2d_box.chain.coding import decode, encode
 
 @dataclass(frozen=True)
 class View:
-    """One question: ``function`` of the contract ``name`` (Solidity name) at ``address``."""
+    """One call of a view function: ``function`` of the contract ``name`` (Solidity name) at ``address``."""
 
     name: str
     address: str
@@ -27,7 +27,7 @@ class View:
     arguments: tuple[Any, ...] = ()
 
     def parameters(self) -> list[Any]:
-        """Of ``eth_call``; ValueError when the arguments do not fit."""
+        """Return the parameters of ``eth_call``; raise ValueError when the arguments do not fit."""
         entry = _entry(self.name, self.function, len(self.arguments))
         try:
             encoded = encode([_type(item) for item in entry["inputs"]], self.arguments)
@@ -37,7 +37,7 @@ class View:
         return [{"to": checksum(self.address), "data": "0x" + data.hex()}, "latest"]
 
     def value(self, result: str) -> Any:
-        """The decoded answer: addresses checksummed, one output plain, several as a list."""
+        """Decode the answer: addresses checksummed, one output plain, several as a list."""
         outputs = _entry(self.name, self.function, len(self.arguments))["outputs"]
         raw = bytes.fromhex(result.removeprefix("0x"))
         try:
@@ -81,7 +81,7 @@ def _plain(item: Mapping[str, Any], value: Any) -> Any:
 
 
 def answers(views: Sequence[View], responses: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Each view's value, or None where the contract reverted or is none."""
+    """Return each view's value, or None where the contract reverted or is no such contract."""
     found: list[Any] = []
     for view, response in zip(views, responses, strict=True):
         result = response.get("result")

@@ -1,4 +1,4 @@
-"""From HTTP answers to errors a person can act on: the services' codes, reasons and texts, kept whole."""
+"""Turns HTTP answers into errors a person can act on: the services' codes, reasons and texts, kept whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AWAY: Mapping[str, str] = {
     "file store": "C2D-STORE-AWAY",
     "PostgreSQL": "C2D-DATABASE-AWAY",
 }
-"""What the Provider says is away, as a code: no fault of an asset, of its publisher or of the request."""
+"""Codes for what the Provider says is away: no fault of an asset, of its publisher or of the request."""
 
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "not_trusted_algo": (
@@ -93,14 +93,14 @@ def reaching(service: str, url: str) -> Iterator[None]:
 
 
 def demand(response: httpx.Response, service: str, doing: str) -> httpx.Response:
-    """The response itself when it is a success; the fitting error else."""
+    """Return the response itself when it is a success; raise the fitting error else."""
     if response.is_success:
         return response
     raise refusal(response, service, doing)
 
 
 def refusal(response: httpx.Response, service: str, doing: str) -> C2DError:
-    """What the service said, as an error: a rule's code, a text, or a fault of its own."""
+    """Return what the service said as an error: a rule's code, a text, or a fault of its own."""
     body = json_of(response)
     error = body.get("error") if isinstance(body, dict) else None
     errors = body.get("errors") if isinstance(body, dict) else None
@@ -121,7 +121,8 @@ def refusal(response: httpx.Response, service: str, doing: str) -> C2DError:
 
 
 def answer_of(response: httpx.Response, service: str, kind: type[T]) -> T:
-    """The body, which must be JSON of this kind: a service that answers something else is told as such."""
+    """Return the body, which must be JSON of this kind; where a service answers something else, the error
+    says so."""
     try:
         found = parse_json(response.content, WRAPPED)
     except JsonRefused as refused:
@@ -138,7 +139,7 @@ def answer_of(response: httpx.Response, service: str, kind: type[T]) -> T:
 
 
 def is_outage(error: C2DError) -> bool:
-    """Whether a service that is needed does not answer now, and the same call may be made again."""
+    """Return whether a service that is needed does not answer now, and the same call may be made again."""
     return error.code in (*AWAY.values(), "C2D-SERVICE-AWAY")
 
 
@@ -161,7 +162,7 @@ def json_of(response: httpx.Response) -> Any:
 
 
 def deciding(reasons: Any) -> str:
-    """The text of the innermost rule that refused, out of the Provider's reason tree."""
+    """Return the text of the innermost rule that refused, out of the Provider's reason tree."""
     if not isinstance(reasons, dict):
         return ""
     inner = next(
@@ -171,7 +172,8 @@ def deciding(reasons: Any) -> str:
 
 
 def _rule(body: Mapping[str, Any], error: Mapping[str, Any], doing: str) -> Refused:
-    """``{"error": {resource: code}}``: the code names ours, so that scripts can match on it."""
+    """Return the error for ``{"error": {resource: code}}``; its code is made of that one, so that scripts can
+    match on it."""
     resource, code = next(iter(error.items()))
     sentence, next_step = SENTENCES.get(str(code), (f"{resource}: {code}", ""))
     reasons = body.get("reasons")
@@ -188,7 +190,7 @@ def _rule(body: Mapping[str, Any], error: Mapping[str, Any], doing: str) -> Refu
 
 
 def _problem(reasons: Any) -> str:
-    """Why a file cannot be read, as the Provider found it."""
+    """Return why a file cannot be read, as the Provider found it."""
     return str(reasons.get("problem") or "") if isinstance(reasons, dict) else ""
 
 

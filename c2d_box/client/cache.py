@@ -17,7 +17,7 @@ _ROOT = "/api/aquarius/assets"
 
 
 class Cache:
-    """DDOs by DID, all of them, and whether one may be published."""
+    """A metadata cache over HTTP: DDOs by DID, all of them, and whether one may be published."""
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url
@@ -70,8 +70,9 @@ class Cache:
         return answer_of(response, "metadata cache", dict)
 
     def demand_decryptor(self, provider_url: str) -> None:
-        """Refused C2D-PROVIDER-NOT-FOR-CACHE where the cache could never read what that Provider encrypts;
-        asked before the NFT is made. A cache that knows no such question is believed to be able to."""
+        """Raise Refused C2D-PROVIDER-NOT-FOR-CACHE where the cache could never read what that Provider
+        encrypts; asked before the NFT is made. A cache that does not know the route is believed to be able
+        to."""
         with reaching("metadata cache", self.url):
             response = self._http.get("/api/c2d/decryptor", params={"url": provider_url})
         body = json_of(response) if response.status_code == 200 else None
@@ -107,7 +108,7 @@ class Cache:
         return answer_of(response, "metadata cache", dict)
 
     def _problem(self, tx: str) -> str:
-        """What the cache itself says about a transaction it did not index."""
+        """Return what the cache itself says about a transaction it did not index."""
         try:
             body = json_of(self._http.get("/api/aquarius/state/ddo", params={"txId": tx}))
         except httpx.HTTPError:

@@ -1,4 +1,4 @@
-"""When the time ends that a job is to be paid for: from now, or left over from a start that broke off.
+"""Computes when the time ends that a job pays for: from now, or left over from a start that broke off.
 
 A Provider counts the seconds from the moment it is asked, so two quotes of the same time differ by the second
 that one of the questions was slower. A limit that is the sum of an earlier quote has to suffice all the same.
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from c2d_box.chain import Chain
 
 MOST_SECONDS_LESS = 10
-"""How much shorter a job may become to fit its limit. What a quote and its repetition differ by, not more:
-a limit for half of the time is refused."""
+"""The most seconds by which a job may become shorter to fit its limit. It is what a quote and its repetition
+differ by, not more: a limit for half of the time is refused."""
 
 
 def end_of_time(
@@ -29,10 +29,9 @@ def end_of_time(
     seconds: int,
     jobs: Sequence[Mapping[str, Any]],
 ) -> int:
-    """When the job's time ends: ``seconds`` from now, or when what a broken start paid for ends, where that
-    is at least half of them. A Provider that does not tell its jobs' orders cannot say which orders no job
-    has used.
-    """
+    """Return when the job's time ends: ``seconds`` from now, or when what a broken start paid for ends, where
+    that is at least half of them. A Provider that does not tell its jobs' orders cannot say which orders no
+    job has used."""
     now = int(time.time())
     if any(not job.get("orders") for job in jobs):
         return now + seconds
@@ -43,14 +42,13 @@ def end_of_time(
 
 
 def orders_of(jobs: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The orders of jobs, by key, and by transaction where a Provider tells only that."""
+    """Return the orders of jobs, by key, and by transaction where a Provider tells only that."""
     return {str(key) for job in jobs for key in [*(job.get("orders") or []), job.get("agreementId")]}
 
 
 def end_within(quote: Quote, limits: Mapping[str, int] | None) -> int | None:
-    """An end a few seconds earlier, for which the Provider's fee keeps to ``limits``; None where the quote
-    keeps to them already, or a few seconds do not help.
-    """
+    """Return an end a few seconds earlier, for which the Provider's fee keeps to ``limits``; None where the
+    quote keeps to them already, or a few seconds do not help."""
     if limits is None:
         return None
     left, less = quote.valid_until - time.time(), 0

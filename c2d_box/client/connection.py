@@ -1,4 +1,4 @@
-"""Where the services are. Nothing is contacted, and web3 not imported, before it is used."""
+"""The services that a client uses. Nothing is contacted, and web3 not imported, before it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dataset's publisher permitted, compared with what ran: the files and container of one version.
+"""Compares what a dataset's publisher permitted with what ran: the files and container of one version.
 
 A permission names an algorithm by its DID and, where it was given with this product, by the checksums of its
 files and container. A DID alone is not a version: its owner may replace what stands behind it.
@@ -17,7 +17,8 @@ from c2d_box.client.rulebook import names, trusted
 
 @dataclass(frozen=True)
 class Consent:
-    """``ok`` is None where the permission as it stands now does not say which version it is for."""
+    """One permission, compared. ``ok`` is None where the permission as it stands now does not say which
+    version it is for."""
 
     dataset: str
     ok: bool | None
@@ -36,7 +37,7 @@ class Executed:
 
     @classmethod
     def of(cls, did: str, run: Mapping[str, Any], staged: Sequence[Mapping[str, Any]]) -> Executed:
-        """From the facts of a record's entries ``run`` and ``staged``."""
+        """Make an :class:`Executed` from the facts of a record's entries ``run`` and ``staged``."""
         mine = sorted(
             (file for file in staged if file.get("did") == did and file.get("index") is not None),
             key=lambda file: int(file["index"]),
@@ -48,9 +49,8 @@ class Executed:
 
 def consent(record: Mapping[str, Any], service_id: str, ran: Executed, admitted: bool) -> Iterator[Consent]:
     """Compare one dataset's permission. ``record`` is the cache's, ``admitted`` whether it is the description
-    that admitted the job. Nothing is said where the dataset does not name the algorithm: it was permitted by
-    its publisher, its market or as any, in whatever version.
-    """
+    that admitted the job. Nothing is yielded where the dataset does not name the algorithm: it was permitted
+    by its publisher, its market or as any, in whatever version."""
     did = str(record.get("id"))
     service = DDO.parse(dict(record)).service(service_id)
     rules = (service.raw.get("compute") if service else None) or {}

@@ -56,11 +56,11 @@ class Consumer:
         reuse: bool = True,
         market: ConsumeMarketFee | None = None,
     ) -> Quote:
-        """What the job would cost, or the refusal it would meet. Pays nothing.
+        """Return what the job would cost, or raise the refusal it would meet. Pays nothing.
 
         One order carries one job at a time: orders of jobs that still run are not offered for reuse. Where
-        orders of a start that broke off still pay for at least half of the time, the job gets what is left
-        of it (``valid_until`` of the quote) instead of being paid twice. ``market`` is the fee of the market
+        orders of a start that broke off still pay for at least half of the time, the job gets what is left of
+        it (``valid_until`` of the quote) instead of being paid twice. ``market`` is the fee of the market
         through which the consumer orders.
         """
         chosen = self._environment(environment)
@@ -148,7 +148,8 @@ class Consumer:
         return Job(str(details["jobId"]), quote.costs, details)
 
     def get_job_details(self, job: Job | str) -> dict[str, Any]:
-        """The job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has no such job."""
+        """Return the job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has
+        no such job."""
         found = self.connection.provider.jobs(self.signer.address, id_of(job), self.signer)
         match = next((j for j in found if j.get("jobId") == id_of(job)), None)
         if match is None:
@@ -164,11 +165,11 @@ class Consumer:
         return self.connection.provider.jobs(self.signer.address, signer=self.signer)
 
     def verify(self, job: Job | str) -> Verification:
-        """The job's evidence, compared with chain, descriptions, files, image and results."""
+        """Compare the job's evidence with chain, descriptions, files, image and results."""
         return verification.verify(self, id_of(job))
 
     def explain(self, job: Job | str) -> str:
-        """How the job ended and what to do about it, in two sentences."""
+        """Return two sentences: how the job ended and what to do about it."""
         return outcomes.explain(self.get_job_details(job))
 
     def stop(self, job: Job | str) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class Consumer:
         return self.connection.provider.stop(self.signer, id_of(job))
 
     def wait(self, job: Job | str, timeout: float = 3600) -> dict[str, Any]:
-        """The job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
+        """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
         deadline, pause = time.monotonic() + timeout, 0.1
         while True:
             details = self.get_job_details(job)
@@ -191,14 +192,14 @@ class Consumer:
             pause = min(pause * 1.3, 2.0)
 
     def results(self, job: Job | str) -> list[dict[str, Any]]:
-        """What the job left: ``filename, filesize, type, index``; empty until it is published."""
+        """Return the job's results: ``filename, filesize, type, index``; empty until they are published."""
         listed = self.get_job_details(job).get("results") or []
         return [{"index": position, **entry} for position, entry in enumerate(listed)]
 
     def download_result(self, job: Job | str, index: int, to: str | Path) -> Path:
-        """One result, written to the file ``to`` (or into the folder ``to`` under its own name), opened where
-        it was encrypted for this account. One that was encrypted for another stays beside it as it came.
-        """
+        """Write one result to the file ``to`` (or into the folder ``to`` under its own name), decrypted where
+        it was encrypted for this account. One that was encrypted for another reader stays beside it as it
+        came."""
         sealed = self._is_sealed(job, index)
         with self.connection.provider.result(self.signer, id_of(job), index) as response:
             path = Path(to)
@@ -215,7 +216,8 @@ class Consumer:
     fetch_result = download_result
 
     def read_result(self, job: Job | str, index: int, most: int = READ_BYTES) -> bytes:
-        """One result as bytes, for small ones such as logs; opened where it is encrypted for this account.
+        """Return one result as bytes, for small ones such as logs; decrypted where it is encrypted for this
+        account.
 
         Refused C2D-RESULT-LARGE beyond ``most`` bytes: :meth:`download_result` takes results of any size.
         """
@@ -234,7 +236,8 @@ class Consumer:
         return bytes(content)
 
     def result_sha256(self, job: Job | str, index: int) -> str:
-        """The SHA-256 of a result, opened where it is encrypted for this account, in bounded memory."""
+        """Return the SHA-256 of a result, decrypted where it is encrypted for this account, in bounded
+        memory."""
         with tempfile.TemporaryDirectory(prefix="c2d-result-") as scratch:
             path = self.download_result(job, index, Path(scratch) / "result")
             with path.open("rb") as file:
@@ -245,7 +248,8 @@ class Consumer:
         return 0 <= index < len(listed) and unsealing.is_sealed(listed[index])
 
     def logs(self, job: Job | str, kind: str = "algorithmLog") -> str:
-        """The logs of one type among the results (``algorithmLog``, ``configrationLog``, ``publishLog``)."""
+        """Return the logs of one type among the results (``algorithmLog``, ``configrationLog``,
+        ``publishLog``)."""
         listed = [entry for entry in self.results(job) if entry["type"] == kind]
         if not listed:
             raise Refused(
@@ -260,7 +264,8 @@ class Consumer:
         userdata: Mapping[str, Any] | None = None,
         market: ConsumeMarketFee | None = None,
     ) -> Quote:
-        """What downloading ``did`` would cost now, or the refusal it would meet. Pays nothing."""
+        """Return what downloading ``did`` would cost now, or raise the refusal it would meet. Pays
+        nothing."""
         ddo = self.connection.cache.ddo(did)
         service = ddo.first(ACCESS)
         if service is None:
@@ -300,7 +305,8 @@ class Consumer:
         environment: Mapping[str, Any],
         market: ConsumeMarketFee | None,
     ) -> Quote:
-        """The Provider's quote for ``items``, the published algorithm last, with the chain's prices."""
+        """Return the Provider's quote for ``items``, the published algorithm last, with the
+        chain's prices."""
         asked = [item.request() for item in items]
         published = asked.pop() if isinstance(algorithm, str) else {"meta": dict(algorithm)}
         request: dict[str, Any] = {
@@ -315,7 +321,8 @@ class Consumer:
         return quoted(chain, self.signer.address, items, answers, provider, environment, valid_until, market)
 
     def _post(self, request: dict[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Start; where that stays uncertain, the job that appeared for these orders is the one."""
+        """Start the job; where it stays uncertain whether it started, the job that appeared for these orders
+        is the one."""
         try:
             return self.connection.provider.start(self.signer, request)
         except Failed as error:
@@ -330,8 +337,8 @@ class Consumer:
             raise
 
     def _jobs_unless_away(self) -> list[dict[str, Any]] | None:
-        """The account's jobs; None, whereupon no order is reused, while nobody can list them: what a job
-        would cost can be said without."""
+        """Return the account's jobs; None, whereupon no order is reused, while nobody can list them: the cost
+        of a job can be told without them."""
         try:
             return self.jobs()
         except Failed as error:
@@ -369,7 +376,7 @@ class Consumer:
         busy: set[str] | None,
         algocustomdata: Mapping[str, Any] | None = None,
     ) -> Item:
-        """``did`` with the service to order: of the ``preferred`` type, else its first."""
+        """Return ``did`` with the service to order: of the ``preferred`` type, else its first."""
         ddo = self.connection.cache.ddo(did)
         service = _service(ddo, preferred)
         index = ddo.index_of(service.id) or 0

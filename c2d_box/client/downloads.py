@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from c2d_box.chain import Signer
 
 _NAME_BYTES = 240
-"""What file systems take, less what a part being written adds."""
+"""The bytes of a name that file systems take, less what is added to it while the file is being written."""
 
 
 def query(item: Item, consumer: str, order: str | None = None) -> dict[str, str]:
@@ -53,8 +53,8 @@ def name_of(response: httpx.Response, otherwise: str) -> str:
 
 
 def unused_name(name: str, used: Collection[str]) -> str:
-    """``name``, or the same with a number before its extension where a file of this call has it already.
-    Names that some file systems take for one are one."""
+    """Return ``name``, or the same with a number before its extension where a file of this call has it
+    already. Names that some file systems take for one count as one."""
     taken = {_folded(each) for each in used}
     stem, dot, extension = name.rpartition(".") if "." in name[1:] else (name, "", "")
     number, candidate = 1, name
@@ -69,7 +69,7 @@ def _folded(name: str) -> str:
 
 
 def _cut(name: str) -> str:
-    """Whole characters at the end of the stem go, the extension stays."""
+    """Cut whole characters off the end of the stem; the extension stays."""
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension.encode()) > 40:
         stem, dot, extension = name, "", ""

@@ -1,7 +1,7 @@
-"""Why an algorithm may or may not run on a dataset, judged from here by the Provider's own rule.
+"""Explains why an algorithm may or may not run on a dataset, judged from here by the Provider's own rule.
 
 The facts are read as a Provider reads them: owner and market from the chain, checksums through the Provider.
-Only what an operator sets is not to be seen from outside and has to be given.
+Only what an operator sets cannot be seen from outside and has to be given.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ class Version:
 
     @classmethod
     def of(cls, digests: Iterable[str], entrypoint: str, image: str) -> Version:
-        """Of files given by SHA-256, started by ``entrypoint`` in the image with the digest ``image``."""
+        """Make the version of files given by SHA-256, started by ``entrypoint`` in the image with the digest
+        ``image``."""
         return cls(checksums.files(digests), checksums.container_section(entrypoint, image))
 
     def is_of(self, facts: PublishedAlgorithm) -> bool:
-        """Whether a published algorithm is this very version. One whose files cannot be read is not."""
+        """Return whether a published algorithm is this very version. One whose files cannot be
+        read is not."""
         files, container = facts.files_checksum.lower(), facts.container_checksum.lower()
         return (files, container) == (self.files_checksum.lower(), self.container_checksum.lower())
 
@@ -47,7 +49,7 @@ class Version:
 def explain(
     connection: Connection, dataset: str, algorithm: str, empty_lists: EmptyLists = "none"
 ) -> Verdict:
-    """The verdict on ``algorithm`` as it is now (or on :data:`RAW`), with the reason of every rule."""
+    """Return the verdict on ``algorithm`` as it is now (or on :data:`RAW`), with the reason of every rule."""
     ddo = connection.cache.ddo(dataset)
     service = ddo.first(COMPUTE) or next(iter(ddo.services), None)
     if service is None:
@@ -58,7 +60,8 @@ def explain(
 
 
 def algorithm_facts(connection: Connection, did: str) -> PublishedAlgorithm:
-    """What the rules compare of a published algorithm. No files checksum where its files cannot be read."""
+    """Return what the rules compare of a published algorithm. There is no files checksum where its files
+    cannot be read."""
     from c2d_box.chain import nfts
 
     algorithm = connection.cache.ddo(did)

@@ -12,7 +12,8 @@ from c2d_box.client.ordering import Cost
 
 @dataclass(frozen=True)
 class Job:
-    """``details`` is the wire's job object at the time of starting; ask the consumer for newer ones."""
+    """A started job. ``details`` is the wire's job object at the time of starting; ask the consumer for newer
+    ones."""
 
     id: str
     costs: tuple[Cost, ...] = ()
@@ -27,12 +28,13 @@ def id_of(job: Job | str) -> str:
 
 
 def is_finished(details: Mapping[str, Any]) -> bool:
-    """Whether a job has ended, however: every final state sets the end date."""
+    """Return whether a job has ended, in whatever way: every final state sets the end date."""
     return bool(details.get("dateFinished"))
 
 
 def stage_seconds(details: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds from each recorded moment of a job to the next, keyed by the earlier; empty without any."""
+    """Return the seconds from each recorded moment of a job to the next, keyed by the earlier; empty without
+    any."""
     times = details.get("times")
     moments = sorted((float(t), name) for name, t in times.items() if t) if isinstance(times, dict) else []
     return {name: later - earlier for (earlier, name), (later, _next) in pairwise(moments)}

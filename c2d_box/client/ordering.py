@@ -1,4 +1,4 @@
-"""What a job or download costs.
+"""The cost of a job or download.
 
 A quote is the Provider's answer (fees, orders still valid) joined with the chain's prices: all that the
 contracts will take, of every token. :mod:`c2d_box.client.paying` pays exactly that.
@@ -53,7 +53,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one asset costs: ``price`` base units of ``token`` for its datatoken (``swap_fee`` of them are
+    """The cost of one asset: ``price`` base units of ``token`` for its datatoken (``swap_fee`` of them are
     fees of the sale), ``fee`` of ``fee_token`` for the Provider, ``market_fee`` for the market where it was
     published, ``consume_fee`` for the market through which it is ordered. ``action``: a new order, one
     extended by a new fee, or one that still covers all."""
@@ -114,7 +114,8 @@ def quoted(
     valid_until: int = 0,
     market: ConsumeMarketFee | None = None,
 ) -> Quote:
-    """The Provider's ``answers`` with prices. A fee for anybody but the ``provider`` asked is refused."""
+    """Return the Provider's ``answers`` with prices. A fee for anybody but the ``provider`` asked
+    is refused."""
     if len(answers) != len(items):
         raise _unusable("it answered for other assets than were asked")
     for item, answer in zip(items, answers, strict=True):
@@ -127,7 +128,8 @@ def quoted(
 
 
 def earlier_order(chain: Chain, account: str, service: Service, index: int, busy: set[str]) -> str | None:
-    """The latest order or reuse of a service by ``account`` that is not ``busy``; the Provider judges it.
+    """Return the latest order or reuse of a service by ``account`` that is not ``busy``; the Provider judges
+    it.
 
     Looking back is a convenience: a node that refuses wide log queries only costs a new order.
     """
@@ -156,9 +158,8 @@ def earlier_order(chain: Chain, account: str, service: Service, index: int, busy
 
 
 def paid_until(chain: Chain, item: Item, environment: str, used: set[str]) -> int | None:
-    """Until when computing in ``environment`` is paid by an order that no job has used: one of a start that
-    broke off. None where the item's earlier order is none of that kind.
-    """
+    """Return until when computing in ``environment`` is paid by an order that no job has used: one of a start
+    that broke off. None where the item's earlier order is none of that kind."""
     from c2d_box.chain import events, orders
 
     if item.previous is None or item.previous in used:
@@ -186,7 +187,7 @@ class _Purse:
         self._pools: set[str] = set()
 
     def take(self, datatoken: str) -> bool:
-        """Whether there is one more; it is spent then."""
+        """Spend one datatoken; return whether the payer had one more."""
         if datatoken not in self._left:
             self._left[datatoken] = self._chain.balance(self._payer, datatoken)
         if self._left[datatoken] < ETHER:
@@ -236,7 +237,7 @@ def _cost(
 
 
 def _demand_own_fee(item: Item, answer: Mapping[str, Any], first: Item, provider: str) -> None:
-    """What would only be refused by the contract, after the datatoken was bought, is refused here."""
+    """Refuse a fee that the contract would only refuse after the datatoken was bought."""
     from c2d_box.chain import orders
 
     fee = answer.get("providerFee") if isinstance(answer, Mapping) else None
@@ -261,7 +262,8 @@ def _unusable(why: str) -> Failed:
 
 
 def _summed(entries: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Without tokens of which nothing is due; the zero address is the token of what is free."""
+    """Return the sum per token, without tokens of which nothing is due; the zero address is the token of what
+    is free."""
     due: defaultdict[str, int] = defaultdict(int)
     for token, amount in entries:
         if amount and token != ZERO:

@@ -1,4 +1,4 @@
-"""How a job ended, in two sentences: why, and what to do about it."""
+"""Explains how a job ended, in two sentences: why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _STEPS: Mapping[int, tuple[str, str]] = {
 
 
 def explain(details: Mapping[str, Any]) -> str:
-    """Of a job object of the wire: two sentences for whoever started it."""
+    """Explain a job object of the wire in two sentences, for the person who started the job."""
     job, code, reason = str(details["jobId"]), int(details["status"]), _sentence(details.get("reason"))
     if not is_finished(details):
         state = str(details.get("statusText", "")).strip() or "unknown"
@@ -63,6 +63,6 @@ def explain(details: Mapping[str, Any]) -> str:
 
 
 def _sentence(reason: Any) -> str:
-    """One sentence, whatever it was: line breaks and inner ends of sentences would make it several."""
+    """Return the reason as one sentence: line breaks and inner ends of sentences would make it several."""
     text = " ".join(str(reason or "").split()).rstrip(".")
     return text.replace(". ", "; ") + "." if text else ""

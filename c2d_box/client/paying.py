@@ -44,7 +44,8 @@ def pay(
     slippage: float = 0.0,
     payments: list[Payment] | None = None,
 ) -> list[str]:
-    """Order, extend or reuse each item; the transaction per item that proves it, in the order of the items.
+    """Order, extend or reuse each item; return the transaction per item that proves it, in the order of the
+    items.
 
     With ``limits`` nothing is sent where a token's sum is above its limit (C2D-ORDER-TOO-DEAR), and
     ``slippage`` ends at them too. ``payments`` grows by each transaction that paid.
@@ -66,9 +67,8 @@ def pay(
 
 
 def gas_of(quote: Quote) -> int:
-    """Units of gas that paying takes at most: each token that is due has to be approved once per item, that
-    of the price apart from those of the fees.
-    """
+    """Return the units of gas that paying takes at most: each token that is due has to be approved once per
+    item, that of the price apart from those of the fees."""
     from c2d_box.chain import orders
 
     return sum(orders.most_gas(cost.action, len(cost.order_fees) + (cost.price > 0)) for cost in quote.costs)
@@ -76,7 +76,7 @@ def gas_of(quote: Quote) -> int:
 
 @contextmanager
 def telling(payments: list[Payment]) -> Iterator[None]:
-    """An error from within says what had been paid by then, and that it is not lost."""
+    """Add to an error from within what had been paid by then, and that it is not lost."""
     try:
         yield
     except C2DError as error:
@@ -99,7 +99,8 @@ def _paid(
     extra: int,
     payments: list[Payment],
 ) -> str:
-    """The transaction that proves one item; ``extra`` is how much its price may have risen."""
+    """Pay for one item and return the transaction that proves it; ``extra`` is how much its price may have
+    risen."""
     from c2d_box.chain import orders
 
     item, answer, cost = quote.items[position], quote.answers[position], quote.costs[position]
@@ -128,7 +129,7 @@ def _paid(
 
 
 def _share(extra: int, cost: Cost) -> float:
-    """The slippage that ``extra`` is; ``max_price`` bounds what rounding adds."""
+    """Return ``extra`` as the slippage that it is; ``max_price`` bounds what rounding adds."""
     return (extra + 1) / cost.price if extra else 0.0
 
 
@@ -138,7 +139,7 @@ def _fee(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _room(chain: Chain, signer: Signer, quote: Quote, limits: Limits | None) -> dict[str, int]:
-    """What each limit leaves above the quoted sum; Refused where a limit or the funds are below it."""
+    """Return what each limit leaves above the quoted sum; Refused where a limit or the funds are below it."""
     from c2d_box.chain.amounts import amount_text
 
     ceilings = None if limits is None else {_token(token): amount for token, amount in limits.items()}

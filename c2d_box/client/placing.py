@@ -1,8 +1,8 @@
-"""Where a job's results go in a folder: each at its own path, none in another's place, none outside.
+"""Maps a job's results to paths in a folder: each has its own, none takes another's, none leads outside.
 
 A result's name is the path the algorithm wrote it at, and files beside the algorithm's log are results too,
-so two may have one name, or one be named like another's folder. Whoever lists them may also be a Provider
-that nobody knows: a name is taken as a wish.
+so two may have one name, or one be named like another's folder. The list may also come from a Provider that
+nobody knows, so a name is only taken as a wish.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from c2d_box.client.unsealing import plain_name
 from c2d_box.workflow.filenames import is_hidden
 
 _NAME_BYTES = 240
-"""A part of it is written under a longer name first."""
+"""The bytes of a name. A file is written under a longer name first, which has to fit too."""
 
 
 def places(listed: Iterable[Mapping[str, Any]]) -> dict[int, PurePosixPath]:
-    """By index, the relative path of every result; the same for the same list, whichever is fetched."""
+    """Return the relative path of every result by its index; the same for the same list, whichever is
+    fetched."""
     taken: set[PurePosixPath] = set()
     folders: set[PurePosixPath] = set()
     found = {}
@@ -36,7 +37,7 @@ def places(listed: Iterable[Mapping[str, Any]]) -> dict[int, PurePosixPath]:
 def _free(
     wish: PurePosixPath, index: int, taken: set[PurePosixPath], folders: set[PurePosixPath]
 ) -> PurePosixPath:
-    """The wish itself, or below a folder named after the index where that place is not free."""
+    """Return the wish itself, or a path below a folder named after the index where that path is taken."""
     path = wish
     for number in count(1):
         if path not in taken and path not in folders and taken.isdisjoint(path.parents):
@@ -51,6 +52,6 @@ def _inside(name: str, index: int) -> PurePosixPath:
 
 
 def _harmless(part: str) -> str:
-    """What is hidden becomes ``_``; what is too long for a file's name is cut."""
+    """Replace hidden characters by ``_`` and cut what is too long for a file's name."""
     plain = "".join("_" if is_hidden(part, position) else char for position, char in enumerate(part))
     return plain.encode("utf-8", "replace")[:_NAME_BYTES].decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-"""What a publisher asks for an asset, in whole tokens, and how that stands on the chain."""
+"""A publisher's price for an asset, in whole tokens, and its terms on the chain."""
 
 from __future__ import annotations
 

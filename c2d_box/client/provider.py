@@ -64,10 +64,11 @@ class Provider:
         return response.text
 
     def file_info(self, query: Fields, signer: Signer | None = None) -> list[Fields]:
-        """What the Provider finds where the files are; ``query`` is ``{did, serviceId}`` or a file object.
+        """Return what the Provider finds where the files are; ``query`` is ``{did, serviceId}`` or a file
+        object.
 
         ``signer``: sources that are not read by a bare GET are looked at for a signed caller only, and names
-        and hashes of compute-only data are told to its publisher and to who names an order of it.
+        and hashes of compute-only data are told to its publisher and to callers who name an order of it.
         """
         doing = "looking at the files"
         if signer is None:
@@ -126,9 +127,8 @@ class Provider:
         return _first(answer_of(answer, "Provider", object), "started no job")
 
     def jobs(self, owner: str, job_id: str | None = None, signer: Signer | None = None) -> list[Fields]:
-        """The jobs of an owner as the Provider reports them; ``[]`` for an unknown one. To ``signer``, where
-        it is the owner, with names, reasons, exit codes and times.
-        """
+        """Return the jobs of an owner as the Provider reports them; ``[]`` for an unknown one. A ``signer``
+        who is the owner gets them with names, reasons, exit codes and times."""
         params = {"consumerAddress": owner, **({"jobId": job_id} if job_id else {})}
         if signer is not None:
             params |= statusproofs.proof(signer.key, owner, job_id, time.time())
@@ -163,7 +163,7 @@ class Provider:
             yield response
 
     def nonce(self, address: str) -> int:
-        """The last nonce the Provider has seen of ``address``."""
+        """Return the last nonce the Provider has seen of ``address``."""
         answer = self._send("GET", "nonce", "asking for the nonce", params={"userAddress": address})
         nonce = answer_of(answer, "Provider", dict).get("nonce") or 0
         try:
@@ -172,7 +172,8 @@ class Provider:
             raise Failed("C2D-ANSWER-INVALID", "the Provider's nonce is no number", "see its log") from None
 
     def _certain(self, response: httpx.Response, broken: bool) -> httpx.Response:
-        """Signing anew after an unanswered request might start a second job."""
+        """Raise Failed C2D-START-UNCERTAIN where the request would be signed anew after an unanswered one:
+        that might start a second job."""
         if broken and _is_stale(response):
             raise Failed(
                 "C2D-START-UNCERTAIN",
@@ -269,14 +270,14 @@ def _first(jobs: Any, problem: str) -> Fields:
 
 
 def _first_dataset(jobs: list[Fields]) -> str:
-    """The DID of the job's first dataset, empty where the Provider does not tell."""
+    """Return the DID of the job's first dataset, empty where the Provider does not tell it."""
     named = jobs[0].get("inputDID") if jobs and isinstance(jobs[0], dict) else None
     did = named[0] if isinstance(named, list) and named else named
     return did if isinstance(did, str) else ""
 
 
 def _is_stale(response: httpx.Response) -> bool:
-    """Whether the only fault was the nonce: another request of this account came first."""
+    """Return whether the only fault was the nonce: another request of this account came first."""
     errors = json_of(response)
     text = errors.get("errors", {}).get("signature", "") if isinstance(errors, dict) else ""
     return isinstance(text, str) and "nonce (" in text and ">" in text

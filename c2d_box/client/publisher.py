@@ -178,11 +178,11 @@ class Publisher:
         raw: bool | None = None,
         network: bool | None = None,
     ) -> str:
-        """Whom the dataset trusts besides single algorithms; None leaves a setting as it is.
+        """Set whom the dataset trusts besides single algorithms; None leaves a setting as it is.
 
         Every list that is not empty restricts: ``publishers`` by the algorithm's owner, ``markets`` by where
-        it was published. ``all_published`` counts only while all lists are empty. ``raw`` and ``network``
-        are the publisher's word on unpublished code and network access. The transaction's hash.
+        it was published. ``all_published`` counts only while all lists are empty. ``raw`` and ``network`` are
+        the publisher's word on unpublished code and network access. Returns the transaction's hash.
         """
         stored = {
             "publisherTrustedAlgorithmPublishers": None if publishers is None else list(publishers),
@@ -208,10 +208,10 @@ class Publisher:
         may_be_published: bool | None = None,
         disclosure: Mapping[str, Any] | None = None,
     ) -> str:
-        """What may become of what is computed on the dataset; None leaves a setting as it is.
+        """Set what may become of what is computed on the dataset; None leaves a setting as it is.
 
         ``may_be_published``: whether a consumer's job may make an asset of its results. ``disclosure``:
-        limits of :class:`c2d_box.assets.disclosure.Rules`; ``{}`` lifts them. The transaction's hash.
+        limits of :class:`c2d_box.assets.disclosure.Rules`; ``{}`` lifts them. Returns the transaction's hash.
         """
         try:
             rules = parse_rules(disclosure or None)
@@ -335,7 +335,7 @@ class Publisher:
         return tx
 
     def _trusted_entry(self, did: str, version: Version | None) -> dict[str, str]:
-        """What a dataset stores of an algorithm it trusts."""
+        """Return what a dataset stores of an algorithm it trusts."""
         facts = algorithm_facts(self.connection, did)
         if not facts.files_checksum:
             raise Refused(

@@ -1,4 +1,4 @@
-"""Where in a DDO a publisher's rules stand, and how they are changed without losing what else is there."""
+"""Finds a publisher's rules in a DDO and changes them without losing what else is there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def judged(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The services whose rules say who is trusted: the compute services, or all where there is none.
+    """Return the services whose rules say who is trusted: the compute services, or all where there is none.
 
-    An access service gets one then: as a job's additional dataset it obeys the same lists.
+    An access service gets such rules then: as a job's additional dataset it obeys the same lists.
     """
     services = document["services"]
     chosen = [s for s in services if s.get("type") == "compute"] or services
@@ -25,7 +25,7 @@ def judged(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def settle(service: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    """Changes ``additionalInformation.c2d``; a setting of None is taken out."""
+    """Change ``additionalInformation.c2d``; a setting of None is taken out."""
     if not settings:
         return
     more = dict(service.get("additionalInformation") or {})

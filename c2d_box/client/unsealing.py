@@ -1,4 +1,4 @@
-"""Opening results that a job encrypted for its owner: ECIES, as :mod:`c2d_box.assets.ecies` lays it out."""
+"""Decrypts results that a job encrypted for its owner: ECIES, as :mod:`c2d_box.assets.ecies` lays it out."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from c2d_box.workflow.manifests import SEALED
 
 
 def is_sealed(item: Mapping[str, Any]) -> bool:
-    """Of a result as it is listed."""
+    """Return whether a result, as it is listed, is encrypted."""
     return bool(item.get("encryption"))
 
 
 def plain_name(item: Mapping[str, Any]) -> str:
-    """Its name once it is opened."""
+    """Return the name of a listed result once it is decrypted."""
     name = str(item["filename"])
     return name.removesuffix(SEALED) if is_sealed(item) else name
 
 
 def opened(key: bytes, content: bytes) -> bytes:
-    """Raises Refused C2D-RESULT-SEALED."""
+    """Return the decrypted content. Raises Refused C2D-RESULT-SEALED."""
     target = BytesIO()
     try:
         ecies.decrypt_stream(key, BytesIO(content), target)
@@ -34,7 +34,8 @@ def opened(key: bytes, content: bytes) -> bytes:
 
 
 def open_file(key: bytes, source: Path, target: Path) -> Path:
-    """``target``, whole or not at all; ``source`` stays. Raises Refused C2D-RESULT-SEALED."""
+    """Decrypt ``source`` into ``target``, whole or not at all; ``source`` stays. Raises Refused
+    C2D-RESULT-SEALED."""
     part = target.with_name(f".{target.name}.part")
     try:
         with source.open("rb") as sealed, part.open("wb") as plain:

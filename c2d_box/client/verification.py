@@ -1,9 +1,10 @@
-"""Checking a job's evidence against its sources: chain, descriptions, files, image, results.
+"""Checks a job's evidence against its sources: chain, descriptions, files, image, results.
 
 The record's signer must be the account that the orders on the chain name as their consumer. What chain,
 Provider, cache, store and node can say is asked again there and compared. What only the operator saw (which
-files were staged, the limits, the warden's report, what Kubernetes ran) is the word of the environment's key:
-it is checked for contradictions, and ``Check.source`` says whose word each comparison rests on.
+files were staged, the limits, the warden's report, what Kubernetes ran) rests on the signature of the
+environment's key: it is checked for contradictions, and ``Check.source`` says whose statement each comparison
+rests on.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Source = Literal["signature", "chain", "cache", "Provider", "operator", "store",
 Verdict = Literal["agrees", "unknown", "disagrees"]
 REPLACED_SECONDS = 60.0
 """A description that was replaced so long before a job was accepted must not have admitted it: the bound
-within which the Provider hears of a change."""
+within which the Provider learns of a change."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Check:
     """One comparison.
 
     ``ok`` is None where the source could not be asked (a file too large for a checksum, a service that did
-    not answer): that is unknown, not fine. ``source`` is whose word the comparison rests on.
+    not answer): that is unknown, not fine. ``source`` is the party whose statement the comparison rests on.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether every source was asked and agrees."""
+        """True where every source was asked and agrees."""
         return self.verdict == "agrees"
 
 
@@ -83,7 +84,7 @@ def verify(
 
 
 def fetch(consumer: Consumer, job: str) -> dict[str, Any]:
-    """The record among the job's results."""
+    """Return the record among the job's results."""
     listed = [entry for entry in consumer.results(job) if entry["type"] == "evidence"]
     if not listed:
         raise Refused(
@@ -145,7 +146,7 @@ def _environment(connection: Connection, name: str, signer: str) -> Check:
 
 
 def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner: str) -> Iterator[Check]:
-    """Its order and its description, as the chain has them."""
+    """Check the asset's order and its description, as the chain has them."""
     from c2d_box.chain import events
 
     did, chain = str(asset["did"]), connection.chain
@@ -182,7 +183,7 @@ def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner:
 
 
 def _cached(connection: Connection, did: str) -> dict[str, Any] | None:
-    """The cache's record of an asset, or None where the cache has none or does not answer."""
+    """Return the cache's record of an asset, or None where the cache has none or does not answer."""
     try:
         return connection.cache.record(did)
     except C2DError:
@@ -190,9 +191,9 @@ def _cached(connection: Connection, did: str) -> dict[str, Any] | None:
 
 
 def _replaced(connection: Connection, asset: Mapping[str, Any], times: Mapping[str, Any]) -> Iterator[Check]:
-    """Whether the description that admitted the job was still the asset's when it was accepted.
+    """Check whether the description that admitted the job was still the asset's when it was accepted.
 
-    Without it a job that ran on a permission withdrawn before would agree with all its sources.
+    Without this check a job that ran on a permission withdrawn before would agree with all its sources.
     """
     from c2d_box.chain import events
 
@@ -221,7 +222,8 @@ def _files(
     staged: list[Mapping[str, Any]],
     signer: Signer,
 ) -> Iterator[Check]:
-    """What was staged, compared with what the Provider reads there now and tells who shows an order."""
+    """Compare what was staged with what the Provider reads there now and tells a caller who shows
+    an order."""
     did = str(asset["did"])
     mine = [file for file in staged if file["did"] == did]
     try:
@@ -246,7 +248,7 @@ def _run(
     times: Mapping[str, Any],
     code: bytes | None,
 ) -> Iterator[Check]:
-    """Image, entrypoint and code: what Kubernetes ran beside what was published or asked for."""
+    """Check image, entrypoint and code: what Kubernetes ran beside what was published or asked for."""
     asked = str(run.get("image"))
     if "started" in times or "staged" in times:
         yield _ran(asked, str((run.get("ran") or {}).get("image") or ""))
@@ -270,18 +272,18 @@ def _run(
 
 
 def _consents(connection: Connection, inputs: Sequence[Mapping[str, Any]], ran: Executed) -> Iterator[Check]:
-    """Whether each publisher permitted the very version that ran, where it names the algorithm."""
+    """Check whether each publisher permitted the very version that ran, where it names the algorithm."""
     for asset in inputs:
         cached = _cached(connection, str(asset["did"]))
         if cached is None:
-            continue  # the check of its description says so
+            continue  # _asset has reported the missing description already
         admitted = same((cached.get("event") or {}).get("tx"), str(asset.get("metadataTx")))
         for found in consent(cached, str(asset["serviceId"]), ran, admitted):
             yield Check(f"permission of {ran.did} on {found.dataset}", found.ok, found.text, "chain")
 
 
 def _ran(asked: str, ran: str) -> Check:
-    """The digest that the node reported, beside the one that was asked for."""
+    """Compare the digest that the node reported with the one that was asked for."""
     digest = asked.partition("@")[2]
     known = bool(digest and ran)
     text = f"{asked} was asked for; Kubernetes ran {ran or 'what it did not say'}"
@@ -295,7 +297,7 @@ def _raw_code(digest: str, code: bytes | None) -> Check:
 
 
 def _isolation(proof: Mapping[str, Any], times: Mapping[str, Any]) -> Check:
-    """The warden's report, in the operator's words: nobody else saw it."""
+    """Check the warden's report, which comes from the operator: nobody else saw it."""
     if "started" not in times and "staged" not in times:
         return Check("isolation", True, "the algorithm was not started")
     if not proof:

@@ -31,7 +31,7 @@ _PAGE = 500
 
 
 class HttpCluster:
-    """One namespace of one cluster."""
+    """One namespace of one cluster, over one pooled HTTP client."""
 
     def __init__(self, connection: ClusterConnection, namespace: str) -> None:
         self._connection = connection
@@ -180,8 +180,8 @@ class HttpCluster:
 
 
 def _error(response: httpx.Response) -> ClusterError:
-    """Kubernetes' own reason tells an existing object (409 AlreadyExists) from a changed one (409
-    Conflict).
+    """Map a response to an error. Both conflicts are 409: Kubernetes' ``reason`` tells an existing object
+    (AlreadyExists) from a changed one (Conflict).
     """
     status = response.status_code
     try:

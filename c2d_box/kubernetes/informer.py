@@ -13,11 +13,11 @@ from c2d_box.kubernetes.port import Cluster, Object, ResourceKind
 log = logging.getLogger(__name__)
 
 Listener = Callable[[Object, bool], None]
-"""Called with an object and whether it has been deleted."""
+"""A function that is called with an object and whether it has been deleted."""
 
 
 class Informer:
-    """Keeps the copy of one resource in one namespace; listeners are told of each change."""
+    """Keeps the copy of one resource in one namespace; listeners are called with each change."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Informer:
         await self.list_watch.stop()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Calls ``listener`` for every change from now on; returns what ends that."""
+        """Call ``listener`` for every change from now on; return a function that ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -54,16 +54,16 @@ class Informer:
 
     @property
     def synced(self) -> asyncio.Event:
-        """Whether there has been a list."""
+        """Event that is set once there has been a list."""
         return self.list_watch.synced
 
     @property
     def is_current(self) -> bool:
-        """Whether the copy still follows the cluster."""
+        """True while the copy still follows the cluster."""
         return self.list_watch.is_current
 
     def put(self, body: Object) -> None:
-        """Takes an object as a write's answer showed it, ahead of the watch."""
+        """Take an object from the answer of a write, ahead of the watch."""
         self._written.add(body["metadata"]["name"])
         self.take_object(body)
 
@@ -71,14 +71,15 @@ class Informer:
         self._written.clear()
 
     def take_object(self, body: Object) -> None:
-        """An older version never replaces a newer one, in whatever order they arrive."""
+        """Take a changed object. An older version never replaces a newer one, in whatever order
+        they arrive."""
         name = body["metadata"]["name"]
         if version_number(body) > version_number(self._objects.get(name)):
             self._objects[name] = body
             self._tell(body, False)
 
     def replace_all(self, objects: list[Object], version_of_list: str) -> None:
-        """Takes a whole list as it is: after a restore of etcd the true versions are lower than the known
+        """Take a whole list as it is: after a restore of etcd the true versions are lower than the known
         ones. Only what was written while the list was on its way may be newer than the list.
         """
         present = {body["metadata"]["name"]: body for body in objects}
@@ -99,7 +100,9 @@ class Informer:
             self._tell(body, True)
 
     def _tell(self, body: Object, deleted: bool) -> None:
-        """A listener that fails on one object neither ends the watch nor keeps others from being told."""
+        """Call all listeners. One that fails on an object neither ends the watch nor keeps others from being
+        called.
+        """
         for listener in list(self._listeners):
             try:
                 listener(body, deleted)
@@ -109,7 +112,7 @@ class Informer:
 
 
 def version_number(body: Object | None) -> int:
-    """An object's version as a number; etcd's revisions only grow, so the greater is the newer."""
+    """Return an object's version as a number; etcd's revisions only grow, so the greater is the newer."""
     if body is None:
         return -1
     try:

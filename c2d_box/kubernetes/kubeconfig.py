@@ -1,4 +1,4 @@
-"""Where the API server is and how to prove who we are: from inside a pod, or from a kubeconfig."""
+"""Finds the API server and our credentials: from inside a pod, or from a kubeconfig."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True, slots=True)
 class ClusterConnection:
-    """``token_file`` is read anew for every request: the kubelet rotates it."""
+    """An API server's address and our credentials. ``token_file`` is read anew for every request: the kubelet
+    rotates it.
+    """
 
     server: str
     tls: ssl.SSLContext
@@ -34,7 +36,9 @@ class ClusterConnection:
 
 
 def find_connection(kubeconfig: Path | None = None) -> ClusterConnection:
-    """An explicit kubeconfig, else the pod's service account, else ``$KUBECONFIG``."""
+    """Return the connection of an explicit kubeconfig, else of the pod's service account, else of
+    ``$KUBECONFIG``.
+    """
     if kubeconfig is not None:
         return from_kubeconfig(kubeconfig)
     if (ACCOUNT / "token").exists():
@@ -61,7 +65,8 @@ def in_cluster() -> ClusterConnection:
 
 
 def from_kubeconfig(path: Path) -> ClusterConnection:
-    """The current context; client certificates or a token file, as files or inline."""
+    """Return the connection of the current context; client certificates or a token file, as files
+    or inline."""
     config = parse_yaml(path.read_bytes())
     context = _named(config["contexts"], config["current-context"])["context"]
     cluster = _named(config["clusters"], context["cluster"])["cluster"]
@@ -86,7 +91,7 @@ def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _file(section: dict[str, Any], key: str, beside: Path, *, encoded: bool = True) -> Path | None:
-    """The file that ``key`` names, or its inline data in a private file that goes with the process."""
+    """Return the file that ``key`` names, or a private file with its inline data that is removed at exit."""
     if encoded and key in section:
         return beside.parent / str(section[key])
     data = section.get(f"{key}-data" if encoded else key)

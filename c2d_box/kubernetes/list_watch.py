@@ -1,7 +1,7 @@
 """List, watch, and list again: the loop that keeps a copy of one kind of objects up to date.
 
-The trap it avoids: a copy that has silently stopped following. Whatever ends the watch, also an error that
-nobody foresaw, the list is read anew and handed on whole, so deletions during a gap are seen. ``synced`` says
+The trap it avoids is a copy that has silently stopped following. Whatever ends the watch, also an unforeseen
+error, the list is read anew and handed on whole, so deletions during a gap are seen. ``synced`` says
 whether there has been a list at all, ``is_current`` whether the loop still follows.
 """
 
@@ -19,30 +19,30 @@ from c2d_box.retry import Backoff
 
 log = logging.getLogger(__name__)
 RELIST_SECONDS = 0.1
-"""Before the list is read anew because the watch was too old, which is no failure."""
+"""Pause before the list is read anew because the watch was too old, which is no failure."""
 STEADY_SECONDS = 10.0
-"""A watch that lasted so long ends a series of failures, also where nothing changed meanwhile."""
+"""A watch that lasted this long ends a series of failures, also where nothing changed meanwhile."""
 BROKEN_SECONDS = 30.0
-"""How long the watch may be broken before the copy no longer counts as current."""
+"""Seconds the watch may be broken before the copy no longer counts as current."""
 
 
 class Copy(Protocol):
-    """What a :class:`ListWatch` keeps up to date."""
+    """The copy that a :class:`ListWatch` keeps up to date."""
 
     def begin_list(self) -> None:
-        """A list is about to be asked for: what is written from now on may be newer than it."""
+        """Note that a list is about to be requested: what is written from now on may be newer than it."""
         ...
 
     def replace_all(self, objects: list[Object], version: str) -> None:
-        """``objects`` are all there are, as of the list's ``version``."""
+        """Replace the copy by ``objects``, which are all there are as of the list's ``version``."""
         ...
 
     def take_object(self, body: Object) -> None:
-        """``body`` was added or has changed."""
+        """Take ``body``, which was added or has changed."""
         ...
 
     def drop_object(self, body: Object) -> None:
-        """``body`` was deleted."""
+        """Drop ``body``, which was deleted."""
         ...
 
 
@@ -78,13 +78,13 @@ class ListWatch:
 
     @property
     def is_current(self) -> bool:
-        """Whether there has been a list and the watch has not been broken for ``BROKEN_SECONDS``."""
+        """True once there has been a list, and until the watch has been broken for ``BROKEN_SECONDS``."""
         if not self.synced.is_set() or self._task is None or self._task.done():
             return False
         return self._broken_since is None or self._clock() - self._broken_since < BROKEN_SECONDS
 
     async def run(self) -> None:
-        """Follows until it is cancelled."""
+        """Follow until cancelled."""
         while True:
             began = self._clock()
             try:
@@ -102,7 +102,7 @@ class ListWatch:
             await asyncio.sleep(pause)
 
     def note_failure(self, began: float) -> float:
-        """Returns the seconds to wait before the next attempt; ``began``: when the failed one did."""
+        """Return the seconds to wait before the next attempt; ``began``: when the failed one did."""
         now = self._clock()
         if self._broken_since is None:
             self._broken_since = now

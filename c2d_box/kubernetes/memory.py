@@ -1,8 +1,8 @@
 """The Cluster port in memory: the adapter that tests of engine and service run on.
 
-It keeps the rules that those two rely on (versions, merge patches, the status subresource, finalizers,
-uids, graceful deletion) and passes the same contract suite as the real one. Pods and claims that are
-deleted stay, marked, until :meth:`vanish` plays the kubelet or the provisioner.
+It follows the rules that those two rely on (versions, merge patches, the status subresource, finalizers,
+uids, graceful deletion) and passes the same contract suite as the real one. Deleted pods and claims stay,
+marked as deleted, until :meth:`vanish` stands in for the kubelet or the provisioner.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _LINGERING = frozenset({PODS.plural, CLAIMS.plural})
 
 
 class MemoryCluster:
+    """One namespace in memory, with switches for tests: recorded calls, failing writes, pod logs."""
+
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str], Object] = {}
         self._version = 0
@@ -40,7 +42,7 @@ class MemoryCluster:
         self.calls: list[tuple[str, str, str]] = []
         """Every write: verb, plural, name."""
         self.fail_next: list[ClusterError] = []
-        """Raised by the next writes, in turn."""
+        """Errors that the next writes raise, in turn."""
 
     async def get(self, resource: ResourceKind, name: str) -> Object | None:
         found = self._objects.get((resource.plural, name))
@@ -130,13 +132,13 @@ class MemoryCluster:
     # -- the parts of the kubelet and the provisioner, for tests
 
     async def set_status(self, resource: ResourceKind, name: str, status: Object) -> Object:
-        """Replaces the status, as a controller of Kubernetes would."""
+        """Replace the status, as a controller of Kubernetes would."""
         known = copy.deepcopy(self._objects[resource.plural, name])
         known["status"] = status
         return await self._keep(resource, known, "MODIFIED")
 
     async def vanish(self, resource: ResourceKind, name: str) -> None:
-        """The object is gone, whoever wanted it so."""
+        """Remove the object at once, whether or not it was marked as deleted."""
         known = self._objects.get((resource.plural, name))
         if known is not None:
             await self._drop(resource, known)
@@ -173,7 +175,7 @@ class MemoryCluster:
 
 
 def _merge(into: Object, patch: Object) -> Object:
-    """RFC 7386."""
+    """Apply a JSON merge patch (RFC 7386)."""
     merged = copy.deepcopy(into)
     for key, value in patch.items():
         if value is None:

@@ -1,7 +1,7 @@
-"""The port to one namespace of Kubernetes: what operator-service and engine need of it, and no more.
+"""The port to one namespace of Kubernetes: only the calls that operator-service and engine need.
 
-Objects are the API's own JSON. Every write is safe to repeat: creating what exists and deleting what is
-gone are told apart from failures, and an update can name the version it was decided on.
+Objects are the API's own JSON. Every write is safe to repeat: creating an existing object and deleting a
+missing one are told apart from failures, and an update can name the version it was decided on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind:
-    """A kind of object, by its place in the API's paths."""
+    """A kind of object, given by the two parts of its API path."""
 
     prefix: str
     plural: str
@@ -42,11 +42,11 @@ class ClusterError(Failed):
 
 
 class AlreadyExists(ClusterError):
-    """There is an object of this name already."""
+    """A create call found an object of this name already."""
 
 
 class VersionConflict(ClusterError):
-    """The object is not any more what the update was decided on."""
+    """The object is in another version than the update names (409 Conflict)."""
 
 
 class ObjectGone(ClusterError):
@@ -55,40 +55,48 @@ class ObjectGone(ClusterError):
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
+    """One change of an object; a BOOKMARK carries only the version to resume from."""
+
     kind: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Object
 
 
 class Cluster(Protocol):
+    """One namespace. Every call raises ClusterError where Kubernetes refuses or does not answer."""
+
     async def get(self, resource: ResourceKind, name: str) -> Object | None: ...
 
     async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
-        """All objects with the labels of ``selector``, and the version to watch from."""
+        """Return all objects with the labels of ``selector``, and the version to watch from."""
         ...
 
     def watch(self, resource: ResourceKind, version: str, selector: str = "") -> AsyncIterator[WatchEvent]:
-        """Changes after ``version``; ends when the server ends it; raises Gone for a version too old."""
+        """Yield changes after ``version`` until the server ends it; raises ObjectGone for a
+        version too old."""
         ...
 
     async def create(self, resource: ResourceKind, body: Object) -> Object:
-        """Raises Exists."""
+        """Create the object and return it as stored. Raises AlreadyExists."""
         ...
 
     async def patch(
         self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
     ) -> Object:
-        """A merge patch; with ``metadata.resourceVersion`` in it only on that version (raises Changed).
+        """Apply a merge patch; with ``metadata.resourceVersion`` in it only to that version, else it raises
+        VersionConflict.
 
-        ``status`` addresses the status subresource. Raises Gone.
+        ``status`` addresses the status subresource. Raises ObjectGone.
         """
         ...
 
     async def delete(
         self, resource: ResourceKind, name: str, *, grace: int | None = None, uid: str | None = None
     ) -> bool:
-        """False when it was gone already (or, with ``uid``, is another object by now)."""
+        """Delete; return False when it was gone already (or, with ``uid``, is another object by now)."""
         ...
 
     def logs(self, pod: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        """The container's output so far, and with ``follow`` until it ends. Raises Gone without a pod."""
+        """Yield the container's output so far, with ``follow`` until it ends. Raises ObjectGone without a
+        pod.
+        """
         ...

@@ -1,8 +1,7 @@
 """The handful of Kubernetes calls the verbs make, over plain HTTPS: a client library would cost a quarter
 of a second.
 
-Objects are what the API server speaks: JSON as dictionaries. Errors are coded; 404 is an answer (``None``),
-not an error.
+Objects are the API's JSON as dictionaries. Errors have codes; 404 is an answer (``None``), not an error.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ FIELD_MANAGER = "c2d-box"
 
 
 class KubeApi:
-    """One cluster, seen through one HTTP client."""
+    """Calls to one cluster over one HTTP client."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
     @classmethod
     def of(cls, kubeconfig: Path, timeout: float = 10.0) -> KubeApi:
-        """The cluster that ``kubeconfig`` names."""
+        """Connect to the cluster that ``kubeconfig`` names."""
         if not kubeconfig.exists():
             raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", "c2d-box up")
         context = _Context(kubeconfig)
@@ -63,16 +62,18 @@ class KubeApi:
         self.close()
 
     def get(self, path: str, **query: str) -> Object | None:
-        """The object or list at ``path``; None where there is none."""
+        """Return the object or list at ``path``; None where there is none."""
         answer = self._send("GET", path, params=query)
         return None if answer.status_code == 404 else self._object(answer)
 
     def items(self, path: str, **query: str) -> list[Object]:
-        """The items of a list; empty where the resource does not exist."""
+        """Return the items of a list; empty where the resource does not exist."""
         return list((self.get(path, **query) or {}).get("items", []))
 
     def apply(self, path: str, body: Object) -> Object:
-        """Server-side apply, forced: what we own is what we say."""
+        """Apply on the server's side, with force: fields that we set become ours, also those of another
+        manager.
+        """
         return self._object(
             self._send(
                 "PATCH",
@@ -84,24 +85,25 @@ class KubeApi:
         )
 
     def merge(self, path: str, body: Object) -> None:
-        """Change single fields of an object that is somebody else's to own."""
+        """Change single fields of an object that another manager owns."""
         headers = {"content-type": "application/merge-patch+json"}
         self._object(self._send("PATCH", path, headers=headers, content=json.dumps(body)))
 
     def delete(self, path: str) -> None:
-        """Delete; no matter whether it was there."""
+        """Delete the object at ``path``; a missing one is no error."""
         answer = self._send("DELETE", path)
         if answer.status_code != 404:
             self._object(answer)
 
     def text(self, path: str, **query: str) -> str:
-        """The body at ``path`` as text (logs, proxied answers); empty where there is none."""
+        """Return the body at ``path`` as text (logs, proxied answers); empty where there is none."""
         answer = self._send("GET", path, params=query)
         return answer.text if answer.is_success else ""
 
     def said(self, path: str) -> Object:
-        """The JSON object a pod answers through the API server's proxy, whatever the status; empty where it
-        answers nothing of that kind soon."""
+        """Return the JSON object a pod answers through the API server's proxy, whatever the status; empty
+        where no such answer comes soon.
+        """
         try:
             value = parse_json(self._client.get(path, timeout=2.0).content)
         except (httpx.TransportError, JsonRefused):
@@ -109,7 +111,7 @@ class KubeApi:
         return value if isinstance(value, dict) else {}
 
     def ok(self, path: str) -> bool:
-        """Whether GET ``path`` answers with success."""
+        """Return whether GET ``path`` answers with success."""
         try:
             return self._client.get(path, timeout=2.0).is_success
         except httpx.TransportError:
@@ -175,7 +177,7 @@ class _Context:
 
 
 def _asked(plugin: Mapping[str, Any]) -> dict[str, str]:
-    """What a credential plugin says (client.authentication.k8s.io): a token, or certificate and key."""
+    """Run a credential plugin (client.authentication.k8s.io); return a token, or certificate and key."""
     environment = {entry["name"]: entry["value"] for entry in plugin.get("env") or ()}
     question = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(question)
@@ -205,7 +207,7 @@ def _named(entries: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
 
 
 def _material(source: Mapping[str, Any], name: str, folder: Path) -> bytes:
-    """Given inside or as a file; empty where it is not given."""
+    """Return TLS material that is given inline or as a file; empty where it is not given."""
     if f"{name}-data" in source:
         return base64.b64decode(source[f"{name}-data"])
     return folder.joinpath(source[name]).read_bytes() if name in source else b""

@@ -52,13 +52,13 @@ def application(settings: Settings) -> Starlette:
 
 
 async def _refused_body(_: Request, error: Exception) -> Response:
-    """Aquarius has one status for whatever is wrong with a body: 400."""
+    """Answer a refused body with 400, the one status that Aquarius has for whatever is wrong with a body."""
     assert isinstance(error, BodyRefused)
     return JSONResponse({"error": error.text}, 400)
 
 
 async def _index(cache: Cache) -> None:
-    """Waits until the contracts are deployed and the node answers, then follows the chain."""
+    """Wait until the contracts are deployed and the node answers, then follow the chain until cancelled."""
     settings = cache.settings
     key = cache.key
     if key is None:

@@ -1,6 +1,7 @@
-"""What the cache adds to a published document: facts of the chain that clients read beside it.
+"""Adds to a published document the facts of the chain that clients read beside it.
 
-Values an editing client re-published with the document are always overwritten, never trusted.
+An editing client may have re-published such values with the document: they are always overwritten, never
+trusted.
 """
 
 from __future__ import annotations
@@ -22,19 +23,21 @@ from c2d_box.metadata.store import Version
 ADDED = ("event", "nft", "datatokens", "stats", "purgatory")
 _LONGEST_NAME, _LONGEST_URI = 512, 64 << 10
 _LAST_SECOND = 253_402_300_799
-"""The end of the year 9999: calendars, ours and those of clients, know no later time."""
+"""The end of the year 9999, the latest time that Python's calendar and those of clients can express."""
 GONE = frozenset({2, 3})  # deprecated, revoked: only what the chain says is left of the record
 
 
 class Facts:
-    """Names of tokens are read once, they never change; everything else in one request per record."""
+    """Reads the facts of the chain. Names of tokens never change, so they are read once; everything else is
+    read in one request per record."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._names: dict[str, dict[str, str]] = {}
 
     def nft(self, address: str, datatokens: list[str]) -> dict[str, Any]:
-        """Name, symbol, tokenURI and owner of an NFT; the names of its ``datatokens`` come along."""
+        """Return name, symbol, tokenURI and owner of an NFT. The names of its ``datatokens`` are read in the
+        same request and kept for :meth:`token`."""
         unknown = [token for token in datatokens if is_address(token) and token.lower() not in self._names]
         views = [
             View(NFT, address, "name"),
@@ -61,8 +64,8 @@ class Facts:
         return dict(self._names[address.lower()])
 
     def price(self, datatoken: str) -> dict[str, Any]:
-        """The rate without fees, in whole tokens; an object in any case, empty where nobody offers the
-        datatoken."""
+        """Return the rate without fees, in whole tokens. The answer is an object in any case, empty where
+        nobody offers the datatoken."""
         try:
             offer = offer_for(self._chain, datatoken)
             if offer is None:
@@ -85,7 +88,8 @@ class Facts:
 
 
 def _text(value: Any) -> str:
-    """A token's contract is its publisher's: it may answer with any length."""
+    """Return a token's name or symbol, cut: the token's contract is its publisher's and may answer with text
+    of any length."""
     return str(value or "")[:_LONGEST_NAME]
 
 
@@ -94,7 +98,8 @@ def _token_views(tokens: list[str]) -> list[View]:
 
 
 def record(facts: Facts, versions: list[Version], orders: int) -> dict[str, Any]:
-    """The decorated DDO of these versions of one asset (oldest first). Blocking: reads the chain."""
+    """Return the decorated DDO made of these versions of one asset (oldest first). Blocks: reads the
+    chain."""
     latest, first = versions[-1], versions[0]
     published = next((v for v in reversed(versions) if v.document is not None), None)
     document: dict[str, Any] = json.loads(published.document or "{}") if published else {}
@@ -125,7 +130,7 @@ def record(facts: Facts, versions: list[Version], orders: int) -> dict[str, Any]
 
 
 def _event(version: Version) -> dict[str, Any]:
-    """``tx`` is what ocean.py waits for, ``txid`` what ocean.js waits for."""
+    """Return the event that published a version. ocean.py waits for its ``tx``, ocean.js for its ``txid``."""
     return {
         "tx": version.tx,
         "txid": version.tx,

@@ -13,7 +13,7 @@ QUERIES = {
     "/api/aquarius/validation/schema": ("version",),
     "/api/c2d/decryptor": ("url",),
 }
-"""Parameters in the query; all are optional texts."""
+"""The parameters that routes take in the query; all are optional texts."""
 BODIES = {
     "/api/aquarius/assets/ddo/validate": "application/octet-stream",
     "/api/aquarius/assets/names": "application/json",

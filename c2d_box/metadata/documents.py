@@ -1,4 +1,4 @@
-"""Fetching a published document: its Provider decrypts it for this cache, whose request is signed.
+"""Fetches a published document: its Provider decrypts it for this cache, whose request is signed.
 
 The decryptor's URL was chosen by a publisher, so it goes through the one fetcher and its address rules.
 """
@@ -25,7 +25,7 @@ _LONGEST_URL = 2048
 
 
 class DocumentUnavailable(Exception):
-    """Try again later: the decryptor could not be reached or failed."""
+    """The decryptor could not be reached, or failed: the document is to be asked for again later."""
 
 
 class DecryptorUnreachable(DocumentUnavailable):
@@ -33,11 +33,12 @@ class DecryptorUnreachable(DocumentUnavailable):
 
 
 class DocumentWithheld(Exception):
-    """The decryptor will not give it to us (403): nothing to try again."""
+    """The decryptor refuses the document to this cache (403). Asking again would not help."""
 
 
 class DocumentWrong(Exception):
-    """What came is not what the event's hash promises."""
+    """The document cannot be the one that the event announced: its hash differs, it is too large, or its
+    decryptor's address is no URL."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,19 @@ class CacheKey:
 
 
 class Documents(Protocol):
-    """Where published documents come from."""
+    """A source of published documents."""
 
     def host(self, decryptor_url: str) -> str:
-        """The host that answers for this URL; any text for a URL that is none."""
+        """Return the host that answers for this URL; for a text that is no URL, any text."""
 
     def is_configured(self, decryptor_url: str) -> bool:
-        """Whether the operator of this cache named that host."""
+        """Return whether the operator of this cache has configured that host."""
 
     async def problem_of(self, decryptor_url: str) -> str:
-        """Why this cache may never ask that host; empty where it may."""
+        """Return the reason why this cache may never ask that host; empty where it may."""
 
     async def document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
-        """The document that transaction ``tx`` published for ``nft``, its hash verified."""
+        """Return the document that transaction ``tx`` published for ``nft``, its hash verified."""
 
 
 class Decryptor:
@@ -105,8 +106,8 @@ class Decryptor:
         return self.host(decryptor_url) in self._configured
 
     async def problem_of(self, decryptor_url: str) -> str:
-        """By the address alone; nothing is sent there. A name that cannot be looked up now is no problem
-        that lasts."""
+        """Return the problem that the address itself has; nothing is sent to the host. A name that cannot be
+        resolved now is not reported, because that may pass."""
         if len(decryptor_url) > _LONGEST_URL or not self.host(decryptor_url):
             return "the address is not a URL that can be asked"
         try:
@@ -171,7 +172,7 @@ class Decryptor:
 
 
 def _why(body: bytes) -> str:
-    """The Provider's own words, where it gave any."""
+    """Return the error text that the Provider sent, where it sent any."""
     try:
         value = parse_json(body)
     except JsonRefused:

@@ -1,10 +1,12 @@
-"""Fetching published documents beside the reading of blocks, so that a slow server delays only its own.
+"""Fetches published documents beside the reading of blocks, so that a slow server delays only its own
+documents.
 
 The URL of a decryptor is written on the chain by a publisher: it may be dead, slow or hostile. Therefore
 
 * one request at a time goes to a host (nonces must arrive in the order in which they were made);
-* configured hosts have slots of their own, and those that answered well before do not share with strangers;
-* a host that fails three times in a row is left alone for a while, longer each time;
+* configured hosts are not limited by slots, and hosts that answered well before have other slots than unknown
+  ones;
+* a host that fails three times in a row is not asked for a while, longer each time;
 * attempts end, after about half a day; :meth:`DocumentQueue.ask_again` starts them anew.
 """
 
@@ -32,7 +34,8 @@ from c2d_box.metadata.store import OutcomeState, Publication, Store
 log = logging.getLogger("c2d.cache.fetching")
 
 SLOTS = 64
-"""Requests in flight to hosts that never answered well; as many to those that did."""
+"""The most requests in flight to hosts that never answered well; as many again are allowed to those that
+did."""
 MAX_ATTEMPTS = 24
 LONGEST_WAIT = 3600.0
 _FAULTY_ATTEMPTS = 5
@@ -46,7 +49,8 @@ Serve = Callable[[Publication, bytes], Awaitable[None]]
 
 @dataclass
 class Host:
-    """A decryptor's host: its waiting documents, and the circuit breaker."""
+    """A decryptor's host: its waiting documents, and the state of its circuit breaker. ``configured``: the
+    operator of this cache named it. ``proven``: it has answered well, and has not been unreachable since."""
 
     configured: bool = False
     proven: bool = False
@@ -77,7 +81,7 @@ class DocumentQueue:
             self._schedule(publication)
 
     def add(self, publication: Publication) -> None:
-        """Queues a document unless this very event is served or waits already."""
+        """Queue a document, unless this very event is served, refused or waiting already."""
         known = self._store.outcome(*publication.key)
         settled = known is not None and known.block == publication.block
         if settled and known is not None and known.state is not OutcomeState.FAILED:
@@ -85,14 +89,14 @@ class DocumentQueue:
         self._enqueue(publication)
 
     def ask_again(self, publication: Publication) -> None:
-        """Starts the attempts anew; what is served already stays so."""
+        """Start the attempts for a document anew. One that is served already is left as it is."""
         known = self._store.outcome(*publication.key)
         if known is not None and known.block == publication.block and known.state is OutcomeState.SERVED:
             return
         self._enqueue(replace(publication, attempts=0, next=0.0))
 
     def forget_missing(self) -> None:
-        """Drops what no longer waits in the store, after blocks were taken back."""
+        """Drop the documents that no longer wait in the store, after a reorganisation has removed blocks."""
         kept = {publication.key for publication in self._store.waiting()}
         for key in set(self._next) - kept:
             del self._next[key]
@@ -103,11 +107,11 @@ class DocumentQueue:
         return len(self._next)
 
     def has_untried(self) -> bool:
-        """Whether a document waits that nobody has tried to read yet."""
+        """Return whether a document waits that has not been asked for yet."""
         return bool(self._store.rows("SELECT 1 FROM retries WHERE attempts = 0 LIMIT 1"))
 
     async def first_turn(self, seconds: float) -> None:
-        """Returns when each waiting document has been tried once, or after so many seconds."""
+        """Wait until each waiting document has been tried once, or for so many seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.has_untried():
@@ -115,7 +119,7 @@ class DocumentQueue:
                     await self._ended.wait()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Ask for documents as they become due, until cancelled."""
         try:
             while True:
                 await asyncio.sleep(0)  # a long row of failures must not keep the loop from its other tasks
@@ -130,7 +134,7 @@ class DocumentQueue:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def settle(self) -> None:
-        """Returns when nothing is due and nothing in flight. Starts what is due itself."""
+        """Start what is due, without :meth:`run`, and return when nothing is due and nothing in flight."""
         while True:
             self._changed.clear()
             self._start_due()
@@ -162,7 +166,8 @@ class DocumentQueue:
         return self._hosts[name]
 
     def _start_due(self) -> float:
-        """Starts one request to each host that may be asked now; seconds until the next look."""
+        """Start one request to each host that may be asked now, and return the seconds until the next
+        call."""
         now, soonest = time.time(), now_plus(60.0)
         for host in list(self._hosts.values()):
             publication = self._first(host)
@@ -178,7 +183,8 @@ class DocumentQueue:
         return max(soonest - now, 0.01)
 
     def _first(self, host: Host) -> Publication | None:
-        """The document of this host that is due first."""
+        """Return the document of this host that is due first, dropping void entries of its heap on the
+        way."""
         while host.due:
             moment, _, position, tx = host.due[0]
             if self._next.get((tx, position)) == moment:
@@ -247,7 +253,7 @@ class DocumentQueue:
         self._store.put_outcome(publication, state, error)
 
     def _failed(self, publication: Publication, error: str, *, faulty: bool = False) -> None:
-        """Waits 1, 2, 4 … seconds, at most an hour, for the next attempt; the last one ends it."""
+        """Schedule the next attempt after 1, 2, 4 … seconds, at most an hour; after the last one give up."""
         attempts = publication.attempts + 1
         if self._store.queued(*publication.key) is None:
             self._next.pop(publication.key, None)
@@ -269,7 +275,7 @@ class DocumentQueue:
         host.proven, host.failures, host.open_until, host.error = proven, 0, 0.0, ""
 
     def _hurry(self, host: Host) -> None:
-        """A host that is back is asked at once for everything that waited for it."""
+        """Make all documents that wait for a host due at once, because the host answers again."""
         for _, _, position, tx in list(host.due):
             publication = self._store.queued(tx, position) if (tx, position) in self._next else None
             if publication is not None:

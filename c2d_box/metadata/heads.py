@@ -1,5 +1,5 @@
-"""Learning of new blocks: by a long poll where the node offers one (the box's chain does), else by asking
-in turns."""
+"""Waits for new blocks: by a long poll where the node offers one (the box's chain does), else by polling at
+intervals."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ _WAIT = 10
 
 
 class Heads:
+    """Waits for the chain's head to change. A node that turns out to have no long poll is never asked for one
+    again."""
+
     def __init__(self, client: httpx.AsyncClient, chain: Chain, rpc_url: str, poll_seconds: float) -> None:
         self._client = client
         self._chain = chain
@@ -23,7 +26,7 @@ class Heads:
         self._long = True
 
     async def after(self, number: int) -> int:
-        """The head's number once it is no longer ``number``, or after a while anyway."""
+        """Return the head's number once it is no longer ``number``, or after a while in any case."""
         if self._long:
             try:
                 return await self._long_poll(number)

@@ -4,10 +4,10 @@ Blocks are asked for in spans. Before each span the last block read is compared 
 chain was reorganised (or a test chain reverted), everything after the last common block is taken back
 first.
 
-A block is finished when each of its events is noted; nobody but the node is waited for. Documents are read
-beside it (:mod:`c2d_box.metadata.fetching`). An event that cannot be processed is set aside with its
-reason, so that it holds up no other one; only an outage of the node or of the cache's own file stops a
-block, which is read again then.
+A block is finished when each of its events is recorded; that waits for the node alone. Documents are read in
+another task (:mod:`c2d_box.metadata.fetching`). An event that cannot be processed is set aside with its
+reason, so that it holds up no other event. Only an outage of the node or of the cache's own file stops a
+block, which is then read again.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ T = TypeVar("T")
 _CREATED_OR_UPDATED = ("MetadataCreated", "MetadataUpdated")
 _READ = (*events.METADATA, "OrderStarted", *SALE_EVENTS)
 _NFT_TOKEN = "0x" + f"{1:064x}"
-"""A data NFT's only token: the third indexed value of its transfers, by which they are asked for."""
+"""The id of a data NFT's only token: the third indexed value of its transfers, by which the node filters
+them."""
 _THREADS = 4
 _TRIGGERS = 4
 _FIRST_TURN_SECONDS = 5.0
 
 
 class TooManyTriggers(Exception):
-    """As many transactions are being read again as may be at once."""
+    """No more transactions may be read again at the same time."""
 
 
 class Indexer:
@@ -82,7 +83,7 @@ class Indexer:
         return known[0] if known else self._chain.addresses.start_block - 1
 
     async def run(self) -> None:
-        """Until cancelled; a node that fails is asked again."""
+        """Follow the chain and read documents until cancelled. A node that fails is asked again."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.documents.run())
             tasks.create_task(self._follow())
@@ -111,15 +112,16 @@ class Indexer:
                 await asyncio.sleep(1)
 
     async def _first_turn(self) -> None:
-        """Whoever waits for a cache that starts finds the documents there too, unless they are slow."""
+        """Try each waiting document once before the cache first reports that it is ready, so that a client
+        who waits for a starting cache finds the documents too, unless their servers are slow."""
         if not self.caught_up.is_set():
             await self.documents.first_turn(_FIRST_TURN_SECONDS)
             self.caught_up.set()
             self.progress.is_started = True
 
     async def catch_up(self, head: int) -> None:
-        """Reads every block up to ``head`` that is confirmed, or down to it where the chain has become
-        shorter."""
+        """Read every confirmed block up to ``head``. Where the chain has become shorter or was reorganised,
+        take back the blocks that are gone first."""
         async with self._turn:
             await self._take_back_if_changed(head)
             while (start := self.last_block + 1) <= (last := head - self._settings.confirmations):
@@ -128,7 +130,7 @@ class Indexer:
                 self.progress.moved(self.last_block)
 
     async def trigger(self, tx: str, position: int | None = None) -> list[Publication]:
-        """Reads one transaction's metadata events (again); empty if it holds none."""
+        """Read one transaction's metadata events (again) and return them; empty if it holds none."""
         if self._triggers >= _TRIGGERS:
             raise TooManyTriggers
         self._triggers += 1
@@ -148,7 +150,7 @@ class Indexer:
         return found
 
     async def _next_head(self, head: int) -> int:
-        """The next head; sooner when something waits to be tried again."""
+        """Return the next head; return after a second at the latest when a record waits to be made again."""
         if self.last_block < head - self._settings.confirmations:
             return await self._asked(self._chain.latest_block)
         if not self._store.rows("SELECT 1 FROM stale LIMIT 1"):
@@ -195,7 +197,8 @@ class Indexer:
         return value.lower() if isinstance(value, str) else "0x" + bytes(value).hex()
 
     async def _read_span(self, start: int, last: int) -> bool:
-        """As many blocks as the node answers for: half as many after a refusal, slowly more again."""
+        """Read as many blocks as the node answers for: half as many after a refusal, then slowly more again.
+        Return False if the chain changed meanwhile."""
         end = min(last, start + self._span - 1)
         try:
             read = await self._read(start, end)
@@ -211,8 +214,8 @@ class Indexer:
         return read
 
     async def _read(self, start: int, end: int) -> bool:
-        """One span; False if the chain changed under it. The end's hash is taken before and after, so
-        that logs of another branch do not slip in between."""
+        """Read one span of blocks; return False if the chain changed meanwhile. The hash of the last block is
+        read before and after, so that logs of another branch are not taken for this one's."""
         before = await self._hash(end)
         topics = [events.topic(name) for name in _READ]
         logs = await self._asked(lambda: self._chain.logs(topics, start, end))
@@ -224,7 +227,7 @@ class Indexer:
         return True
 
     async def _new_owners(self, start: int, end: int) -> set[str]:
-        """NFTs that were transferred in these blocks, other people's among them."""
+        """Return the NFTs that were transferred in these blocks, including NFTs that are not Ocean's."""
         topics, first_token = [events.topic("Transfer721")], (None, None, _NFT_TOKEN)
         logs = await self._asked(lambda: self._chain.logs(topics, start, end, None, first_token))
         return {checksum(str(entry["address"])) for entry in logs}
@@ -251,7 +254,8 @@ class Indexer:
         await self._refresh(changed)
 
     async def _note(self, event: Event, changed: set[str], priced: set[str]) -> None:
-        """What one event says, for its asset (``changed``) or for a datatoken's price and orders."""
+        """Record one event. Add its asset to ``changed``, or the datatokens whose price or orders it concerns
+        to ``priced``."""
         if event.name in _CREATED_OR_UPDATED:
             self.documents.add(self._publication(event))
         elif event.name == "MetadataState":
@@ -266,7 +270,7 @@ class Indexer:
             priced |= await self._sales.tokens_of(event)
 
     def _set_aside(self, event: Event, problem: Exception) -> None:
-        """Notes why an event could not be processed. That fails only where nothing can be stored at all."""
+        """Record why an event could not be processed. That fails only where nothing can be stored at all."""
         log.error(
             "an event was set aside",
             exc_info=problem,
@@ -277,7 +281,8 @@ class Indexer:
             self._store.put_outcome(self._placeholder(event), OutcomeState.FAILED, reason)
 
     def _note_unreadable(self, logs: list[Any]) -> None:
-        """An update that no one can read is still an update: the asset is not what it was before."""
+        """Record events that cannot be decoded as refused. An unreadable update is still an update: the asset
+        is not what it was before."""
         for event in events.unreadable(logs, (*_CREATED_OR_UPDATED, "MetadataState")):
             if self._store.versions(self._did(event.address)):
                 reason = f"the values of the event {event.name} cannot be decoded"
@@ -302,7 +307,8 @@ class Indexer:
         )
 
     def _note_state(self, event: Event) -> bool:
-        """Whether the event is about an asset that is known here, or whose document is on its way."""
+        """Store a change of state, and return whether it concerns an asset that is known here or whose
+        document is still being read; else nothing is stored."""
         did = self._did(event.address)
         if not self._store.versions(did) and self._store.last_outcome(did) is None:
             return False
@@ -323,7 +329,8 @@ class Indexer:
     # -- documents
 
     async def _serve(self, publication: Publication, text: bytes) -> None:
-        """Makes a document that was read the asset's newest version. Raises Rejected."""
+        """Store a document that was read as a version of its asset. Raise Rejected where it is not
+        acceptable."""
         checked_document(text, publication.nft, self._settings.chain.id)
         async with self._turn:
             if self._store.queued(*publication.key) is None:
@@ -346,7 +353,8 @@ class Indexer:
     # -- records
 
     async def _refresh(self, dids: Iterable[str]) -> None:
-        """Makes these records anew from their versions and the chain; one that cannot be made waits."""
+        """Make these records anew from their versions and the chain. One that cannot be made is tried again
+        later, and holds up no other one."""
         for did in dids:
             try:
                 await self._remake(did)

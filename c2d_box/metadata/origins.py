@@ -1,4 +1,5 @@
-"""Whose documents are read: those of data NFTs that Ocean's factory made, and of permitted publishers."""
+"""Checks whether a document may be read at all: only documents of data NFTs that Ocean's factory made, and of
+permitted publishers, are."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from c2d_box.metadata.store import Publication
 
 
 class OriginCheck:
-    """Asks the chain at most once for an NFT: who made it never changes."""
+    """The check of a publication's origin. The chain is asked at most once for an NFT, because its maker
+    never changes."""
 
     def __init__(self, chain: Chain, ask: AskChain, settings: Settings) -> None:
         self._chain = chain
@@ -19,7 +21,7 @@ class OriginCheck:
         self._genuine = LastingAnswers[bool](ask)
 
     async def require_permitted(self, publication: Publication) -> None:
-        """Raises Rejected for a publication whose document need not be asked for."""
+        """Raise Rejected for a publication whose document is not to be read."""
         nft = publication.nft
         if not await self._genuine.about(nft, lambda: nfts.is_deployed_nft(self._chain, nft)):
             raise Rejected("The NFT was not made by Ocean's factory.")

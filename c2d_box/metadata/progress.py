@@ -1,7 +1,8 @@
-"""How far the indexer is behind the chain's head, and whether it moves: what readiness means for a cache.
+"""Measures how far the indexer is behind the chain's head and whether it moves, which decides the cache's
+readiness.
 
-A process that reads an old chain for hours is alive and not ready; one that stands in the middle of it is
-not ready either, however well it answers.
+A process that reads an old chain for hours is alive and not ready. One that has stopped in the middle of it
+is not ready either, even if it answers requests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Progress:
     _moved_at: float | None = None
 
     def saw(self, head: int, block: int) -> None:
-        """The node's head is ``head`` and everything up to ``block`` has been read."""
+        """Record that the node's head is ``head`` and that everything up to ``block`` has been read."""
         if block != self.block:
             self._moved_at = self.clock()
         self.head, self.block = head, block
@@ -47,7 +48,7 @@ class Progress:
 
     @property
     def behind(self) -> int:
-        """Blocks that could have been read and were not."""
+        """The number of confirmed blocks that have not been read yet."""
         if self.head is None or self.block is None:
             return 0
         return max(0, self.head - self.confirmations - self.block)
@@ -58,7 +59,7 @@ class Progress:
         return self.is_started and (since is None or self.clock() - since <= self.ready_seconds)
 
     def report(self) -> dict[str, Any]:
-        """For ``/readyz`` and whoever reads it."""
+        """Return the progress as ``/readyz`` shows it, with the reason where the cache is not ready."""
         report: dict[str, Any] = {"block": self.block, "head": self.head, "behind": self.behind}
         if not self.is_ready:
             report["reason"] = self._reason()

@@ -1,4 +1,4 @@
-"""What a published document must be before anybody is shown it."""
+"""Checks a published document before it is served to anybody."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from c2d_box.strict_json import JsonRefused, parse_object
 
 
 class Rejected(Exception):
-    """The event is final and its document not acceptable; the text says why."""
+    """The document of an event is not acceptable, and trying again cannot change that; the text says why."""
 
 
 def checked_document(text: bytes, nft: str, chain_id: int) -> dict[str, Any]:
-    """The document, which must be valid and speak of the very NFT whose event published it."""
+    """Return the document. Raise Rejected unless it is valid and describes the very NFT whose event published
+    it."""
     try:
         document = parse_object(text)
     except JsonRefused as refusal:
@@ -29,7 +30,7 @@ def checked_document(text: bytes, nft: str, chain_id: int) -> dict[str, Any]:
 
 
 def services_of(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The document's services; a single object stands for the list that holds only it."""
+    """Return the document's services; a single object stands for the list that holds only it."""
     services = document.get("services") or []
     listed = [services] if isinstance(services, dict) else services
     return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []

@@ -1,4 +1,4 @@
-"""How parts of the indexer ask the chain: on its own threads, and once where answers never change."""
+"""Lets parts of the indexer ask the chain: on the indexer's threads, and once where answers never change."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ class AskChain(Protocol):
 
 
 class LastingAnswers(Generic[T]):
-    """Answers that never change, by what was asked about. Beyond 20,000 all are asked for anew."""
+    """A cache of answers that never change, by their subject. Beyond 20,000 answers it is emptied."""
 
     def __init__(self, ask: AskChain) -> None:
         self._ask = ask
         self._known: dict[str, T] = {}
 
     async def about(self, subject: str, question: Callable[[], T]) -> T:
-        """The answer to ``question``, which is asked where ``subject`` is unknown. Raises what it raises."""
+        """Return the answer to ``question``, which is asked only where ``subject`` is unknown. Raise what it
+        raises."""
         if subject not in self._known:
             if len(self._known) >= _KEPT:
                 self._known.clear()

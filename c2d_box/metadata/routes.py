@@ -27,10 +27,10 @@ from c2d_box.metadata.store import Outcome, OutcomeState, Publication, Store
 from c2d_box.service.request_body import parse_body, read_body
 
 BLOCK_HEADER = "c2d-indexed-block"
-"""Up to which block an answer is true; Providers read it."""
+"""The header with the block up to which an answer is true; Providers read it."""
 UNREAD_HEADER = "c2d-unread-update"
-"""State and transaction of the asset's newest metadata event, and why it is not the one that is served,
-percent-encoded."""
+"""The header with state and transaction of the asset's newest metadata event and the reason why another one
+is served, percent-encoded."""
 VERSION = "5.1.5"
 _ROOT = {"plugin": "module", "software": "Aquarius", "version": VERSION}
 _ASSETS = "/api/aquarius/assets"
@@ -41,7 +41,7 @@ _TRIGGER_SECONDS = 2.0
 
 @dataclass
 class Cache:
-    """What the routes work with; ``indexer`` appears once the chain can be read."""
+    """The parts of the cache that routes use. ``indexer`` is None until the chain can be read."""
 
     settings: Settings
     store: Store
@@ -126,7 +126,8 @@ async def _ddo(request: Request) -> Response:
 
 
 def _age(store: Store, did: str, unread: Outcome | None) -> dict[str, str]:
-    """What a Provider must know before it acts on permissions."""
+    """Return the headers that a Provider needs before it acts on permissions: the age of an answer, and an
+    update that is missing from it."""
     last = store.last_block()
     headers = {BLOCK_HEADER: str(last[0])} if last else {}
     stale = store.stale_reason(did)
@@ -137,7 +138,7 @@ def _age(store: Store, did: str, unread: Outcome | None) -> dict[str, str]:
 
 
 def told(outcome: Outcome) -> str:
-    """An event's outcome in words; empty where its document is served."""
+    """Return an event's outcome as a sentence; empty where its document is served."""
     if outcome.state is OutcomeState.WAITING:
         return f"The document is still to be read: {outcome.error or 'nobody has tried yet'}."
     if outcome.state is OutcomeState.FAILED:
@@ -146,7 +147,8 @@ def told(outcome: Outcome) -> str:
 
 
 def _tagged(request: Request, text: str, headers: dict[str, str]) -> Response:
-    """With an ETag, so that a Provider may ask each time and rarely read."""
+    """Return the text with an ETag, or 304 where the client has it already: a Provider asks each time and
+    rarely has to transfer it."""
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
     headers = {**headers, "etag": tag}
     if request.headers.get("if-none-match") == tag:
@@ -221,7 +223,7 @@ async def _validate(request: Request) -> Response:
 
 
 def proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
-    """Hash and signature of a document; r and s are one-element lists, as clients read them."""
+    """Return hash and signature of a document; r and s are one-element lists, as clients read them."""
     if key is None:
         return dict.fromkeys(("hash", "publicKey", "v", "r", "s"), "")
     digest = sha256(raw).digest()
@@ -258,7 +260,7 @@ async def _trigger(request: Request) -> Response:
 
 
 async def _outcomes(store: Store, found: list[Publication]) -> list[Outcome]:
-    """What became of the publications, for which a moment is waited."""
+    """Return the outcomes of the publications, after waiting up to ``_TRIGGER_SECONDS`` for them."""
     deadline = time.monotonic() + _TRIGGER_SECONDS
     while True:
         known = [store.outcome(*publication.key) for publication in found]

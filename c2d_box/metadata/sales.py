@@ -1,4 +1,4 @@
-"""Which datatokens' prices an event of an exchange or a dispenser may have changed."""
+"""Finds the datatokens whose price an event of an exchange or a dispenser may have changed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ SALE_EVENTS = ("ExchangeCreated", "ExchangeRateChanged", "DispenserCreated")
 
 
 class SaleEvents:
-    """Only Ocean's own exchange and dispenser are believed: a log's shape can be forged, and each token named
-    costs several questions.
+    """Finds the datatokens of sale events. Only Ocean's own exchange and dispenser are believed: any contract
+    can write a log of that shape, and each datatoken that it names costs several questions to the chain.
     """
 
     def __init__(self, chain: Chain, ask: AskChain) -> None:
@@ -20,7 +20,7 @@ class SaleEvents:
         self._tokens = LastingAnswers[str](ask)
 
     async def tokens_of(self, event: Event) -> set[str]:
-        """Addresses of datatokens in lower case; none for a stranger's event."""
+        """Return addresses of datatokens in lower case; none for an event of another contract."""
         known = (self._chain.addresses.fixed_price, self._chain.addresses.dispenser)
         if not any(same(event.address, address) for address in known):
             return set()

@@ -72,8 +72,8 @@ class OutcomeState(StrEnum):
 
 @dataclass(frozen=True)
 class Publication:
-    """One metadata event and the place of its document. ``attempts`` counts the tries to read it; ``next``
-    is the time of the next one in seconds since 1970."""
+    """One metadata event, with the URL and the hash of its document. ``attempts`` counts the tries to read
+    the document; ``next`` is the time of the next one in seconds since 1970."""
 
     did: str
     nft: str
@@ -95,6 +95,8 @@ class Publication:
 
 @dataclass(frozen=True)
 class Outcome:
+    """The state of one metadata event's document, and the error where it is not served."""
+
     nft: str
     did: str
     tx: str
@@ -121,7 +123,8 @@ class Version:
 
 
 class Store:
-    """One connection under one lock; records are also held in memory, parsed, for searching."""
+    """The cache's file: one connection under one lock. Records are also held in memory, parsed, for
+    searching."""
 
     def __init__(self, path: Path | str) -> None:
         if str(path) != ":memory:":
@@ -141,7 +144,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; inside another one, a part of it."""
+        """Open a transaction; inside another one, become a part of it."""
         with self._lock:
             if self._connection.in_transaction:
                 yield self._connection
@@ -165,7 +168,7 @@ class Store:
         return (rows[0][0], rows[0][1]) if rows else None
 
     def checkpoints(self) -> list[tuple[int, str]]:
-        """Known blocks, the newest first."""
+        """Return number and hash of the blocks up to which everything was read, the newest first."""
         return [(n, h) for n, h in self.rows("SELECT number, hash FROM blocks ORDER BY number DESC")]
 
     def checkpoint(self, number: int, block_hash: str) -> None:
@@ -178,7 +181,7 @@ class Store:
             )
 
     def take_back(self, after: int) -> set[str]:
-        """Forgets what blocks above ``after`` said; returns the DIDs that changed by it."""
+        """Delete everything that came from blocks above ``after``. Return the DIDs that this changes."""
         with self.transaction() as connection:
             changed = {
                 row[0] for row in connection.execute("SELECT did FROM versions WHERE block > ?", (after,))
@@ -210,7 +213,7 @@ class Store:
             )  # fmt: skip
 
     def versions(self, did: str) -> list[Version]:
-        """Of one DID, the oldest first."""
+        """Return the versions of one DID, the oldest first."""
         rows = self.rows(
             "SELECT did, block, position, nft, tx, author, state, timestamp, document FROM versions "
             "WHERE did = ? ORDER BY block, position",
@@ -231,7 +234,7 @@ class Store:
         self.records.pop(did, None)
 
     def tokens_of(self, did: str) -> set[str]:
-        """The datatokens of a served record, in lower case."""
+        """Return the datatokens of a served record, in lower case."""
         tokens = self.records.get(did, {}).get("datatokens") or []
         return {str(token.get("address", "")).lower() for token in tokens if isinstance(token, dict)}
 
@@ -251,7 +254,7 @@ class Store:
     # -- outcomes, and documents that wait
 
     def put_outcome(self, publication: Publication, state: OutcomeState, error: str = "") -> None:
-        """Replaces what was known of this event; a publication that no longer waits leaves the queue."""
+        """Replace the outcome of this event. A publication that no longer waits leaves the queue."""
         with self.transaction() as connection:
             if state is not OutcomeState.WAITING:
                 connection.execute("DELETE FROM retries WHERE tx = ? AND position = ?", publication.key)
@@ -267,11 +270,11 @@ class Store:
         return self._one_outcome("tx = ? AND position = ?", tx, position)
 
     def last_outcome(self, did: str) -> Outcome | None:
-        """Of the newest metadata event of an asset."""
+        """Return the outcome of an asset's newest metadata event."""
         return self._one_outcome("did = ?", did)
 
     def find_outcome(self, nft: str | None, did: str | None, tx: str | None) -> Outcome | None:
-        """The newest one that has all that is given."""
+        """Return the newest outcome that has all of the given values."""
         return self._one_outcome(
             "(? IS NULL OR lower(nft) = lower(?)) AND (? IS NULL OR did = ?) "
             "AND (? IS NULL OR tx = lower(?))",
@@ -290,12 +293,12 @@ class Store:
         return Outcome(nft, did, tx, position, block, OutcomeState(state), error)
 
     def unread(self, did: str) -> Outcome | None:
-        """The newest metadata event of an asset where it is not the one that is served."""
+        """Return the outcome of an asset's newest metadata event where that event is not the one served."""
         last = self.last_outcome(did)
         return last if last is not None and last.state is not OutcomeState.SERVED else None
 
     def queue(self, publication: Publication, error: str = "") -> None:
-        """Lets a document wait for its next attempt."""
+        """Store a document as waiting for its next attempt."""
         fields = asdict(publication)
         with self.transaction() as connection:
             connection.execute(
@@ -313,14 +316,15 @@ class Store:
         return Publication(**json.loads(rows[0][0])) if rows else None
 
     def waiting(self) -> list[Publication]:
-        """Every document that waits, the oldest event first."""
+        """Return every document that waits, the oldest event first."""
         rows = self.rows("SELECT published FROM retries ORDER BY block, position")
         return [Publication(**json.loads(row[0])) for row in rows]
 
     # -- records that could not be made
 
     def put_stale(self, did: str, error: str) -> None:
-        """Waits 1, 2, 4 … 300 seconds; after twelve attempts only the next event of the asset tries again."""
+        """Schedule the record's next attempt after 1, 2, 4 … 300 seconds. After twelve attempts only the next
+        event of the asset tries again."""
         with self.transaction() as connection:
             row = connection.execute("SELECT attempts FROM stale WHERE did = ?", (did,)).fetchone()
             attempts = (row[0] if row else 0) + 1
@@ -338,7 +342,7 @@ class Store:
         return [row[0] for row in self.rows("SELECT did FROM stale WHERE next <= ? LIMIT 100", time.time())]
 
     def stale_reason(self, did: str) -> str:
-        """Why the record of an asset could not be made anew; empty where it could."""
+        """Return the reason why the record of an asset could not be made anew; empty where it could."""
         rows = self.rows("SELECT error FROM stale WHERE did = ?", did)
         return str(rows[0][0]) if rows else ""
 
@@ -348,5 +352,5 @@ class Store:
 
 
 def printable(text: str) -> str:
-    """The text as SQLite and JSON can carry it, at most 500 characters."""
+    """Return the text in a form that SQLite and JSON can carry, at most 500 characters."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:500]

@@ -5,6 +5,6 @@ idempotently.
     pod_api  ──►      │
                       └──►  telemetry (PostgreSQL: a projection, never in the way)
 
-Any process may be killed at any moment and the job ends the same way, because where a job stands is
-written in its WorkFlow's status before anything is done that must not be done twice.
+Any process may be killed at any moment and the job ends the same way, because the job's progress is
+written into its WorkFlow's status before anything is done that must not be done twice.
 """

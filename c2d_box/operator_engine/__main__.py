@@ -45,13 +45,13 @@ from c2d_box.workflow.result_store import S3Store
 log = logging.getLogger("c2d_box.operator_engine")
 T = TypeVar("T")
 _COLLECTIONS = (5_000, 20, 1_000_000)
-"""Of Python's garbage: the youngest after so many new objects, the middle ones after so many of those, and
-all practically never.
+"""Thresholds of Python's garbage collector: the young generation after so many new objects, the middle one
+after so many collections of the young, and the oldest practically never.
 """
 
 
 async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) -> None:
-    """``binary``: the gate."""
+    """Run the engine until it is told to stop or a task of it ends. ``binary`` is the gate's program."""
     stop = stop_event()
     access = find_connection(kubeconfig)
     cluster = HttpCluster(access, settings.namespace)
@@ -122,9 +122,9 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
 
 
 def _leave_out_of_collections() -> None:
-    """What was imported and what is known of thousands of jobs stays anyway; to look through it for cycles
-    would stop everything for a fifth of a second, again and again. What is young is looked through as
-    ever, all of it at the upkeep only.
+    """Exclude long-lived objects from garbage collection. Imported modules and the state of thousands of jobs
+    stay in memory anyway; scanning them for cycles would stop everything for a fifth of a second, again and
+    again. Young objects are collected as usual, a full collection runs at the upkeep only.
     """
     gc.collect()
     gc.freeze()
@@ -132,8 +132,8 @@ def _leave_out_of_collections() -> None:
 
 
 async def _upkeep(controller: Controller, cluster: HttpCluster, binary: bytes) -> None:
-    """Now and then: all of it is read anew, and old gates and locks go. The current gate is put back by
-    whoever leads, should another version have taken it for stale.
+    """Periodically list the cluster anew; on the leader also remove old gates and locks. The leader also puts
+    the current gate back, in case an engine of another version has taken it for stale.
     """
     while True:
         await asyncio.sleep(RESYNC_SECONDS)
@@ -149,7 +149,7 @@ async def _upkeep(controller: Controller, cluster: HttpCluster, binary: bytes) -
 
 
 async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """At boot the API server or the CRD may be a moment late."""
+    """Retry ``work`` after a ClusterError: at boot the API server or the CRD may be a moment late."""
     for pause in (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0):
         try:
             return await work()

@@ -1,9 +1,9 @@
-"""The loop around the plan: one job is worked on by one task at a time, whatever woke it.
+"""The reconcile loop: at most one task works on a job at a time, whatever has woken it.
 
-News from the watches, reports of pods and deadlines all do the same: they mark the job as pending. Its
-task looks at everything that is known, plans, acts, and looks again until there is nothing more to do but
-wait. A failed call is repeated with growing pauses; an object that has changed meanwhile is read anew and
-planned on again.
+Watch events, reports of pods and deadlines all do the same: they mark the job as pending. The job's task
+observes everything that is known of it, plans, acts, and observes again until nothing is left to do but to
+wait. A failed call is repeated with growing pauses. After a version conflict the WorkFlow is read anew and
+planned for again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
 ROUNDS = 12
-"""Of plan and act in one go: more than any job needs, so a rule that contradicts itself cannot spin."""
+"""Rounds of plan and act without a wait: more than any job needs, so contradicting rules cannot spin."""
 RESYNC_SECONDS = 60.0
 _AGAIN_AFTER = 5.0
 """Seconds after which a deletion that has not been seen to work is asked for again."""
@@ -61,7 +61,7 @@ _SEEN_AT_ONCE = (
 
 
 class Controller:
-    """Reconciles jobs: of several engines the one that leads acts, all keep their copy of the cluster."""
+    """Reconciles jobs. Of several engines only the leader acts; all keep their copy of the cluster."""
 
     def __init__(
         self,
@@ -78,7 +78,9 @@ class Controller:
         leads: Callable[[], bool] = lambda: True,
         tell: Callable[[WorkFlow], None] = lambda _: None,
     ) -> None:
-        """``leads``: whether this engine acts now. ``tell`` hears of each change of a job."""
+        """``leads`` returns whether this engine acts now. ``tell`` is called with a job's WorkFlow after each
+        change of it.
+        """
         self._cluster = cluster
         self._settings = settings
         self._job_table = job_table
@@ -96,31 +98,33 @@ class Controller:
         self.synced = False
         job_cache.listen(self._on_change)
 
-    # -- news
+    # -- changes of the cluster
 
     async def resync(self) -> None:
-        """Reads all of it: at the start, and now and then, in case a rule has failed on news."""
+        """List all objects anew: at the start, and periodically, in case a rule has failed on a change."""
         for kind, selector in SELECTORS.items():
             self.take_list(kind, *await self._cluster.list(kind, selector))
         if not self.synced:
             self.synced = True
             self.on_leadership_change(self._leads())
         elif self._leads():
-            self._admit_next()  # a quota may have become free, of which there is no news
+            self._admit_next()  # a quota may have become free, which no watch event shows
 
     def take_list(self, kind: ResourceKind, bodies: list[Object], version: str) -> None:
-        """All objects of ``kind`` there are, as of the list's ``version``."""
+        """Replace the copy of ``kind`` by a complete list, taken at ``version``."""
         self.job_cache.replace_list(kind, bodies, int(version) if version.isdigit() else 0)
 
     def take_change(self, kind: ResourceKind, body: Object, deleted: bool) -> None:
-        """A watch's news."""
+        """Apply one watch event to the copy: ``body`` was written, or is ``deleted``."""
         if deleted:
             self.job_cache.remove_object(kind, body)
         else:
             self.job_cache.put_object(kind, body)
 
     def _on_change(self, job: str) -> None:
-        """A job on which a rule fails neither ends a watch nor keeps others' news from being taken."""
+        """Take a change of ``job``. Failures are logged only: a rule that fails on one job must neither end
+        the watch nor keep changes of other jobs from being taken.
+        """
         try:
             self._take_change(job)
         except Exception:
@@ -143,12 +147,12 @@ class Controller:
         self._admit_next()
 
     def _admit_next(self) -> None:
-        """Whoever may come in now is looked at now."""
+        """Give free places to the jobs whose turn it is, and reconcile those jobs at once."""
         for job in self._places.admit_next(self.job_cache.workflow, self._clock()):
             self.enqueue(job)
 
     def on_leadership_change(self, leading: bool) -> None:
-        """This engine acts from now on; or does no more, and only answers."""
+        """Begin to act on all jobs (``leading``), or stop acting: this engine then only answers pods."""
         if leading and self.synced:
             for workflow in list(self.job_cache.workflows()):
                 self._on_change(workflow.job)
@@ -159,7 +163,7 @@ class Controller:
                 self._places.update_job(job, self.job_cache.workflow(job))
 
     def enqueue(self, job: str) -> None:
-        """Have a look at this job, soon."""
+        """Reconcile ``job`` soon; does nothing on an engine that does not lead."""
         if not self._leads():
             return
         runtime = self._runtimes[job]
@@ -168,14 +172,14 @@ class Controller:
             runtime.task = asyncio.create_task(self._reconcile_loop(job, runtime), name=f"job {job}")
 
     async def wait_idle(self) -> None:
-        """Waits until no job is being worked on; for tests and for a clean end."""
+        """Wait until no job is being worked on; for tests and for a clean end."""
         while tasks := [
             runtime.task for runtime in self._runtimes.values() if runtime.task and not runtime.task.done()
         ]:
             await asyncio.wait(tasks)
 
     async def cancel_all(self) -> None:
-        """Stops all work at once: a clean end is no different from a crash."""
+        """Cancel all work at once: a clean end is no different from a crash."""
         tasks = [task for runtime in self._runtimes.values() if (task := runtime.cancel_work()) is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -214,7 +218,9 @@ class Controller:
         self._wake_at(job, runtime, self._clock() + LONGEST_PAUSE_SECONDS)
 
     async def _reconcile_in_turn(self, workflow: WorkFlow, runtime: JobRuntime) -> bool:
-        """What was known of it before it waited for its turn may be old news."""
+        """Reconcile once, as soon as a concurrency slot is free. The job is then read from the cache again:
+        it may have changed during the wait.
+        """
         asked = time.perf_counter()
         async with self._reconcile_limits.slot_for(workflow, reserved=self._places.is_reserved(workflow.job)):
             self.metrics.add_wait(time.perf_counter() - asked)
@@ -222,7 +228,7 @@ class Controller:
             return known is None or await self._reconcile_once(known, runtime)
 
     async def _reconcile_once(self, workflow: WorkFlow, runtime: JobRuntime) -> bool:
-        """Look, plan, act, once. True when planning should go on."""
+        """Observe, plan and act once. Return whether planning should go on."""
         began = time.perf_counter()
         seen = await self._observer.observe_job(workflow, runtime)
         planning = time.perf_counter()
@@ -238,7 +244,9 @@ class Controller:
     # -- acting
 
     async def _execute_actions(self, workflow: WorkFlow, runtime: JobRuntime, actions: list[Action]) -> bool:
-        """All at once. True when something is known to have changed, so that planning goes on."""
+        """Execute ``actions`` concurrently. Return True when something is known to have changed, so that
+        planning goes on.
+        """
         if not self._leads():
             return False
         wakes = [action.at for action in actions if isinstance(action, RequeueAt)]
@@ -264,7 +272,9 @@ class Controller:
         return again
 
     def _is_due(self, runtime: JobRuntime, action: Action) -> bool:
-        """A deletion shows its effect through the watch; until then it is not asked for over and over."""
+        """Return whether to execute ``action`` now. A deletion shows its effect only through the watch; until
+        then it is repeated after ``_AGAIN_AFTER`` seconds at the earliest, not in every round.
+        """
         if not isinstance(action, DeletePod | DeleteClaim):
             return True
         key, now = repr(action), self._clock()
@@ -296,11 +306,13 @@ class Controller:
         return self._leads()
 
     def measured(self) -> dict[str, Any]:
-        """The engine's figures, for whoever measures it."""
+        """Return the engine's figures, served at ``/figures``."""
         return self.metrics.as_dict(self._places.places_held(), self._places.jobs_queued())
 
     def announcements(self) -> list[tuple[str, dict[str, Any]]]:
-        """Each environment's object, with the number of jobs that hold a place."""
+        """Return each environment's announcement, with the number of jobs that hold a place; none unless this
+        engine leads.
+        """
         if not self._leads():
             return []
         now, held = self._clock(), self._places.places_held()
@@ -311,7 +323,9 @@ class Controller:
 
 
 def _remember_done(runtime: JobRuntime, action: Action) -> None:
-    """Of a step that leaves nothing to observe, this process remembers that it was done."""
+    """Remember that a step was done whose effect the engine's copy of the cluster does not show (Secret,
+    Leases). In memory only: after a restart the step is repeated.
+    """
     match action:
         case CreateSecret():
             runtime.done.add("secret")

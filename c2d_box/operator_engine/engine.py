@@ -1,4 +1,4 @@
-"""The engine put together: ``__main__`` runs one on a real cluster, tests run one on a cluster in memory."""
+"""Composition root of the engine: ``__main__`` runs one on a real cluster, tests on a cluster in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from c2d_box.workflow.resource import WorkFlow
 
 @dataclass(frozen=True)
 class Engine:
-    """``controller`` reconciles; ``pod_reports`` answers the jobs' pods, whether this engine leads or not."""
+    """The two entry points of an engine: ``controller`` reconciles jobs; ``pod_reports`` answers the jobs'
+    pods, whether this engine leads or not.
+    """
 
     controller: Controller
     pod_reports: PodReports
@@ -42,8 +44,8 @@ def compose_engine(
     tell: Callable[[WorkFlow], None] = lambda _: None,
     network: JobNetworkResolver | None = None,
 ) -> Engine:
-    """``gate``: the name of the gate's ConfigMap. ``network``: what job pods are told of addresses; None:
-    what the settings say. The rest as :class:`Controller` takes it.
+    """Build an engine. ``gate`` is the name of the gate's ConfigMap; ``network`` resolves the addresses that
+    job pods are given (None: those of the settings). The rest is as :class:`Controller` takes it.
     """
     cache = JobCache()
     runtimes: JobRuntimes = defaultdict(JobRuntime)

@@ -1,10 +1,10 @@
-"""One engine of several acts at a time: a Lease that the leader renews and the others watch.
+"""Leader election: of several engines one acts at a time. It renews a Lease that the others watch.
 
 A follower takes over when the lease has not moved for its whole duration by the follower's *own* clock, so
 clocks of two nodes need not agree. A leader that could not renew in time stops acting before anybody else
-may start: its own patience ends a margin before the lease does. What such an engine had sent already does
-no harm, since every write is safe to repeat or names the version it was decided on, and a second pod for
-the algorithm is never let go (``algorithm.uid``).
+may start: it gives up a margin before the lease ends. Calls that such an engine had sent already do no harm,
+since every write is safe to repeat or names the version it was decided on, and a second pod for the algorithm
+is never released (``algorithm.uid``).
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ _PATIENCE = 0.75
 
 
 class LeaderElection:
+    """Acquires and renews the engine's Lease.
+
+    ``is_leading`` must be asked before every act: it turns false by time alone, without any call.
+    """
+
     def __init__(
         self,
         cluster: Cluster,
@@ -46,7 +51,7 @@ class LeaderElection:
         renew: float = RENEW,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``lead`` is told when this engine becomes the leader and when it is the leader no more.
+        """``lead`` is called when this engine becomes the leader and when it stops being the leader.
 
         ``identity`` should outlive a restart of the process: then a restarted engine goes on at once.
         """
@@ -62,7 +67,7 @@ class LeaderElection:
         self._version = ""
 
     def listen(self, lead: Callable[[bool], None]) -> None:
-        """Tells ``lead`` from now on, as the constructor's."""
+        """Call ``lead`` from now on, in place of the constructor's."""
         self._lead = lead
 
     @property
@@ -71,16 +76,16 @@ class LeaderElection:
         return self._leading and self._clock() < self._renewed + self._duration * _PATIENCE
 
     async def run(self) -> None:
-        """For ever; every failure of the API server is an attempt that failed."""
+        """Try to hold the Lease until cancelled; a failure of the API server is a failed attempt."""
         while True:
             await self.try_lease()
             await asyncio.sleep(self._renew)
 
     async def try_lease(self) -> None:
-        """One try to renew or to take over.
+        """Try once to renew the Lease or to take it over.
 
-        Where an answer came so late that this engine stood still meanwhile, though nobody took over, it is
-        told anew that it leads: what woke it in between went by.
+        Where an answer came so late that this engine had stopped acting meanwhile, though nobody took over,
+        ``lead`` is called anew: changes that would have woken jobs in between were ignored.
         """
         asked = self._clock()
         try:
@@ -99,7 +104,7 @@ class LeaderElection:
             self._lead(held)
 
     async def release_lease(self) -> None:
-        """At a clean end: the next one need not wait."""
+        """Give the Lease up at a clean end, so that the next leader need not wait."""
         if not self._leading:
             return
         self._leading = False

@@ -26,7 +26,7 @@ class EngineImages(SettingsSection):
 
 
 class RuntimeClasses(SettingsSection):
-    """By role; None where the cluster isolates by policy alone."""
+    """RuntimeClass of each kind of pod; None where the cluster isolates by policy alone."""
 
     algorithm: str | None = None
     configuration: str | None = None
@@ -34,11 +34,12 @@ class RuntimeClasses(SettingsSection):
 
 
 class WardenSettings(SettingsSection):
-    """``targets``: ``ip:port`` of things that are alive and must not be reachable; ``timeout`` per probe.
+    """Settings of the warden's check. ``targets`` are ``ip:port`` of things that are alive and must not be
+    reachable; ``timeout`` holds per probe.
 
-    ``required`` false: the operator lets jobs run that are not isolated; the proof says so, and the evidence.
-    ``restrictions``: what the kernel must say of the pod besides, by the warden's names; the user namespace
-    is added where pods have one.
+    With ``required`` false the operator lets jobs run that are not isolated; the proof says so, and the
+    evidence. ``restrictions`` are those the kernel must report of the pod besides, by the warden's names; the
+    user namespace is added where pods have one.
     """
 
     targets: tuple[str, ...] = ()
@@ -48,7 +49,7 @@ class WardenSettings(SettingsSection):
 
 
 class CapacitySettings(SettingsSection):
-    """What all jobs may request together; None: only ``maxJobs`` counts."""
+    """Most that all jobs may request together. Without this section only ``maxJobs`` counts."""
 
     cpu: float
     memory_gb: float
@@ -56,7 +57,7 @@ class CapacitySettings(SettingsSection):
 
 
 class RegistrationSettings(SettingsSection):
-    """For jobs whose results become assets: the chain, and the Provider that seals and serves them.
+    """Settings for jobs whose results become assets: the chain, and the Provider that seals and serves them.
 
     ``public_url`` is the Provider's address as it stands in the asset's description.
     """
@@ -67,6 +68,8 @@ class RegistrationSettings(SettingsSection):
 
 
 class EngineSettings(SettingsSection):
+    """The whole configuration of an engine."""
+
     listen: EngineListen = EngineListen()
     namespace: str = JOBS_NAMESPACE
     postgres: PostgresSettings
@@ -77,14 +80,15 @@ class EngineSettings(SettingsSection):
     storage_class: str = "c2d-jobs"
     engine_url: str
     provider_url: str | None = None
-    """Where configuration pods fetch from; its host name is resolved for them."""
+    """The Provider that configuration pods fetch from; its host name is resolved for them."""
     image_pull_secrets: tuple[str, ...] = ()
-    """For every pod of a job; an environment's own come on top for the algorithm's."""
+    """Secrets for every pod of a job; those of the environment are added for the algorithm's."""
     claims_wait: bool = False
-    """The StorageClass binds a claim only once a pod uses it (``WaitForFirstConsumer``)."""
+    """True where the StorageClass binds a claim only once a pod uses it (``WaitForFirstConsumer``)."""
     folders_made: bool = True
-    """The StorageClass makes a job's folders, each with its owner, as our provisioner does. Elsewhere a
-    volume comes empty and root's: the kubelet gives it to the pods' group and makes what they mount.
+    """True where the StorageClass makes a job's folders, each with its owner, as our provisioner does.
+    Elsewhere a volume is empty and root's: the kubelet gives it to the pods' group and makes the folders they
+    mount.
     """
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
     warden: WardenSettings = WardenSettings()
@@ -100,20 +104,20 @@ class EngineSettings(SettingsSection):
     limits: StageLimits = StageLimits()
     fee_token: str | None = None
     registration: RegistrationSettings | None = None
-    """None: no job can publish its results as an asset."""
+    """Without this section no job can publish its results as an asset."""
     secrets_dir: Path = Path("/etc/c2d/secrets")
 
     def environment(self, name: str) -> Environment | None:
         return next((entry for entry in self.environments if entry.id == name), None)
 
     def runtime_class(self, component: Component, environment: Environment | None) -> str | None:
-        """The RuntimeClass of a job's pod; None where the cluster's default runs it."""
+        """Return the RuntimeClass of a job's pod; None where the cluster's default runs it."""
         own = environment.runtime_class if environment and component == "algorithm" else ""
         chosen: str | None = own or getattr(self.runtime_classes, component)
         return chosen
 
     def limits_by_environment(self) -> dict[str, StageLimits]:
-        """The engine's limits with what each environment says otherwise."""
+        """Return for each environment the engine's limits, with those it sets itself in their place."""
         return {
             entry.id: self.limits.model_copy(
                 update={

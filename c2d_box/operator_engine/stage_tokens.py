@@ -1,7 +1,7 @@
-"""The tokens with which a job's pods speak to the engine: one per job and stage, derived, stored nowhere.
+"""The tokens with which a job's pods authenticate to the engine: one per job and stage, stored nowhere.
 
-Derived from the environment's key, which the engine alone holds, so that a restart or a second replica
-knows them without asking. A token of one stage is worth nothing for another, nor for another job.
+They are derived from the environment's key, which the engine alone holds, so that a restart or a second
+replica knows them without asking. A token of one stage is worth nothing for another, nor for another job.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from c2d_box.workflow.names import Stage
 
 
 class StageTokens:
+    """Derives and checks the tokens of all environments."""
+
     def __init__(self, keys: dict[str, bytes]) -> None:
-        """``keys``: each environment's private key."""
+        """``keys`` holds each environment's private key."""
         self._keys = {
             environment: hmac.digest(key, b"c2d stage tokens v1", hashlib.sha256)
             for environment, key in keys.items()
@@ -29,7 +31,9 @@ class StageTokens:
         return hmac.compare_digest(self.token_for(environment, job, stage).encode(), token.encode())
 
     def secret_for(self, environment: str, job: str) -> str:
-        """The ``secret`` variable of Ocean's algorithms: random to all but us, the same in every attempt."""
+        """Return the ``secret`` variable of Ocean's algorithms: random to all but us, the same in every
+        attempt.
+        """
         return self._derive_token(environment, f"secret/{job}")[:32]
 
     def _derive_token(self, environment: str, what: str) -> str:

@@ -1,7 +1,7 @@
 """The engine's watches: workflows, job pods and their claims, each followed by a list-watch of its own.
 
-What comes is handed to the controller and nothing else is done here. A watch that breaks is begun anew with
-a list, so what vanished meanwhile is noticed at once and not at the next upkeep.
+Each change is handed to the controller and nothing else is done here. A watch that breaks is begun anew with
+a list, so an object deleted meanwhile is noticed at once and not at the next upkeep.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from c2d_box.operator_engine.state.job_cache import SELECTORS
 
 
 async def follow_cluster(cluster: Cluster, controller: Controller) -> None:
-    """Until it is cancelled."""
+    """Follow all watches until cancelled."""
     async with asyncio.TaskGroup() as group:
         for kind, selector in SELECTORS.items():
             followed = ListWatch(cluster, kind, _ControllerCopy(controller, kind), selector)
@@ -23,14 +23,14 @@ async def follow_cluster(cluster: Cluster, controller: Controller) -> None:
 
 
 class _ControllerCopy:
-    """The controller's copy of one kind, as a list-watch keeps it."""
+    """Adapter that lets a :class:`ListWatch` feed one kind of objects into the controller."""
 
     def __init__(self, controller: Controller, kind: ResourceKind) -> None:
         self._controller = controller
         self._kind = kind
 
     def begin_list(self) -> None:
-        """The controller's copy tells by versions what is younger than a list."""
+        """Do nothing: the controller's cache compares versions to tell what is younger than a list."""
 
     def replace_all(self, objects: list[Object], version: str) -> None:
         self._controller.take_list(self._kind, objects, version)

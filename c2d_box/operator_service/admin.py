@@ -25,12 +25,14 @@ from c2d_box.workflow import jobtable, ocean_status
 from c2d_box.workflow.resource import WorkFlow
 
 FAILURES, FAILURE_SECONDS = 20, 60.0
-"""So many wrong passwords of one address in so long; then none is looked at."""
+"""Wrong passwords per network address, and the seconds they count; beyond that none is checked."""
 _ADDRESSES = 10_000
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class AdminRefusal(Exception):
+    """An admin call that is refused, with status and text of the answer."""
+
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
         self.status = status
@@ -38,13 +40,17 @@ class AdminRefusal(Exception):
 
 
 class Admin:
+    """The admin routes. The docstrings of its handlers are their descriptions in ``/spec``."""
+
     def __init__(self, secrets: Path, jobs: Jobs, database: Database, logs: Logs) -> None:
         self._secrets = secrets
         self._jobs = jobs
         self._database = database
         self._logs = logs
         self._failed: OrderedDict[str, deque[float]] = OrderedDict()
-        """When wrong passwords came, by network address: a stranger's must not shut the operator out."""
+        """Moments of wrong passwords by network address: those of one must not lock the operator out at
+        another.
+        """
 
     def routes(self, prefix: str) -> list[Route]:
         """``/logs`` is not among them: the path is shared with owners, see :meth:`is_asked`."""

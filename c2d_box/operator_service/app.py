@@ -33,6 +33,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Service:
+    """The routes for everybody and for Providers. Docstrings of handlers become descriptions in ``/spec``."""
+
     def __init__(
         self,
         settings: Settings,
@@ -207,7 +209,7 @@ class Service:
         news = events.stream(self._jobs, self._scope(caller))
         return StreamingResponse(news, media_type="text/event-stream", headers=headers)
 
-    # -- what they share
+    # -- shared by the handlers
 
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._settings.body_bytes)
@@ -215,7 +217,9 @@ class Service:
     async def _signed(
         self, request: Request, keys: tuple[str, ...] = (), call: str = ""
     ) -> tuple[Arguments, str]:
-        """Arguments and caller; ``owner`` and ``jobId`` are part of what the original's signature covers."""
+        """Return arguments and caller; ``owner`` and ``jobId`` are part of what the original's signature
+        covers.
+        """
         content = await self._body(request)
         arguments = given.read(request, content)
         require(arguments, keys, call)
@@ -223,7 +227,7 @@ class Service:
         return arguments, await self._callers.check(request, content, arguments, owner, job)
 
     def _scope(self, caller: str) -> str | None:
-        """The Provider whose jobs a call is about; None where nobody has to prove who calls."""
+        """Return the Provider whose jobs a call is limited to; None where signatures are not required."""
         return caller if self._settings.signature_required else None
 
     def _started_by(self, caller: str, job: str) -> WorkFlow | None:

@@ -1,5 +1,5 @@
-"""Where a request's arguments are: in the query if there is one at all, else in the JSON body. The
-original's rule.
+"""Reads a request's arguments: from the query if there is one at all, else from the JSON body, as the
+original does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from c2d_box.strict_json import JsonLimits
 
 Arguments = Mapping[str, Any]
 _LIMITS = JsonLimits(depth=96, allow_nul=False)
-"""Deeper than what the Provider takes of its callers, which is wrapped once more on its way here."""
+"""Deeper than the Provider's limit for its callers: it wraps their JSON once more on its way here."""
 
 
 class Refusal(Exception):
@@ -27,7 +27,7 @@ class Refusal(Exception):
 
 
 def read(request: Request, content: bytes) -> Arguments:
-    """Raises Refusal where there are neither query nor JSON object."""
+    """Return the arguments. Raises Refusal where there is neither a query nor a JSON object."""
     if request.url.query:
         return dict(request.query_params)
     found = parse_body(content, _LIMITS)
@@ -43,6 +43,6 @@ def require(arguments: Arguments, keys: tuple[str, ...], call: str) -> None:
 
 
 def text(arguments: Arguments, key: str) -> str | None:
-    """Values of fewer than two characters count as absent."""
+    """Return a text argument, else None; texts of fewer than two characters count as absent."""
     value = arguments.get(key)
     return value if isinstance(value, str) and len(value) > 1 else None

@@ -1,4 +1,4 @@
-"""Who is calling: a Provider, proven by a signature that nobody can use a second time.
+"""Authenticates the calling Provider, by a signature that nobody can use a second time.
 
 Ours signs method, target and body hash (headers). The original signs owner, job and nonce, which says
 nothing of what is asked for; that form is taken only where signatures are not required or
@@ -26,10 +26,12 @@ SIGNATURE, NONCE = "x-c2d-signature", "x-c2d-nonce"
 _OWNER = re.compile(r"(0x[0-9a-fA-F]{40})?\Z")
 _JOB = re.compile(r"[0-9A-Za-z-]{0,64}\Z")
 _BARE_NONCE = re.compile(r"[0-9.]{1,24}\Z")
-"""Shorter than a job's name, for which it could be taken."""
+"""A bare nonce is shorter than a job's name, for which it could be taken."""
 
 
 class Callers:
+    """Checks signatures, allowed Providers and nonces."""
+
     def __init__(self, settings: Settings, taken: Nonces) -> None:
         self._required = settings.signature_required
         self._bare = settings.compat.bare_signatures or not settings.signature_required
@@ -39,7 +41,7 @@ class Callers:
     async def check(
         self, request: Request, content: bytes, arguments: Arguments, owner: str, job: str
     ) -> str:
-        """The caller's address; the nonce is used up. Raises Refusal with the original's texts."""
+        """Return the caller's address and use up the nonce. Raises Refusal with the original's texts."""
         signature = request.headers.get(SIGNATURE)
         if signature is not None:
             nonce = request.headers.get(NONCE, "")
@@ -71,7 +73,7 @@ class Callers:
 
 
 def _target(request: Request) -> str:
-    """As it came over the wire, so that no re-encoding can change what was signed."""
+    """Return path and query as they came over the wire, so that no re-encoding can change what was signed."""
     path = request.scope["raw_path"].decode("latin-1")
     query = request.scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path

@@ -1,4 +1,5 @@
-"""One session with PostgreSQL, renewed when it breaks; who needs it while it is away is told so at once."""
+"""One session with PostgreSQL, renewed when it breaks; while PostgreSQL is away callers are
+refused at once."""
 
 from __future__ import annotations
 
@@ -15,14 +16,17 @@ from c2d_box.workflow import jobtable
 from c2d_box.workflow.jobtable import Connection, PostgresSettings
 
 IDLE_SECONDS = 0.5
-"""How long a session may have been out of use before it is tried again: PostgreSQL may have been restarted
-since, and nobody may have been told."""
+"""Seconds out of use after which a session is tested before use: PostgreSQL may have been restarted since,
+unnoticed.
+"""
 
 AWAY_SECONDS = 0.5
-"""How long nobody tries again after a failed attempt, or as long as the attempt took."""
+"""Seconds without another attempt after a failed one, or as long as that attempt took, if longer."""
 
 
 class Database:
+    """The one session, which callers use in turn."""
+
     def __init__(self, where: PostgresSettings, secrets: Path) -> None:
         self._where = where
         self._secrets = secrets
@@ -34,8 +38,8 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """The session, for one caller at a time; raises Refusal 503. One that broke while nobody used it is
-        renewed silently.
+        """Lend the session to one caller at a time; raises Refusal 503. A session that broke while it was out
+        of use is renewed silently.
         """
         async with self._lock:
             try:
@@ -61,8 +65,8 @@ class Database:
         return self._connection
 
     async def _connect(self) -> Connection:
-        """Who asks right after a failed attempt is refused at once: many waiting one after another for the
-        same time-out would keep reads that need no PostgreSQL for minutes.
+        """Connect, but refuse at once right after a failed attempt: many callers that wait one after another
+        for the same time-out would hold up reads that need no PostgreSQL for minutes.
         """
         began = time.monotonic()
         if began < self._away_until:

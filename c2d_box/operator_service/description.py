@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 
 def openapi(routes: Iterable[Route], version: str) -> dict[str, Any]:
-    """OpenAPI 3.1 with a path item for each route."""
+    """Return OpenAPI 3.1 with a path item for each route."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         text = inspect.getdoc(route.endpoint) or ""
@@ -30,7 +30,7 @@ def openapi(routes: Iterable[Route], version: str) -> dict[str, Any]:
 
 
 def page(described: dict[str, Any]) -> str:
-    """The same for people, without a script from elsewhere."""
+    """Return the description as an HTML page for people, without a script from elsewhere."""
     rows = "".join(
         f"<tr><td>{html.escape(method.upper())}</td><td><code>{html.escape(path)}</code></td>"
         f"<td>{html.escape(operation['summary'])}</td></tr>"

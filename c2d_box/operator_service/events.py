@@ -1,7 +1,7 @@
 """Status changes as server-sent events: how the Provider learns of a job's end without asking.
 
-Each listener has a bounded queue of jobs to tell about, not of events: one that does not keep up misses
-steps in between, never an end, and nothing ever waits for it.
+Each listener has a bounded queue of changed jobs, not of events: one that does not keep up misses
+intermediate states, never an end, and nothing ever waits for it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from c2d_box.workflow.resource import WorkFlow
 
 KEEP_ALIVE_SECONDS = 10.0
 REMEMBERED = 1_000
-"""Of jobs that are gone, so many states are kept for a listener before they are forgotten."""
+"""Number of states of deleted jobs that are kept for a listener before they are forgotten."""
 
 
 async def stream(jobs: Jobs, provider: str | None) -> AsyncIterator[bytes]:
-    """The Provider's jobs as they are, then every change; comments in between show that the line is alive.
-    ``provider`` None: all jobs.
+    """Yield the current state of the Provider's jobs, then every change; comments in between show that the
+    connection is alive. ``provider`` None: all jobs.
     """
     pending: dict[str, WorkFlow] = {}
     told: dict[str, tuple[int, bool]] = {}

@@ -1,6 +1,6 @@
-"""When the engine was last seen at work: its Lease says so, which whoever leads renews every two seconds.
+"""Reads when an engine last led: from its Lease, which the leader renews every two seconds.
 
-The original told of an environment whose engine had died as of any other; only ``lastSeen`` gave it away.
+The original announced an environment whose engine had died like any other; only ``lastSeen`` showed it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from c2d_box.kubernetes.port import LEASES, Cluster, ClusterError
 from c2d_box.workflow import leases
 
 FRESH = 2.0
-"""Seconds for which an answer of Kubernetes is good enough."""
+"""Seconds for which an answer of Kubernetes is used again."""
 
 
 class Heartbeat:
+    """Caches the renewal time of the engine's Lease."""
+
     def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
@@ -24,7 +26,9 @@ class Heartbeat:
         self._seen = 0.0
 
     async def last_seen(self) -> float:
-        """Unix seconds; 0 where no engine has ever led. While Kubernetes is away, what it said last."""
+        """Return Unix seconds; 0 where no engine has ever led. While Kubernetes is away, its last answer
+        counts.
+        """
         if self._clock() < self._asked + FRESH:
             return self._seen
         self._asked = self._clock()

@@ -1,4 +1,4 @@
-"""Reading jobs: from the watch's copy, indexed by owner and order; what is gone from there, from history."""
+"""Reads jobs: from the watch's copy, indexed by owner and agreement; deleted ones from the job table."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
 LISTED = 1000
-"""A list has so many entries at most, the newest."""
+"""Most entries of a list; the newest are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``before``: only what was accepted earlier, in Unix seconds: the last entry's ``dateCreated``."""
+    """One page of a list: at most ``limit`` jobs, accepted earlier than ``before`` (Unix seconds, the last
+    entry's ``dateCreated``).
+    """
 
     limit: int = LISTED
     before: float | None = None
 
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> Page:
-        """Raises Refusal."""
+        """Read the page from arguments. Raises Refusal."""
         try:
             limit, before = int(arguments.get("limit", LISTED)), arguments.get("before")
             moment = None if before in (None, "") else float(str(before))
@@ -45,6 +47,8 @@ class Page:
 
 
 class Jobs:
+    """The known jobs. While PostgreSQL is away, those in Kubernetes can still be found."""
+
     def __init__(self, informer: Informer, database: Database) -> None:
         self._database = database
         self._jobs: dict[str, WorkFlow] = {}
@@ -60,7 +64,7 @@ class Jobs:
 
     @property
     def listed(self) -> bool:
-        """Whether all jobs were seen once: before that, an unknown job may exist."""
+        """True once all jobs were listed: before that, an unknown job may exist."""
         return self._informer.synced.is_set()
 
     @property
@@ -71,7 +75,7 @@ class Jobs:
         return self._jobs.get(job)
 
     def put(self, body: Object) -> WorkFlow:
-        """Takes what a write answered, so that it is seen at once."""
+        """Take the answer of a write, so that the change is visible at once."""
         self._informer.put(body)
         return resource.parse_workflow(body)
 
@@ -98,8 +102,8 @@ class Jobs:
         provider: str | None = None,
         page: Page = Page(),
     ) -> list[dict[str, Any]]:
-        """Status objects, newest first; filters are AND-ed, none is all. ``owner`` and ``provider`` count in
-        any letter case.
+        """Return status objects, newest first; filters are AND-ed, without one all jobs match. The letter
+        case of ``owner`` and ``provider`` does not matter.
         """
         if job is not None:
             candidates = self._named({job})
@@ -137,7 +141,7 @@ class Jobs:
         provider: str | None,
         page: Page,
     ) -> list[dict[str, Any]]:
-        """What only history knows; raises Refusal 503 while PostgreSQL is away."""
+        """Return jobs that only the job table has; raises Refusal 503 while PostgreSQL is away."""
         async with self._database.session() as session:
             rows = await jobtable.job_history(
                 session,
@@ -178,12 +182,12 @@ class Jobs:
 
 
 def is_of(workflow: WorkFlow, provider: str) -> bool:
-    """Whether this Provider has started the job."""
+    """Return whether this Provider has started the job."""
     return (workflow.spec.provider_address or "").lower() == provider.lower()
 
 
 def _discard(index: dict[str, set[str]], key: str, name: str) -> None:
-    """Takes a job out of an index, and the key with its last job: keys of ended jobs would add up."""
+    """Remove a job from an index, and the key with its last job: keys of ended jobs would add up."""
     names = index.get(key, set())
     names.discard(name)
     if not names:

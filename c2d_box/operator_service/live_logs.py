@@ -27,12 +27,16 @@ _STORED = {"algorithm": "algorithmLog", "configuration": "configrationLog", "pub
 
 
 _WITHHELD = frozenset({"algorithm", "isolation"})
-"""What an algorithm can write into: with a disclosure rule it waits for the verdict on the outputs."""
+"""Logs that an algorithm can write into: with a disclosure rule they are withheld until the verdict on the
+outputs.
+"""
 PAUSE = 0.2
-"""Seconds between two looks for a log that has not begun."""
+"""Seconds between two checks for a log that has not begun."""
 
 
 class Logs:
+    """Opens a job's log as a stream, wherever it is at that moment."""
+
     def __init__(self, cluster: Cluster, results: Results, jobs: Jobs, budget: int) -> None:
         self._cluster = cluster
         self._results = results
@@ -40,9 +44,9 @@ class Logs:
         self._budget = budget
 
     async def open(self, workflow: WorkFlow, component: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """What there is of the log, ready to be streamed; raises Refusal where there is none (yet).
+        """Return the log as far as it exists, ready to be streamed; raises Refusal where there is none (yet).
 
-        Who follows is kept waiting for a log that has not begun, until the job is over.
+        With ``follow`` the stream waits for a log that has not begun, until the job is over.
         """
         if component not in _CONTAINERS:
             raise Refusal(400, f'"component" must be one of {", ".join(sorted(_CONTAINERS))}')
@@ -72,8 +76,8 @@ class Logs:
             await asyncio.sleep(PAUSE)
 
     async def _live(self, workflow: WorkFlow, component: str, follow: bool) -> AsyncIterator[bytes] | None:
-        """The first piece is fetched here, so that a log that cannot be had is told before the
-        answer begins.
+        """Open the pod's log; None where it has none. The first piece is fetched here, so that a missing log
+        is known before the answer begins.
         """
         part, container = _CONTAINERS[component]
         attempts = workflow.status.attempts
@@ -99,7 +103,7 @@ class Logs:
 
 
 def followed(arguments: Mapping[str, Any]) -> bool:
-    """Whether the caller wants to be told what comes, too."""
+    """Return whether the caller also wants the lines that are still to come."""
     return str(arguments.get("follow", "")).lower() in ("1", "true", "yes")
 
 

@@ -1,9 +1,9 @@
 """The locks on a job's orders: one order carries one job at a time, also where the lock was left behind.
 
-A lock is a Lease. It is taken before the WorkFlow is created and looked at once more afterwards. Whoever
-takes a lock over writes first, by the version that it judged as left behind, and then looks once more whether
-the holder has made its WorkFlow after all. So of two, each writes before it looks, and at least one sees the
-other, however long either of them was held up in between.
+A lock is a Lease. It is taken before the WorkFlow is created and read once more afterwards. A call that takes
+a lock over first writes it, on the version that it judged as left behind, and then reads once more whether
+the holder has made its WorkFlow after all. So each of two calls writes before it reads, and at least one sees
+the other, however long either of them was held up in between.
 
 The job's grants are handed out after that. A WorkFlow whose service died before it held its locks gets none,
 and without grants no algorithm runs.
@@ -25,12 +25,15 @@ _ATTEMPTS = 5
 
 
 class OrderLocks:
+    """Takes, proves and releases the locks on a job's orders."""
+
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     async def take(self, keys: Iterable[str], job: str) -> None:
-        """All of them, or Refusal and none. Always in the same order, so that of two jobs that share several
-        orders one gets them all."""
+        """Take all locks, or none and raise Refusal. They are taken in sorted order, so that of two jobs that
+        share several orders one gets them all.
+        """
         taken: list[str] = []
         try:
             for key in sorted(keys):
@@ -41,7 +44,7 @@ class OrderLocks:
             raise
 
     async def hold(self, workflow: WorkFlow) -> None:
-        """Proves that the job still has its locks now that its WorkFlow exists. Raises Refusal where another
+        """Prove that the job still has its locks now that its WorkFlow exists. Raises Refusal where another
         job has one; this one's WorkFlow is gone then."""
         keys = leases.order_keys(workflow.spec)
         held = await asyncio.gather(*(self._hold(key, workflow.job) for key in keys))
@@ -58,7 +61,9 @@ class OrderLocks:
                 await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
 
     async def _take(self, key: str, job: str) -> bool:
-        """False where an earlier call for the same job has taken it; it is renewed then."""
+        """Take one lock. Return False where an earlier call for the same job has taken it; it is renewed
+        then.
+        """
         for _ in range(_ATTEMPTS):
             try:
                 await self._cluster.create(LEASES, leases.lease_body(key, job, time.time()))
@@ -97,7 +102,7 @@ class OrderLocks:
         return False
 
     async def _patch(self, lease: Object, patch: Object) -> Object | None:
-        """None where the lease has changed or gone since it was read."""
+        """Patch the version that was read; return None where the lease has changed or gone since."""
         metadata = {**patch.get("metadata", {}), "resourceVersion": lease["metadata"]["resourceVersion"]}
         try:
             return await self._cluster.patch(
@@ -107,7 +112,7 @@ class OrderLocks:
             return None
 
     async def _is_left_behind(self, lease: Object) -> bool:
-        """A lock whose job is over, or never came to be."""
+        """Return whether the lock's job is over, or was never created."""
         holder = leases.lease_holder(lease)
         body = await self._cluster.get(WORKFLOWS, holder) if holder else None
         if body is not None:

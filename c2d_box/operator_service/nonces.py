@@ -28,7 +28,7 @@ PRUNE_EVERY = 512
 BATCH = 256
 RECENT_SECONDS = 30.0
 OWED = 20_000
-"""So many values wait for PostgreSQL at most; a read beyond that is refused."""
+"""Most values that wait for PostgreSQL; a read beyond that is refused."""
 _LARGEST = Decimal(10) ** 40
 _TAKE = """
 INSERT INTO nonces (provider, nonce)
@@ -59,7 +59,7 @@ class _Asked:
 
 
 class Nonces:
-    """Takes each value of a caller once."""
+    """Accepts each value of a caller once; values that come together share one statement."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
@@ -71,7 +71,7 @@ class Nonces:
         self._taken: dict[str, int] = {}
 
     async def take(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
-        """Uses up ``nonce``; ``is_read`` says that the request changes nothing.
+        """Use up ``nonce``; ``is_read`` says that the request changes nothing.
 
         Raises Refusal 400 for a value that was seen before or is below the window, 503 where PostgreSQL is
         away and the request cannot be answered without it.
@@ -131,14 +131,14 @@ class Nonces:
                 asked.answer.set_result(good)
 
     async def _settle(self, session: Connection) -> None:
-        """Writes what was taken while PostgreSQL was away, before anything else is taken."""
+        """Write the values that were accepted while PostgreSQL was away, before any other is accepted."""
         while self._owed:
             part = self._owed[:BATCH]
             await _insert(session, part)
             del self._owed[: len(part)]
 
     async def _prune(self, session: Connection, batch: list[_Asked]) -> None:
-        """The floor first: a value below it is refused before its row is gone."""
+        """Prune old values. The floor is raised first: a value below it is refused before its row is gone."""
         for asked in batch:
             self._taken[asked.caller] = self._taken.get(asked.caller, 0) + 1
             if self._taken[asked.caller] % PRUNE_EVERY == 0:
@@ -147,14 +147,14 @@ class Nonces:
 
 
 async def _insert(session: Connection, batch: list[_Asked]) -> set[tuple[str, Decimal]]:
-    """Those that were new."""
+    """Insert the values; return those that were new."""
     values = ([asked.caller for asked in batch], [asked.nonce for asked in batch])
     found = await (await session.execute(_TAKE, values)).fetchall()
     return {(line["provider"], Decimal(line["nonce"])) for line in found}
 
 
 def seconds_of(nonce: Decimal) -> float:
-    """A nonce as Unix seconds, taken for nanoseconds, microseconds, milliseconds or seconds by its size."""
+    """Return a nonce as Unix seconds; its size tells nano-, micro- and milliseconds from seconds."""
     value = float(nonce)
     while value > 1e11:
         value /= 1000

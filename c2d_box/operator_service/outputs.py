@@ -1,4 +1,4 @@
-"""What a job may ask for its results, and what its inputs' publishers demand of them: key by key.
+"""Checks the section ``output``: a job's wishes for its results, and the demands of its inputs' publishers.
 
 Unknown keys are Ocean's and mean nothing here (the original threw the whole section away); a known key with
 a value that cannot be is refused, since results published otherwise than asked for cannot be called back.
@@ -32,6 +32,8 @@ class Publish(BaseModel):
 
 
 class Output(BaseModel):
+    """The keys of ``output`` that mean something here; other keys are ignored."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
 
     publish: Publish | None = None
@@ -40,7 +42,7 @@ class Output(BaseModel):
 
 
 def read(given: Any, *, sealed_only: bool = False) -> dict[str, Any]:
-    """The section as it goes into the WorkFlow; raises Refusal. ``sealed_only``: the store's rule."""
+    """Return the section for the WorkFlow; raises Refusal. ``sealed_only``: the store requires encryption."""
     try:
         found = Output.model_validate(dict(given) if isinstance(given, Mapping) else {})
     except ValidationError as problem:

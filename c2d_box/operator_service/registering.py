@@ -1,7 +1,7 @@
 """``POST /compute``: the checks in the original's order with its texts, then lock, WorkFlow and grants.
 
 The order of writes is what makes a repeated call safe: the lock is taken first, the WorkFlow is named
-after the job, the grants come last; whoever repeats the call finds how far it got and goes on from there.
+after the job, the grants come last; a repeated call finds how far the first one got and continues from there.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ Authenticate = Callable[[], Awaitable[str]]
 
 
 class Registrar:
+    """Registers jobs; a repeated call with the same ``jobId`` continues or returns the same job."""
+
     def __init__(self, settings: Settings, cluster: Cluster, jobs: Jobs) -> None:
         self._settings = settings
         self._cluster = cluster
@@ -41,7 +43,7 @@ class Registrar:
         self._locks = OrderLocks(cluster)
 
     async def register(self, arguments: Arguments, authenticate: Authenticate) -> list[dict[str, Any]]:
-        """The status of the new job, or of the one that an earlier call with this ``jobId`` has made."""
+        """Return the status of the new job, or of the one an earlier call with this ``jobId`` has made."""
         require(arguments, _REQUIRED, _CALL)
         workflow = arguments["workflow"]
         if not workflow or not isinstance(workflow, dict):
@@ -132,7 +134,9 @@ def _job_id(arguments: Arguments) -> str:
 
 
 def _spec(arguments: Arguments, workflow: Object, job: str, provider: str, sealed_only: bool) -> Object:
-    """Key by key, so that no address, header or credential of a caller's payload ends in the WorkFlow."""
+    """Build the spec key by key, so that no address, header or credential of the payload ends in the
+    WorkFlow.
+    """
     stages = workflow.get("stages")
     if not stages or not isinstance(stages, list):
         raise Refusal(400, "Missing stages")
@@ -225,7 +229,7 @@ def _algorithm(given: Any) -> Object:
 
 
 def _verdict(compute: Any) -> Object:
-    """The Provider's reasons, for the evidence; all else of the section the environment decides."""
+    """Return the Provider's reasons, for the evidence; the environment decides all else of the section."""
     section = compute if isinstance(compute, dict) else {}
     if section.get("networkAccess"):  # to run it without would break what was agreed
         raise Refusal(400, "Network access is not offered by this environment")

@@ -27,6 +27,8 @@ _PASSED = ("content-length", "content-range", "accept-ranges", "etag")
 
 
 class Results:
+    """Reads results from the store with the operator's own keys."""
+
     def __init__(self, settings: Settings) -> None:
         self._store = settings.result_store
         self._secrets = settings.secrets_dir
@@ -38,7 +40,7 @@ class Results:
         await self._client.aclose()
 
     async def stream(self, job: str, result: JobResult, wanted: str | None) -> StreamingResponse:
-        """``wanted``: the caller's Range header."""
+        """Return a result as a response; ``wanted`` is the caller's Range header."""
         response = await self.open(job, result, wanted)
         headers = {key: response.headers[key] for key in _PASSED if key in response.headers}
         return StreamingResponse(
@@ -50,7 +52,7 @@ class Results:
         )
 
     async def open(self, job: str, result: JobResult, wanted: str | None = None) -> httpx.Response:
-        """Raises Refusal where the store cannot be reached, or has not got it, or errs."""
+        """Open a result. Raises Refusal where the store cannot be reached, does not have it, or fails."""
         url, headers = self._address(job, result)
         if wanted:
             headers["Range"] = wanted
@@ -68,7 +70,7 @@ class Results:
         raise Refusal(503, f"Error getResult: the result store answered {response.status_code}")
 
     async def content(self, job: str, result: JobResult) -> AsyncIterator[bytes]:
-        """All of it; raises Refusal before the first byte."""
+        """Return the whole content as a stream; raises Refusal before the first byte."""
         response = await self.open(job, result)
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -104,7 +106,7 @@ def _media_type(filename: str, upstream: Mapping[str, str]) -> str:
 
 
 def _disposition(filename: str) -> dict[str, str]:
-    """The last part of the name; with an extension, and harmless in a header."""
+    """Return headers with the last part of the name, with an extension and harmless in a header."""
     name = unquote(filename).rsplit("/", 1)[-1]
     if "." not in name:
         name += ".bin"

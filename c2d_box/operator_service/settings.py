@@ -26,6 +26,8 @@ class Compat(SettingsSection):
 
 
 class Settings(SettingsSection):
+    """The whole configuration of operator-service."""
+
     listen: Listen = Listen()
     namespace: str = JOBS_NAMESPACE
     postgres: PostgresSettings
@@ -38,7 +40,7 @@ class Settings(SettingsSection):
     """Echoed by ``GET /``, for information only."""
     compat: Compat = Compat()
     log_bytes: int = 10 << 20
-    """Of one answer with live logs."""
+    """Most bytes of one answer with live logs."""
     body_bytes: int = 2 << 20
     secrets_dir: Path = Path("/etc/c2d/secrets")
 

@@ -25,14 +25,14 @@ _PAUSE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """``addresses``: ``ip:port`` that took a connection at ``at`` (Unix seconds)."""
+    """The addresses known to be alive: ``ip:port`` that took a connection at ``at`` (Unix seconds)."""
 
     at: float
     addresses: tuple[str, ...]
 
 
 def dial(urls: Iterable[str], patience_seconds: float) -> Alive:
-    """Connects to the host of each URL; again and again until one answered or the time is over."""
+    """Connect to the host of each URL, again and again until one answered or the time is over."""
     deadline = time.monotonic() + patience_seconds
     found: list[str] = []
     wanted = [urlsplit(url) for url in urls if url]
@@ -47,12 +47,12 @@ def dial(urls: Iterable[str], patience_seconds: float) -> Alive:
 
 
 def write(path: Path, alive: Alive) -> None:
-    """Whole or not at all."""
+    """Write the control to ``path``, whole or not at all."""
     replace_file(path, json.dumps({"at": alive.at, "addresses": alive.addresses}))
 
 
 def read(path: Path) -> Alive | None:
-    """None where there is none, or where it cannot be one."""
+    """Read the control; None where there is none, or where the file cannot be one."""
     try:
         found = json.loads(path.read_text())
         alive = Alive(float(found["at"]), tuple(str(entry) for entry in found["addresses"]))

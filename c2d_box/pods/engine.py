@@ -1,7 +1,7 @@
-"""How a job's pod speaks to the engine: small JSON calls, repeated until they are answered or time is up.
+"""Small JSON calls of a job's pod to the engine, repeated until they are answered or time is up.
 
-The engine may be restarting at any moment of a job, so a refused connection is no failure. What is: 401
-and 410, the engine's words for "you have no business here any more".
+The engine may be restarting at any moment of a job, so a refused connection is no failure. The failures
+are 401 and 410, with which the engine says that this pod has no business there any more.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _ASK_AGAIN = frozenset({204, 408, 425, 429, 500, 502, 503, 504})
 
 
 class GivenUp(Exception):
-    """The engine does not want this pod's word, or could not be reached in time."""
+    """The engine does not accept this pod's calls, or could not be reached in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """``deadline`` on the clock of :func:`time.monotonic`."""
+    """The engine as one stage of one job calls it. ``deadline`` is on the clock of :func:`time.monotonic`."""
 
     url: str
     job: str
@@ -40,19 +40,20 @@ class Engine:
     deadline: float
 
     def report(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Returns the engine's answer once it is recorded; safe to repeat. Raises GivenUp."""
+        """Send a report; return the engine's answer once it is recorded. Safe to repeat. Raises GivenUp."""
         return self._until_answered("POST", "report", body, wait=20.0)
 
     def go_ahead(self) -> dict[str, Any]:
-        """Waits for the mandate, by long polls that the engine answers as soon as it can."""
+        """Wait for the mandate, by long polls that the engine answers as soon as it can."""
         return self._until_answered("GET", "go-ahead", None, wait=60.0)
 
     def ask(self, what: str, body: dict[str, Any] | bytes) -> dict[str, Any]:
-        """Something of this stage's own, posted until it is answered; bytes as they are. Raises GivenUp."""
+        """Post a request of this stage's own until it is answered; bytes are sent as they are. Raises
+        GivenUp."""
         return self._until_answered("POST", what, body, wait=60.0)
 
     def address(self, what: str) -> str:
-        """Where ``what`` of this stage is, for a client of its own."""
+        """Return the URL of ``what`` of this stage, for a client of its own."""
         return f"{self.url}/v1/jobs/{self.job}/{self.stage}/{what}"
 
     @property
@@ -98,12 +99,12 @@ class Engine:
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
-    """As UTF-8: names in other scripts would take twice their size as ASCII."""
+    """Encode as UTF-8: names in other scripts would take twice their size as ASCII."""
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def from_environment(stage: Stage) -> Engine:
-    """As the engine itself has set it up in the pod."""
+    """Return the engine's client by what the engine itself has set up in the pod."""
     return Engine(
         url=os.environ[names.ENV_ENGINE],
         job=os.environ[names.ENV_JOB],

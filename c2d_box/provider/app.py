@@ -42,11 +42,13 @@ from c2d_box.provider.visitors import Allowance, visitor
 from c2d_box.storage import AddressRules, Fetcher, Gateways, Storage, Timeouts
 
 _LARGEST_PER_MINUTE = 16
-"""Algorithms of the largest size that are read for the requests of one network address."""
+"""The bytes that may be read for hashes for one network address within a minute, counted in algorithms of the
+largest size."""
 
 
 def application(settings: Settings) -> Starlette:
-    """Keys are read now; the chain, the cache and operator-service may come up later."""
+    """Build the Provider's application. Keys are read now, so a missing one ends the start; the chain, the
+    cache and operator-service may come up later."""
     key, secret = provider_key(settings.secrets_dir), token_secret(settings.secrets_dir)
     clients = httpx.AsyncClient(
         trust_env=False,
@@ -133,8 +135,9 @@ def assemble(
 
 
 def _budget(largest: int) -> Callable[[int], None]:
-    """Bytes that are read from sources for their hashes, in the name of one network address: signed or not,
-    such requests cost their senders nothing.
+    """Return a function that counts the bytes read from sources for their hashes, by the network address that
+    asked, and raises TooMany (429) above a minute's amount. Signed or not, such requests cost their senders
+    nothing.
     """
     allowance = Allowance(_LARGEST_PER_MINUTE * largest)
 

@@ -1,4 +1,5 @@
-"""Who is calling: parameter rules, then the signature (or a token in its place), then the nonce.
+"""Verifies the author of a request: parameter rules, then the signature (or a token in its place), then the
+nonce.
 
 The three are one validation to a client: their texts come in one answer. Checking a nonce does not use
 it; a handler uses it right before its first effect, so that a refused request may be sent again.
@@ -24,12 +25,14 @@ from c2d_box.provider.tokens import Tokens
 
 @dataclass(frozen=True)
 class Claim:
-    """What a request says about its author. ``message`` is the signed text before the nonce, None where the
-    request lacks a part without which the text could be that of another call; ``bare`` is accepted signed
-    without a nonce (an ocean.js slip); ``purpose`` names the request for a nonce that may be repeated.
-    ``open_ended``: the message ends in a number or name of any length, so that it and the nonce after it can
-    be read in more than one way. ``refusal`` is what even the rightful author is told, before the nonce is
-    used."""
+    """The author that a request claims to have, and the text whose signature would prove it.
+
+    ``message`` is the signed text before the nonce, None where the request lacks a part without which the
+    text could be that of another call. ``bare`` is a text that is accepted signed without a nonce (an
+    ocean.js slip). ``purpose`` names the request for a nonce that may be repeated. ``open_ended``: the
+    message ends in a number or name of any length, so that it and the nonce after it can be read in more than
+    one way. ``refusal`` is raised even for the rightful author, before the nonce is used.
+    """
 
     owner: str
     message: str | None
@@ -42,7 +45,8 @@ class Claim:
 
 
 class Proof(Enum):
-    """What a caller has shown. Only a signature over the nonce says that the nonce is the owner's."""
+    """The kind of proof that a caller has given. Only a signature over the nonce (``SIGNED``) shows that the
+    owner has chosen the nonce; the others do not cover it."""
 
     SIGNED = "signed"
     BARE = "bare"
@@ -51,7 +55,8 @@ class Proof(Enum):
 
 @dataclass(frozen=True)
 class Caller:
-    """A verified address, in checksummed spelling, with its nonce still to be used."""
+    """A caller whose address (in checksummed spelling) is verified. The nonce is checked but not used yet:
+    the handler calls :meth:`use_nonce` right before its first effect."""
 
     address: str
     nonce: Decimal
@@ -59,10 +64,10 @@ class Caller:
     repeated: bool
     proof: Proof = Proof.SIGNED
     text: str = ""
-    """The signed text that must not be taken again, where it has other readings."""
+    """The signed text that must not be accepted again, where it can be read in more than one way."""
 
     def use_nonce(self, nonces: Nonces) -> None:
-        """Raises Invalid when another request with this nonce was faster."""
+        """Use the nonce up. Raise Invalid when another request has used it since it was checked."""
         purpose, scale = self.claim.purpose, self.claim.scale
         if self.proof is Proof.SIGNED:
             freshness = nonces.use(self.address, self.nonce, purpose, scale, self.text)
@@ -74,6 +79,8 @@ class Caller:
 
 
 class Callers:
+    """Verifies callers against the nonces and tokens of this Provider."""
+
     def __init__(self, nonces: Nonces, tokens: Tokens) -> None:
         self.nonces = nonces
         self._tokens = tokens
@@ -81,7 +88,8 @@ class Callers:
     def verified(
         self, data: fields.Data, rules: tuple[fields.Field, ...], claim: Claim, token: str | None = None
     ) -> Caller:
-        """Raises Invalid with every text that applies, or the claim's own Refusal."""
+        """Return the caller that the request proves to come from. Raise Invalid with every text that applies,
+        or the claim's own Refusal."""
         checked = fields.check(data, rules)
         caller: Caller | None = None
         if not checked.bailed:
@@ -136,7 +144,7 @@ class Callers:
 def _unfresh(
     nonces: Nonces, freshness: Freshness, address: str, nonce: Decimal, scale: Scale
 ) -> dict[str, list[str] | str]:
-    """The error of a nonce that cannot be taken."""
+    """Return the error of a nonce that cannot be used, in the texts that clients know."""
     if freshness is Freshness.FAR:
         limit = nonces.limit(address, scale)
         return {"nonce": [f"The nonce must be at most {limit}, or the time now (s, ms)."]}
@@ -149,14 +157,16 @@ def _unfresh(
 
 
 def _text_of(proof: Proof, claim: Claim, nonce: str) -> str:
-    """The text by which a second use of the same signature is known, where its nonce alone does not tell."""
+    """Return the text by which a second use of the same signature is recognised, where its nonce alone cannot
+    show it; empty where the nonce can."""
     if proof is Proof.BARE:
         return claim.bare or ""
     return f"{claim.message}{nonce}" if proof is Proof.SIGNED and claim.open_ended else ""
 
 
 def _proof(signature: str, claim: Claim, nonce: str) -> Proof | list[str] | str:
-    """What the owner's signature covers; else the text that clients show."""
+    """Return what the owner's signature covers. Where it is not the owner's, return the text that clients
+    show."""
     owner = checksum(claim.owner) if is_address(claim.owner) else None
     recovered = None
     if claim.message is not None:
@@ -175,7 +185,7 @@ def _proof(signature: str, claim: Claim, nonce: str) -> Proof | list[str] | str:
 
 
 def joined(data: fields.Data, *names: str) -> str:
-    """The signed text of these parameters; absent ones are empty."""
+    """Return the signed text that these parameters make, without separators; absent ones are empty."""
     return "".join(str(value) for name in names if (value := fields.lookup(data, name)) is not None)
 
 
@@ -184,6 +194,7 @@ def owner_in(data: fields.Data, name: str = "consumerAddress") -> str:
 
 
 def digest(data: Mapping[str, Any]) -> str:
-    """Names a request by its content, the signature aside (it may be made anew)."""
+    """Return a name for a request made from its content without the signature, which a client may make anew
+    for the same request."""
     content = {key: value for key, value in data.items() if key != "signature"}
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

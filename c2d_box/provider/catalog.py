@@ -1,4 +1,5 @@
-"""DDOs from the metadata cache, asked for anew each time but transferred only when they changed (ETag).
+"""Reads DDOs from the metadata cache: it asks each time, but a DDO is transferred only when it has changed
+(ETag).
 
 A publisher who has just withdrawn a permission must not be overruled by a copy of ours.
 """
@@ -28,8 +29,9 @@ class CatalogUnavailable(Exception):
 
 @dataclass(frozen=True)
 class LookedUp:
-    """A cache's answer about one asset: up to which block it holds, and the state, transaction and reason of
-    a newer update that is not in it. ``asked`` is false for what is no DID at all."""
+    """The cache's answer about one asset. ``block`` is the block up to which it holds; ``unread`` is the
+    state, transaction and reason of a newer update that is not in it. ``asked`` is false for what is no DID
+    at all."""
 
     ddo: DDO | None
     block: int | None = None
@@ -38,12 +40,13 @@ class LookedUp:
 
     @property
     def is_set_aside(self) -> bool:
-        """Whether waiting is of no use: the update was refused, or is not tried any more."""
+        """True when waiting is of no use, since the update was refused or is not tried any more."""
         return self.unread.startswith(_SET_ASIDE)
 
 
 class Catalog:
-    """``chain_id``: of the chain whose blocks are counted."""
+    """The client of the metadata cache. Copies are kept only to be confirmed by their ETag, never used
+    without asking. ``chain_id`` is that of the chain whose blocks the answers count."""
 
     def __init__(self, client: httpx.AsyncClient, cache_url: str, chain_id: int) -> None:
         self._client = client
@@ -52,7 +55,7 @@ class Catalog:
         self._known: OrderedDict[str, tuple[str, DDO]] = OrderedDict()
 
     async def ready(self) -> bool:
-        """Whether the cache answers now."""
+        """Return whether the cache answers now, for readiness reports."""
         try:
             answer = await self._client.get(f"{self._base}/", timeout=READY_SECONDS)
         except httpx.HTTPError:
@@ -60,11 +63,12 @@ class Catalog:
         return answer.is_success
 
     async def ddo(self, did: object) -> DDO | None:
-        """The decorated DDO, None when there is none; CatalogUnavailable when nobody can say."""
+        """Return the decorated DDO, None when there is none. Raise CatalogUnavailable when the cache cannot
+        say."""
         return (await self.looked_up(did)).ddo
 
     async def looked_up(self, did: object) -> LookedUp:
-        """The decorated DDO and its age. Raises CatalogUnavailable."""
+        """Return the decorated DDO with the block up to which it holds. Raise CatalogUnavailable."""
         if not isinstance(did, str) or not is_did(did):
             return LookedUp(None, asked=False)
         known = self._known.get(did)
@@ -98,7 +102,8 @@ class Catalog:
         return ddo
 
     async def _last_block(self) -> int | None:
-        """Of a cache that does not say it beside each asset (Aquarius), None where it says nothing."""
+        """Return the last block that the cache has read, from a route of its own: Aquarius does not send it
+        with each asset. None where that route does not say it either."""
         answer = await self._got(f"/api/aquarius/chains/status/{self._chain_id}")
         try:
             block = parse_object(answer.content).get("last_block") if answer.status_code == 200 else None

@@ -1,4 +1,4 @@
-"""The signed text of every call, in one place: what makes one call's text that of no other.
+"""Builds the text that each call signs, in one place, so that no call's text can be read as another's.
 
 Ocean fixes the texts and puts nothing between their parts. Three rules keep them apart all the same. Parts of
 a known length or spelling (address, job id, DID, chain id) must have it. A stop or delete names its DID,
@@ -25,10 +25,11 @@ _DID = re.compile(r"did:op:[0-9a-fA-F]{64}\Z")
 _INDEX = re.compile(r"-?[0-9]{1,9}\Z")
 _COMPONENT = re.compile(r"[a-z]*\Z")
 _BARE_JOB = re.compile(r"(?![0-9]{1,16}\Z)[0-9A-Za-z-]{1,32}\Z")
-"""A job's name that nobody takes for a nonce, nor for a job's name and more behind it."""
+"""A job id that cannot be read as a nonce, nor as a job id with more text behind it."""
 
 
 def download(data: Data) -> Claim:
+    """Return the claim of a download, which signs the DID (``documentId``)."""
     return Claim(owner_in(data), joined(data, "documentId"))
 
 
@@ -37,7 +38,8 @@ def start(data: Data) -> Claim:
 
 
 def stop(data: Data, *, quirks: bool) -> Claim:
-    """``quirks``: ocean.js 3.3.3 and later sign neither DID nor nonce."""
+    """Return the claim of a stop. With ``quirks`` the text of ocean.js 3.3.3 and later is accepted too, which
+    holds neither DID nor nonce."""
     bare = quirks and not data.get("documentId") and _BARE_JOB.match(str(data.get("jobId") or ""))
     return Claim(
         owner_in(data), _of_job(data), bare=joined(data, "consumerAddress", "jobId") if bare else None
@@ -68,19 +70,21 @@ def logs(data: Data) -> Claim:
 
 
 def fileinfo(data: Data) -> Claim:
-    """A text of ours: it names the call and, by its hash, the whole request."""
+    """Return the claim of a file look-up. Ocean defines no text for it; ours names the call and, by its hash,
+    the whole request."""
     return Claim(owner_in(data), signed_text(data))
 
 
 def token(data: Data) -> Claim:
-    """Only the owner makes and deletes tokens: no token may prolong itself."""
+    """Return the claim of making or deleting a token. Only the owner's signature is accepted, not a token: no
+    token may prolong itself."""
     owner = owner_in(data, "address")
     return Claim(owner, owner, token_allowed=False)
 
 
 def decrypt(data: Data, chain_id: int) -> Claim:
-    """With another chain's id the text could be read so that its last digits begin the nonce, and that nonce
-    would be out of reach."""
+    """Return the claim of a decryption; another chain's id is refused. With such an id the text could be read
+    so that the id's last digits begin the nonce, and that nonce would be out of reach."""
     first = "transactionId" if data.get("transactionId") else "dataNftAddress"
     chain = str(data.get("chainId"))
     return Claim(
@@ -104,7 +108,7 @@ def _of_job(data: Data) -> str | None:
 
 
 def _no_job(data: Data) -> Refusal | None:
-    """What no job is called is refused without using the nonce."""
+    """Return the refusal of a text that cannot be a job id, so that it is refused without using the nonce."""
     if is_job_id(data.get("jobId")):
         return None
     return Refusal(f"Owner {owner_in(data)[:64]} mismatch for job {str(data.get('jobId'))[:64]}", status=404)

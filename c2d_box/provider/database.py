@@ -1,8 +1,8 @@
 """The Provider's SQLite file: nonces, used messages, revoked tokens, ended jobs. It holds nothing that a job
 needs.
 
-The file knows when it was made. Who loses it begins with a new one, and what was signed, sealed or issued
-before that time is told by this: see :mod:`nonces` and :mod:`tokens`.
+The file records when it was made. If it is lost, a new one begins, and by the time and name of the new file
+the Provider recognises what was signed or issued before it: see :mod:`nonces` and :mod:`tokens`.
 
 One connection, one lock, write-ahead log, synced at every commit: a nonce that was accepted stays used
 after a crash.
@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS birth (
 
 
 class Database:
-    """Statements take microseconds, so they run on the event loop's thread as well as on others."""
+    """The connection to the Provider's file. Statements take microseconds, so they run on the event loop's
+    thread as well as on others."""
 
     def __init__(self, path: Path | str) -> None:
         if str(path) != ":memory:":
@@ -56,11 +57,12 @@ class Database:
         self.created = float(born[0])
         """Unix seconds at which this file was made."""
         self.name = str(born[1])
-        """Random: another file, also one in the same place, has another name."""
+        """A random name: another file has another one, even at the same path."""
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Exclusive from its first read on: what is compared is what is replaced, in other processes too."""
+        """Open a transaction that excludes other writers, also in other processes, from its first read on: a
+        value that it has read is still the stored one when it replaces it."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -71,6 +73,7 @@ class Database:
             self._connection.execute("COMMIT")
 
     def one(self, statement: str, *values: object) -> tuple[object, ...] | None:
+        """Return the first row of a query, None where there is none."""
         with self._lock:
             row: tuple[object, ...] | None = self._connection.execute(statement, values).fetchone()
             return row

@@ -1,4 +1,5 @@
-"""The outermost layer: limits, clean paths, CORS, errors as JSON without URLs, one log line per request.
+"""The Provider's ASGI middleware: limits, clean paths, CORS, errors as JSON without URLs, one log line per
+request.
 
 The log line holds method, path, status and time, never the query or headers: signatures and tokens are there.
 """
@@ -30,7 +31,8 @@ log = logging.getLogger("c2d.provider")
 _SLASHES = re.compile(r"/{2,}")
 _CORS = [(b"access-control-allow-origin", b"*")]
 _ALWAYS = [*_CORS, (b"x-content-type-options", b"nosniff")]
-"""No browser may take a stranger's file for a page or a script, whatever is in it."""
+"""Headers of every answer: no browser may take a publisher's file for a page or a script, whatever its bytes
+look like."""
 _PREFLIGHT = [
     *_CORS,
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
@@ -40,7 +42,8 @@ _PREFLIGHT = [
 _PROBES = {"/healthz", "/livez", "/readyz"}
 _QUIET = {"/", *_PROBES}
 _OF_SERVICES = {"/api/c2d/grant", "/api/services/decrypt"}
-"""Asked for by running jobs and metadata caches, as often as they have files and documents."""
+"""Paths that running jobs and metadata caches ask for as often as they have files and documents. Only refused
+requests to them count against an address's limit."""
 _AWAY: dict[type[Exception], str] = {
     CatalogUnavailable: "metadata cache",
     OperatorUnavailable: "compute service",
@@ -52,6 +55,9 @@ _OUTAGES = tuple(_AWAY)
 
 
 class Edge:
+    """The middleware around all routes. It turns every exception of a handler into an answer: a known outage
+    into 503 with the name of the service, an unforeseen exception into 503 with a reference to the log."""
+
     def __init__(self, app: ASGIApp, limits: LimitsSection) -> None:
         self._app = app
         self._limits = limits
@@ -117,7 +123,8 @@ def _outage(error: Exception) -> Away:
 
 
 class _Answer:
-    """What has been sent of an answer: an error can only be told before its start."""
+    """Tracks how much of an answer has been sent, because an error can be sent only before the answer has
+    started; after that, breaking the connection off is all that is left."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""The compute environments, asked of operator-service at most every other second."""
+"""Reads the compute environments from operator-service, at most every other second."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ _INTEGERS = ("currentJobs", "maxJobs", "storageExpiry", "maxJobDuration")
 
 
 class Environments:
+    """The environments that this chain's jobs may use, as operator-service listed them within the last
+    ``FRESH_SECONDS``."""
+
     def __init__(self, operator: Operator, chain_id: int) -> None:
         self._operator = operator
         self._chain_id = chain_id
@@ -23,7 +26,8 @@ class Environments:
         self._known: list[dict[str, Any]] = []
 
     async def all(self) -> list[dict[str, Any]]:
-        """Raises Away when nobody can say; concurrent askers share one question."""
+        """Return all environments. Raise Away (503) when operator-service cannot say. Concurrent callers
+        share one request."""
         async with self._lock:
             if time.monotonic() - self._read_at >= FRESH_SECONDS:
                 try:
@@ -42,11 +46,12 @@ class Environments:
         return next((entry for entry in await self.all() if entry["id"] == name), None)
 
     async def consumers(self) -> set[str]:
-        """The addresses in whose name environments order. Raises what :meth:`all` raises."""
+        """Return the addresses in whose name environments order. Raise what :meth:`all` raises."""
         return await self._addresses() - {""}
 
     async def has_consumer(self, address: str) -> bool:
-        """Whether an environment goes by this address. Raises Refusal (503) when nobody can say."""
+        """Return whether an environment has this consumer address. Raise Away (503) when operator-service
+        cannot say."""
         return address.lower() in {entry.lower() for entry in await self._addresses()}
 
     async def _addresses(self) -> set[str]:
@@ -58,7 +63,8 @@ class Environments:
 
 
 def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:
-    """Original engines announce numbers as text; clients compare ``priceMin === 0``."""
+    """Return an environment's description with numbers as numbers. Original engines announce them as text,
+    while clients compare ``priceMin === 0``."""
     return {key: _number(key, value) for key, value in entry.items()}
 
 

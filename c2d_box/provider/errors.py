@@ -1,4 +1,4 @@
-"""The error families of the Provider's HTTP API, and what must never be in them: a URL.
+"""The error families of the Provider's HTTP API, and the removal of URLs, which must never be in them.
 
 ApiError
 ├── Invalid     400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
@@ -21,7 +21,7 @@ _URL = re.compile(r"\S*[a-zA-Z][a-zA-Z0-9+.-]*://\S*")
 
 
 class ApiError(Exception):
-    """Ends the request with ``status`` and the JSON ``body``."""
+    """An exception that ends the request with ``status`` and the JSON ``body``."""
 
     def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status}")
@@ -31,14 +31,15 @@ class ApiError(Exception):
 
 
 class Invalid(ApiError):
-    """Parameter validation: every failed field with its texts (a wrong signature is one text, not a list)."""
+    """Parameter validation failed (400): the body names every failed field with its texts. A wrong signature
+    is one text, not a list."""
 
     def __init__(self, errors: Mapping[str, list[str] | str]) -> None:
         super().__init__(400, {"errors": dict(errors), "message": "Validation error", "success": False})
 
 
 class Refusal(ApiError):
-    """A business rule said no."""
+    """A business rule refused the request, by default with status 400."""
 
     def __init__(
         self, error: str | Mapping[str, str], *, status: int = 400, reasons: Any = None, **more: Any
@@ -50,7 +51,7 @@ class Refusal(ApiError):
 
 
 class TooMany(ApiError):
-    """``seconds`` until the next request of this address is answered."""
+    """The address has sent too many requests (429). ``seconds`` pass until its next one is answered."""
 
     def __init__(self, seconds: float, text: str = "Too many requests from this address.") -> None:
         super().__init__(429, {"error": text}, {"retry-after": str(math.ceil(seconds))})
@@ -60,8 +61,8 @@ RETRY_SECONDS = 5
 
 
 class Away(ApiError):
-    """An outage is told as one: ``service`` names what is away, so that nobody takes it for a fault of the
-    asset, of its publisher or of the request, which may be sent again."""
+    """A service that the Provider needs does not answer (503). The body's ``away`` names it, so that nobody
+    takes the outage for a fault of the asset, of its publisher or of the request, which may be sent again."""
 
     def __init__(self, service: str, text: str = "") -> None:
         text = text or f"The {service} does not answer now, try again."
@@ -71,7 +72,8 @@ class Away(ApiError):
 
 
 class Upstream(ApiError):
-    """An answer of operator-service handed through; of an outage it says whose it is."""
+    """An error answer of operator-service that is handed through. An outage (503) gets the name of the
+    service that is away, where the answer does not have it."""
 
     def __init__(self, status: int, body: Any) -> None:
         if status == 503 and isinstance(body, Mapping) and "away" not in body:
@@ -81,7 +83,7 @@ class Upstream(ApiError):
 
 
 def without_urls(value: Any) -> Any:
-    """The value with every white-space-separated token that holds a URL replaced, however deeply nested."""
+    """Return the value with every white-space-separated token that holds a URL replaced, at any depth."""
     if isinstance(value, str):
         return _URL.sub(STRIPPED, value) if "://" in value else value
     if isinstance(value, Mapping):

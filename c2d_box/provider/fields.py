@@ -1,4 +1,5 @@
-"""Parameter validation as data: which fields a route wants, in which order, and the exact texts clients see.
+"""Parameter validation as data: the fields that a route takes, in their order, and the exact texts that
+clients see.
 
 A field marked ``bail`` ends the validation when it fails: only it and errors collected before it are
 reported. Required means present and not empty; ``0`` and ``False`` count as present. Dotted names reach
@@ -23,6 +24,9 @@ _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
 
 @dataclass(frozen=True)
 class Field:
+    """One parameter of a route, with its rules in the order in which they are tried: the first text
+    counts."""
+
     name: str
     rules: tuple[Rule, ...]
     bail: bool = False
@@ -30,13 +34,16 @@ class Field:
 
 @dataclass
 class Checked:
-    """The outcome: texts per field, and whether validation ended early."""
+    """The outcome of a validation: the texts per field, and ``bailed`` where it ended early, so that later
+    fields, the signature among them, were not looked at."""
 
     errors: dict[str, list[str] | str]
     bailed: bool
 
 
 def check(data: Data, fields: tuple[Field, ...]) -> Checked:
+    """Validate the parameters in the order of the fields, which decides what clients see of several
+    errors."""
     errors: dict[str, list[str] | str] = {}
     for field in fields:
         text = next((text for rule in field.rules if (text := rule(data, field.name)) is not None), None)
@@ -48,8 +55,8 @@ def check(data: Data, fields: tuple[Field, ...]) -> Checked:
 
 
 def lookup(data: Data, name: str) -> Any:
-    """The value at a dotted name, or None. A literal key with dots is no such value: what handles the
-    request afterwards reads the objects, and would not find it."""
+    """Return the value at a dotted name, or None. A literal key with dots is not taken for it: the code that
+    handles the request afterwards reads nested objects, and would not find the value."""
     value: Any = data
     for part in name.split("."):
         if not isinstance(value, Mapping) or part not in value:
@@ -117,14 +124,15 @@ def numeric(data: Data, name: str) -> str | None:
 
 
 def plain_number(data: Data, name: str) -> str | None:
-    """One text for each nonce: with leading zeros, signs or exponents the same signed text would be read as
-    several."""
+    """Refuse a nonce with leading zeros, signs or exponents. There must be one text for each nonce: otherwise
+    the same signed text would be read as several."""
     text = str(lookup(data, name))
     return None if _PLAIN_NUMBER.match(text) else f"The {name} must be a number."
 
 
 def countable(data: Data, name: str) -> str | None:
-    """Clients read the stored nonce as a floating point number and add one: past 2^53 they would be stuck."""
+    """Refuse a nonce above ``MAX_NONCE``. Clients read the stored nonce as a floating point number and add
+    one: past 2^53 they would be stuck."""
     number = as_number(lookup(data, name))
     return f"The {name} must be at most {MAX_NONCE}." if number is not None and number > MAX_NONCE else None
 
@@ -155,7 +163,8 @@ def future(data: Data, name: str) -> str | None:
 
 
 def as_number(value: Any) -> Decimal | None:
-    """A nonce as clients send it: JSON number or decimal text."""
+    """Return the number that a client sent as a JSON number or as decimal text; None for anything else, and
+    for numbers too long or too large to be a nonce."""
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 64:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A log that is followed holds a connection for as long as its job runs, so there are only so many."""
+"""Limits how many logs are followed at once: each holds a connection for as long as its job runs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from c2d_box.provider.errors import Refusal
 
 
 class Followers:
-    """How many logs are being followed, in all and by each owner."""
+    """Counts the logs that are being followed, in all and by each owner, and refuses one too many."""
 
     def __init__(self, in_all: int = 64, each: int = 8) -> None:
         self._in_all, self._each = in_all, each
         self._now: Counter[str] = Counter()
 
     def enter(self, owner: str) -> None:
-        """Raises Refusal (429) when there are too many; else :meth:`leave` must be called."""
+        """Count one more. Raise Refusal (429) when there are too many; else :meth:`leave` must be called when
+        the answer ends, or the log stays counted for ever."""
         if self._now[owner] >= self._each or self._now.total() >= self._in_all:
             raise Refusal("Too many logs are being followed, close one first.", status=429)
         self._now[owner] += 1
 
     def leave(self, owner: str) -> None:
+        """Count one less, after :meth:`enter`."""
         self._now[owner] -= 1
         if self._now[owner] <= 0:
             del self._now[owner]

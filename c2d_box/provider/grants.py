@@ -1,8 +1,9 @@
 """Grants: the right of one job to read one file, sealed so that only this Provider can open it.
 
-A grant says which job, asset, service and file, under which order, for which algorithm, until when; for a
-raw algorithm it carries the sealed file object itself. It is its own record, and any replica can honour it.
-Whether it is still good is another question, asked at its redemption: see :mod:`compute.redeeming`.
+A grant names its job, asset, service and file, the order, the algorithm and the time of its end; for a raw
+algorithm it carries the sealed file object itself. No table of grants is kept, so any replica can honour one.
+That a grant opens does not mean that it may still be used: its redemption checks that, see
+:mod:`compute.redeeming`.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _PLAIN, _DEFLATED = b"\x01", b"\x02"
-"""Versions: those made before grants named their algorithm, and all since."""
+"""Versions of the format: that from before grants named their algorithm, and the one used since."""
 _CONTEXT = b"c2d-grant"
 
 
 class GrantInvalid(Exception):
-    """Not a grant of this Provider, or altered."""
+    """The text is not a grant of this Provider, or has been altered."""
 
 
 class GrantExpired(Exception):
-    """A grant whose time is over."""
+    """The grant is genuine, but its time is over."""
 
 
 @dataclass(frozen=True)
 class Granted:
-    """The algorithm that a dataset was given to: facts of the start that cannot be asked again cheaply.
-    ``did`` is empty for raw code; ``main``: the dataset is the job's first; ``network``: it may use one."""
+    """The algorithm that a dataset was granted to: facts found at the start, which cannot be found again
+    cheaply. ``did`` is empty for raw code. ``main``: the dataset is the job's first. ``network``: the job may
+    use the network."""
 
     did: str = ""
     service: str = ""
@@ -47,11 +49,12 @@ class Granted:
 
 @dataclass(frozen=True)
 class Grant:
-    """``what``: a file of a service, the DDO itself, or a raw algorithm's file. Times in unix seconds.
+    """The right of one job to read one thing: ``what`` says whether that is a file of a service, the DDO
+    itself, or a raw algorithm's file. Times are in unix seconds.
 
-    ``sha256`` (hex), where known, is what the file must hash to: the bytes that were permitted.
-    ``environment`` is the one that the order was checked for, empty for none; ``algorithm`` is set for
-    datasets.
+    ``sha256`` (hex), where known, is the hash that the file must have, so that the job gets the bytes that
+    were permitted. ``environment`` is the one that the order was checked for, empty for none. ``algorithm``
+    is set for datasets.
     """
 
     what: Literal["file", "ddo", "raw"]
@@ -71,10 +74,13 @@ class Grant:
 
 
 class Grants:
+    """Seals grants and opens them again, with a key that only this Provider has."""
+
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
     def seal(self, grant: Grant) -> str:
+        """Return the grant as compressed text that only this Provider can open."""
         nonce = os.urandom(12)
         plain = {key: value for key, value in asdict(grant).items() if value is not None}
         packed = zlib.compress(json.dumps(plain, separators=(",", ":")).encode())
@@ -82,7 +88,8 @@ class Grants:
         return urlsafe_b64encode(_DEFLATED + nonce + sealed).rstrip(b"=").decode()
 
     def open(self, token: str) -> Grant:
-        """Raises GrantInvalid, or GrantExpired for a genuine one that came too late."""
+        """Return the grant that the text holds. Raise GrantInvalid, or GrantExpired for a genuine grant whose
+        time is over."""
         try:
             raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
             version = raw[:1]

@@ -1,4 +1,4 @@
-"""Where a request's parameters are: in the query if there is one, else in the JSON body (never both).
+"""Reads a request's parameters: from the query if there is one, else from the JSON body (never both).
 
 ocean.py sends stop and delete as a query, ocean.js as a JSON body, DELETE included. Bodies are bounded in
 size and time, and pass the guard for JSON before they are parsed.
@@ -18,24 +18,25 @@ _LIMITS = JsonLimits(allow_nul=False)
 
 
 async def parameters(request: Request, limits: LimitsSection) -> dict[str, Any]:
-    """The request's data: all values of a query are text; missing or invalid JSON is an empty object."""
+    """Return the request's parameters. All values of a query are text; missing or invalid JSON is an empty
+    object."""
     return in_query(request) or await json_body(request, limits)
 
 
 def in_query(request: Request) -> dict[str, Any]:
-    """Of a parameter given twice, the first."""
+    """Return the parameters of the query; of one that is given twice, the first value."""
     return {key: request.query_params.getlist(key)[0] for key in request.query_params}
 
 
 async def json_body(request: Request, limits: LimitsSection) -> dict[str, Any]:
-    """The body's object. As in the original it is empty where the body is no JSON at all; JSON that nothing
-    further on could carry is refused (400) by name."""
+    """Return the body's object. As in the original it is empty where the body is no JSON at all; JSON that
+    nothing further on could carry is refused (400) with the reason."""
     value = parse_body(await body(request, limits), _LIMITS)
     return value if isinstance(value, dict) else {}
 
 
 def parsed(text: str | bytes) -> Any:
-    """The JSON that stands as text in a parameter; None for what the guard refuses."""
+    """Return the JSON value that a parameter holds as text, None for what ``parse_json`` refuses."""
     try:
         return parse_json(text, _LIMITS)
     except JsonRefused:
@@ -43,12 +44,12 @@ def parsed(text: str | bytes) -> Any:
 
 
 async def body(request: Request, limits: LimitsSection) -> bytes:
-    """At most ``limits.body`` bytes within ``limits.body_seconds``. Raises BodyRefused."""
+    """Return the body: at most ``limits.body`` bytes within ``limits.body_seconds``. Raise BodyRefused."""
     return await read_body(request, limits.body, limits.body_seconds)
 
 
 def user_data(value: Any) -> dict[str, Any] | None:
-    """``userdata`` as an object; in a query it comes as JSON text."""
+    """Return ``userdata`` as an object, None where it is none; in a query it comes as JSON text."""
     if isinstance(value, str) and value:
         value = parsed(value)
     return value if isinstance(value, dict) else None

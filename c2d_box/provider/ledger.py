@@ -1,4 +1,4 @@
-"""The chain as the Provider asks it: the synchronous chain package, called on threads.
+"""Reads the chain for the Provider: the synchronous chain package, called on threads.
 
 Every request asks where the head is, and nothing else that was asked under that head already.
 The contracts may be deployed after the Provider has started, so the chain is opened at the first question
@@ -32,12 +32,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READY_SECONDS = 2.0
-"""A probe is answered within so many seconds, whatever the node does."""
+"""The seconds within which a readiness probe is answered, whatever the node does."""
 _THREADS = 48
 
 
 class LedgerUnavailable(Exception):
-    """The chain cannot be asked now."""
+    """The chain cannot be read now: the node does not answer, or fails."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Head:
 
 @dataclass(frozen=True)
 class PublishedDocument:
-    """What one transaction published for one NFT."""
+    """The document that one transaction published for one NFT, compressed or encrypted as ``flags`` say, with
+    the hash that the chain holds for it."""
 
     data: bytes
     flags: int
@@ -58,7 +59,8 @@ class PublishedDocument:
 
 
 class Ledger:
-    """Raises LedgerUnavailable when the node fails; an unknown contract reads as None where None is
+    """Answers the Provider's questions to the chain, each as of a head that was read after the question came.
+    Its methods raise LedgerUnavailable when the node fails; an unknown contract reads as None where None is
     possible."""
 
     def __init__(
@@ -82,13 +84,13 @@ class Ledger:
 
     @property
     def network(self) -> str:
-        """The network's name in error texts."""
+        """The network's name, as error texts show it."""
         if self._chain is not None:
             return self._chain.network
         return "Ganache" if self.chain_id == LOCAL_CHAIN_ID else "Unknown"
 
     async def ready(self) -> bool:
-        """Whether the chain answers now."""
+        """Return whether the chain answers now, for readiness reports."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._current()
@@ -98,15 +100,15 @@ class Ledger:
 
     @property
     def was_opened(self) -> bool:
-        """Whether the chain has been read since the process started."""
+        """True once the chain has been opened since the process started."""
         return self._chain is not None
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def state(self, nft: str, at: Head | None = None) -> int | None:
-        """The NFT's state, None for what is no data NFT. ``at``: a head that was asked for since the
-        request came, which saves the question for it; the answer is of this head or of a newer one."""
+        """Return the NFT's state, None for what is no data NFT. ``at`` is a head that was read since the
+        request came, which saves reading it again; the answer is of this head or of a newer one."""
         return await self._known(lambda chain: nfts.state(chain, checksum(nft)), at)
 
     async def owner(self, nft: str, at: Head | None = None) -> str:
@@ -116,12 +118,15 @@ class Ledger:
         return await self._known(lambda chain: nfts.market(chain, checksum(datatoken)), at) or ""
 
     async def is_genuine(self, nft: str) -> bool:
-        """Whether the factory made it."""
+        """Return whether Ocean's factory made this NFT."""
         return bool(await self._known(lambda chain: nfts.is_deployed_nft(chain, checksum(nft))))
 
     async def order(self, claim: OrderClaim) -> Order:
-        """Raises OrderInvalid, also where the datatoken is no contract of its kind. A transaction that is
-        not mined yet is waited for, as long as the visitor's patience account allows."""
+        """Return the verified order. Raise OrderInvalid, also where the datatoken is no contract of its kind.
+
+        A transaction that is not mined yet is waited for, as long as the limit of waits of the client's
+        network address allows (see :class:`Patience`).
+        """
 
         async def verified() -> Order:
             return await self._verified(replace(claim, wait=0))
@@ -165,18 +170,18 @@ class Ledger:
         )
 
     async def fee_token(self, configured: str | None) -> str:
-        """The token fees are paid in: the configured one, else Ocean."""
+        """Return the token in which fees are paid: the configured one, else Ocean's."""
         return checksum(configured) if configured else (await self._open()).addresses.ocean
 
     async def price(self, seconds: float, per_minute: float, token: str) -> int:
-        """Base units of ``token`` for so many seconds."""
+        """Return the price of so many seconds in base units of ``token``."""
         if per_minute <= 0:
             return 0
         chain = await self._open()
         return await self._run(lambda: orders.fee_amount(seconds, per_minute, chain.decimals(token)))
 
     async def head(self) -> Head:
-        """The chain's newest block, asked for after the call."""
+        """Return the chain's newest block, read after this call."""
         await self._current()
         assert self._at_head is not None
         return self._at_head[0]
@@ -185,7 +190,7 @@ class Ledger:
         return await self._ask(lambda chain: int(chain.block(number)["timestamp"]))
 
     async def published(self, tx: str, nft: str) -> PublishedDocument | None:
-        """The first document that ``tx`` published for ``nft``."""
+        """Return the first document that ``tx`` published for ``nft``."""
         return await self._known(lambda chain: _published(chain, tx, checksum(nft)))
 
     async def read_contract(self, file: SmartContractFile, arguments: list[Any]) -> Any:
@@ -201,7 +206,8 @@ class Ledger:
             raise ChainAway from None
 
     async def _known(self, question: Callable[[Chain], T], at: Head | None = None) -> T | None:
-        """None where the address is no such contract; LedgerUnavailable only when the node itself fails."""
+        """Return the answer, or None where the address is no such contract. Raise LedgerUnavailable only when
+        the node itself fails."""
         try:
             return await self._ask(question, at)
         except (_Refused, ValueError):
@@ -220,8 +226,8 @@ class Ledger:
             raise _Refused(error.code) from error
 
     async def _current(self, at: Head | None = None) -> AtBlock:
-        """The chain as of its head now; with ``at`` as of the head that was asked for last, which is ``at``
-        or came after it."""
+        """Return the chain as of its head now; with ``at``, as of the head that was read last, which is
+        ``at`` or one after it."""
         chain = await self._open()
         if at is not None and self._at_head is not None:
             return self._at_head[1]

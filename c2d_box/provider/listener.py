@@ -1,5 +1,6 @@
-"""Learning that jobs have ended, from operator-service's event stream: their grants are worth nothing from
-then on. What is missed here is asked for when a grant is redeemed."""
+"""Follows operator-service's event stream to learn that jobs have ended: from then on their grants are
+refused. An event that is missed here does no harm, since each redemption of a grant asks for the job's
+state."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ log = logging.getLogger("c2d.provider.events")
 
 
 async def listen(services: Services) -> None:
-    """Until cancelled; a broken stream is opened again, after a second at first and half a minute at most."""
+    """Follow the events until cancelled. A broken stream is opened again, after a second at first and half a
+    minute at most."""
     operator = services.operator
     assert operator is not None
     liveness = services.liveness

@@ -1,4 +1,4 @@
-"""Whether a job is alive, as its grants are: known for sure, or the grant waits.
+"""Decides whether a job is alive, and with it its grants. While that is not known, a grant is not honoured.
 
 operator-service is asked at every redemption, at most every other second for one job. That a job has ended is
 remembered in the Provider's database, as long as its grants would last: it stays so over restarts, whatever
@@ -20,7 +20,8 @@ _ALIVE_REMEMBERED = 10_000
 
 
 class Liveness:
-    """``keep_seconds``: how long a grant lasts at most."""
+    """Knows which jobs have ended. ``keep_seconds`` is the longest life of a grant: an ended job is
+    remembered for so long, because after that its grants have expired anyway."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class Liveness:
         self._writing: asyncio.TimerHandle | None = None
 
     async def is_alive(self, job: str, owner: str) -> bool:
-        """Raises OperatorUnavailable when it is not known."""
+        """Return whether the job has not ended. Raise OperatorUnavailable when that is not known."""
         if self.has_ended(job):
             return False
         if self._clock() - self._alive.get(job, -FRESH_SECONDS) < FRESH_SECONDS:
@@ -67,8 +68,8 @@ class Liveness:
         return self._database.one("SELECT 1 FROM ended_jobs WHERE job = ?", job) is not None
 
     def end(self, job: str) -> None:
-        """Takes note of a job's end. Many come at once when the event stream begins: they are written down
-        together."""
+        """Remember a job's end. Many of these calls come at once when the event stream begins, so they are
+        written to the database together, a moment later; :meth:`has_ended` knows them at once."""
         if self.has_ended(job):
             return
         self._alive.pop(job, None)
@@ -77,6 +78,7 @@ class Liveness:
             self._writing = asyncio.get_running_loop().call_later(_WRITE_AFTER_SECONDS, self.write)
 
     def write(self) -> None:
+        """Write the remembered ends to the database, and forget those older than any grant."""
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None

@@ -1,7 +1,8 @@
-"""Each signed request works once. Nonces rise per address, hold under concurrency and survive restarts.
+"""Makes each signed request work once. Nonces rise per address, also under concurrency and over restarts.
 
-Keyed by the checksummed address (another spelling of it is no other caller). Decrypters (metadata caches)
-count in nanoseconds, far beyond what a client can add one to, and therefore have a scale of their own.
+A nonce is stored under the checksummed address, so another spelling of an address is not another caller.
+Decrypters (metadata caches) count in nanoseconds, far beyond what a client can add one to, and therefore have
+a scale of their own.
 
 Ocean concatenates a message and its nonce without a separator, so a signature for result 12 with nonce 5
 is also one for result 1 with nonce 25, and 25 is larger than 5. Where a message ends in digits of any
@@ -39,9 +40,10 @@ Scale = Literal["client", "decrypter"]
 Start = Literal["one", "created"]
 
 STEP = 10_000
-"""A counter's next values: so many requests of one account may overtake each other."""
+"""The distance by which a nonce may exceed the stored one: so many requests of one account may overtake each
+other."""
 AHEAD_SECONDS = 86_400
-"""A caller's clock may be fast by this much."""
+"""The seconds by which a caller's clock may be fast."""
 USED_PER_ADDRESS = 1_000
 USED_IN_ALL = 500_000
 _UNITS: dict[Scale, tuple[int, ...]] = {
@@ -49,7 +51,7 @@ _UNITS: dict[Scale, tuple[int, ...]] = {
     "decrypter": (1, 1_000, 1_000_000, 1_000_000_000),
 }
 _RECOVERED: dict[Scale, int] = {"client": 1_000, "decrypter": 1_000_000_000}
-"""The unit of most callers that count in time: a locked account goes on from now in this unit."""
+"""Units per second of most callers whose nonces are times: a locked account goes on from now in this unit."""
 _DIGITS_AT_END = re.compile(r"([0-9]*)(?:\.[0-9]+)?\Z")
 _MOST_DIGITS = len(str(MAX_NONCE))
 _ALWAYS = MAX_NONCE + 1
@@ -57,13 +59,15 @@ _ALWAYS = MAX_NONCE + 1
 
 
 class Freshness(Enum):
+    """The verdict on a nonce. ``REPEATED``: it is the last used one, for the same request as before."""
+
     FRESH = "fresh"
     REPEATED = "repeated"
     STALE = "stale"
     USED = "used"
     """The signed text was used before, read in another way."""
     FAR = "far"
-    """Neither the next of a counter nor the time now."""
+    """The nonce is neither one of a counter's next values nor the time now."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class _Row:
 
 
 class Nonces:
+    """The stored nonces of all addresses, and the messages whose second use they alone would not prevent."""
+
     def __init__(
         self, database: Database, start: Start = "one", clock: Callable[[], float] = time.time
     ) -> None:
@@ -82,17 +88,17 @@ class Nonces:
         self._free_locked()
 
     def stored(self, address: str, scale: Scale = "client") -> str:
-        """The last used value as text, or where an address begins that never used one (no row is made for
-        it)."""
+        """Return the last used value as text. For an address that has never used one, return the value it
+        begins with; no row is made for it."""
         row = self._row(address, scale)
         return as_text(row.value if row else self._first)
 
     def limit(self, address: str, scale: Scale = "client") -> str:
-        """The largest value that a counter may go on with."""
+        """Return the largest value that is still accepted as the next one of a counter."""
         return as_text(Decimal(self.stored(address, scale)) + STEP)
 
     def stored_or_none(self, address: str) -> str | None:
-        """As ``initialize`` shows it: null for an address that never used one."""
+        """Return the last used value as ``initialize`` shows it: None for an address that never used one."""
         row = self._row(checksum(address), "client") if is_address(address) else None
         return as_text(row.value) if row else None
 
@@ -104,7 +110,7 @@ class Nonces:
         scale: Scale = "client",
         message: str = "",
     ) -> Freshness:
-        """What :meth:`use` would say, without using it."""
+        """Return what :meth:`use` would return now, without using the nonce."""
         judged = self._judged(self._row(address, scale), nonce, purpose, scale)
         if judged is Freshness.FRESH and message:
             used = self._database.one(
@@ -121,7 +127,7 @@ class Nonces:
         scale: Scale = "client",
         message: str = "",
     ) -> Freshness:
-        """Takes the nonce if it is fresh, in one transaction: of many equal requests one gets FRESH.
+        """Use the nonce up if it is fresh, in one transaction: of many equal requests one gets FRESH.
 
         ``message``: the signed text with its nonce, where it could be read in more than one way.
         """
@@ -140,7 +146,8 @@ class Nonces:
         return freshness
 
     def advance(self, address: str, nonce: Decimal, purpose: str = "", message: str = "") -> Freshness:
-        """For a nonce that nobody signed: the stored one rises by one at most, once for each ``message``."""
+        """Use a nonce that no signature covers: the stored one rises by one at most, and only once for each
+        ``message``, so that nobody but the owner can move it far."""
         with self._database.transaction() as connection:
             row = _read(connection, address, "client")
             stored = row.value if row else self._first
@@ -171,8 +178,8 @@ class Nonces:
         return Freshness.FRESH if counted or self._is_now(nonce, scale) else Freshness.FAR
 
     def _is_now(self, nonce: Decimal, scale: Scale) -> bool:
-        """Whether the value is a time between the making of the database and now, in any unit that callers
-        use."""
+        """Return whether the value is a time between the making of the database and now (or a little later,
+        see ``AHEAD_SECONDS``), in any unit that callers use."""
         now = self._clock()
         earliest, latest = math.floor(min(self._database.created, now)), math.ceil(now + AHEAD_SECONDS)
         return any(earliest * unit <= nonce <= latest * unit for unit in _UNITS[scale])
@@ -185,8 +192,11 @@ class Nonces:
             )
 
     def _bound(self, connection: sqlite3.Connection, address: str, stored: Decimal) -> None:
-        """Forgets messages no reading of which can be fresh again. An account with very many is moved from
-        its counter to the time now, behind which all short readings are stale."""
+        """Bound the number of remembered messages.
+
+        Messages are forgotten once no reading of them can be fresh again. An account with very many is moved
+        from its counter to the time now, which makes all readings with a small nonce stale.
+        """
         _forget(connection, address, stored)
         count, newest = connection.execute(
             "SELECT count(*), max(id) FROM used_messages WHERE address = ?", (address,)
@@ -204,8 +214,9 @@ class Nonces:
             connection.execute("DELETE FROM used_messages WHERE id <= ?", (newest - USED_IN_ALL,))
 
     def _free_locked(self) -> None:
-        """Brings back accounts whose nonce was moved out of reach while that was possible: to the time now in
-        the unit of their callers. What was signed before is older than that, or older than the database."""
+        """Free accounts whose nonce was moved out of reach while that was possible: set it to the time now,
+        in the unit of their callers. What was signed before is older than that, or older than the
+        database."""
         now = self._clock()
         with self._database.transaction() as connection:
             for scale, unit in _RECOVERED.items():
@@ -245,7 +256,9 @@ def _is_used(connection: sqlite3.Connection, address: str, message: str) -> bool
 
 
 def _reach(message: str, nonce: Decimal) -> int:
-    """The largest other nonce that this text could be read to end in; 0 where there is none above its own."""
+    """Return a bound above the largest other nonce that this text could be read to end in: once the stored
+    nonce has reached it, no reading of the text is fresh. 0 where no reading is above the text's own
+    nonce."""
     found = _DIGITS_AT_END.search(message)
     digits = found[1] if found else ""
     readings = (int(digits[-length:]) for length in range(1, min(len(digits), _MOST_DIGITS) + 1))

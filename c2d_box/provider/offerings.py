@@ -1,5 +1,5 @@
-"""From what a request names (DID, service) to what is there: DDO, service, readable files; with the texts
-of a refusal."""
+"""Resolves what a request names (DID, service) to DDO, service and readable files, and checks whether the
+caller may use them; with the texts of a refusal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from c2d_box.provider.visitors import visitor
 
 @dataclass(frozen=True)
 class Offering:
-    """One service of one asset; ``index`` is its place in orders."""
+    """One service of one asset; ``index`` is the service's number in orders."""
 
     ddo: DDO
     service: Service
@@ -32,7 +32,8 @@ def network_text(services: Services, text: str) -> str:
 
 
 async def resolved(services: Services, did: Any) -> DDO:
-    """Raises Refusal when there is no such asset, CatalogUnavailable when nobody can say."""
+    """Return the DDO of a DID. Raise Refusal when there is no such asset, CatalogUnavailable when the
+    metadata cache cannot say."""
     ddo = await services.catalog.ddo(did)
     if ddo is None:
         raise Refusal("Cannot resolve DID")
@@ -40,21 +41,24 @@ async def resolved(services: Services, did: Any) -> DDO:
 
 
 def offering(ddo: DDO, service_id: Any) -> Offering | None:
+    """Return the service of that id, None where the asset has no such service."""
     service, index = ddo.service(str(service_id)), ddo.index_of(str(service_id))
     return Offering(ddo, service, index) if service is not None and index is not None else None
 
 
 def audience(offered: Offering | None, userdata: Mapping[str, Any] | None) -> str:
-    """Those who may share one reading of the files: all who ask for the same service. Who adds user data, or
-    names a source himself, shares it with his own network address alone: how fast an answer comes must not
-    confirm a guess of what another asked for.
+    """Return a name for the callers who may share one reading of the files.
+
+    All who ask for the same service share it. A caller who adds user data, or names a source himself, shares
+    it with his own network address alone: the speed of an answer must not confirm a guess of what another
+    asked for.
     """
     service = f"{offered.ddo.id} {offered.service.id}" if offered else ""
     return f"{service} {visitor.get()}" if userdata or not offered else service
 
 
 def demanded_offering(services: Services, ddo: DDO, service_id: Any) -> Offering:
-    """Like :func:`offering`; raises Refusal where the asset has no such service."""
+    """Return the service like :func:`offering`. Raise Refusal where the asset has no such service."""
     offered = offering(ddo, service_id)
     if offered is None:
         raise Refusal(network_text(services, "Invalid serviceId."))
@@ -64,12 +68,12 @@ def demanded_offering(services: Services, ddo: DDO, service_id: Any) -> Offering
 async def consumable(
     services: Services, ddo: DDO, consumer: str, *, quoted: bool = False, at: Head | None = None
 ) -> str | None:
-    """None, or the text that refuses ``consumer`` this asset (credentials, NFT state). ``at``: as
-    :meth:`Ledger.state` takes it.
+    """Return the text that refuses ``consumer`` this asset (credentials, NFT state), or None where nothing
+    does. ``at`` is a head as :meth:`Ledger.state` takes it.
 
-    ``quoted``: nothing but a price is asked for. ocean.py asks for it in the name of an environment, which
-    then passes every list; who takes or computes afterwards is judged by an own name. Where the compute
-    service cannot say who the environments are, that is an outage and no refusal.
+    ``quoted``: only a price is asked for. ocean.py asks for it in the name of an environment, whose address
+    then passes every list; a caller who downloads or computes afterwards is judged by his own address. Where
+    the compute service cannot list the environments, that is an outage and no refusal.
     """
     state = await services.ledger.state(ddo.nft_address, at)
     text = credentials.refusal(ddo, consumer, state, set())
@@ -80,10 +84,11 @@ async def consumable(
 
 
 async def require_own_order(services: Services, order: Order, consumer: str) -> None:
-    """Raises OrderInvalid where the order is ``consumer``'s only as the environment it was ordered for.
+    """Raise OrderInvalid where ``consumer`` did not pay for the order and is only the environment that it
+    names.
 
     Each order of a computation names its environment as consumer, so that environment's key would open all
-    of them. What was paid belongs to who paid.
+    of them. An order belongs to the one who paid it.
     """
     if services.settings.compat.environment_downloads or services.environments is None:
         return
@@ -92,14 +97,16 @@ async def require_own_order(services: Services, order: Order, consumer: str) -> 
 
 
 def unfit(services: Services, described: Any, userdata: Mapping[str, Any] | None) -> list[str]:
-    """What in the user data does not fit the consumer parameters ``described``, where this Provider looks."""
+    """Return what in the user data does not fit the consumer parameters ``described``: nothing where this
+    Provider's settings do not check user data."""
     if services.settings.user_data.accept == "any":
         return []
     return parameters.problems(described, userdata)
 
 
 def readable_files(services: Services, offered: Offering) -> list[FileObject] | None:
-    """The service's files, None when they are not encrypted for this Provider (or not for this asset)."""
+    """Return the service's files, None when they are not encrypted for this Provider (or not for this
+    asset)."""
     try:
         return files_of(services, offered)
     except FileObjectError:
@@ -107,7 +114,7 @@ def readable_files(services: Services, offered: Offering) -> list[FileObject] | 
 
 
 def files_of(services: Services, offered: Offering) -> list[FileObject]:
-    """Raises FileObjectError with the text for the wire."""
+    """Return the service's files. Raise FileObjectError with a text that clients may see."""
     return files.unseal(
         services.key.private_key,
         offered.service.files,

@@ -28,7 +28,7 @@ class OperatorUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of operator-service, to be handed through."""
+    """An answer of operator-service, to be handed through to the Provider's caller."""
 
     status: int
     body: Any
@@ -36,12 +36,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class JobEvent:
+    """A change of a job's status, from operator-service's event stream."""
+
     job: str
     status: int
     finished: bool
 
 
 class Operator:
+    """Calls operator-service. Methods raise OperatorUnavailable when it does not answer; its refusals are
+    answers, not exceptions."""
+
     def __init__(self, client: httpx.AsyncClient, base_url: str, key: ProviderKey) -> None:
         self._client = client
         self._base = base_url.rstrip("/") + _PREFIX
@@ -50,7 +55,7 @@ class Operator:
         self._lock = threading.Lock()
 
     async def ready(self) -> bool:
-        """Whether operator-service answers now."""
+        """Return whether operator-service answers now, for readiness reports."""
         try:
             answer = await self._client.get(self._base.removesuffix(_PREFIX) + "/", timeout=READY_SECONDS)
         except httpx.HTTPError:
@@ -58,7 +63,7 @@ class Operator:
         return answer.is_success
 
     async def start(self, payload: Mapping[str, Any]) -> Answer:
-        """``payload`` without signature and nonce."""
+        """Start a job. ``payload`` comes without signature and nonce, which are added here."""
         nonce = self._nonce()
         body = {
             **payload,
@@ -84,7 +89,7 @@ class Operator:
         return [entry for entry in answer.body if isinstance(entry, dict) and entry.get("id")]
 
     async def result(self, owner: str, job: str, index: str, byte_range: str | None) -> httpx.Response:
-        """An open streamed answer; the caller closes it."""
+        """Return an open streamed answer, which the caller has to close."""
         headers = {"Range": byte_range} if byte_range else {}
         request = self._request("GET", "/getResult", self._query(owner, job, index=index), headers=headers)
         try:
@@ -93,7 +98,8 @@ class Operator:
             raise OperatorUnavailable from None
 
     async def logs(self, owner: str, job: str, component: str, *, follow: bool) -> httpx.Response:
-        """An open streamed answer; the caller closes it. It may take until the job writes something."""
+        """Return an open streamed answer, which the caller has to close. The call may last until the job
+        writes something."""
         query = self._query(owner, job, component=component, **({"follow": "true"} if follow else {}))
         request = self._request("GET", "/logs", query, timeout=httpx.Timeout(10.0, read=None))
         try:
@@ -102,7 +108,7 @@ class Operator:
             raise OperatorUnavailable from None
 
     async def events(self) -> AsyncIterator[JobEvent]:
-        """Status changes as they happen, until the connection ends (OperatorUnavailable)."""
+        """Yield status changes as they happen. Raise OperatorUnavailable when the connection ends."""
         request = self._request("GET", "/events", {}, timeout=httpx.Timeout(10.0, read=60.0))
         try:
             answer = await self._client.send(request, stream=True)
@@ -169,7 +175,7 @@ class Operator:
         return request
 
     def _nonce(self) -> int:
-        """Nanoseconds, strictly rising in this process."""
+        """Return the time in nanoseconds, strictly rising in this process."""
         with self._lock:
             self._last_nonce = max(time.time_ns(), self._last_nonce + 1)
             return self._last_nonce

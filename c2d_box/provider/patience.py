@@ -1,8 +1,9 @@
-"""Waiting for an order's block, without letting invented transaction ids hold the Provider up.
+"""Waits for an order's block, without letting invented transaction ids hold the Provider up.
 
-A consumer may ask a moment before the chain has mined the order. So an id that the node has not heard of is
-asked for again for two seconds, a pending one for longer. Each wait holds a task, never a thread, and who
-keeps naming transactions that never come is answered at once from then on, until a minute has passed.
+A consumer may ask a moment before the chain has mined the order. So the Provider asks again for two seconds
+for an id that the node does not know, and longer for a pending one. Each wait holds a task, never a thread. A
+network address that keeps naming transactions that never come is answered at once from then on, until a
+minute has passed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _IN_ALL, _EACH = 200, 10
 
 
 class Patience:
-    """``unknown_orders``: how many waits in vain a visitor has per minute."""
+    """Limits the waits for orders by network address. ``unknown_orders`` is the number of waits per minute
+    that may end without the order."""
 
     def __init__(self, unknown_orders: float) -> None:
         self._vain = Allowance(unknown_orders)
@@ -33,8 +35,8 @@ class Patience:
     async def until_mined(
         self, verified: Callable[[], Awaitable[T]], known: Callable[[], Awaitable[bool]], seconds: float
     ) -> T:
-        """What ``verified`` returns once it no longer raises OrderNotMined, asking again as described above;
-        ``known`` tells whether the node has heard of the transaction."""
+        """Return what ``verified`` returns once it no longer raises OrderNotMined, calling it again as
+        described above. ``known`` returns whether the node knows the transaction."""
         try:
             return await verified()
         except OrderNotMined as missing:
@@ -57,7 +59,7 @@ class Patience:
 
     @contextmanager
     def _place(self) -> Iterator[bool]:
-        """Whether one more may wait in this visitor's name."""
+        """Yield whether one more request of this network address may wait, and count it while it does."""
         name = visitor.get()
         full = self._waiting[name] >= _EACH or self._waiting.total() >= _IN_ALL
         if full or self._vain.exhausted(name):

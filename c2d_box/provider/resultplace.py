@@ -1,4 +1,5 @@
-"""The result store as this Provider's settings name it, and what that closes to other file objects."""
+"""Builds the result store that this Provider's settings name, and closes its gateway to other file
+objects."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from c2d_box.workflow.result_store import IpfsStore
 
 
 def result_store(settings: Settings) -> ResultStore | None:
-    """None where no store is configured. Its keys are files of the secrets folder, needed for result assets
-    only.
+    """Return the configured result store, None where none is configured. Its keys are files of the secrets
+    folder, needed for result assets only.
     """
     store = settings.result_store
     if store is None:
@@ -29,9 +30,10 @@ def result_store(settings: Settings) -> ResultStore | None:
 
 
 def open_origins(settings: Settings, results: ResultStore | None) -> list[str]:
-    """``fetch.allow`` without the gateway of the result store: a URL must not lead to what a CID may not.
+    """Return ``fetch.allow`` without the gateway of the result store: a URL file object must not reach
+    results that an IPFS file object may not reach by their CID.
 
-    An S3 store stays: whoever reads from there shows a key of its own.
+    The origin of an S3 store stays: whoever reads from there needs a key of its own.
     """
     allowed = list(settings.fetch.allow)
     if results is None or not isinstance(results.place, IpfsResults):

@@ -18,7 +18,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``name`` is what clients look it up by; without one it is not listed (clients count the names)."""
+    """One route with its handler and description. ``name`` is the one by which clients find it in service
+    discovery; without a name it is not listed there, because clients count the names."""
 
     method: str
     path: str
@@ -36,5 +37,5 @@ def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
 
 
 def listed(endpoints: Iterable[Endpoint]) -> dict[str, list[str]]:
-    """What service discovery shows."""
+    """Return method and path by name, as service discovery shows them."""
     return {entry.name: [entry.method, entry.path] for entry in endpoints if entry.name}

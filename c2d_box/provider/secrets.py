@@ -1,4 +1,4 @@
-"""The Provider's keys, read once from files. Nothing here has a ``repr`` that shows them."""
+"""The Provider's keys, read once from files. No ``repr`` of a class here shows a key."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class ProviderKey:
 
 
 class TokenSecret:
-    """One secret, separate keys for tokens, grants and job ids derived from it."""
+    """One secret, from which separate keys for tokens, grants and job ids are derived."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def derive(self, purpose: str) -> bytes:
-        """32 bytes that say nothing about the secret or about another purpose's key."""
+        """Return a key of 32 bytes, which reveals nothing about the secret or about another purpose's key."""
         return hmac.digest(self._secret, b"c2d-provider:" + purpose.encode(), sha256)
 
     def __repr__(self) -> str:

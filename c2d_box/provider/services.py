@@ -1,4 +1,4 @@
-"""Everything a route may need, made once per process."""
+"""The parts of the Provider that routes use, made once per process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from c2d_box.storage import Storage
 
 @dataclass
 class Services:
-    """``operator`` and ``environments`` are None where no compute backend is configured."""
+    """The container of everything that a route may need. ``operator``, ``environments`` and ``liveness`` are
+    None where no compute backend is configured."""
 
     settings: Settings
     key: ProviderKey
@@ -41,7 +42,8 @@ class Services:
     environments: Environments | None
     liveness: Liveness | None
     decided: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    """When the grants of a job for a service of an asset were found good, by the monotonic clock."""
+    """The time, by the monotonic clock, at which the grants of a job for a service of an asset were last
+    found good; see :mod:`compute.redeeming`."""
     followers: Followers = field(default_factory=Followers)
 
     @property

@@ -18,9 +18,11 @@ class Listen(ListenSection):
 
 
 class FetchSection(SettingsSection):
-    """``allow``: origins exempt from the public-address rule; ``aliases``: origins as seen from the host.
+    """Limits and exemptions for reading files from their sources.
 
-    Bytes that are hashed at most: of any file for who asks, and of an algorithm's, which permissions pin.
+    ``allow``: origins exempt from the public-address rule; ``aliases``: origins as seen from the host.
+    ``max_checksum_length`` and ``max_algorithm_length`` are the most bytes that are hashed: of any file for
+    a caller who asks, and of a file of an algorithm, to whose hashes permissions are bound.
     """
 
     allow: tuple[str, ...] = ()
@@ -33,28 +35,32 @@ class FetchSection(SettingsSection):
 
 
 class TrustSection(SettingsSection):
-    """Whom a compute service with empty trust lists trusts: nobody, or, as the original did, everybody."""
+    """The meaning of empty trust lists of a compute service: they trust nobody or, as in the original,
+    everybody."""
 
     empty_lists: Literal["none", "all"] = "none"
 
 
 class UserDataSection(SettingsSection):
-    """Whether user data must be what publishers describe as consumer parameters; the original never looks."""
+    """The rule for user data: any is accepted, as in the original, which never looks, or only what publishers
+    describe as consumer parameters."""
 
     accept: Literal["any", "described"] = "any"
 
 
 class SignaturesSection(SettingsSection):
-    """``token_seconds``: the longest life of an auth token. ``first_nonce``: where the nonces of an address
-    begin: at one, or at the time at which the Provider's database was created, so that no signature from
-    before its loss is fresh."""
+    """Tokens and nonces. ``token_seconds``: the longest life of an auth token. ``first_nonce``: the value
+    with which the nonces of an address begin, which is one, or the time at which the Provider's database was
+    created, so that no signature from before the loss of a database is fresh."""
 
     token_seconds: int = Field(default=LONGEST_SECONDS, gt=0)
     first_nonce: Start = "one"
 
 
 class CompatSection(SettingsSection):
-    """``client_quirks``: serve the signature slips of published ocean.js versions (stop without nonce, …).
+    """Behaviour of the original that its clients and pods rely on, each of which can be switched.
+
+    ``client_quirks``: serve the signature slips of published ocean.js versions (stop without nonce, …).
     ``unsigned_sources``: look at any source for anybody, as the original does; that makes the Provider a
     relay for POST requests and headers of strangers.
     ``environment_downloads``: let an environment's key fetch what was ordered for computing, as the
@@ -85,9 +91,10 @@ class LimitsSection(SettingsSection):
 
 
 class FreshnessSection(SettingsSection):
-    """How old permissions may be on which a job starts: the first block that the metadata cache has missed
-    may be ``seconds`` old. ``blocks`` it may lack in any case: as many as it waits for confirmations.
-    ``wait_seconds``: how long a request waits for a cache that is behind."""
+    """The age up to which a job may start on permissions that the metadata cache has read: the first block
+    that the cache has missed may be ``seconds`` old. The cache may lack ``blocks`` in any case: set it to the
+    number of confirmations that the cache waits for. ``wait_seconds``: how long a request waits for a cache
+    that is behind."""
 
     seconds: float = Field(default=60.0, ge=0)
     blocks: int = Field(default=0, ge=0)
@@ -95,6 +102,8 @@ class FreshnessSection(SettingsSection):
 
 
 class Settings(SettingsSection):
+    """The whole configuration file. Only ``chain`` and ``cache_url`` have no default."""
+
     listen: Listen = Listen()
     chain: ChainSection
     cache_url: str
@@ -112,7 +121,8 @@ class Settings(SettingsSection):
     freshness: FreshnessSection = FreshnessSection()
     authorized_decrypters: tuple[str, ...] = ()
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")] | None = None
-    """Read for assets that the engine made of results, and closed to every other file object."""
+    """The store that is read for assets that the engine made of results; closed to every other file
+    object."""
     grant_seconds: int = 86_400
     database: Path = Path("/var/lib/c2d/provider.sqlite")
     secrets_dir: Path = Path("/etc/c2d/secrets")

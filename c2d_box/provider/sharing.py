@@ -1,7 +1,7 @@
-"""One question for everybody who asks it at the same time.
+"""Shares one call among concurrent callers (single-flight).
 
-Unlike a cache's, the answer is never older than the request it serves: who comes while the question is under
-way waits for the next one, together with all others who came meanwhile.
+Unlike a cache's, the answer is never older than the request it serves: a caller who comes while a call is
+under way does not get its answer, but waits for the next call, together with all others who came meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Shared(Generic[T]):
         self._next: asyncio.Future[T] | None = None
 
     async def __call__(self) -> T:
-        """What ``ask`` returns, or raises, when called from now on."""
+        """Return or raise what ``ask`` does in a call that begins from now on."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._asked(self._running))
             self._next.add_done_callback(_read)
@@ -34,6 +34,7 @@ class Shared(Generic[T]):
 
 
 def _read(done: asyncio.Future[T]) -> None:
-    """Its failure is told to those who wait; where they all have gone, to nobody."""
+    """Mark the exception of a call as retrieved: those who wait get it, and where they all have gone asyncio
+    must not log it."""
     if not done.cancelled():
         done.exception()

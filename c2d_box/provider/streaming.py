@@ -1,5 +1,5 @@
-"""File answers: source bytes handed on as they come, with names that clients can parse and nobody can
-abuse."""
+"""Answers with files: the source's bytes are handed on as they come, under names that clients can parse and
+nobody can abuse."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from c2d_box.storage import OpenFile
 
 
 class ContentChanged(Exception):
-    """The bytes are not those that were permitted; the answer is broken off before its last piece."""
+    """The file's hash is not the one that was permitted. The answer is broken off before its last chunk."""
 
 
 class FileResponse(StreamingResponse):
-    """Closes its source however the answer ends: finished, failed, or abandoned by the client."""
+    """A streamed answer that closes its source however it ends: finished, failed, or abandoned by the
+    client."""
 
     def __init__(
         self,
@@ -43,8 +44,12 @@ class FileResponse(StreamingResponse):
 def file_response(
     opened: OpenFile, *, ranged: bool = False, sha256: str = "", extra: dict[str, str] | None = None
 ) -> FileResponse:
-    """Status, type and length are the source's; whole or in part it is a file to be saved, never a page to
-    be shown. ``sha256``: what the whole file must hash to; its last chunk is held back until it does."""
+    """Return the answer that streams an opened file. Status, type and length are the source's; its headers
+    say that it is a file to be saved, never a page to be shown.
+
+    ``sha256`` is the hash that the whole file must have: its last chunk is held back until that is checked.
+    A part of a file cannot be checked so.
+    """
     meta = opened.meta
     headers = {
         "content-type": meta.content_type or "application/octet-stream",

@@ -4,8 +4,8 @@ The same address and expiration always give the same token; asking again restore
 signing key is derived for this purpose and for this database alone: where the list of deleted tokens is lost,
 all tokens end with it.
 
-No token lives longer than ``longest_seconds``. Whoever asks for more gets one that ends then, in whole hours,
-so that the same question has the same answer for a while.
+No token lives longer than ``longest_seconds``. A longer life is cut to that, in whole hours, so that the same
+request gives the same token for a while.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
 class Tokens:
+    """Makes, checks and deletes auth tokens. Only deleted tokens are stored, until they would have
+    expired."""
+
     def __init__(self, key: bytes, database: Database, longest_seconds: int = LONGEST_SECONDS) -> None:
         self._key = hmac.digest(key, database.name.encode(), hashlib.sha256)
         self._database = database
@@ -44,7 +47,7 @@ class Tokens:
         return token
 
     def problem(self, token: str, address: str) -> str | None:
-        """Why the token does not speak for ``address`` now, or None if it does."""
+        """Return the reason why the token does not stand for ``address`` now, or None if it does."""
         payload = self._payload(token)
         if payload is None or not same(payload.get("address"), address):
             return INVALID
@@ -64,7 +67,7 @@ class Tokens:
             )
 
     def _latest(self) -> int:
-        """The end of a token that is made now, at most."""
+        """Return the latest end that a token made now may have."""
         now = int(time.time()) + self._longest
         return now - now % _HOUR + _HOUR
 
@@ -98,6 +101,7 @@ def _decode(text: str) -> bytes:
 
 
 def _digest(token: str) -> str:
-    """The canonical text of the signature's bytes: trailing bits of base64 must not make another token."""
+    """Return the hash by which a deleted token is known. It is made of the signature's bytes and not of their
+    base64, whose trailing bits would let the same token pass for another one."""
     signed, _, signature = token.rpartition(".")
     return hashlib.sha256(f"{signed}.{_decode(signature).hex()}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Who is asking, as far as the network tells, and how often one of them may.
+"""Identifies clients by network address, and limits how often each may ask.
 
 Signing keys cost nothing, so what must be scarce is counted by network address: a whole /64 for IPv6, which
 is what one household gets. Behind proxies of the operator's own, the address is the last one in
@@ -17,13 +17,14 @@ from starlette.types import Scope
 
 Clock = Callable[[], float]
 visitor: ContextVar[str] = ContextVar("visitor", default="")
-"""The visitor of the request that is being answered."""
+"""The name of the client (its network address) whose request is being answered."""
 
 _REMEMBERED = 20_000
 
 
 class Visitors:
-    """Names the visitor behind a request; ``proxies`` are networks whose X-Forwarded-For is believed."""
+    """Finds the network address behind a request. ``proxies`` are networks whose X-Forwarded-For is
+    believed."""
 
     def __init__(self, proxies: Iterable[str] = ()) -> None:
         self._proxies = tuple(ipaddress.ip_network(entry) for entry in proxies)
@@ -45,7 +46,8 @@ class Visitors:
 
 
 class Allowance:
-    """So many per minute for each visitor, a quarter of them at once; the rest comes back evenly."""
+    """A token bucket for each network address: so many per minute, a quarter of them at once; what was used
+    comes back evenly. The addresses used least recently are forgotten beyond ``_REMEMBERED``."""
 
     def __init__(self, per_minute: float, clock: Clock = time.monotonic) -> None:
         self._rate = per_minute / 60
@@ -54,7 +56,7 @@ class Allowance:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str, amount: float = 1) -> float:
-        """0 when ``amount`` is allowed, else the seconds until it is."""
+        """Take ``amount`` and return 0, or take nothing and return the seconds until it is allowed."""
         now = self._clock()
         left, since = self._left.pop(name, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._rate)
@@ -65,7 +67,7 @@ class Allowance:
         return 0.0 if allowed else (amount - left) / self._rate
 
     def exhausted(self, name: str) -> bool:
-        """Whether :meth:`take` would refuse now."""
+        """Return whether :meth:`take` would refuse now."""
         left, since = self._left.get(name, (self._burst, 0.0))
         return min(self._burst, left + (self._clock() - since) * self._rate) < 1
 

@@ -1,7 +1,7 @@
 """uvicorn's protocol with a limit on the request head: 20 seconds and 128 KiB. uvicorn itself waits for a
 head for ever and keeps whatever comes of it in memory.
 
-Bodies are the application's to bound: only it knows what a route takes.
+The application limits the size of bodies, because only it knows what a route accepts.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # None on a kept-alive connection: each further request gets a time limit of its own.
         if self._timer is None:
             self._start_head()
 

@@ -1,8 +1,9 @@
-"""``GET /livez``: whether the process turns, and nothing else.
+"""Answers ``GET /livez``: that the process takes requests. Nothing else is checked.
 
 Kubernetes kills a pod whose liveness fails. So it must not depend on anything outside of the process: a chain
-that is away for a minute would end downloads, logs and the staging of running jobs, again and again. What a
-service needs for its duties is told at ``/readyz``; ``/healthz`` stays for who asked there before.
+that is away for a minute would end downloads, logs and the staging of running jobs, again and again.
+``/readyz`` says whether a service has what it needs for its work; ``/healthz`` stays for clients that
+already ask there.
 """
 
 from __future__ import annotations

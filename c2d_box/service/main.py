@@ -1,4 +1,4 @@
-"""The ``main`` of a service: it reads the settings, runs the service, and tells a failure.
+"""The ``main`` of a service: it reads the settings, runs the service, and reports a failure.
 
 A failure is one JSON object on stderr (``code``, ``message``, ``next_step``), and the exit status is that of
 its kind (``errors.py``): 2 for settings that cannot be used. There is no traceback, because it quotes
@@ -34,7 +34,7 @@ Work = Callable[[], None]
 
 
 def service_parser(module: str, description: str) -> argparse.ArgumentParser:
-    """The command line of a service: ``--config FILE`` and what the service adds to it."""
+    """Return the command line of a service: ``--config FILE``, to which the service may add options."""
     parser = argparse.ArgumentParser(prog=f"python3 -m {module}", description=description)
     parser.add_argument("--config", type=Path, required=True, help="the settings, as JSON")
     return parser
@@ -46,8 +46,8 @@ def run_service(
     prepare: Callable[[S, argparse.Namespace], Work],
     arguments: list[str] | None = None,
 ) -> int:
-    """Runs a service until it is told to stop, and returns its exit status. ``prepare`` opens what the
-    settings name and returns the work itself."""
+    """Run a service until a signal stops it, and return its exit status. ``prepare`` opens what the settings
+    name and returns the work itself; an OSError that it raises is reported as a fault of the settings."""
     options = parser.parse_args(arguments)
 
     def work() -> None:
@@ -64,7 +64,7 @@ def run_service(
 
 
 def load_settings(settings_type: type[S], path: Path) -> S:
-    """Reads a service's settings. Raises UsageError with the first key that is wrong, not with its value."""
+    """Read a service's settings. Raise UsageError that names the first wrong key, but not its value."""
     from pydantic import ValidationError
 
     try:
@@ -80,7 +80,7 @@ def load_settings(settings_type: type[S], path: Path) -> S:
 
 
 def exit_status(work: Work) -> int:
-    """Does the work, tells its failure, and returns the exit status of the process."""
+    """Do the work, report its failure, and return the exit status of the process."""
     try:
         with contextlib.suppress(KeyboardInterrupt):
             work()
@@ -95,7 +95,7 @@ def exit_status(work: Work) -> int:
 
 
 def stop_event() -> asyncio.Event:
-    """An event of the running loop that SIGTERM and SIGINT set."""
+    """Return an event of the running loop that SIGTERM and SIGINT set."""
     event = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, event.set)

@@ -30,8 +30,8 @@ class BodyRefused(Exception):
 
 
 async def read_body(request: Request, limit_bytes: int, limit_seconds: float = BODY_SECONDS) -> bytes:
-    """The whole body. Raises BodyRefused: 413 before more than the limit is kept, 408 after its seconds,
-    400 when the client goes away."""
+    """Return the whole body. Raise BodyRefused: 413 before more than the limit is kept, 408 after
+    ``limit_seconds``, 400 when the client goes away."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared[:20]) > limit_bytes:
         raise BodyRefused(413, TOO_LARGE)
@@ -50,8 +50,8 @@ async def read_body(request: Request, limit_bytes: int, limit_seconds: float = B
 
 
 def parse_body(content: bytes, limits: JsonLimits = DEFAULT) -> Any:
-    """The JSON value of a body; None where it is empty or no JSON at all, as the originals read it. Raises
-    BodyRefused (400) for JSON that nothing further on can hash, sign or store."""
+    """Return the JSON value of a body, or None where it is empty or no JSON at all, as the originals read it.
+    Raise BodyRefused (400) for JSON that nothing further on can hash, sign or store."""
     try:
         return parse_json(content, limits)
     except JsonRefused as refused:

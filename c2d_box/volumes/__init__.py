@@ -1,5 +1,5 @@
-"""The job-volume provisioner: gives a claim its volume in a tenth of a second, and takes its data off the
-disk after.
+"""The job-volume provisioner: gives a claim its volume in a tenth of a second, and erases its data from
+the disk afterwards.
 
 Kubernetes has no volume with a size limit on a plain node disk. So each job gets a file system of its own in
 a file whose blocks are taken at once (a full one ends that job alone), with the folders and owners that its

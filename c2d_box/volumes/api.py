@@ -35,11 +35,11 @@ class ApiError(Failed):
 
 
 class Expired(Exception):
-    """The watch is too far behind: list again."""
+    """Raised where the watch is too far behind: list again."""
 
 
 class Api:
-    """One API server, seen with one identity."""
+    """Calls to one API server with one identity."""
 
     def __init__(self, server: str, context: ssl.SSLContext, token: Path | None = None) -> None:
         self._token = token
@@ -48,7 +48,7 @@ class Api:
 
     @classmethod
     def in_cluster(cls) -> Api:
-        """With the identity of this pod's service account."""
+        """Connect with the identity of this pod's service account."""
         host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
         if not host or not (ACCOUNT / "token").exists():
             raise EnvironmentProblem(
@@ -59,7 +59,7 @@ class Api:
 
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Api:
-        """With the client certificate of a kubeconfig's current context."""
+        """Connect with the client certificate of a kubeconfig's current context."""
         document = parse_yaml(path.read_bytes())
         named = {
             kind: {e["name"]: e[kind[:-1]] for e in document[kind]}
@@ -80,13 +80,13 @@ class Api:
         await self._client.aclose()
 
     async def list(self, path: str) -> tuple[list[Json], str]:
-        """The items of a collection and the version to watch from."""
+        """Return the items of a collection and the version to watch from."""
         answer = await self.call("GET", path)
         return answer["items"], answer["metadata"]["resourceVersion"]
 
     async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, Json]]:
-        """Changes after ``version``: (ADDED | MODIFIED | DELETED | BOOKMARK, object). Ends when the server
-        ends it.
+        """Yield changes after ``version``: (ADDED | MODIFIED | DELETED | BOOKMARK, object). Ends when the
+        server ends it.
         """
         query: dict[str, str | int] = {
             "watch": 1,
@@ -113,7 +113,7 @@ class Api:
             raise ApiError(0, f"watch {path}: {cause!r}") from cause
 
     async def call(self, method: str, path: str, body: Body | None = None) -> Json:
-        """One request. ``body`` of a PATCH is a merge patch or, as a list, a JSON patch (RFC 6902)."""
+        """Send one request. ``body`` of a PATCH is a merge patch or, as a list, a JSON patch (RFC 6902)."""
         kind = "application/json"
         if method == "PATCH":
             kind = "application/json-patch+json" if isinstance(body, list) else "application/merge-patch+json"
@@ -132,7 +132,7 @@ class Api:
         return result
 
     def _headers(self) -> dict[str, str]:
-        """The token is read anew each time: the kubelet replaces it."""
+        """Return the headers of a request. The token is read anew each time: the kubelet replaces it."""
         headers = {"accept": "application/json"}
         if self._token:
             headers["authorization"] = f"Bearer {self._token.read_text().strip()}"

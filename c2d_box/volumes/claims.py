@@ -29,7 +29,7 @@ UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A directory that a volume is made with."""
+    """A directory that is created in a new volume."""
 
     name: str
     user: int
@@ -39,14 +39,15 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class StorageClass:
-    """How to make a volume: a ``disk`` has a size limit, a ``directory`` has none."""
+    """Our parameters of a StorageClass. A volume of kind ``disk`` has a size limit, a
+    ``directory`` has none."""
 
     name: str
     kind: Literal["disk", "directory"]
     owner: Folder
     folders: tuple[Folder, ...]
     waits: bool = False
-    """Whether a claim waits until the scheduler has chosen a node for its first pod."""
+    """True where a claim waits until the scheduler has chosen a node for its first pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,12 @@ class Claim:
 
     @property
     def protected(self) -> bool:
-        """Whether the claim waits for us before it vanishes."""
+        """True while our finalizer keeps the claim from vanishing."""
         return FINALIZER in self.finalizers
 
     @property
     def released(self) -> bool:
-        """Whether nobody but us holds the deleted claim: no pod uses it any more."""
+        """True where only our finalizer holds the deleted claim: no pod uses it any more."""
         return self.deleting and set(self.finalizers) <= {FINALIZER}
 
 
@@ -91,11 +92,12 @@ class Volume:
     node: str
     deleting: bool
     followed: bool = True
-    """False where its claim is in a namespace that is not looked at: that no claim is seen means nothing."""
+    """False where its claim is in a namespace that is not watched: that no claim is seen means nothing then.
+    """
 
 
 def size_of(quantity: str) -> int:
-    """Bytes of a Kubernetes quantity such as ``512Mi`` (rounded up to whole bytes)."""
+    """Return the bytes of a Kubernetes quantity such as ``512Mi`` (rounded up to whole bytes)."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(|k|M|G|T|Ki|Mi|Gi|Ti)", quantity)
     if not match:
         raise ValueError(f"not a size: {quantity!r}")
@@ -104,7 +106,7 @@ def size_of(quantity: str) -> int:
 
 
 def folder(text: str) -> Folder:
-    """``name:user:group:mode`` (mode in octal)."""
+    """Parse ``name:user:group:mode`` (mode in octal)."""
     name, user, group, mode = text.split(":")
     if name in ("", ".", "..") or "/" in name:
         raise ValueError(f"not a folder name: {name!r}")
@@ -131,7 +133,7 @@ def claim(item: Mapping[str, Any]) -> Claim:
 
 
 def volume(item: Mapping[str, Any], namespaces: Collection[str]) -> Volume | None:
-    """The volume, or None where it is not one of ours; ``namespaces`` are those whose claims are followed."""
+    """Parse a volume; None where it is not one of ours. ``namespaces`` are those whose claims are watched."""
     meta, spec = item["metadata"], item["spec"]
     if (meta.get("annotations") or {}).get(PROVISIONED_BY) != PROVISIONER:
         return None
@@ -146,7 +148,7 @@ def volume(item: Mapping[str, Any], namespaces: Collection[str]) -> Volume | Non
 
 
 def storage_class(item: Mapping[str, Any]) -> StorageClass | None:
-    """The class, or None where another provisioner serves it."""
+    """Parse a class; None where another provisioner serves it."""
     if item["provisioner"] != PROVISIONER:
         return None
     parameters = item.get("parameters") or {}
@@ -163,7 +165,7 @@ def storage_class(item: Mapping[str, Any]) -> StorageClass | None:
 
 
 def manifest(made_for: Claim, path: str, node: str) -> dict[str, Any]:
-    """The PersistentVolume for a claim. The reference's UID is what makes Kubernetes bind it at once."""
+    """Build the PersistentVolume for a claim. The UID in its reference makes Kubernetes bind it at once."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",

@@ -1,4 +1,4 @@
-"""What the cluster says about claims and volumes, kept current by watches, and what is written back to it."""
+"""Claims and volumes of the cluster, kept current by watches, and the writes that the controller needs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 VOLUMES = "/api/v1/persistentvolumes"
 NODES = "/api/v1/nodes"
 KEPT_SECONDS = 60.0
-"""How long an answer about the number of nodes is used. The provisioner of a node that is added asks anew."""
+"""Seconds for which the number of nodes is used again. The provisioner of a node that is added asks anew."""
 
 
 class Cluster(Protocol):
-    """The port: what the controller reads and asks, and the six things it writes."""
+    """The port of the controller: the objects it reads, one question, and six writes."""
 
     claims: dict[str, Claim]
-    """By the name of the volume each is to get."""
+    """Claims by the name of the volume that each is to get."""
     volumes: dict[str, Volume]
     classes: dict[str, StorageClass]
 
@@ -136,7 +136,8 @@ class WatchedCluster:
         return found.name
 
     async def is_only_node(self) -> bool:
-        """Whether the cluster has one node; asked at most once a minute, since it stands before each job."""
+        """Return whether the cluster has one node. Asked at most once a minute, since each job
+        waits for it."""
         if time.monotonic() - self._asked >= KEPT_SECONDS:
             answer = await self._api.call("GET", f"{NODES}?limit=2")
             self._only_node, self._asked = len(answer["items"]) == 1, time.monotonic()
@@ -155,7 +156,7 @@ class WatchedCluster:
         self.claims[claim.volume_name] = claims.claim(await self._api.call("PATCH", _path(claim), patch))
 
     async def unprotect(self, claim: Claim) -> None:
-        """Take our finalizer off, if the claim is still what it was; else the plan is made anew."""
+        """Remove our finalizer, if the claim is still in the version that was planned on; else plan anew."""
         left = [finalizer for finalizer in claim.finalizers if finalizer != claims.FINALIZER]
         same = {"uid": claim.uid, "resourceVersion": claim.version}
         try:
@@ -200,7 +201,7 @@ class WatchedCluster:
             await self._api.call("DELETE", f"{VOLUMES}/{volume.name}")
 
     async def tell(self, claim: Claim, reason: str, message: str) -> None:
-        """Show a warning event on the claim; one object per reason, counted up."""
+        """Write a warning event on the claim; there is one object per reason, which a repetition updates."""
         key = hashlib.sha256(f"{claim.uid}{reason}".encode()).hexdigest()[:16]
         path, now = (
             f"/api/v1/namespaces/{claim.namespace}/events",

@@ -1,5 +1,4 @@
-"""The loop: for each volume that something changed for, ask the plan and do what it says, until it says
-nothing.
+"""The reconcile loop: for each changed volume, execute the plan's actions until there are none left.
 
 One task per volume at a time, so that steps of one volume never overlap, while a gigabyte of one job being
 overwritten does not keep another job's claim waiting.
@@ -31,7 +30,7 @@ class Controller:
         self._again: set[str] = set()
 
     def changed(self, name: str) -> None:
-        """Something may have to be done for the volume ``name``."""
+        """Reconcile the volume ``name`` soon; while it is being reconciled, once more afterwards."""
         if not name:
             return
         if name in self._busy:
@@ -42,12 +41,12 @@ class Controller:
         task.add_done_callback(lambda _: self._idle(name))
 
     async def sweep(self) -> None:
-        """Look at everything that lies on the disk: what a crash left behind has no event to wake it."""
+        """Reconcile every volume on the disk: no event comes for what a crash has left behind."""
         for name in await asyncio.to_thread(self._disks.names):
             self.changed(name)
 
     async def weigh(self) -> None:
-        """Tell of each service whose directory holds more than its claim says: nothing else limits it."""
+        """Report each service whose directory holds more than its claim requests: nothing else limits it."""
         for name, claim in list(self._cluster.claims.items()):
             used = await asyncio.to_thread(self._disks.used, name)
             if used is None or used <= claim.size:

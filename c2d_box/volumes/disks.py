@@ -40,7 +40,7 @@ class Run(Protocol):
 
 
 def run(command: Sequence[str], accept: Sequence[int] = (0,)) -> None:
-    """Run a program; where it fails, say what it said."""
+    """Run a program; the error of a failed one contains its output."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     except (OSError, subprocess.TimeoutExpired) as cause:
@@ -52,14 +52,14 @@ def run(command: Sequence[str], accept: Sequence[int] = (0,)) -> None:
 
 @dataclass(frozen=True)
 class Disks:
-    """What lies under ``root``; ``reserve`` bytes of the disk stay free."""
+    """The volumes under ``root``; ``reserve`` bytes of the disk stay free."""
 
     root: Path
     reserve: int = 0
     run: Run = field(default=run)
 
     def names(self) -> set[str]:
-        """The volumes of which anything is here."""
+        """Return the names of volumes of which anything is on the disk."""
         return {entry.name for kind in ("jobs", "services") for entry in self._entries(kind)}
 
     def stored(self, name: str) -> Stored | None:
@@ -72,7 +72,7 @@ class Disks:
         return None
 
     def path(self, name: str, kind: str) -> Path:
-        """The folder that becomes the volume."""
+        """Return the folder that becomes the volume."""
         return (
             self._mount_point(name) / "volume" if kind == "disk" else self.root / "services" / name / "volume"
         )
@@ -132,13 +132,13 @@ class Disks:
             time.sleep(0.02)
 
     def used(self, name: str) -> int | None:
-        """Bytes that a service's directory takes on the node's disk; None for a volume of another kind."""
+        """Return the bytes of a service's directory on the node's disk; None for a volume of another kind."""
         folder = self.path(name, "directory")
         return _taken(folder) if folder.is_dir() else None
 
     def room(self) -> int:
-        """Bytes that can still be promised: what is free, less what existing disks may yet grow by and the
-        reserve.
+        """Return the bytes that can still be promised: the free ones, less what existing disks may yet grow
+        by and the reserve.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         disk, promised = os.statvfs(self.root), 0
@@ -189,7 +189,7 @@ class Disks:
         self.run(["mount", "-t", "ext4", "-o", options, str(self._image(name)), str(self._mount_point(name))])
 
     def _was_dirty(self, image: Path) -> bool:
-        """Whether the file system was not unmounted cleanly (``s_state`` of the superblock)."""
+        """Return whether the file system was not unmounted cleanly (``s_state`` of the superblock)."""
         with image.open("rb") as file:
             file.seek(1024 + 58)
             return not int.from_bytes(file.read(2), "little") & 1
@@ -206,7 +206,7 @@ class Disks:
 
 
 def _taken(folder: Path) -> int:
-    """Blocks of all files below ``folder``. What vanishes meanwhile is not counted."""
+    """Return the disk space of all files below ``folder``. Files that vanish meanwhile are not counted."""
     total, waiting = 0, [folder]
     while waiting:
         with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:

@@ -1,6 +1,4 @@
-"""Which file systems are mounted where, and which files stand behind loop devices: read from the kernel,
-never kept.
-"""
+"""Reads mounts, and the files behind loop devices, from the kernel; nothing is cached."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ class Mount:
 
 
 def mounts(text: str | None = None) -> list[Mount]:
-    """All mounts of this process's namespace, in the order they were made."""
+    """Return all mounts of this process's namespace, in the order they were made."""
     lines = (Path("/proc/self/mountinfo").read_text() if text is None else text).splitlines()
     found = []
     for line in lines:
@@ -34,7 +32,7 @@ def mounts(text: str | None = None) -> list[Mount]:
 
 
 def _plain(field: str) -> str:
-    r"""A field of mountinfo: blanks and backslashes are written as ``\040`` and the like."""
+    r"""Decode a field of mountinfo: blanks and backslashes are written as ``\040`` and the like."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
 
 
@@ -43,9 +41,9 @@ def is_mounted(point: Path) -> bool:
 
 
 def loops() -> dict[str, tuple[int, int]]:
-    """Device number and inode of the backing file, by loop device (``/dev/loop3``).
+    """Return device number and inode of the backing file, by loop device (``/dev/loop3``).
 
-    Asked of the device itself: the path in sysfs is cut short once the container that attached it is gone.
+    The device itself is asked: the path in sysfs is cut short once the container that attached it is gone.
     """
     attached = {}
     for entry in Path("/sys/block").glob("loop*/loop"):
@@ -61,7 +59,7 @@ def loops() -> dict[str, tuple[int, int]]:
 
 
 def devices_of(*files: Path) -> list[str]:
-    """The loop devices that ``files`` stand behind, in whatever namespace they are mounted."""
+    """Return the loop devices backed by ``files``, in whatever namespace they are mounted."""
     stats = [file.stat() for file in files if file.exists()]
     wanted = {(stat.st_dev, stat.st_ino) for stat in stats}
     return [device for device, backing in loops().items() if backing in wanted] if wanted else []

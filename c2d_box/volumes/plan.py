@@ -1,7 +1,7 @@
-"""What to do next for one volume, as a pure function of what there is.
+"""The plan: the next action for one volume, as a pure function of the present situation.
 
-Every rule of the provisioner stands here, and none of them remembers anything: after a crash at any point the
-same question is asked again and the answer continues where the work stopped. Actions are idempotent, one at a
+Every rule of the provisioner is here, and none of them keeps state: after a crash at any point the plan is
+computed again and continues where the work stopped. Actions are idempotent, one at a
 time.
 
 The life of a volume: make the file system → publish the PersistentVolume → (bound) protect the claim →
@@ -21,7 +21,7 @@ from c2d_box.volumes.claims import Claim, StorageClass, Volume
 
 
 class Action(Enum):
-    """One idempotent step."""
+    """One idempotent step of the controller."""
 
     PROTECT = "protect"
     MAKE = "make"
@@ -36,8 +36,8 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What this node's disk holds under a volume's name. ``ready``: whole, and mounted if it must be;
-    ``empty``: a directory that nobody ever wrote to.
+    """The state of a volume on this node's disk. ``ready``: whole, and mounted if it must be; ``empty``: a
+    directory that nobody ever wrote to.
     """
 
     kind: Literal["disk", "directory"]
@@ -47,7 +47,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that is known about one volume, on the node that asks."""
+    """Everything known about one volume, on the node that plans."""
 
     node: str
     claim: Claim | None
@@ -59,7 +59,7 @@ class Situation:
 
 
 def is_unplaced(claim: Claim, storage_class: StorageClass) -> bool:
-    """Whether no scheduler chooses the node of this claim's volume (``volumeBindingMode: Immediate``).
+    """Return whether no scheduler chooses the node of this claim's volume (``volumeBindingMode: Immediate``).
 
     Every node's provisioner sees such a claim. On several nodes each would take the volume's whole size, and
     the one that is published first would stand where the job's nodeSelector may not lead: nobody makes it.
@@ -68,7 +68,7 @@ def is_unplaced(claim: Claim, storage_class: StorageClass) -> bool:
 
 
 def plan(now: Situation) -> Action | None:
-    """The next action, or None where nothing is to be done (by this node)."""
+    """Return the next action, or None where nothing is to be done (by this node)."""
     if now.claim is None:
         return _without_claim(now)
     if now.volume and now.volume.node != now.node:
@@ -108,8 +108,8 @@ def _leaving(now: Situation, claim: Claim) -> Action | None:
 
 
 def _without_claim(now: Situation) -> Action | None:
-    """Leftovers. A job's disk is erased; a service's directory with data in it, but without a trace in
-    Kubernetes, is not ours to judge.
+    """Plan for a volume without a claim. A job's disk is erased; a service's directory that holds data but
+    has no volume in Kubernetes is left alone.
     """
     if now.volume is None:
         return Action.ERASE if now.stored and (now.stored.kind == "disk" or now.stored.empty) else None

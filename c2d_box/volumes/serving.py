@@ -22,7 +22,7 @@ from c2d_box.volumes.settings import Settings
 log = logging.getLogger("c2d.volumes")
 SWEEP_SECONDS = 60.0
 WEIGH_SECONDS = 600.0
-"""Between two looks at how much the services' directories hold: each walks through all their files."""
+"""Seconds between two measurements of the services' directories: each walks through all their files."""
 
 
 async def serve(settings: Settings, node: str) -> None:
@@ -64,7 +64,7 @@ async def _weigh(cluster: WatchedCluster, controller: Controller) -> None:
 
 
 def application(is_ready: Callable[[], bool]) -> Starlette:
-    """Answers the probes: ready once everything has been listed."""
+    """Return the application that answers the probes: ready once everything has been listed."""
 
     async def readyz(_: Request) -> Response:
         ready = is_ready()

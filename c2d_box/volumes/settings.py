@@ -14,11 +14,13 @@ class Listen(ListenSection):
 
 
 class Settings(SettingsSection):
-    """``root`` is a folder of the node, seen at the same path; sizes are bytes."""
+    """The provisioner's settings. ``root`` is a folder of the node, mounted at the same path; sizes are
+    bytes.
+    """
 
     listen: Listen = Listen()
     root: Path
     namespaces: tuple[str, ...]
     reserve_bytes: int = Field(default=1 << 30, ge=0)
     kubeconfig: Path | None = None
-    """Only to run it outside the cluster; inside, the pod's service account is used."""
+    """Needed only to run it outside the cluster; inside, the pod's service account is used."""

@@ -1,5 +1,4 @@
-"""Taking everything off a node that is going down: every mount of a volume under a root, every loop device
-behind one.
+"""Clears a node that is going down: every mount of a volume under a root, every loop device behind one.
 
 The cluster driver calls this after the pods have ended and the kubelet's own mounts are gone. It needs no API
 server.
@@ -18,7 +17,7 @@ from c2d_box.volumes import mounts
 
 @dataclass(frozen=True)
 class Unmounted:
-    """What was taken off."""
+    """The mount points and loop devices that were removed."""
 
     points: tuple[Path, ...]
     devices: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Overwriting a file's data on the disk before it is unlinked.
+"""Overwrites a file's data on the disk before it is unlinked.
 
 Unlinking leaves the bytes where they were. Zeros are written over every allocated extent, in place and past
 the page cache, and flushed. That holds where the file system overwrites in place (ext4, xfs without
@@ -18,7 +18,7 @@ CHUNK = 4 << 20
 
 
 def extents(descriptor: int) -> Iterator[tuple[int, int]]:
-    """Start and end of each stretch of data; holes are left out."""
+    """Yield start and end of each stretch of data; holes are left out."""
     position, size = 0, os.fstat(descriptor).st_size
     while position < size:
         try:

@@ -1,4 +1,4 @@
-"""The conditions of a WorkFlow, for ``kubectl wait`` and ``kubectl describe``: derived, never decided on.
+"""The conditions of a WorkFlow, for ``kubectl wait`` and ``kubectl describe``. No decision depends on them.
 
 They follow from the stages' moments and the job's number alone, so they can be made anew at every write and
 never contradict them.
@@ -27,7 +27,9 @@ MESSAGE_LENGTH: Final = 1000
 
 
 def derive_conditions(times: Mapping[str, str], code: int, reason: str | None) -> list[dict[str, Any]]:
-    """In the order of a job's life. ``Finished`` says that it is over, ``Succeeded`` whether well."""
+    """Return the conditions in the order of a job's life. ``Finished`` says that the job is over,
+    ``Succeeded`` whether it ended well.
+    """
     found = [
         _condition(kind, True, times[moment], word, message)
         for kind, (moment, word, message) in _REACHED.items()
@@ -55,5 +57,5 @@ def _condition(kind: str, holds: bool, since: str, word: str, message: str) -> d
 
 
 def _word(text: str) -> str:
-    """A state's text as the one word that a reason must be."""
+    """Return a state's text as one word, as a condition's reason must be."""
     return "".join(part.capitalize() for part in text.replace(",", "").split()) or "Unknown"

@@ -1,7 +1,7 @@
 """Compute environments, as operators write them and as consumers see them (numbers are numbers).
 
-Each is a queue with its own price, limits, images and free quota; what an environment will not take is said
-here, so that Provider, operator-service and engine give one answer.
+Each is a queue with its own price, limits, images and free quota. The rules for what an environment refuses
+are here, so that Provider, operator-service and engine give the same answer.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class _Part(BaseModel):
 
 
 class ImagePolicy(_Part):
-    """Which images an algorithm may bring. ``allow``: a shell's patterns of names without tag."""
+    """The images that an algorithm may use. ``allow`` holds shell patterns of names without tag."""
 
     allow: tuple[str, ...] = ("*",)
     require_digest: bool = True
     pull_policy: PullPolicy | None = None
-    """None: the engine's."""
+    """None: the engine's pull policy."""
     pull_secrets: tuple[str, ...] = ()
     """Secrets of the jobs' namespace with which the kubelet asks a private registry."""
 
     def refusal_of(self, image: str, checksum: str) -> str | None:
-        """Why this image may not run here, None where it may."""
+        """Return why this image may not run here, None where it may."""
         if self.require_digest and not _is_digest(checksum):
             return f"The image {image} is not named by its digest (container.checksum: sha256:…)."
         if not any(fnmatchcase(image, pattern) for pattern in self.allow):
@@ -40,13 +40,15 @@ class ImagePolicy(_Part):
 
 
 class FreeQuota(_Part):
-    """How many jobs an owner may start within ``seconds``; further ones wait in the queue."""
+    """Limit of ``jobs`` that an owner may start within ``seconds``; further ones wait in the queue."""
 
     jobs: int = Field(ge=1)
     seconds: int = Field(default=86400, ge=1)
 
 
 class Environment(_Part):
+    """One compute environment, as configured. Consumers see only what :meth:`announced` returns."""
+
     id: str
     desc: str = ""
     cpu_number: float = 1
@@ -54,7 +56,7 @@ class Environment(_Part):
     gpu_number: int = 0
     gpu_type: str = ""
     gpu_resource: str = "nvidia.com/gpu"
-    """What the cluster's device plugin calls one; asked for where ``gpu_number`` is not 0."""
+    """Resource name of the cluster's device plugin; requested where ``gpu_number`` is not 0."""
     # Spelt out: the alias generator would write ramGb.
     ramGB: float = 1
     diskGB: float = 1
@@ -72,15 +74,15 @@ class Environment(_Part):
     free_quota: FreeQuota | None = None
     images: ImagePolicy = ImagePolicy()
     node_selector: dict[str, str] = {}
-    """Labels of the nodes that take its jobs; nobody's business but the operator's."""
+    """Labels of the nodes that take its jobs; not announced to consumers."""
     tolerations: tuple[dict[str, Any], ...] = ()
-    """Of those nodes' taints, as a pod has them; nodes with GPUs are mostly tainted."""
+    """A pod's tolerations of those nodes' taints; nodes with GPUs are mostly tainted."""
     runtime_class: str = ""
-    """Of its algorithms' pods; empty: the engine's."""
+    """RuntimeClass of its algorithms' pods; empty: the engine's."""
 
     def announced(self, *, current_jobs: int, last_seen: float) -> dict[str, Any]:
-        """The wire's object; whole numbers as integers, and ``priceMin`` a number above all. What is ours
-        (queue, quota, images) appears only where it is not the default.
+        """Return the object for consumers. Whole numbers are integers, and ``priceMin`` is always a number.
+        Our own keys (queue, quota, images) appear only where they are not the default.
         """
         values = {key: _plain(value) for key, value in self.model_dump(by_alias=True).items()}
         for field in _OURS:

@@ -1,6 +1,6 @@
-"""The evidence record of a job: what ran on what, under which order and limits, and what came out.
+"""The evidence record of a job: the code, inputs, orders, limits and outputs of its run.
 
-A chain of entries, each holding the hash of the one before it; the last hash is the head, which the
+It is a chain of entries, each holding the hash of the one before it; the last hash is the head, which the
 environment's key signs and the WorkFlow's status keeps. Whoever checks a record looks again where there is a
 second source (chain, DDO, files, image, results); the rest is the operator's word, as docs/evidence.md lists.
 """
@@ -26,7 +26,7 @@ _START = hashlib.sha256(b"c2d evidence v1").hexdigest()
 def evidence_record(
     workflow: WorkFlow, files: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], key: str
 ) -> dict[str, Any]:
-    """The signed record; the same for the same state of the job, so that it can be asked for again."""
+    """Return the signed record; the same for the same state of the job, so that it can be asked for again."""
     entries: list[dict[str, Any]] = []
     previous = _START
     for kind, facts in _facts(workflow, files, limits):
@@ -44,7 +44,7 @@ def evidence_record(
 
 
 def evidence_problems(found: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a record in itself: hashes, order, signature. Empty for a sound one."""
+    """Return what is wrong with a record in itself: hashes, order, signature. Empty for a sound one."""
     try:
         wrong, previous = [], _START
         if set(found) != _KEYS or found["version"] != VERSION:
@@ -65,7 +65,7 @@ def evidence_problems(found: Mapping[str, Any]) -> list[str]:
 
 
 def evidence_facts(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """Of one entry; empty where there is none."""
+    """Return the facts of the entry of this kind; empty where there is none."""
     named = [entry["facts"] for entry in found["entries"] if entry["kind"] == kind]
     return named[0] if named and isinstance(named[0], Mapping) else {}
 
@@ -104,7 +104,7 @@ def _facts(
         run["rawcode"] = hashlib.sha256(algorithm.rawcode.encode()).hexdigest()
     yield "run", run
     yield "isolation", dict(status.isolation or {})
-    # operator-service's own moment stands in an annotation, not among those of the engine.
+    # The moment of acceptance is operator-service's and in an annotation, not in the engine's status.
     accepted = {"accepted": timestamps.rfc3339_text(workflow.created)}
     yield "times", {**accepted, **{name: status.times[name] for name in _TIMES if name in status.times}}
     listed = [{key: file[key] for key in ("filename", "type", "size", "sha256")} for file in files]

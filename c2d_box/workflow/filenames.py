@@ -1,7 +1,7 @@
-"""Names of outputs: in any script, normalised rather than refused, and nothing hidden in them.
+"""Names of outputs: in any script, normalised rather than refused, and without hidden characters.
 
-Names travel into URLs, headers, shells and terminals. What keyboards and file systems of other kinds write
-(decomposed letters, joiners within a word, blanks of other widths, emoji) is honest; control characters,
+Names end up in URLs, headers, shells and terminals. Characters that other keyboards and file systems write
+(decomposed letters, joiners within a word, blanks of other widths, emoji) are accepted; control characters,
 marks that turn the direction of writing and other invisible characters are not.
 """
 
@@ -13,11 +13,11 @@ from pathlib import PurePosixPath
 from c2d_box.limits import NAME_BYTES
 
 _JOINERS = "\u200c\u200d"
-"""Part of words in Persian and of languages of India, and of many emoji."""
+"""Zero-width joiners: part of words in Persian and languages of India, and of many emoji."""
 
 
 def judge_name(raw: bytes) -> tuple[str, str | None]:
-    """The name as the consumer gets it, and what is wrong with it."""
+    """Return the name as the consumer gets it, and what is wrong with it (None: nothing)."""
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -34,7 +34,7 @@ def judge_name(raw: bytes) -> tuple[str, str | None]:
 
 
 def with_number(path: str, number: int) -> str:
-    """The path with a number before the end of its name, still within the length of a name."""
+    """Return the path with a number before its name's suffix, still within the length of a name."""
     place = PurePosixPath(path)
     end = f"-{number}{place.suffix if len(place.suffix) < 20 else ''}"
     stem = place.name.removesuffix(place.suffix) if len(place.suffix) < 20 else place.name
@@ -43,7 +43,7 @@ def with_number(path: str, number: int) -> str:
 
 
 def is_hidden(name: str, position: int) -> bool:
-    """Whether nobody would see the character there, or it changes how others are seen."""
+    """Return whether the character at ``position`` is invisible, or changes how others are shown."""
     character = name[position]
     category = unicodedata.category(character)
     if category == "Zs":

@@ -100,7 +100,7 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 class PostgresSettings(BaseModel):
-    """Where the database is; the password is a file of the secrets folder."""
+    """Address of the database; the password is a file of the secrets folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -111,7 +111,7 @@ class PostgresSettings(BaseModel):
 
 
 async def connect(where: PostgresSettings, secrets: Path, *, seconds: int = 3) -> Connection:
-    """A session in UTC and UTF-8; raises psycopg.OperationalError."""
+    """Open a session in UTC and UTF-8; raises psycopg.OperationalError."""
     password = secrets / "postgres-password"
     return await psycopg.AsyncConnection.connect(
         host=where.host,
@@ -120,7 +120,7 @@ async def connect(where: PostgresSettings, secrets: Path, *, seconds: int = 3) -
         user=where.user,
         password=password.read_text().strip() if password.exists() else None,
         connect_timeout=seconds,
-        # A pod that was taken away says no good-bye: without this its session hangs for a quarter of an hour.
+        # A pod that was removed closes nothing: without this its session hangs for a quarter of an hour.
         tcp_user_timeout=1000 * seconds,
         autocommit=True,
         row_factory=dict_row,
@@ -129,12 +129,12 @@ async def connect(where: PostgresSettings, secrets: Path, *, seconds: int = 3) -
 
 
 async def create_jobs(connection: Connection) -> None:
-    """The engine's tables, for everybody to read. Idempotent, and safe while others do the same."""
+    """Create the engine's tables, for everybody to read. Idempotent, and safe while others do the same."""
     await _create(connection, JOBS_SCHEMA)
 
 
 async def create_nonces(connection: Connection) -> None:
-    """operator-service's own tables, likewise."""
+    """Create operator-service's own tables. Idempotent, and safe while others do the same."""
     await _create(connection, NONCES_SCHEMA)
 
 
@@ -145,7 +145,7 @@ async def _create(connection: Connection, schema: LiteralString) -> None:
 
 
 async def upsert_job(connection: Connection, workflow: WorkFlow) -> None:
-    """Writes the row of a job, unless what stands there was written from a newer object."""
+    """Write the row of a job, unless the present row was written from a newer object."""
     await connection.execute(_UPSERT, job_row(workflow))
 
 
@@ -169,7 +169,8 @@ async def job_history(
     before: float | None = None,
     limit: int = 1000,
 ) -> list[dict[str, Any]]:
-    """Status objects of jobs as they were last written, newest first; none before the engine's first row."""
+    """Return jobs' status objects as last written, newest first; none before the engine has made
+    its tables."""
     known = await (await connection.execute("SELECT to_regclass('jobs') IS NOT NULL AS known")).fetchall()
     if not all(line["known"] for line in known):
         return []
@@ -188,7 +189,7 @@ async def job_history(
 
 
 def job_row(workflow: WorkFlow) -> dict[str, Any]:
-    """A WorkFlow as the values of the upsert."""
+    """Return a WorkFlow as the values of the upsert."""
     spec, state = workflow.spec, workflow.status
     results = None if state.results is None else [result.model_dump() for result in state.results]
     return {

@@ -1,8 +1,8 @@
 """Leases: which engine leads, and the lock on an order, which is for one job at a time. Operator-service
 takes the lock before it creates the WorkFlow, the engine releases it at the job's end.
 
-A job stands on one order per asset, and all of them are locked: else a paid order of a dataset could carry
-many jobs at once, each with another order of a free algorithm.
+A job uses one order per asset, and all of them are locked: else a paid order of a dataset could serve many
+jobs at once, each with another order of a free algorithm.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from c2d_box.workflow import names
 from c2d_box.workflow.resource import JobSpec
 
 ENGINE = "operator-engine"
-"""The Lease of whichever engine leads."""
+"""Name of the Lease that the leading engine holds."""
 ORDER_PREFIX = "order-"
 STALE_SECONDS = 60
 """A lock older than this whose holder has no WorkFlow was left by a service that died in between."""
 
 
 def order_lease_name(key: str) -> str:
-    """The Lease's name: an order's key may be longer than a name, and contain what a name may not.
+    """Return the Lease's name, a hash: an order's key may be too long for a name or contain other characters.
 
     The case of a key means nothing: hexadecimal digits can be written in two ways.
     """
@@ -31,7 +31,7 @@ def order_lease_name(key: str) -> str:
 
 
 def order_keys(spec: JobSpec) -> tuple[str, ...]:
-    """The locks of a job. A Provider that names no orders means its agreement."""
+    """Return the keys of a job's locks. Where the Provider names no orders, the agreement is the only key."""
     return spec.orders or ((spec.agreement_id,) if spec.agreement_id else ())
 
 
@@ -54,18 +54,18 @@ def lease_holder(lease: Object) -> str:
 
 
 def lease_renewal(now: float) -> Object:
-    """A patch by which a lock's holder shows that it is there."""
+    """Return the patch by which a lock's holder renews it."""
     return {"spec": {"renewTime": timestamps.rfc3339_text(now)}}
 
 
 def lease_takeover(job: str, now: float) -> Object:
-    """A patch that gives a lock to another job."""
+    """Return the patch that gives a lock to another job."""
     spec = {"holderIdentity": job, "acquireTime": timestamps.rfc3339_text(now), "renewTime": None}
     return {"metadata": {"labels": {names.LABEL_JOB: job}}, "spec": spec}
 
 
 def renewed_at(lease: Object) -> float:
-    """When its holder was last there, in unix seconds."""
+    """Return the moment of the lock's last acquisition or renewal, in Unix seconds."""
     spec = lease.get("spec") or {}
     texts = [spec.get(key) for key in ("acquireTime", "renewTime")]
     return max((timestamps.rfc3339_seconds(text) for text in texts if text), default=0.0)

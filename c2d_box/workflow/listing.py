@@ -1,8 +1,8 @@
-"""The list of a job's results as it stands in the status: as it is, or packed where it is long.
+"""The list of a job's results in the status: plain, or packed where it is long.
 
 Names may take a kilobyte each and there may be thousands, while Kubernetes keeps the whole job in one object
 of limited size. Packed, a list takes some forty bytes a file beside what is new in each name. Addresses are
-not repeated: they are the store's place and the file's path, and a content address follows from them.
+not repeated: each is the store's address and the file's path, and a content address follows from them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNPACKED = 64 << 20
 
 
 def stored_listing(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The two keys of the status that hold the list; one of them is null."""
+    """Return the two keys of the status that hold the list; one of them is null."""
     plain = [dict(result) for result in results]
     if limits.stored_bytes(plain) <= limits.LISTING_INLINE_BYTES:
         return {"results": plain, "packedResults": None}
@@ -31,7 +31,7 @@ def stored_listing(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def pack_listing(results: Sequence[Mapping[str, Any]]) -> str:
-    """Base64 of a compressed table, column by column."""
+    """Return the list as Base64 of a compressed table, column by column."""
     columns: dict[str, Any] = {name: [result.get(name) for result in results] for name in _COLUMNS}
     urls = [str(result.get("url") or "") for result in results]
     base = _common(urls).rpartition("/")[0]
@@ -42,7 +42,7 @@ def pack_listing(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def unpack_listing(text: str) -> list[dict[str, Any]]:
-    """Raises ValueError for what :func:`pack` has not made."""
+    """Return the list. Raises ValueError for a text that :func:`pack_listing` has not made."""
     try:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode(text, validate=True), _UNPACKED)
@@ -56,15 +56,15 @@ def unpack_listing(text: str) -> list[dict[str, Any]]:
 
 
 def _common(texts: Sequence[str]) -> str:
-    """The characters with which all of them begin."""
+    """Return the longest common prefix."""
     first, last = min(texts, default=""), max(texts, default="")
     length = next((n for n, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), None)
     return first[: min(len(first), len(last)) if length is None else length]
 
 
 def _lead(url: str, base: str, result: Mapping[str, Any]) -> str | list[str]:
-    """The folders between the store's place and the file's name; the whole address where that does not
-    lead back to it.
+    """Return the folders between the store's address and the file's name; in a list, the whole address where
+    these do not lead back to it.
     """
     path = unquote(url[len(base) :])
     lead = path.removesuffix(_plain(result))

@@ -1,4 +1,4 @@
-"""The gate every byte of a log passes on its way to a consumer, live or later.
+"""The filter that every byte of a log passes on its way to a consumer, live or later.
 
 A log is output of an untrusted program that people read in terminals and browsers. It leaves line by line as
 a terminal would have shown it at last: a carriage return begins the line anew, so that of a progress bar its
@@ -13,17 +13,17 @@ import re
 import unicodedata
 
 HELD = 8192
-"""Characters of a line without an end that are waited for; then what there is of it leaves."""
+"""Characters of an unfinished line that are held back; a longer one leaves in parts."""
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*m|\x1b\[[0-2]?K")
-"""Colours and other looks, and the erasing of a line's rest, which progress bars write."""
+"""Escape sequences for colours and other styles, and for erasing in a line, as progress bars write them."""
 _CUT = b"\n[log cut off: budget exceeded]\n"
 
 
 class LogGate:
-    """A streaming filter: give it chunks as they come, then :meth:`end`."""
+    """A streaming filter: call :meth:`filter_bytes` with each chunk, then :meth:`finish_log` once."""
 
     def __init__(self, budget: int, lines: int | None = None) -> None:
-        """``budget`` in bytes of what comes out; ``lines``: at most so many, None for any number."""
+        """``budget`` is the most bytes that come out, ``lines`` the most lines (None: any number)."""
         self._left = budget
         self._lines = lines
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
@@ -35,7 +35,7 @@ class LogGate:
         passed = b"".join(self._charge(f"{shown_log(line)}\n") for line in lines)
         self._held = _last_state(last)
         if len(self._held) > HELD and not self._held.endswith("\r"):
-            # From an escape on that may not be whole yet, the rest is kept.
+            # Keep the rest from a late escape on: its sequence may not be complete yet.
             whole = self._held.rfind("\x1b", len(self._held) - 32)
             end = len(self._held) if whole < 0 else whole
             passed += self._charge(shown_log(self._held[:end]))
@@ -66,12 +66,14 @@ class LogGate:
 
 
 def shown_log(line: str) -> str:
-    """A line without its end as a terminal shows it at last, all else that is hidden made visible."""
+    """Return a line, given without its end, as a terminal shows it last; other hidden characters become
+    visible.
+    """
     return escape_controls(_COLOURS.sub("", _last_state(line).removesuffix("\r")))
 
 
 def _last_state(line: str) -> str:
-    """From the last carriage return on that something follows."""
+    """Return the part after the last carriage return that is followed by anything."""
     if "\r" not in line:
         return line
     text = line.rstrip("\r")
@@ -80,7 +82,7 @@ def _last_state(line: str) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Line ends and tabs stay, all else that is hidden becomes visible."""
+    """Escape hidden characters visibly; line ends and tabs stay."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(character) for character in text)

@@ -13,7 +13,7 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 PLURAL: Final = "workflows"
 KIND: Final = "WorkFlow"
 JOBS_NAMESPACE: Final = "c2d-jobs"
-"""Where jobs run unless the chart says otherwise; a box has no other."""
+"""Namespace in which jobs run unless the chart says otherwise; a box has no other."""
 FINALIZER: Final = "oceanprotocol.com/cleanup"
 
 LABEL_JOB: Final = "c2d.oceanprotocol.com/job"
@@ -31,7 +31,7 @@ Component = Literal["configuration", "algorithm", "publishing"]
 COMPONENTS: Final[tuple[Component, ...]] = ("configuration", "algorithm", "publishing")
 
 Stage = Literal["configuration", "judge", "upload", "register"]
-"""Who may report in band to the engine; each has its own token."""
+"""The containers that may report in band to the engine; each has its own token."""
 
 # -- users: one per role, so that a file's owner says who wrote it
 
@@ -58,11 +58,12 @@ ALGORITHM_LOG: Final = f"{DATA}/{LOGS}/algorithm.log"
 CUSTOM_DATA_FILE: Final = f"{DATA}/{INPUTS}/algoCustomData.json"
 CONFIGURE_LOG: Final = f"{DATA}/{ADMIN_LOGS}/configure.log"
 ALIVE_FILE: Final = f"{DATA}/{CONTROL}/alive.json"
-"""Written just before the marker: what answered configuration, and must be silent for the warden."""
+"""Written just before the marker: the addresses that answered configuration and must not answer the warden.
+"""
 STAGED_MARKER: Final = f"{DATA}/{CONTROL}/staged"
-"""Written last by configuration, after the engine has recorded the success: the warden's cue."""
+"""Written last by configuration, after the engine has recorded the success: the warden waits for it."""
 
-# -- what is mounted beside it
+# -- mounts besides the volume
 
 GATE_FOLDER: Final = "/c2d"
 GATE: Final = f"{GATE_FOLDER}/gate"
@@ -79,7 +80,8 @@ SCRATCH: Final = "/tmp"
 ALGORITHM_USER: Final = "algorithm"
 GO_FOLDER: Final = "/c2d-go"
 GO_AHEAD: Final = f"{GO_FOLDER}/ahead"
-"""Written by the warden into a folder that the algorithm's container mounts read-only: the gate's cue."""
+"""Written by the warden into a folder that the algorithm's container mounts read-only: the gate waits for it.
+"""
 VERDICT_FOLDER: Final = "/verdict"
 MANIFEST: Final = f"{VERDICT_FOLDER}/manifest.json"
 JOB_FOLDER: Final = "/etc/c2d/job"
@@ -101,20 +103,21 @@ ENV_ENCRYPT: Final = "C2D_ENCRYPT"
 """The public key for which results are encrypted."""
 ENV_WARDEN: Final = "C2D_WARDEN"
 ENV_POD_UID: Final = "C2D_POD_UID"
+"""The pod's own uid, from Kubernetes."""
 ENV_NODE_IP: Final = "C2D_NODE_IP"
 """Address of the node that runs the pod, whose kubelet an algorithm must not reach."""
-"""The pod's own uid, from Kubernetes."""
 
 # -- objects of a job
 
 
 def workflows_path(namespace: str) -> str:
-    """The API path of a namespace's WorkFlows."""
+    """Return the API path of a namespace's WorkFlows."""
     return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
 
 
 def pod_name(job: str, component: Component, attempt: int = 1) -> str:
-    """The pod's name: a second attempt gets another one, since the first may still be going away."""
+    """Return the pod's name: a second attempt gets another one, since the first pod may still be
+    terminating."""
     return f"{job}-{component}" if attempt == 1 else f"{job}-{component}-{attempt}"
 
 
@@ -123,15 +126,17 @@ def claim_name(job: str) -> str:
 
 
 def grants_secret_name(job: str) -> str:
-    """Made by operator-service: key ``grants.json``."""
+    """Return the name of the Secret that operator-service makes: key ``grants.json``."""
     return f"{job}-grants"
 
 
 def stage_secret_name(job: str) -> str:
-    """Made by the engine: ``job.json``, a token per stage, the result store's address and credentials."""
+    """Return the name of the Secret that the engine makes: ``job.json``, a token per stage, the result
+    store's address and credentials.
+    """
     return f"{job}-stages"
 
 
 def bare_did(did: str) -> str:
-    """A DID as file name: ``did:op:`` is cut off, whatever else remains."""
+    """Return a DID as file name: only ``did:op:`` is cut off."""
     return did.removeprefix("did:op:")

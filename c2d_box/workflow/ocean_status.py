@@ -16,7 +16,7 @@ def as_seconds(moment: float | None) -> str | None:
 
 
 def result_list(workflow: WorkFlow) -> list[dict[str, Any]] | str:
-    """Without the storage address; the position is the index of ``getResult``."""
+    """Return the results without their storage addresses; the position is the index of ``getResult``."""
     listed = [
         {
             "filename": result.filename,
@@ -31,7 +31,9 @@ def result_list(workflow: WorkFlow) -> list[dict[str, Any]] | str:
 
 
 def owner_status(workflow: WorkFlow) -> dict[str, Any]:
-    """``orders``, ``reason``, ``exitCode``, ``asset`` and ``times`` are ours; clients ignore other keys."""
+    """Return the status for the job's owner. ``orders``, ``reason``, ``exitCode``, ``asset`` and ``times``
+    are ours; clients ignore other keys.
+    """
     spec, state = workflow.spec, workflow.status
     algorithm = workflow.stage.algorithm
     return {
@@ -75,9 +77,9 @@ _PUBLIC = (
 
 
 def public_status(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What anybody may know of a job's status: what it was started with, its stage, and which results there
-    are by type and position, as clients need them. Names, sizes, reasons, exit codes and exact times are as
-    good as outputs: an algorithm chooses them.
+    """Reduce a status to the part that anybody may read: what the job was started with, its stage, and the
+    types and positions of its results, as clients need them. Names, sizes, reasons, exit codes and exact
+    times are left out: an algorithm chooses them, so they are as good as outputs.
     """
     listed = found.get("results") or []
     finished = found.get("dateFinished")
@@ -99,7 +101,7 @@ def _coarse_result(entry: Mapping[str, Any], index: int) -> dict[str, Any]:
 
 
 def status_event(workflow: WorkFlow) -> dict[str, Any]:
-    """What the Provider is told on every change."""
+    """Return the event that the Provider gets on every change."""
     return {
         "jobId": workflow.job,
         "status": workflow.status.code,

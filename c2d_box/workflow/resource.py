@@ -1,8 +1,7 @@
-"""The WorkFlow: what a consumer asked for (spec), and the truth about its job (status).
+"""The WorkFlow: the consumer's request (``spec``), and the authoritative state of its job (``status``).
 
-``status.times`` is the backbone. Each stage that is over has its moment there, written once and never
-changed; where a job stands follows from which moments exist, so that whoever reads the object knows what
-to do next.
+The state follows from ``status.times``: each stage that is over has its moment there, written once and never
+changed. From the moments that exist every reader of the object knows how far the job is and what to do next.
 """
 
 from __future__ import annotations
@@ -48,6 +47,8 @@ class _Part(BaseModel):
 
 
 class AlgorithmContainer(_Part):
+    """The algorithm's image and entrypoint."""
+
     entrypoint: str
     image: str
     tag: str = ""
@@ -55,14 +56,16 @@ class AlgorithmContainer(_Part):
 
     @property
     def reference(self) -> str:
-        """By digest where there is one, else by tag."""
+        """The image's reference: by digest where there is one, else by tag."""
         if self.checksum.startswith("sha256:"):
             return f"{self.image}@{self.checksum}"
         return f"{self.image}:{self.tag}" if self.tag else self.image
 
 
 class JobAlgorithm(_Part):
-    """Custom and user data travel as they came: keys in lower case, as the original's payload has them."""
+    """The algorithm. Custom and user data are passed on unchanged: keys in lower case, as in the original's
+    payload.
+    """
 
     id: str | None = None
     rawcode: str | None = ""
@@ -86,13 +89,13 @@ class JobStage(_Part):
 
 
 class JobSpec(_Part):
-    """Everything but ``stop`` is fixed at creation."""
+    """The request for a job. Everything but ``stop`` is fixed at creation."""
 
     job_id: str = ""
     owner: str = ""
     agreement_id: str = ""
     orders: tuple[str, ...] = ()
-    """Keys of the orders that the job stands on, each for one job at a time."""
+    """Keys of the orders that the job uses; each order is for one job at a time."""
     environment: str
     chain_id: int | None = None
     provider_address: str | None = None
@@ -101,10 +104,12 @@ class JobSpec(_Part):
     stages: tuple[JobStage, ...] = Field(min_length=1, max_length=1)
     stop: bool = False
     ttl: float | None = Field(default=None, alias="ttlSecondsAfterFinished")
-    """How long the finished WorkFlow stays; None: the engine's limit."""
+    """Seconds for which the finished WorkFlow stays; None: the engine's limit."""
 
 
 class JobResult(_Part):
+    """One stored result of a job, as upload reported it."""
+
     filename: str
     filesize: int
     type: str
@@ -116,29 +121,33 @@ class JobResult(_Part):
 
 
 class AlgorithmRun(_Part):
-    """What Kubernetes said about the one pod that may run the algorithm."""
+    """Kubernetes' report about the one pod that may run the algorithm."""
 
     uid: str | None = None
     exit_code: int | None = None
     image: str | None = None
-    """What Kubernetes says it ran."""
+    """The image that ran, as Kubernetes reports it."""
     signal: int | None = None
     reason: str | None = None
 
 
 class JobOutcome(_Part):
-    """How the job will end, decided before publishing, which may still turn a 70 into 77 or 79."""
+    """The job's end as decided before publishing, which may still turn a 70 into 77 or 79."""
 
     code: int
     reason: str | None = None
 
 
 class PodAttempts(_Part):
+    """Number of the current attempt of each pod that may be started again; the algorithm's never is."""
+
     configuration: int = 1
     publishing: int = 1
 
 
 class JobStatus(_Part):
+    """The recorded state of a job; ``times`` says how far it is."""
+
     code: int = states.State.WARMING_UP
     text: str = states.TEXTS[states.State.WARMING_UP]
     phase: str = "Queued"
@@ -158,14 +167,14 @@ class JobStatus(_Part):
     """The first of the files that were staged."""
     inputs_count: int | None = None
     inputs_digest: str | None = None
-    """Of all lines, where ``inputs`` does not hold all of them."""
+    """Digest of all staged files, where ``inputs`` does not hold all of them."""
     isolation: dict[str, Any] | None = None
     manifest: str | None = None
     """Digest of what the judge lets leave."""
     evidence: dict[str, Any] | None = None
     """Head, signer and signature of the record."""
     asset: dict[str, Any] | None = None
-    """What the results became on the chain, and the transactions that are to make it so."""
+    """The asset that the results became, and the transactions that create it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -197,7 +206,7 @@ class WorkFlow(_Part):
         return self.spec.stages[0]
 
     def at(self, moment: Moment) -> float | None:
-        """Unix seconds of a stage's end, None while it is not over."""
+        """Return the Unix seconds at which ``moment`` was reached, None before that."""
         text = self.status.times.get(moment)
         if text is not None:
             return timestamps.rfc3339_seconds(text)
@@ -205,13 +214,13 @@ class WorkFlow(_Part):
 
     @property
     def publish(self) -> Mapping[str, Any] | None:
-        """How the results are to be published as an asset, where the job asks for that."""
+        """The wishes for publishing the results as an asset; None where the job does not ask for that."""
         wanted = (self.stage.output or {}).get("publish")
         return wanted if isinstance(wanted, Mapping) else None
 
     @property
     def encrypt(self) -> str | None:
-        """The public key for which results are to be encrypted, where the job asks for that."""
+        """The public key for which results are to be encrypted; None where the job does not ask for that."""
         wanted = (self.stage.output or {}).get("encrypt")
         return str(wanted) if wanted else None
 
@@ -221,7 +230,9 @@ class WorkFlow(_Part):
 
 
 def parse_workflow(body: Mapping[str, Any]) -> WorkFlow:
-    """Raises pydantic's ValidationError for an object that is no WorkFlow (the CRD's schema refuses most)."""
+    """Parse the API's object. Raises pydantic's ValidationError for one that is no WorkFlow (the CRD's schema
+    refuses most).
+    """
     metadata = body["metadata"]
     accepted = (metadata.get("annotations") or {}).get(names.ANNOTATION_ACCEPTED)
     deleted = metadata.get("deletionTimestamp")
@@ -238,8 +249,8 @@ def parse_workflow(body: Mapping[str, Any]) -> WorkFlow:
 
 
 def _created(accepted: str | None, stamp: str | None) -> float:
-    """The annotation's fraction of a second is believed only within the second or so Kubernetes saw
-    itself.
+    """Return the moment of acceptance. The annotation, which has fractions of a second, is believed only
+    within 5 seconds of Kubernetes' own timestamp.
     """
     seen = timestamps.rfc3339_seconds(stamp) if stamp else 0.0
     try:
@@ -250,7 +261,8 @@ def _created(accepted: str | None, stamp: str | None) -> float:
 
 
 def build_workflow(job: str, spec: Mapping[str, Any], accepted: float) -> dict[str, Any]:
-    """The object as operator-service creates it; with the finalizer, which saves the engine a write."""
+    """Return the object as operator-service creates it; with the finalizer, which saves the engine
+    a write."""
     owner = str(spec.get("owner", "")).lower()
     labels = {names.LABEL_JOB: job, names.LABEL_ENVIRONMENT: str(spec["environment"])}
     if owner.isalnum() and len(owner) < 64:
@@ -269,7 +281,9 @@ def build_workflow(job: str, spec: Mapping[str, Any], accepted: float) -> dict[s
 
 
 def owner_reference(workflow: WorkFlow) -> dict[str, Any]:
-    """Lets Kubernetes collect a job's objects even where the engine is gone for good."""
+    """Return the reference that lets Kubernetes collect a job's objects even where the engine is gone for
+    good.
+    """
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,

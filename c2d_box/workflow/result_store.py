@@ -1,4 +1,4 @@
-"""Where results are kept: the engine hands it to the publishing pod, operator-service reads from it."""
+"""Settings of the result store: the publishing pod writes to it, operator-service reads from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Store(BaseModel):
-    """``require_encryption``: where others can read what is stored, as on an IPFS node with peers."""
+    """Common settings. ``require_encryption`` is for stores that others can read, as an IPFS node
+    with peers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -16,7 +17,7 @@ class _Store(BaseModel):
 
 
 class IpfsStore(_Store):
-    """``api``: the RPC's root, written to with a bearer token; ``gateway``: read from."""
+    """An IPFS node. ``api`` is the RPC's root, written to with a bearer token; ``gateway`` is read from."""
 
     kind: Literal["ipfs"] = "ipfs"
     api: str
@@ -24,7 +25,7 @@ class IpfsStore(_Store):
 
 
 class S3Store(_Store):
-    """Path-style addressing; access key and secret key are files of the secrets folder."""
+    """An S3 store with path-style addressing; access key and secret key are files of the secrets folder."""
 
     kind: Literal["s3"] = "s3"
     endpoint: str

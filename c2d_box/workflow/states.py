@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 
 class State(IntEnum):
+    """Ocean's numbers of a job's states, and ours."""
+
     WARMING_UP = 1
     CONFIGURING = 20
     PROVISIONED = 30
@@ -63,7 +65,7 @@ FINAL: Final = frozenset(
 )
 
 Phase = Literal["Queued", "Configuring", "Running", "Publishing", "Finished"]
-"""For people: what ``kubectl get workflows`` shows."""
+"""The coarse state for people, as ``kubectl get workflows`` shows it."""
 
 
 def state_text(code: int) -> str:
@@ -84,7 +86,7 @@ def state_phase(code: int) -> Phase:
 
 
 class Stop(IntEnum):
-    """The wire's ``stopreq``."""
+    """The cause of a job's early end, as ``stopreq`` in Ocean's status object."""
 
     NONE = 0
     ASKED = 1

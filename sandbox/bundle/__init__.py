@@ -1,4 +1,4 @@
-"""What a box is made of: recipes, the builds of their parts, and the cache that holds them."""
+"""Builds the bundle, the programs and images a box is made of: recipes, builds and the cache of parts."""
 
 from sandbox.bundle.build import PartStatus, build, list_parts, verify
 from sandbox.bundle.store import Bundle, Image

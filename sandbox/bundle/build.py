@@ -26,7 +26,7 @@ from sandbox.bundle.store import Bundle, damaged
 from sandbox.progress import Event, Progress
 
 Confirm = Callable[[str], bool]
-"""Shown a question, answers whether the user agrees."""
+"""A function that shows the user a question and returns whether they agree."""
 
 
 def build(
@@ -39,7 +39,7 @@ def build(
     base: Path | None = None,
     for_node: bool = True,
 ) -> Progress[Bundle]:
-    """Make every part that is missing or damaged; nothing is done where all is there.
+    """Make every part that is missing or damaged; do nothing where every part is in the cache.
 
     ``parts`` limits it to those and what they are made from. Debian packages that the machine lacks are
     installed when ``yes`` is set or ``confirm`` agrees. Interrupted, it goes on with the first unfinished
@@ -74,8 +74,8 @@ def build(
 def _required(
     cache: Cache, recipes: Sequence[Recipe], keys: dict[str, str], parts: Iterable[str] | None
 ) -> list[Recipe]:
-    """The parts asked for, and of what they are made from only what a missing one of them needs: a bundle
-    that came as a file has no layers.
+    """Return the recipes of the parts asked for, and, of their inputs, only those that a missing part needs:
+    a bundle that was loaded from a file has no layers.
     """
     by_name = {recipe.name: recipe for recipe in recipes}
     needs = {need for recipe in recipes for need in recipe.needs}
@@ -94,7 +94,7 @@ def _required(
 
 
 def _estimate(missing: Sequence[Recipe]) -> float:
-    """Seconds for two lanes that overlap: the longer one."""
+    """Return the estimated seconds of two lanes that overlap: those of the longer one."""
     lanes: dict[str, float] = {"compile": 0.0, "assemble": 0.0}
     for recipe in missing:
         lanes[recipe.lane] += recipe.seconds
@@ -125,7 +125,7 @@ def _provide_packages(
 
 
 def _provide_go(cache: Cache, missing: Sequence[Recipe], machine: str) -> Progress[Path]:
-    """A Go toolchain that is new enough: the machine's, else one of our own."""
+    """Return a Go toolchain that is new enough: the machine's, else one that is fetched as a part."""
     if not any(isinstance(recipe, GoPrograms) for recipe in missing) or go_is_enough():
         return Path("go")
     yield Event("bundle.go-toolchain", "note", "no Go, or one too old, on this machine: getting one")
@@ -135,7 +135,7 @@ def _provide_go(cache: Cache, missing: Sequence[Recipe], machine: str) -> Progre
 
 
 def cache_key() -> str:
-    """Of the bundle as this version of c2d-box would make it on this machine."""
+    """Return a key of the bundle that this version of c2d-box would make on this machine."""
     keys = catalogue.keys(catalogue.chosen(None), architecture())
     hashed = hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]
     return f"c2d-box-{architecture()}-{hashed}"
@@ -152,14 +152,14 @@ class PartStatus:
     kind: str
     version: str
     state: PartState
-    """``outdated``: there is one made by another version of c2d-box or from other sources."""
+    """``outdated``: the cache holds a part made by another version of c2d-box or from other sources."""
     key: str
     size: int
-    """Bytes; 0 where there is none."""
+    """Bytes; 0 where the part is not there."""
     seconds: float | None
-    """How long it took to build."""
+    """Seconds that the build of the part took."""
     digest: str | None
-    """Of an image's manifest."""
+    """Digest of an image's manifest; for images only."""
     folder: Path
 
 
@@ -177,7 +177,7 @@ _KINDS = {
 
 
 def list_parts(parts: Iterable[str] | None = None, *, cache: Cache | None = None) -> list[PartStatus]:
-    """Every part and whether it is there. Reads names and times, not bytes."""
+    """Return every part and its state. Reads names and times, not bytes."""
     cache = cache or Cache()
     recipes = catalogue.chosen(parts)
     keys = catalogue.keys(recipes, architecture())
@@ -205,9 +205,9 @@ def _status(cache: Cache, recipe: Recipe, key: str) -> PartStatus:
 
 
 def verify(parts: Iterable[str] | None = None, *, cache: Cache | None = None) -> Progress[list[PartStatus]]:
-    """Hash every file of every part that is there; raises an error that names what is damaged.
+    """Hash every file of every part in the cache; raise an error that names the damaged ones.
 
-    What it finds is remembered, so that the next ``build`` makes it again.
+    Damage is remembered, so that the next ``build`` makes the part again.
     """
     cache = cache or Cache()
     findings: dict[str, list[str]] = {}
@@ -231,7 +231,7 @@ def verify(parts: Iterable[str] | None = None, *, cache: Cache | None = None) ->
 
 
 def _describe(cache: Cache, machine: str) -> None:
-    """Write ``bundle.json``: what this bundle is, for whoever finds the folder."""
+    """Write ``bundle.json``, which tells a person who finds the folder which bundle it holds."""
     entries: list[Entry] = []
     for status in list_parts(cache=cache):
         if entry := cache.entry(status.name, status.key):

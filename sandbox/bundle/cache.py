@@ -1,4 +1,5 @@
-"""The content-addressed store of finished parts: an entry is either whole or not there. Below its root:
+"""Stores finished parts under the hash of their inputs: an entry is either complete or absent. Below its
+root:
 
     parts/<part>/<key>/       files of the part and ``manifest.json``, renamed into place when complete
     work/<part>@<key>.<pid>/  a build in progress; what a killed build left is removed by the next one
@@ -45,7 +46,7 @@ def digest_of(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One file of an entry. ``link`` is set, and the rest empty, where it is a symbolic link."""
+    """One file of an entry. For a symbolic link ``link`` is set and the other fields are empty."""
 
     path: str
     size: int = 0
@@ -57,17 +58,17 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What stands in an entry's ``manifest.json``."""
+    """The content of an entry's ``manifest.json``."""
 
     part: str
     version: str
     key: str
     architecture: str
     seconds: float
-    """How long the part took to build: the estimate for the next time."""
+    """Seconds that the build of the part took: the estimate for the next build."""
     files: tuple[FileRecord, ...]
     facts: dict[str, Any]
-    """What the recipe wants remembered: an image's digest, the package versions of a layer."""
+    """Facts that the recipe records: an image's digest, the package versions of a layer."""
     format: int = FORMAT
 
     @property
@@ -83,7 +84,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A finished part."""
+    """A finished part in the cache."""
 
     folder: Path
     manifest: Manifest
@@ -92,11 +93,13 @@ class Entry:
         return self.folder / name
 
     def sha256(self, name: str) -> str:
-        """The recorded hash of one file."""
+        """Return the recorded hash of one file."""
         return next(record.sha256 for record in self.manifest.files if record.path == name)
 
     def damage(self, *, thorough: bool = False) -> Iterator[tuple[str, Damage]]:
-        """Files that are not as they were built. Unless ``thorough``, size and time decide who is hashed."""
+        """Yield the files that differ from the recorded build. Unless ``thorough``, only files whose size or
+        time changed are hashed.
+        """
         if (self.folder / ".damaged").exists():
             yield "manifest.json", "marked"
         for record in self.manifest.files:
@@ -104,12 +107,12 @@ class Entry:
                 yield record.path, found
 
     def mark_damaged(self) -> None:
-        """Remember a finding of ``verify``, so that the next ``build`` repairs it."""
+        """Record that ``verify`` found damage, so that the next ``build`` makes the part again."""
         with contextlib.suppress(OSError):
             (self.folder / ".damaged").touch()
 
     def touch(self) -> None:
-        """Count as recently used when old entries are dropped."""
+        """Mark the entry as recently used, so that it is not among the old entries that are dropped."""
         with contextlib.suppress(OSError):
             os.utime(self.folder / "manifest.json")
 
@@ -146,7 +149,7 @@ class Cache:
         return self.root / "logs" / f"{part}.log"
 
     def entry(self, part: str, key: str) -> Entry | None:
-        """The finished entry, or None: not there, or its manifest is unreadable."""
+        """Return the finished entry, or None where it is absent or its manifest is unreadable."""
         folder = self.folder(part, key)
         try:
             manifest = Manifest.parse((folder / "manifest.json").read_text("utf-8"))
@@ -155,7 +158,7 @@ class Cache:
         return Entry(folder, manifest) if manifest.key == key else None
 
     def latest(self, part: str) -> Entry | None:
-        """The entry of this part built or used last, whatever its key: a source of estimates."""
+        """Return this part's entry that was built or used last, whatever its key: a source of estimates."""
         entries = self._by_use(part)
         return self.entry(part, entries[0].name) if entries else None
 
@@ -186,7 +189,7 @@ class Cache:
 
     @contextlib.contextmanager
     def workspace(self, part: str, key: str) -> Iterator[Path]:
-        """An empty folder on the cache's own file system; call with the part's lock held."""
+        """Yield an empty folder on the cache's own file system. Call it with the part's lock held."""
         for stale in (self.root / "work").glob(f"{part}@*"):
             remove(stale)
         folder = self.root / "work" / f"{part}@{key[:12]}.{os.getpid()}"

@@ -1,7 +1,8 @@
-"""Running compilers and package tools: output to a log, cancellable, failures turned into coded errors.
+"""Runs compilers and package tools: output goes to a log, runs can be cancelled, failures get error codes.
 
-The tools' own words decide what went wrong, because their exit statuses do not: a full disk and a missing
-network are the user's to fix and have their own codes; anything else shows the last lines of the log.
+The cause of a failure is read from the tools' output, because their exit statuses do not tell it: a full disk
+and a missing network are the user's to fix and have their own codes; anything else shows the last lines of
+the log.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 TAIL_LINES = 12
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 15.0
-"""mmdebstrap has mounts to undo when it is stopped."""
+"""Seconds between asking a command to end and killing it: mmdebstrap has mounts to undo when stopped."""
 
 NO_NETWORK = "C2D-NO-NETWORK"
 RETRY_PAUSES = (2.0, 6.0)
@@ -43,11 +44,13 @@ _NOT_GENUINE = re.compile(
 
 
 class Cancelled(Exception):
-    """The build was told to stop; nobody is told about it a second time."""
+    """Raised when the build was told to stop. It is not reported to the user a second time."""
 
 
 def disk_full(what: str, cache: Path) -> EnvironmentProblem:
-    """No room, with what is left where it may have been needed."""
+    """Return the error for a full disk, with the free space left in the folders where it may have been
+    needed.
+    """
     room = {str(place): shutil.disk_usage(place).free >> 20 for place in (cache, Path(tempfile.gettempdir()))}
     left = ", ".join(f"{place}: {mib} MiB free" for place, mib in room.items())
     return EnvironmentProblem(
@@ -84,10 +87,11 @@ class Commands:
         env: Mapping[str, str] | None = None,
         terminal: bool = False,
     ) -> None:
-        """Run to the end; raises a coded error when it fails, :class:`Cancelled` when told to stop.
+        """Run a command to its end; raise a coded error when it fails, :class:`Cancelled` when told to stop.
 
-        Tried again where the network failed it, since one lost connection in minutes of downloads is normal.
-        With ``terminal`` the command stays in the user's session, so that it may ask for a password there.
+        The command is tried again where the network failed it, since one lost connection in minutes of
+        downloads is normal. With ``terminal`` the command stays in the user's session, so that it may ask for
+        a password there.
         """
         for pause in self.pauses:
             try:
@@ -182,7 +186,7 @@ class Commands:
 
 @contextlib.contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Leave no child behind, however the block is left."""
+    """Make sure that the child process has ended, however the block is left."""
     try:
         yield
     finally:

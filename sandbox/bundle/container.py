@@ -1,7 +1,7 @@
-"""Building where there is no Debian: the same builder, in a container of a Debian base image.
+"""Builds the bundle on machines without Debian: runs the same builder in a container of a Debian image.
 
-The cache is the machine's own, mounted, so that what comes out is the same parts under the same keys. The
-base is pulled by digest, or imported from a root file system where nothing can be pulled.
+The machine's own cache is mounted there, so the same parts come out under the same keys. The base is pulled
+by digest, or imported from a root file system where nothing can be pulled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 BASE = "debian@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171"
-"""Debian 12, for every architecture."""
+"""Image of Debian 12, for every architecture."""
 IMPORTED = "c2d.local/build-base"
 PREPARE = """set -eu
 if [ "$COMPLETE" = no ]; then
@@ -39,14 +39,15 @@ exit $status
 
 
 def is_needed() -> bool:
-    """Whether this machine cannot build by itself: its packages are not Debian's."""
+    """Return whether this machine needs a container to build: its packages are not Debian's."""
     return sys.platform != "linux" or shutil.which("apt-get") is None
 
 
 def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = None) -> Progress[None]:
-    """Make ``parts`` in a container; ``base``: a root file system (tar) instead of the image that is pulled.
+    """Make ``parts`` in a container. ``base`` is a root file system (tar) used instead of the image that is
+    pulled.
 
-    A base of one's own must have Python and what the recipes need: nothing is installed in it.
+    A base that the user brings must have Python and what the recipes need: nothing is installed in it.
     """
     from sandbox import docker_engine
 
@@ -100,7 +101,7 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
 
 
 def _base(client: DockerClient, base: Path | None) -> Progress[str]:
-    """The image's name, once the engine has it."""
+    """Return the base image's name once the engine has the image."""
     import docker.errors
 
     from sandbox import docker_engine
@@ -133,7 +134,7 @@ def _base(client: DockerClient, base: Path | None) -> Progress[str]:
 
 
 def _followed(output: Iterator[bytes]) -> Progress[None]:
-    """The builder's events; its error is raised as it would have been here."""
+    """Yield the events of the builder in the container; raise its error as if the builder had run here."""
     rest = b""
     for chunk in output:
         *lines, rest = (rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""The builder as it runs inside a container: the same code on the same cache, events as JSON lines on stdout.
+"""Runs the builder inside a container: the same code on the same cache, events as JSON lines on stdout.
 
 ``python -m sandbox.bundle.container_entrypoint PART…``; it needs Python's standard library only.
 """

@@ -18,11 +18,11 @@ from sandbox.bundle.parts.recipe import RECIPES
 from sandbox.bundle.parts.wheel_layers import MACHINES, platform_options
 
 NEVER = {"pip", "setuptools"}
-"""Named as dependencies by some packages, needed by none at run time."""
+"""Packages left out of the locks: some packages name them as dependencies, none needs them at run time."""
 
 
 def resolve(requirements: Path, architecture: str) -> dict[tuple[str, str], str]:
-    """(name, version) of everything that would be installed, with its wheel's hash."""
+    """Return (name, version) of everything that would be installed, with its wheel's hash."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         subprocess.run(
             [
@@ -42,7 +42,7 @@ def resolve(requirements: Path, architecture: str) -> dict[tuple[str, str], str]
 
 
 def lock(requirements: Path) -> str:
-    """The text of the lock."""
+    """Return the text of the lock."""
     hashes: dict[tuple[str, str], set[str]] = {}
     for architecture in MACHINES:
         for package, digest in resolve(requirements, architecture).items():

@@ -1,4 +1,4 @@
-"""Makes the parts that are missing, two at a time, and tells how far it is.
+"""Makes the parts that are missing, two at a time, and reports progress.
 
 One lane compiles: a compiler uses every core, so a second one would only make both slower. The other lane
 puts root file systems, wheels and images together, which is waiting for network and disk. A failure in one
@@ -30,7 +30,7 @@ LANES: tuple[Lane, ...] = ("compile", "assemble")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be made and what is there."""
+    """The parts that a build covers, with their keys and the machine's toolchain."""
 
     recipes: Sequence[Recipe]
     keys: dict[str, str]
@@ -39,7 +39,7 @@ class Plan:
 
 
 class Schedule:
-    """One run over a plan. Use once."""
+    """One run over a plan. Use an instance once."""
 
     def __init__(self, cache: Cache, plan: Plan) -> None:
         self.cache = cache
@@ -54,7 +54,7 @@ class Schedule:
         self.spent = 0.0
 
     def run(self) -> Progress[dict[str, Entry]]:
-        """Make what is missing; returns the entry of every part of the plan."""
+        """Make the parts that are missing; return the entry of every part of the plan."""
         for recipe in self.plan.recipes:
             entry = whole(self.cache, recipe.name, self.plan.keys[recipe.name])
             if entry is None:
@@ -105,7 +105,7 @@ class Schedule:
         )
 
     def _estimate(self, recipe: Recipe) -> float:
-        """Seconds: what this machine needed the last time, else the recipe's guess."""
+        """Return the estimated seconds: what this machine needed the last time, else the recipe's guess."""
         before = self.cache.latest(recipe.name)
         return max(before.manifest.seconds if before else recipe.seconds, 0.1)
 
@@ -145,7 +145,7 @@ class Schedule:
             self.events.put(None)
 
     def _next(self, lane: Lane) -> Recipe | None:
-        """The next part of this lane whose needs are met; waits for the other lane where it must."""
+        """Return the next part of this lane whose needs are met; wait for the other lane where it must."""
         with self.changed:
             while not self.cancelled.is_set():
                 mine = [recipe for recipe in self.waiting if recipe.lane == lane]
@@ -183,7 +183,9 @@ class Schedule:
         return entry
 
     def _wait_for_other(self, step: str) -> Callable[[], None]:
-        """What to do between attempts to get a part's lock: say once why, and look out for the end."""
+        """Return a function to call between attempts to get a part's lock: it reports the wait once and
+        raises when the build is cancelled.
+        """
         told = False
 
         def wait() -> None:
@@ -197,12 +199,14 @@ class Schedule:
         return wait
 
     def _key(self, recipe: Recipe) -> str:
-        """The address as of now: sources may have been edited since the plan was made."""
+        """Return the part's current key: sources may have been edited since the plan was made."""
         needs = {need: self.entries[need].manifest.key for need in recipe.needs}
         return recipe.key(self.plan.architecture, needs)
 
     def _build(self, recipe: Recipe, key: str) -> Entry:
-        """Make the part; again where its sources were edited meanwhile: it would lie under the wrong key."""
+        """Make the part; make it again where its sources were edited meanwhile, since it would be stored
+        under the wrong key.
+        """
         for _ in range(ATTEMPTS):
             if entry := self._attempt(recipe, key):
                 return entry
@@ -257,6 +261,6 @@ class Schedule:
 
 
 def whole(cache: Cache, part: str, key: str) -> Entry | None:
-    """The entry if it is there and undamaged, as far as a cheap look can tell."""
+    """Return the entry if it is there and undamaged, as far as a check of sizes and times can tell."""
     entry = cache.entry(part, key)
     return entry if entry is not None and next(entry.damage(), None) is None else None

@@ -1,4 +1,4 @@
-"""The finished bundle, as the rest of the box sees it: binaries, images, the version of Kubernetes."""
+"""Gives the rest of the box access to the finished bundle: binaries, images, the version of Kubernetes."""
 
 from __future__ import annotations
 
@@ -22,28 +22,30 @@ class Image:
     reference: str
     """``c2d.local/<name>:latest``."""
     digest: str
-    """``sha256:…`` of the manifest: what ``name@digest`` resolves by and what a DDO's checksum holds."""
+    """``sha256:`` digest of the manifest: ``name@digest`` resolves by it and a DDO's checksum holds it."""
     archive: Path
     """OCI archive, uncompressed."""
 
     @property
     def pinned(self) -> str:
-        """``c2d.local/<name>@sha256:…``: this very image, for the objects of the cluster."""
+        """Return ``c2d.local/<name>@sha256:…``: the reference of exactly this image, for the objects of the
+        cluster.
+        """
         return f"{self.reference.rpartition(':')[0]}@{self.digest}"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeImage:
-    """A whole node as an image for the Docker engine."""
+    """The image of a whole node, for the Docker engine."""
 
     reference: str
     id: str
-    """``sha256:…`` of the configuration: how the engine tells one image from another of the same name."""
+    """``sha256:…`` of the configuration, by which the engine tells images of the same name apart."""
     archive: Path
 
 
 class Bundle:
-    """Finished parts of one version of c2d-box, for one architecture."""
+    """The finished parts of one version of c2d-box, for one architecture."""
 
     def __init__(self, architecture: str, entries: Mapping[str, Entry]) -> None:
         self.architecture = architecture
@@ -51,7 +53,7 @@ class Bundle:
 
     @classmethod
     def open(cls, parts: Iterable[str] | None = None, cache: Cache | None = None) -> Bundle:
-        """The bundle in the cache, or only the named parts of it. Checks sizes and times, not bytes.
+        """Open the bundle in the cache, or only the named parts of it. Checks sizes and times, not bytes.
 
         Raises :class:`StateProblem` when parts are missing (``C2D-BUNDLE-INCOMPLETE``), were made by another
         version of c2d-box (``C2D-BUNDLE-VERSION``) or are damaged (``C2D-BUNDLE-DAMAGED``).
@@ -78,11 +80,13 @@ class Bundle:
 
     @property
     def kubernetes_version(self) -> str:
-        """With the leading v."""
+        """Return the version of Kubernetes with the leading v."""
         return programs.KUBERNETES
 
     def binary(self, name: str) -> Path:
-        """A program: ``kube``, ``kubelet``, ``containerd``, ``cni/bridge``, ``kubo``, ``gate`` …"""
+        """Return the path of a program: ``kube``, ``kubelet``, ``containerd``, ``cni/bridge``, ``kubo``,
+        ``gate`` …
+        """
         for entry in self._entries.values():
             if any(record.path == name for record in entry.manifest.files) and not _is_layer(name):
                 return entry.file(name)
@@ -90,7 +94,7 @@ class Bundle:
 
     @property
     def cni_folder(self) -> Path:
-        """The folder that holds the CNI plugins."""
+        """Return the folder that holds the CNI plugins."""
         return self.binary("cni/bridge").parent
 
     def image(self, name: str) -> Image:
@@ -100,14 +104,14 @@ class Bundle:
 
     @property
     def node_image(self) -> NodeImage:
-        """kind's node image, made of this bundle."""
+        """Return kind's node image, made of this bundle."""
         entry = self._entries["node-image"]
         facts = entry.manifest.facts
         return NodeImage(str(facts["reference"]), str(facts["id"]), entry.file("image.tar"))
 
     @property
     def images(self) -> list[Image]:
-        """All images, in the catalogue's order."""
+        """Return all images, in the catalogue's order."""
         names = [recipe.name for recipe in catalogue.IMAGES if recipe.name in self._entries]
         return [self.image(name.removesuffix("-image")) for name in names]
 
@@ -131,7 +135,7 @@ def _check_complete(cache: Cache, missing: list[str]) -> None:
 
 
 def damaged(findings: Mapping[str, list[str]]) -> StateProblem:
-    """The error that names damaged entries and their files."""
+    """Return the error that names damaged entries and their files."""
     named = "; ".join(f"{part} ({', '.join(files)})" for part, files in findings.items())
     return StateProblem(
         "C2D-BUNDLE-DAMAGED",

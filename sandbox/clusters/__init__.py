@@ -1,1 +1,1 @@
-"""One port, several drivers: where the box's Kubernetes comes from."""
+"""Drivers that provide the box's Kubernetes, behind one interface (:mod:`sandbox.clusters.port`)."""

@@ -1,4 +1,4 @@
-"""What an image archive calls itself: the one reading of it that every driver shares."""
+"""Reads the name and digest of an image archive; every driver uses this module, so all read them alike."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class ArchivedImage:
+    """The name and manifest digest of the image in an archive."""
+
     reference: str
     digest: str
 
     @property
     def by_digest(self) -> str:
-        """``name@sha256:…`` for ``name:tag``."""
+        """Return ``name@sha256:…`` for ``name:tag``."""
         head, _, last = self.reference.rpartition("/")
         return f"{head}/{last.partition(':')[0]}@{self.digest}" if head else f"{last}@{self.digest}"
 
 
 def read_archive(archive: Path) -> ArchivedImage:
-    """Name and manifest digest of the one image in an OCI archive."""
+    """Return name and manifest digest of the one image in an OCI archive."""
     try:
         with tarfile.open(archive) as tar:
             member = tar.extractfile("index.json")
@@ -66,13 +68,13 @@ def _unusable(archive: Path, why: str) -> UsageError:
 
 
 PINNED = "io.cri-containerd.pinned=pinned"
-"""containerd's label for an image that the kubelet never removes. There is nowhere to pull a box's images
-from again: without it a disk that is full for two minutes deletes them, those of a user for good.
+"""containerd's label for an image that the kubelet never removes. A box's images cannot be pulled again from
+anywhere: without the label a disk that is full for two minutes deletes them, those of a user for good.
 """
 
 
 def listed(lines: Iterable[str]) -> list[ClusterImage]:
-    """The images in what ``ctr images list`` prints."""
+    """Return the images in what ``ctr images list`` prints."""
     found = []
     for line in list(lines)[1:]:
         fields = line.split()
@@ -81,7 +83,7 @@ def listed(lines: Iterable[str]) -> list[ClusterImage]:
 
 
 def unpinned(lines: Iterable[str]) -> list[str]:
-    """The references, in what ``ctr images list`` prints, that the kubelet may remove."""
+    """Return the references, in what ``ctr images list`` prints, that the kubelet may remove."""
     return [line.split()[0] for line in list(lines)[1:] if line.strip() and PINNED not in line]
 
 

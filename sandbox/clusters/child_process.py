@@ -1,4 +1,4 @@
-"""Programs of others that must not outlive the command that runs them."""
+"""Runs other projects' programs so that they do not outlive the command that started them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ _SET_PARENT_DEATH_SIGNAL = 1
 
 
 def dying_with_parent() -> Callable[[], None] | None:
-    """For ``preexec_fn``: the kernel kills the child when its parent ends, however that ends (Linux only)."""
+    """Return a function for ``preexec_fn``: the kernel kills the child when its parent ends, however that
+    ends (Linux only).
+    """
     return _ask_for_it if sys.platform == "linux" else None
 
 

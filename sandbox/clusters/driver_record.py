@@ -1,4 +1,4 @@
-"""What the records of all drivers have in common: how they are written down, and the names they lead to."""
+"""The common part of all drivers' records: how a record is stored, and the names derived from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Recorded(Protocol):
-    """A driver's record: a dataclass with at least these."""
+    """The fields that every driver's record has: a dataclass with at least these."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -28,7 +28,7 @@ class Recorded(Protocol):
 
 
 def runtime_classes(name: str) -> dict[str, str]:
-    """The RuntimeClasses of a box by the stage of a job that they are for."""
+    """Return the RuntimeClasses of a box by the stage of a job that they are for."""
     return {
         "algorithm": f"{name}-unrouted",
         "configuration": f"{name}-staging",
@@ -37,7 +37,7 @@ def runtime_classes(name: str) -> dict[str, str]:
 
 
 def stored(record: Recorded) -> str:
-    """The record as text."""
+    """Return the record as text."""
     value = asdict(record) | {
         "format": FORMAT,
         "isolation": record.isolation.as_dict(),
@@ -47,7 +47,7 @@ def stored(record: Recorded) -> str:
 
 
 def restored(path: Path, make: Callable[[dict[str, Any]], T]) -> T | None:
-    """What ``make`` builds of the record at ``path``; None where there is none."""
+    """Return what ``make`` builds of the record at ``path``; None where there is none."""
     try:
         value = json.loads(path.read_text())
         if value.pop("format") != FORMAT:

@@ -1,4 +1,4 @@
-"""Names and places of one native cluster, all derived from its home and its name."""
+"""Names and paths of one native cluster, all derived from its home and its name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ LONGEST_HOME = 75
 
 
 def path_bytes(path: Path) -> int:
-    """A path's length as the kernel counts it: an umlaut is two."""
+    """Return a path's length as the kernel counts it: an umlaut is two bytes."""
     return len(os.fsencode(path.absolute()))
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
+    """The names and paths of one native cluster. Asking for a path creates nothing."""
+
     home: Home
     name: str
 
@@ -30,7 +32,7 @@ class Layout:
 
     @property
     def identity(self) -> str:
-        """Eight hexadecimal digits that tell this box's names on the machine from another's."""
+        """Return eight hexadecimal digits that tell this box's names on the machine from another's."""
         return hashlib.sha256(f"{self.home.path.resolve()}\0{self.name}".encode()).hexdigest()[:8]
 
     @property
@@ -39,7 +41,7 @@ class Layout:
 
     @property
     def host_link(self) -> str:
-        """The machine's end of the link to the node; 12 characters of the 15 allowed."""
+        """Return the name of the machine's end of the link to the node; 12 characters of the 15 allowed."""
         return f"c2d-{self.identity}"
 
     @property
@@ -52,12 +54,14 @@ class Layout:
 
     @property
     def state(self) -> Path:
-        """Who holds the box (process ids with their start times), written by the anchor."""
+        """Return the file with the box's process ids and their start times, written by the anchor."""
         return self.root / "state.json"
 
     @property
     def components(self) -> Path:
-        """The last word on each component, so that ``status`` of a dead box can still say why."""
+        """Return the file with the last known state of each component, so that ``status`` of a dead box can
+        still say why.
+        """
         return self.root / "components.json"
 
     @property
@@ -108,7 +112,7 @@ class Layout:
         return self.logs / f"{component}.log"
 
     def check(self) -> None:
-        """Refuse homes and names that something below would refuse later, less clearly."""
+        """Refuse homes and names that something below would refuse later, with a less clear error."""
         length = path_bytes(self.home.path)
         if length > LONGEST_HOME:
             raise UsageError(

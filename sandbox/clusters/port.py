@@ -1,4 +1,4 @@
-"""What the box asks of a Kubernetes cluster, whoever provides it.
+"""Defines what the box needs of a Kubernetes cluster, whichever driver provides it.
 
 The contract every driver keeps:
 
@@ -52,7 +52,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What pods of the two routed job classes may reach. Empty: nothing at all."""
+    """The endpoints that pods of the two routed job classes may reach. Empty: nothing at all."""
 
     staging: tuple[Endpoint, ...] = ()
     publishing: tuple[Endpoint, ...] = ()
@@ -82,6 +82,8 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class ComponentStatus:
+    """The state of one component of the cluster, as its driver reports it."""
+
     name: str
     state: ComponentState
     pid: int | None = None
@@ -93,6 +95,8 @@ class ComponentStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
+    """The state of the cluster and of its components."""
+
     state: ClusterState
     components: tuple[ComponentStatus, ...] = ()
     detail: str = ""
@@ -109,19 +113,19 @@ class ClusterImage:
     size: int = 0
     """Bytes of the content."""
     pinned: bool = False
-    """Whether the node keeps it also when its disk is full."""
+    """True where the node keeps the image also when its disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the running cluster costs, pods included."""
+    """The memory of the running cluster, pods included."""
 
     pss_bytes: int
     by_process: Mapping[str, int] = field(default_factory=dict)
 
 
 class Cluster(Protocol):
-    """See the module's text for what each verb promises."""
+    """The interface of a driver. The module's text says what each verb promises."""
 
     @property
     def name(self) -> str: ...
@@ -131,7 +135,7 @@ class Cluster(Protocol):
 
     @property
     def node_ip(self) -> str:
-        """Address of the node, reachable from this machine only. Known after the first ``create``."""
+        """Return the node's address, reachable from this machine only; known after the first ``create``."""
         ...
 
     @property
@@ -142,24 +146,26 @@ class Cluster(Protocol):
 
     @property
     def volumes_root(self) -> str:
-        """Folder on the node for the volumes that the box's provisioner makes."""
+        """Return the folder on the node for the volumes that the box's provisioner makes."""
         ...
 
     @property
     def devices(self) -> str:
-        """Folder on the node with the machine's device nodes."""
+        """Return the folder on the node with the machine's device nodes."""
         ...
 
     @property
     def runtime_classes(self) -> dict[str, str]:
-        """Handler names by role: ``algorithm``, ``configuration``, ``publishing``. Empty where the nodes are
-        not ours: there, NetworkPolicies and each job's proof are all there is.
+        """Return handler names by role: ``algorithm``, ``configuration``, ``publishing``. Empty where the
+        nodes are not ours: there, NetworkPolicies and each job's isolation report are all there is.
         """
         ...
 
     @property
     def registry(self) -> str:
-        """Where nodes take images from (``host:port/path``); empty: images lie on the node itself."""
+        """Return the registry from which nodes take images (``host:port/path``); empty: images lie on the
+        node itself.
+        """
         ...
 
     def create(self) -> Progress[None]: ...

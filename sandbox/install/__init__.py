@@ -1,1 +1,1 @@
-"""What ``up`` does to make a cluster into a box: chart, readiness, isolation, canary, first assets."""
+"""Installs a box on a cluster, as ``up`` does: chart, readiness, isolation, canary, first assets."""

@@ -1,4 +1,5 @@
-"""The state that ``reset --assets`` returns to: the box after its last ``seed``, or after its first ``up``.
+"""Records and restores the state that ``reset --assets`` returns to: after the last ``seed``, or the first
+``up``.
 
 Nothing is copied: the chain keeps a snapshot of itself, the metadata cache follows the chain back as it
 follows any reorganisation, and of IPFS and S3 it is enough to know what was there.
@@ -35,7 +36,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """``snapshot`` is the chain's; ``pins`` are CIDs; ``objects`` are bucket/key."""
+    """The recorded state. ``snapshot`` is the chain's; ``pins`` are CIDs; ``objects`` are bucket/key."""
 
     snapshot: str
     pins: tuple[str, ...]
@@ -43,7 +44,7 @@ class Baseline:
 
 
 def take_baseline(box: Box) -> Progress[None]:
-    """Remember the box as it is now."""
+    """Record the state of the box as it is now."""
     if box.settings.chain.rpc_url is not None:
         return  # a chain outside the box takes nothing back
     yield from step("baseline", "remembering this state", lambda: _save(box, _now(box)))
@@ -54,7 +55,7 @@ def has_baseline(box: Box) -> bool:
 
 
 def return_to_baseline(box: Box) -> Progress[None]:
-    """Chain, cache, job table, IPFS, S3 and workflows as they were; the cluster keeps running."""
+    """Restore chain, cache, job table, IPFS, S3 and workflows; the cluster keeps running."""
     if box.settings.chain.rpc_url is not None:
         raise UsageError(
             "C2D-RESET-FOREIGN-CHAIN",
@@ -114,7 +115,7 @@ def _forget_jobs(box: Box, kube: KubeApi) -> None:
 
 
 def _take_back(box: Box, snapshot: str) -> Progress[None]:
-    """The chain, and the metadata cache that follows it."""
+    """Restore the chain, and wait for the metadata cache, which follows it."""
     yield from step("reset.chain", "taking the chain back", lambda: _revert(box, snapshot))
     yield from step("reset.cache", "waiting for the metadata cache", lambda: _await_cache(box))
 
@@ -155,7 +156,7 @@ def _revert(box: Box, snapshot: str) -> None:
 
 
 def _await_cache(box: Box) -> None:
-    """Until the cache has read exactly as far as the chain now goes."""
+    """Wait until the cache has read exactly as far as the chain now goes."""
     url = f"{box.urls['cache']}/api/aquarius/chains/status/{box.settings.chain.chain_id}"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The cluster and its images at the same time: the node can take images long before it is Ready."""
+"""Boots the cluster and loads its images at the same time: a node takes images long before it is Ready."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from sandbox.parallel import together
 from sandbox.progress import Event, Progress
 
 TAKES_IMAGES = "cluster.containerd"
-"""The step whose end says so; a driver without such a step takes images when it is done."""
+"""The step after whose end the node takes images; with a driver without such a step it takes them once
+booted.
+"""
 
 
 def boot(box: Box, images: Sequence[Image]) -> Progress[None]:
@@ -22,7 +24,7 @@ def boot(box: Box, images: Sequence[Image]) -> Progress[None]:
 
 
 def load(box: Box, images: Sequence[Image]) -> Progress[None]:
-    """Bring ``images`` to the node, those that are not there yet."""
+    """Bring to the node those of ``images`` that are not there yet."""
     present = {image.digest for image in box.cluster.images()}
     for image in images:
         name = f"image.{image.name}"

@@ -1,7 +1,7 @@
-"""A canary on the routed network and pods that try to reach it, in a namespace that exists only for that.
+"""Runs a canary on the routed network and pods that try to reach it, in a namespace made only for that.
 
-Any cluster can carry this: it needs the API server, the runtime image on the node and nothing of the driver.
-Everything made carries one label, so that what a killed run left is swept by the next one.
+Any cluster can run this: it needs the API server, the runtime image on the node and nothing of the driver.
+Every object carries one label, so that the next run removes what a killed run left.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sandbox.clusters.existing.pull_secrets import carry_pull_secret
 LABEL = "c2d-box.io/canary"
 PORTS = (7007,)
 DIAL_TIMEOUT = 0.5
-"""Seconds that silence takes."""
+"""Seconds to wait for an answer before a target counts as silent."""
 PATIENCE = 180.0
-"""Seconds for a pod to start and speak, as many as the services have: a busy node may need several tries."""
+"""Seconds for a pod to start and report, as many as the services have: a busy node may need several tries."""
 POLL_SECONDS = 0.25
 _ACCOUNT = "canary"
 T = TypeVar("T")
@@ -40,8 +40,9 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a dialler runs: namespace, labels (policies select by them) and RuntimeClass ("": the ordinary
-    one)."""
+    """A kind of pod from which to dial: namespace, labels (policies select by them) and RuntimeClass ("": the
+    ordinary one).
+    """
 
     name: str
     namespace: str
@@ -51,16 +52,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
-    """What one dialler said."""
+    """The report of one pod that dialled."""
 
     reached: tuple[str, ...]
-    """``tcp|udp ip:port`` of all that answered."""
+    """``tcp|udp ip:port`` of every target that answered."""
     tried: int
     restrictions: Mapping[str, str]
 
 
 class Canary:
-    """A listener that is up. ``addresses``: its ``ip:port``s."""
+    """A listener that runs. ``addresses``: its ``ip:port``s."""
 
     def __init__(self, kube: KubeApi, image: Image, namespace: str) -> None:
         self._kube = kube
@@ -69,7 +70,7 @@ class Canary:
         self.addresses: tuple[str, ...] = ()
 
     def heard(self) -> list[str]:
-        """Every contact so far, as the listener wrote it down."""
+        """Return every contact so far, as the listener recorded it."""
         return [line for line in self._log(self.namespace, "listener").splitlines() if "heard" in line]
 
     def dial(
@@ -114,8 +115,8 @@ class Canary:
         return Dialled(tuple(reached), len(said["probes"]), said["restrictions"])
 
     def _revive(self, place: Place, words: list[str]) -> None:
-        """A pod that never began to speak (on control groups v1 a busy node fails to start one now and then)
-        gets another life: its silence says nothing.
+        """Start a pod again that failed before it reported (on control groups v1 a busy node fails to start
+        one now and then): that it reached nothing proves nothing.
         """
         path = _pod_path(place.namespace, place.name)
         pod = self._kube.get(path)
@@ -147,7 +148,7 @@ class Canary:
 
 @contextmanager
 def canary(kube: KubeApi, image: Image) -> Iterator[Canary]:
-    """A canary that listens; it and all its diallers are gone afterwards."""
+    """Yield a canary that listens; it and every pod that dialled it are deleted afterwards."""
     sweep(kube)
     namespace = f"c2d-canary-{secrets.token_hex(3)}"
     labels = {LABEL: "yes", "pod-security.kubernetes.io/enforce": "restricted"}
@@ -162,7 +163,7 @@ def canary(kube: KubeApi, image: Image) -> Iterator[Canary]:
 
 
 def sweep(kube: KubeApi) -> None:
-    """Take away what this or an earlier run made, wherever it is."""
+    """Delete everything that this or an earlier run made, in every namespace."""
     for kind in ("pods", "serviceaccounts"):
         for found in kube.items(f"/api/v1/{kind}", labelSelector=f"{LABEL}=yes"):
             about = found["metadata"]
@@ -172,7 +173,7 @@ def sweep(kube: KubeApi) -> None:
 
 
 def account(kube: KubeApi, namespace: str) -> None:
-    """A ServiceAccount of our own: the default one comes seconds later than a new namespace."""
+    """Make a ServiceAccount of our own: the default one comes seconds later than a new namespace."""
     metadata = {"name": _ACCOUNT, "labels": {LABEL: "yes"}}
     pull_secrets = [{"name": name} for name in carry_pull_secret(kube, namespace)]
     body = {
@@ -194,7 +195,7 @@ def _pod_name(name: str) -> str:
 
 
 def _pod(place: Place, image: Image, words: list[str]) -> Object:
-    """Restricted as a job's pod is, so that it can stand beside them."""
+    """Return a pod with the restrictions of a job's pod, so that it may run in the same namespaces."""
     restricted = {
         "runAsUser": names.UID_ALGORITHM,
         "runAsNonRoot": True,

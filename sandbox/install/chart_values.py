@@ -1,4 +1,4 @@
-"""What the chart is told about this box: values without a single secret in them, and the Secrets beside them.
+"""Makes the chart's values for this box, without a single secret in them, and the Secrets beside them.
 
 Job pods have no DNS, so the four services they may reach have fixed addresses inside the box's service range.
 """
@@ -30,7 +30,9 @@ KUBE_DNS = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
     "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
 }
-"""Who answers names where pods do; the native cluster's DNS is a process on the node instead."""
+"""Selectors of the DNS pods on clusters whose DNS runs in pods; the native cluster's DNS is a process on the
+node instead.
+"""
 _FIXED = {
     "provider": (30, 8030),
     "operatorEngine": (31, 8051),
@@ -41,7 +43,7 @@ _FIXED = {
     "cache": (36, 5000),
     "operatorService": (37, 8050),
 }
-"""By the chart's name: the place in the service range, and the port. The DNS has the tenth place."""
+"""Offset in the service range and port of each service, by the chart's name. Offset 10 is the DNS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,15 @@ class Addresses:
         return cls({name: str(base + place) for name, (place, _) in _FIXED.items()})
 
     def endpoints(self) -> list[str]:
-        """``ip:port`` of each: what the box runs of them is alive, and none is an algorithm's business."""
+        """Return ``ip:port`` of each service: those that this box runs answer, and an algorithm must reach
+        none.
+        """
         return ["{}:{}".format(*self._endpoint(name)) for name in self.by_name]
 
     def isolation(self, result_store: str) -> Isolation:
-        """What pods of the two routed job classes may reach; the algorithm's reach nothing."""
+        """Return the endpoints that pods of the two routed job classes may reach; the algorithm's reach
+        nothing.
+        """
         provider, engine, store = map(self._endpoint, ("provider", "operatorEngine", result_store))
         return Isolation.listing(staging=[provider, engine], publishing=[engine, store])
 
@@ -69,18 +75,18 @@ class Addresses:
 
 
 def chart_folder() -> Path:
-    """The chart: inside the wheel, or at its place in a checkout."""
+    """Return the chart's folder: inside the wheel, or at its place in a checkout."""
     packaged = Path(__file__).parents[1] / "charts" / "c2d"
     return packaged if packaged.exists() else Path(__file__).parents[2] / "charts" / "c2d"
 
 
 def services_of(box: Box) -> tuple[str, ...]:
-    """The services this box runs."""
+    """Return the services this box runs."""
     return SERVICES if box.settings.chain.rpc_url is None else tuple(s for s in SERVICES if s != "chain")
 
 
 def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str, Any]:
-    """The chart's values for this box; ``images`` maps names to references by digest."""
+    """Return the chart's values for this box; ``images`` maps names to references by digest."""
     addresses = Addresses.within(box.cluster.service_cidr).by_name
     classes, policy = box.cluster.runtime_classes, pull_policy(box)
     provider, s3 = box.urls["provider"], box.urls["s3"]
@@ -133,7 +139,9 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
 
 
 def _provider_names(url: str, address: str) -> dict[str, str]:
-    """The box's Provider as publishers on this machine and services in the cluster may have written it."""
+    """Map the names under which publishers on this machine and services in the cluster may have written the
+    box's Provider to its address in the cluster.
+    """
     inside = f"http://{address}:8030"
     names = (f"provider.{NAMESPACE}.svc.cluster.local", f"provider.{NAMESPACE}.svc", f"provider.{NAMESPACE}")
     known = (*spellings(url), *(f"http://{name}:8030" for name in (*names, "provider")), inside)
@@ -141,7 +149,7 @@ def _provider_names(url: str, address: str) -> dict[str, str]:
 
 
 def pinned(box: Box, image: Image) -> str:
-    """This very image, as the cluster's nodes find it."""
+    """Return the reference of exactly this image, as the cluster's nodes find it."""
     registry = box.cluster.registry
     return f"{registry}/{image.name}@{image.digest}" if registry else image.pinned
 
@@ -151,7 +159,7 @@ def pull_policy(box: Box) -> str:
 
 
 def warden_targets(box: Box) -> list[str]:
-    """What the warden must find closed besides the chart's own services: API server, kubelet and DNS."""
+    """Return what the warden must find closed besides the chart's services: API server, kubelet and DNS."""
     node = box.cluster.node_ip
     return [f"{node}:6443", f"{node}:10250", f"{box.cluster.dns_ip}:53"]
 
@@ -183,8 +191,8 @@ def _environment(keys: BoxKeys) -> dict[str, Any]:
 
 
 def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
-    """The Secrets of the services' namespace: name, then key to value. Each service gets what it needs and
-    no more.
+    """Return the Secrets of the services' namespace: name, then key to value. Each service gets what it needs
+    and no more.
     """
     environment = f"environment-key-{ENVIRONMENT}"
     swarm_key = f"/key/swarm/psk/1.0.0/\n/base16/\n{keys['swarm-key']}\n"
@@ -218,7 +226,7 @@ def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
 
 
 def _s3(keys: BoxKeys, user: str) -> dict[str, str]:
-    """A service's own key of the store, under the names by which every service knows its own."""
+    """Return a service's own key of the store, under the names by which every service reads its own."""
     return {f"s3-{part}-key": keys[f"s3-{user}-{part}-key"] for part in ("access", "secret")}
 
 
@@ -227,7 +235,9 @@ def _pick(keys: BoxKeys, *names: str) -> dict[str, str]:
 
 
 def fingerprint(values: Mapping[str, Any], chart: Path) -> str:
-    """Changes when anything helm would install changes: values (images by digest among them) or chart."""
+    """Return a hash that changes when anything helm would install changes: values (images by digest among
+    them) or chart.
+    """
     hashed = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for file in sorted(path for path in chart.rglob("*") if path.is_file()):
         hashed.update(str(file.relative_to(chart)).encode() + b"\0" + file.read_bytes())

@@ -1,4 +1,4 @@
-"""Which driver carries a box, and why: decided once, told in one line, kept for the box's life.
+"""Chooses the driver that carries a box: decided once, reported in one line, kept for the box's life.
 
 ``auto`` takes the one this home already has; else kind where a Docker engine answers (its command can always
 be had), or k3d where its command is there, kind's is not, and a ``selftest`` has passed on it; else native on
@@ -23,13 +23,15 @@ IMAGES = ("runtime", "postgres", "kubo", "s3", "algo-python", "algo-node")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """The chosen driver, and why it was chosen."""
+
     driver: str
     text: str
-    """One line for the user."""
+    """One line for the user that says which driver and why."""
 
 
 def choose(box: Box) -> Choice:
-    """The driver for ``box``, whose settings hold what was asked for."""
+    """Return the driver for ``box``, whose settings hold what was asked for."""
     asked, had = box.settings.cluster or "auto", _had(box)
     if had and asked not in ("auto", had):
         raise UsageError(
@@ -56,7 +58,7 @@ def choose(box: Box) -> Choice:
 
 
 def _had(box: Box) -> str:
-    """What ``box.json`` of a box that got as far as having a cluster says."""
+    """Return the driver that ``box.json`` records, for a box that got as far as having a cluster."""
     from sandbox.box import open_box
 
     if not (box.home.cluster / "cluster.json").exists():
@@ -65,7 +67,7 @@ def _had(box: Box) -> str:
 
 
 def _no_docker() -> str:
-    """Why kind cannot be used; empty where it can."""
+    """Return why kind cannot be used; empty where it can."""
     from sandbox import docker_engine
 
     try:
@@ -84,14 +86,14 @@ def _prefers_k3d() -> bool:
 
 
 def parts_for(driver: str) -> tuple[str, ...] | None:
-    """The parts of the bundle that a box on this driver lacks otherwise; None: all the usual ones."""
+    """Return the parts of the bundle that a box on this driver needs; None: all the usual ones."""
     if driver == "native":
         return None
     return (*(f"{name}-image" for name in IMAGES), "helm", *_tools(driver))
 
 
 def _tools(driver: str) -> tuple[str, ...]:
-    """Commands of others that the driver runs and that are not on this machine."""
+    """Return other projects' commands that the driver runs and that are not on this machine."""
     from sandbox.clusters.k3d import tool as k3d
     from sandbox.clusters.kind import tool as kind
 

@@ -1,7 +1,7 @@
-"""A chain outside the box: is it there, which one is it, and where are Ocean's contracts on it.
+"""Checks a chain outside the box: whether it answers, its id, and where Ocean's contracts are on it.
 
-Everything is looked at before a cluster is booted for it. Pods reach it by the same URL, so an address of
-this machine's loopback cannot be used.
+Everything is checked before a cluster is booted for it. Pods reach the chain by the same URL, so an address
+of this machine's loopback cannot be used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sandbox.settings import ChainChoice
 
 
 def choose(rpc_url: str, address_file: Path | None) -> ChainChoice:
-    """What ``--chain-rpc`` and ``--address-file`` ask for; contacts nothing."""
+    """Return the choice that ``--chain-rpc`` and ``--address-file`` ask for; contacts nothing."""
     host = urlsplit(rpc_url).hostname
     if not host or not rpc_url.startswith(("http://", "https://")):
         raise UsageError(
@@ -38,7 +38,9 @@ def choose(rpc_url: str, address_file: Path | None) -> ChainChoice:
 
 
 def examined(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
-    """The choice with the chain's own id, and the address file's text; coded errors for what is missing."""
+    """Return the choice with the chain's own id, and the address file's text; raise coded errors for what is
+    missing.
+    """
     assert choice.rpc_url is not None
     chain_id = _chain_id(choice.rpc_url)
     document = _addresses(choice)

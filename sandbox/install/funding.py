@@ -1,5 +1,5 @@
-"""Coins for the one account of the box's services that sends transactions: the register, which turns results
-into assets. It comes from the well-known mnemonic, which holds nothing but test money.
+"""Sends coins to the one account of the box's services that sends transactions: the register, which turns
+results into assets. The coins come from the well-known mnemonic, which holds nothing but test money.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ENOUGH, GIFT = ETHER, 100 * ETHER
 
 
 def fund_register(box: Box) -> None:
-    """Tops the register's account up where it is low; the test chain signs for the mnemonic's accounts."""
+    """Top up the register's account where it is low; the test chain signs for the mnemonic's accounts."""
     address = open_keys(box.home.keys, barge=box.settings.barge_keys).address("register-key")
     url = box.urls["chain"]
     if int(_ask(url, "eth_getBalance", [address, "latest"]), 16) >= ENOUGH:

@@ -1,4 +1,4 @@
-"""Installing the chart with the bundle's helm, and getting over what an interrupted helm leaves behind."""
+"""Installs the chart with the bundle's helm, and removes what an interrupted helm left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "failed"
 
 
 def install(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> None:
-    """``helm upgrade --install``; does not wait for the services."""
+    """Run ``helm upgrade --install``; do not wait for the services."""
     forget_unfinished(kube)
     with tempfile.TemporaryDirectory(prefix="c2d-helm-") as scratch:
         file = Path(scratch) / "values.json"
@@ -40,9 +40,9 @@ def install(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> N
 
 
 def forget_unfinished(kube: KubeApi) -> None:
-    """Drop helm's records of releases that never came to an end.
+    """Delete helm's records of releases that never came to an end.
 
-    Helm refuses to go on beside them; what they created is taken over by name.
+    Helm refuses to work while such a record exists; helm takes over by name what those releases created.
     """
     path = f"/api/v1/namespaces/{NAMESPACE}/secrets"
     for record in kube.items(path, labelSelector=f"owner=helm,name={RELEASE}"):

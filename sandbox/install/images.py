@@ -1,6 +1,4 @@
-"""Algorithm images on the node: what is there, bringing one's own, and refusing one that is not there
-before anyone pays.
-"""
+"""Lists the algorithm images on the node, imports a user's own, and refuses a missing one before payment."""
 
 from __future__ import annotations
 
@@ -23,18 +21,18 @@ INFRASTRUCTURE = {"runtime", "postgres", "kubo", "s3", "pause", "node-image"}
 
 @dataclass(frozen=True, slots=True)
 class ContainerImage:
-    """What belongs into the ``container`` section of an algorithm's DDO."""
+    """The image as the ``container`` section of an algorithm's DDO names it."""
 
     image: str
     tag: str
     checksum: str
     size: int = 0
     shell: bool | None = None
-    """Whether it has ``/bin/sh``; None where that is not known."""
+    """True where the image has ``/bin/sh``; None where that is not known."""
 
 
 def images(box: Box) -> list[ContainerImage]:
-    """Images an algorithm may name: all on the node but the box's own parts."""
+    """Return the images an algorithm may name: all on the node but the box's own parts."""
     found = {}
     shells = _shells(box)
     for image in box.cluster.images():
@@ -46,7 +44,7 @@ def images(box: Box) -> list[ContainerImage]:
 
 
 def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
-    """Bring an OCI or ``docker save`` archive to the node; returns what the DDO must say about it.
+    """Bring an OCI or ``docker save`` archive to the node; return what the DDO must say about it.
 
     Docker's own format has no digest; it is written anew as an OCI archive, always with the same one.
     """
@@ -80,7 +78,8 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
 
 
 def find_image(box: Box, reference: str) -> ContainerImage:
-    """The image called ``reference`` (name, name:tag or name@digest); refuses one the node does not have.
+    """Return the image called ``reference`` (name, name:tag or name@digest); refuse one the node does not
+    have.
 
     The bundle's own name of an image means that image in the registry too, where nodes take it from there.
     """
@@ -95,7 +94,7 @@ def find_image(box: Box, reference: str) -> ContainerImage:
 
 
 def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
-    """Refuse a job whose image is not on the node or cannot run its line, before anything is paid."""
+    """Refuse a job whose image is not on the node or cannot run its entrypoint, before anything is paid."""
     available = images(box)
     known = [entry for entry in available if entry.checksum == checksum]
     if not known:
@@ -104,13 +103,13 @@ def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
 
 
 def demand_entrypoint(image: ContainerImage, entrypoint: str) -> None:
-    """Refuse a line that only a shell can run, for an image that is known to have none."""
+    """Refuse an entrypoint that only a shell can run, for an image that is known to have none."""
     if image.shell is False:
         commandline.words(entrypoint.replace("$ALGO", names.ALGORITHM_FILE))
 
 
 def _shells(box: Box) -> dict[str, bool]:
-    """By digest, as seen when an image was imported."""
+    """Return by digest whether an image has a shell, as seen when it was imported."""
     try:
         found = json.loads((box.home.path / _SHELLS).read_text())
     except (OSError, ValueError):
@@ -134,7 +133,7 @@ def unknown_image(reference: str, available: list[ContainerImage]) -> Refused:
 
 
 def split_reference(reference: str) -> tuple[str, str]:
-    """Name and tag; no tag for references by digest."""
+    """Return name and tag; no tag for references by digest."""
     if "@" in reference:
         return reference.partition("@")[0], ""
     name, colon, tag = reference.rpartition(":")

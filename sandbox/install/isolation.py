@@ -1,8 +1,9 @@
-"""What really keeps an algorithm from the network on this cluster: found out with a canary, not believed.
+"""Finds out with a canary what keeps an algorithm from the network on this cluster; configuration is not
+trusted.
 
-Two things may: the RuntimeClass (no way out by construction) and NetworkPolicies (where a controller enforces
-them). Each is asked alone, by a pod that has only the one, and both together, by a pod as a job has it. What
-was found is kept beside the box, so that ``status`` can say it without starting anything.
+Two mechanisms may: the RuntimeClass (no way out by construction) and NetworkPolicies (where a controller
+enforces them). Each is tested alone, by a pod that has only the one, and both together, by a pod as a job has
+it. The result is kept beside the box, so that ``status`` can show it without starting anything.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ _LISTED = 6
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What was found. ``job`` is what counts; the other two say why."""
+    """The result of a probe. ``job`` is what counts; the other two say why."""
 
     job: bool
-    """A pod as an algorithm's gets to nothing at all."""
+    """A pod like an algorithm's reached nothing at all."""
     construction: bool
-    """A pod of the RuntimeClass that no policy selects gets to nothing."""
+    """A pod of the RuntimeClass that no policy selects reached nothing."""
     policy: bool
-    """A pod with an algorithm's labels and the ordinary network gets to nothing."""
+    """A pod with an algorithm's labels and the ordinary network reached nothing."""
     alive: bool
-    """A routed pod reached the canary: without that, silence proves nothing."""
+    """A routed pod reached the canary: if it did not, that the others reached nothing proves nothing."""
     reached: tuple[str, ...]
-    """What the pod as a job has it got through to, if anything."""
+    """Targets that the pod like a job's reached, if any."""
     tried: int
     restrictions: Mapping[str, str] = field(default_factory=dict)
-    """What the kernel says about a job's process."""
+    """Restrictions of a job's process, as the kernel reports them."""
     at: float = 0.0
     """Unix seconds (UTC)."""
 
@@ -50,7 +51,7 @@ class Holding:
 
     @property
     def text(self) -> str:
-        """For people: one line."""
+        """Return one line that says the result to a person."""
         if not self.alive:
             return "not proven: the canary could not be reached from a routed pod either"
         if not self.job:
@@ -72,8 +73,9 @@ class Holding:
 def probe(
     kube: KubeApi, image: Image, runtime_class: str, jobs_namespace: str, targets: Sequence[str]
 ) -> Progress[Holding]:
-    """Ask the cluster. ``runtime_class``: the algorithm's, "" where there is none; ``targets``: ``ip:port``
-    of what is alive (API server, kubelet, DNS, services)."""
+    """Test the cluster's isolation. ``runtime_class``: the algorithm's, "" where there is none; ``targets``:
+    ``ip:port`` of what answers (API server, kubelet, DNS, services).
+    """
     began = time.monotonic()
     yield Event("isolation", "started", "looking for ways out of an algorithm's pod")
     with canary(kube, image) as listener:
@@ -85,7 +87,7 @@ def probe(
 
 
 def look(listener: Canary, runtime_class: str, jobs_namespace: str, targets: Sequence[str]) -> Holding:
-    """The same with a canary that is there already."""
+    """Run the same test with a canary that runs already."""
     places = [
         Place("policy", jobs_namespace, _ALGORITHM),
         Place("job", jobs_namespace, _ALGORITHM, runtime_class),
@@ -98,7 +100,7 @@ def look(listener: Canary, runtime_class: str, jobs_namespace: str, targets: Seq
 
 
 def judged(said: Mapping[str, Dialled], canary_answers: set[str]) -> Holding:
-    """From what the diallers said to what holds."""
+    """Derive the result from what the dialling pods reported."""
     construction = said.get("construction")
     job = said["job"]
     return Holding(
@@ -118,7 +120,7 @@ def remember(folder: Path, found: Holding) -> None:
 
 
 def remembered(folder: Path) -> Holding | None:
-    """What the last probe found; None where there was none."""
+    """Return what the last probe found; None where there was none."""
     try:
         value = json.loads((folder / RECORD).read_text())
         return Holding(**{**value, "reached": tuple(value["reached"])})
@@ -127,5 +129,5 @@ def remembered(folder: Path) -> Holding | None:
 
 
 def forget(folder: Path) -> None:
-    """The cluster is another one now; what was found does not speak of it."""
+    """Forget the last result: it came from another cluster than the one that is there now."""
     (folder / RECORD).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which kubectl speaks to the box's cluster."""
+"""Chooses the kubectl that speaks to the box's cluster."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sandbox.bundle import Bundle
 
 
 def program() -> Path:
-    """The bundle's own; a bundle for kind has none, then the user's, as kind's users usually have one.
+    """Return the bundle's kubectl; for kind, whose bundle has none, the user's: kind's users usually have
+    one.
 
-    Called as ``kubectl``, whatever the file is named.
+    It is called as ``kubectl``, whatever the file is named.
     """
     try:
         return Bundle.open(["kube"]).binary("kube")

@@ -1,8 +1,7 @@
-"""Waiting for the services, and saying why when one does not come up.
+"""Waits for the services, and says why when one does not come up.
 
-Ready means two things at once: Kubernetes lists a ready endpoint, and the service answers a real request.
-The second is there because, after a restart, Kubernetes remembers the readiness of pods that are not
-running yet.
+Ready means two things at once: Kubernetes lists a ready endpoint, and the service answers a real request. The
+second is checked because, after a restart, Kubernetes still lists pods as ready that are not running yet.
 """
 
 from __future__ import annotations
@@ -23,9 +22,13 @@ PROBE_SECONDS = 1.0
 DEADLINE_SECONDS = 180.0
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError"}
 PATIENCE_SECONDS = 20.0
-"""How long a hopeless reason may stand before it is believed: images and Secrets may come a little later."""
+"""Seconds for which a permanent-looking reason must stand before it counts: images and Secrets may come a
+little later.
+"""
 PASSING = ("unable to freeze",)
-"""Said by runc on control groups of version 1 under load; the kubelet starts the container again."""
+"""Errors that pass: runc prints this on control groups of version 1 under load; the kubelet starts the
+container again.
+"""
 RESTARTS_TOLERATED = 4
 
 Probe = Callable[[], bool]
@@ -38,7 +41,7 @@ def await_services(
     probes: Mapping[str, Probe],
     deadline: float = DEADLINE_SECONDS,
 ) -> Progress[dict[str, float]]:
-    """Wait until every service is ready; returns the seconds each took. Raises C2D-SERVICE-NOT-READY with
+    """Wait until every service is ready; return the seconds each took. Raises C2D-SERVICE-NOT-READY with
     evidence.
     """
     began = time.monotonic()
@@ -66,8 +69,8 @@ def await_services(
 
 
 class _Asking:
-    """All probes side by side: behind a port whose pod is not there yet a question hangs, and the others
-    shall not wait for it.
+    """Runs all probes in parallel: behind a port whose pod is not there yet a request hangs, and the other
+    probes must not wait for it.
     """
 
     def __init__(self, probes: Mapping[str, Probe]) -> None:
@@ -82,7 +85,7 @@ class _Asking:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def answered(self, name: str) -> bool:
-        """Whether the last question was answered well; each look at an answer asks anew."""
+        """Return whether the last probe succeeded; each read of a finished result starts the next probe."""
         if name not in self._probes:
             return True
         if name not in self._asked:
@@ -94,7 +97,7 @@ class _Asking:
 
 
 def ready_endpoints(kube: KubeApi, namespace: str) -> set[str]:
-    """Names of services with at least one ready endpoint."""
+    """Return the names of services with at least one ready endpoint."""
     ready = set()
     for piece in kube.items(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"):
         name = piece["metadata"].get("labels", {}).get("kubernetes.io/service-name")
@@ -104,7 +107,7 @@ def ready_endpoints(kube: KubeApi, namespace: str) -> set[str]:
 
 
 def rolling(kube: KubeApi, namespace: str) -> set[str]:
-    """Names of deployments that do not yet run what they were last told to."""
+    """Return the names of deployments whose latest version does not run yet."""
     found = set()
     for deployment in kube.items(f"/apis/apps/v1/namespaces/{namespace}/deployments"):
         state, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
@@ -116,7 +119,7 @@ def rolling(kube: KubeApi, namespace: str) -> set[str]:
 
 
 def http_probe(url: str) -> Probe:
-    """Answers HTTP at all with something below 500."""
+    """Return a probe that succeeds where the URL answers HTTP at all with something below 500."""
     parts = urlsplit(url)
 
     def probe() -> bool:
@@ -164,7 +167,7 @@ def _reason(pod: Object, elapsed: float) -> str | None:
 
 
 def pods_behind(kube: KubeApi, namespace: str, service: str) -> list[Object]:
-    """The pods a service selects, the newest last."""
+    """Return the pods a service selects, the newest last."""
     found = kube.get(f"/api/v1/namespaces/{namespace}/services/{service}")
     selector = (found or {}).get("spec", {}).get("selector")
     if not selector:
@@ -174,7 +177,7 @@ def pods_behind(kube: KubeApi, namespace: str, service: str) -> list[Object]:
 
 
 def pods_by_service(kube: KubeApi, namespace: str) -> dict[str, list[Object]]:
-    """Those pods of every service, for who asks all the time: two requests, however many services."""
+    """Return the pods of every service, for callers that poll: two requests, however many services."""
     pods = _newest_last(kube.items(f"/api/v1/namespaces/{namespace}/pods"))
     found = {}
     for service in kube.items(f"/api/v1/namespaces/{namespace}/services"):
@@ -220,7 +223,7 @@ def _events(kube: KubeApi, namespace: str, pod: str) -> list[str]:
 
 
 def last_lines(kube: KubeApi, namespace: str, pod: Object, count: int = 8) -> list[str]:
-    """The last log lines of a pod's containers, of the crashed run if there is no other."""
+    """Return the last log lines of a pod's containers, of the crashed run if there is no other."""
     path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/log"
     lines: list[str] = []
     for container in pod.get("spec", {}).get("containers", []):

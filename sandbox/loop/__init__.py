@@ -1,5 +1,5 @@
-"""The one-command loop: a script on the desk, data of somebody, one command; after an edit the same again.
+"""The one-command loop: a local script, somebody's data, one command; after an edit the same command again.
 
 :mod:`sandbox.loop.running` is the verb ``run``, :mod:`sandbox.loop.creating` the verb ``new algorithm`` and
-:mod:`sandbox.loop.trying` the dry run of both: the script on this desk, without a box.
+:mod:`sandbox.loop.trying` the dry run of both: the local script, without a box.
 """

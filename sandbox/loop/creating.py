@@ -1,4 +1,4 @@
-"""``new algorithm``: a folder with a script that runs, a sample to try it on, and its first dry run."""
+"""``new algorithm``: makes a folder with a script that runs and a sample input, and runs it dry once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Created:
 
 
 def new_algorithm(name: str, into: Path | None = None) -> Progress[Created]:
-    """Make the folder ``name`` below ``into`` and try what is in it. Never writes over anything."""
+    """Make the folder ``name`` below ``into`` and dry-run the script in it. Never writes over anything."""
     folder = (into or Path()) / name
     if not name or name != Path(name).name or name.startswith((".", "-")):
         raise UsageError("C2D-NEW-NAME", f"{name or '…'} is no name for an algorithm", "give a plain name")

@@ -1,4 +1,4 @@
-"""``run``: from a script and data to saved results in one command, and again after every edit.
+"""``run``: takes a script and data to saved results in one command, and again after every edit.
 
 What is missing is published, what changed is published again under its DID, what is not permitted is shown
 and, after a yes, permitted by the account that owns the data. Then order, start, follow, save.
@@ -33,8 +33,8 @@ FOLDER = Path("c2d-results")
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """What to run. ``who`` writes the algorithm, orders and gets the results; ``owner`` publishes data that
-    is a local file.
+    """The arguments of a run. ``who`` writes the algorithm, orders and gets the results; ``owner`` publishes
+    data that is a local file.
     """
 
     script: Path
@@ -50,7 +50,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The job at its end, and what was saved. ``published`` names what was new or changed."""
+    """The ended job, and what was saved. ``published`` names what was new or changed."""
 
     job: Mapping[str, Any]
     datasets: tuple[str, ...]
@@ -66,8 +66,8 @@ class Ran:
 
 
 def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
-    """The whole loop. Nothing is ordered before everything is permitted; a no leaves the assets there, and
-    says so.
+    """Run the whole loop. Nothing is ordered before everything is permitted; if the user says no, the assets
+    stay published, and the error says so.
     """
     if not loop.script.is_file():
         raise UsageError(
@@ -103,7 +103,7 @@ def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
 
 
 def _dataset(box: Box, loop: Loop, data: str, memory: Memory) -> Progress[tuple[str, bool]]:
-    """The DID of the data, and whether something was published for it."""
+    """Return the DID of the data, and whether something was published for it."""
     if data.startswith("did:"):
         return data, False
     path = Path(data)
@@ -150,10 +150,10 @@ def _permitted(
     published: list[str],
     confirm: Confirm,
 ) -> Progress[list[str]]:
-    """Ask for what is not permitted yet and permit it; the datasets for which that was done.
+    """Ask for what is not permitted yet and permit it; return the datasets for which that was done.
 
-    The permission is for the script on this desk and no other: where the box would run something else under
-    the algorithm's DID, nothing is permitted.
+    The permission is for the local script and no other: where the box would run something else under the
+    algorithm's DID, nothing is permitted.
     """
     permitted = []
     for dataset in datasets:
@@ -177,8 +177,8 @@ def _permitted(
 
 
 def _version(box: Box, loop: Loop, algorithm: str) -> Version:
-    """The script on this desk as a permission names it; Refused where the box has another one under the
-    algorithm's DID.
+    """Return the version of the local script as a permission names it; raise Refused where the box has
+    another one under the algorithm's DID.
     """
     container = assets.container_section(find_image(box, loop.image), loop.entrypoint)
     version = Version.of([digest(loop.script)], loop.entrypoint, container["checksum"])
@@ -202,8 +202,8 @@ def _said_published(published: list[str]) -> str:
 
 
 def _living(box: Box, known: Known | None) -> Known | None:
-    """None where the box has forgotten it, or has something else under its DID: after a reset DIDs come
-    again, for whatever is published next.
+    """Return the known asset, or None where the box no longer has it, or has something else under its DID:
+    after a reset DIDs are given out again, to the next published asset.
     """
     if known is None or not known.mark:
         return None
@@ -213,7 +213,7 @@ def _living(box: Box, known: Known | None) -> Known | None:
 def _shown(
     loop: Loop, dataset: str, algorithm: str, owner: str, verdict: Verdict, difference: list[str]
 ) -> Progress[None]:
-    """What the owner of the data is about to sign."""
+    """Yield notes that show the owner of the data what they are about to sign."""
     lines = loop.script.read_text(errors="replace").count("\n")
     said = [
         f"{loop.script.name} may not run on {assets.short(dataset)} yet:",
@@ -229,7 +229,7 @@ def _shown(
 
 
 def _owner(box: Box, dataset: str) -> str:
-    """The account of this box that owns ``dataset``; Refused where it is nobody's here."""
+    """Return the account of this box that owns ``dataset``; raise Refused where no account here owns it."""
     with connection_to(box) as connection:
         owner = str((connection.cache.record(dataset).get("nft") or {}).get("owner") or "")
     for index in range(ACCOUNTS):
@@ -249,7 +249,7 @@ def _role(index: int) -> str:
 
 
 def unfinished(box: Box, ran: Ran) -> C2DError:
-    """What to say of a job that ended otherwise than finished; its logs were saved."""
+    """Return the error for a job that did not finish; its logs were saved."""
     return Failed(
         "C2D-RUN-JOB-FAILED",
         f"the job ended with {ran.job['status']} {str(ran.job['statusText']).strip()}",

@@ -1,8 +1,8 @@
-"""A dry run: the script on this desk, with the folders and variables a job's pod gives it, and no box.
+"""Runs a script dry: on this machine, with the folders and variables a job's pod gives it, and no box.
 
-It is a plain process of the user's: nothing isolates it, so it is for one's own scripts. What it shows is
-whether the script finds its inputs, writes its outputs, and whether the job's own judge would let them leave.
-It runs with this machine's Python and packages, not with the image's, and says so.
+It is a plain process of the user's: nothing isolates it, so it is for one's own scripts. It shows whether the
+script finds its inputs, writes its outputs, and whether the job's own judge would let them leave. It runs
+with this machine's Python and packages, not with the image's, and says so.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from sandbox.progress import Event, Progress, step
 SECONDS = 300
 LAST = 12
 JUDGED = Limits(OUTPUT_FILES, 2 << 30, 10 << 20)
-"""What a job of the default environment may leave."""
+"""Limits on the outputs of a job in the default environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What the script left in ``folder``, and what it said. ``refused``: path and reason of what would keep
-    all outputs of a job in; the first ones of ``refused_count``.
+    """The result of a dry run: what the script left in ``folder``, and its output. ``refused``: path and
+    reason of what would make a job withhold all outputs; the first ones of ``refused_count``.
     """
 
     folder: Path
@@ -91,12 +91,12 @@ def dry_run(
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Plain files; what a link points to is not the script's output."""
+    """Yield plain files; the target of a link is not the script's output."""
     return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _told(verdict: Verdict) -> Progress[None]:
-    """Warns of what a job would refuse: found out in the job, it costs the whole run."""
+    """Warn of what a job would refuse: found out in the job, it costs the whole run."""
     if not verdict.refused_count:
         return
     yield Event("try", "note", f"! a job would refuse all outputs, because of {verdict.refused_count}:")
@@ -105,7 +105,7 @@ def _told(verdict: Verdict) -> Progress[None]:
 
 
 def _laid_out(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
-    """A job's volume and its variables."""
+    """Make a job's volume below ``root``; return its variables."""
     dids = [f"{position:064x}" for position in range(1, len(data) + 1)]
     for did, path in zip(dids, data, strict=True):
         place = root / "inputs" / did

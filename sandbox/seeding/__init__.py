@@ -1,4 +1,4 @@
-"""A box in a known state: what a list declares is there, and what came after it can be taken back."""
+"""Puts a box into a known state: makes everything that a list declares, and can take back what came later."""
 
 from sandbox.install.baseline import return_to_baseline
 from sandbox.seeding.declaration import Declaration, read

@@ -1,4 +1,5 @@
-"""The list that ``c2d-box seed`` applies: accounts with their least balances, assets with their permissions.
+"""Reads the list that ``c2d-box seed`` applies: accounts with their least balances, assets with their
+permissions.
 
     accounts:
       consumer: {ocean: 500, eth: 10}
@@ -36,7 +37,7 @@ class _Strict(BaseModel):
 
 
 class AccountSeed(_Strict):
-    """What an account has at least, in whole units."""
+    """The least balances of an account, in whole units."""
 
     eth: float = Field(0.0, ge=0)
     ocean: float = Field(0.0, ge=0)
@@ -53,7 +54,7 @@ class TrustSeed(_Strict):
 
 
 class AssetSeed(_Strict):
-    """One dataset or algorithm. ``permit`` and ``trust`` say all that is permitted: what is not listed is
+    """One dataset or algorithm. ``permit`` and ``trust`` are complete: a permission that is not listed is
     taken back.
     """
 
@@ -83,7 +84,9 @@ class AssetSeed(_Strict):
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """The services; a dataset is computed on and an algorithm travels, unless the list says more."""
+        """Return the services; a dataset is for compute and an algorithm for download, unless the list says
+        more.
+        """
         return self.services or (("compute",) if self.type == "dataset" else ("access",))
 
 
@@ -104,12 +107,12 @@ class Declaration(_Strict):
         return self
 
     def source(self, asset: AssetSeed) -> str:
-        """Where an asset's content is: a path, or its URL."""
+        """Return where an asset's content is: a path, or its URL."""
         return asset.url or str(self.folder / str(asset.file))
 
 
 def read(path: Path) -> Declaration:
-    """The list at ``path``; raises ``C2D-SEED-UNREADABLE`` or ``C2D-SEED-INVALID`` with the place."""
+    """Read the list at ``path``; raise ``C2D-SEED-UNREADABLE`` or ``C2D-SEED-INVALID`` with the place."""
     try:
         document = parse_yaml(path.read_bytes())
     except (OSError, JsonRefused) as cause:

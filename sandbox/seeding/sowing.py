@@ -1,4 +1,4 @@
-"""``seed``: make the box hold what a list declares. A second time, only what differs is done.
+"""``seed``: applies a list to the box. A second run does only what differs.
 
 Content and container of a changed asset are published again under its DID; permissions are set to exactly
 what the list says. Price, type and services of a published asset are fixed: a list that changes them is
@@ -42,7 +42,7 @@ class Planted:
 
 @dataclass(frozen=True, slots=True)
 class Sown:
-    """What is there now: DIDs by the names of the list; and what this run had to do for it."""
+    """The result of ``seed``: DIDs by the names of the list, and what this run had to do for it."""
 
     assets: Mapping[str, str]
     changed: tuple[str, ...]
@@ -71,7 +71,9 @@ def seed(box: Box, declared: Declaration) -> Progress[Sown]:
 
 
 class _Record:
-    """``seed.json``: what lists have planted in this box, by name. A lost one costs new DIDs."""
+    """``seed.json``: the assets that lists have published in this box, by name. If it is lost, assets get new
+    DIDs.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -88,7 +90,9 @@ class _Record:
 
 
 def _lives(box: Box, planted: Planted) -> bool:
-    """Whether the box still has it. What has its DID on a chain that was taken back may be another's."""
+    """Return whether the box still has the asset. After a chain was taken back its DID may belong to another
+    asset.
+    """
     return bool(planted.mark) and asset_mark(box, planted.did) == planted.mark
 
 
@@ -115,7 +119,7 @@ def _fixed(asset: AssetSeed) -> str:
 
 
 def _fill(box: Box, who: str, least: AccountSeed) -> Progress[bool]:
-    """Bring an account up to its least balances; False where it has them."""
+    """Raise an account's balances to the least; return False where it has them."""
     chain, address = chain_of(box), signer(who).address
     eth = max(0.0, least.eth - chain.balance(address) / ETHER)
     ocean = max(0.0, least.ocean - chain.balance(address, chain.addresses.ocean) / ETHER)
@@ -154,7 +158,7 @@ def _plant(
 
 
 def _content(box: Box, declared: Declaration, asset: AssetSeed) -> str:
-    """What is published, as a hash: the file's bytes or the URL, and the container."""
+    """Return a hash of what is published: the file's bytes or the URL, and the container."""
     digest = hashlib.sha256(json.dumps(_container(box, asset), sort_keys=True).encode())
     if asset.url:
         digest.update(asset.url.encode())
@@ -172,7 +176,7 @@ def _container(box: Box, asset: AssetSeed) -> dict[str, str] | None:
 
 
 def _rule(box: Box, name: str, asset: AssetSeed, dids: Mapping[str, str]) -> Progress[bool]:
-    """Make a dataset's rules those of the list; False where they are."""
+    """Make a dataset's rules those of the list; return False where they are already."""
     did = dids[name]
     rules, changed = trust.rules_of(assets.asset(box, did)), False
     wanted = [dids.get(algorithm, algorithm) for algorithm in asset.permit]

@@ -65,7 +65,7 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
     server = Server(node)
 
     class Stopping(uvicorn.Server):
-        """Long polls end with the signal; uvicorn alone would wait for each."""
+        """A server whose long polls end with the signal; uvicorn alone would wait for each."""
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             server.let_go()

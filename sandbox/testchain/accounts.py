@@ -22,6 +22,8 @@ _PATH = (44 + _HARDENED, 60 + _HARDENED, _HARDENED, 0)
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """A key and its address; the key is in no ``repr``."""
+
     key: bytes
     address: bytes
 
@@ -44,13 +46,13 @@ def from_key(key: bytes) -> Account:
 
 
 def sign_digest(account: Account, digest: bytes) -> tuple[int, int, int]:
-    """Deterministic (RFC 6979) signature of a 32-byte digest: recovery id, r, s (low s)."""
+    """Return the deterministic (RFC 6979) signature of a 32-byte digest: recovery id, r, s (low s)."""
     signature = PrivateKey(account.key).sign_recoverable(digest, hasher=None)
     return signature[64], int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
 
 
 def message_digest(message: bytes) -> bytes:
-    """EIP-191 version 0x45: what ``personal_sign`` and ``eth_sign`` sign."""
+    """Return the digest that ``personal_sign`` and ``eth_sign`` sign: EIP-191 version 0x45."""
     return keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message)
 
 

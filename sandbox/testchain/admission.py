@@ -1,4 +1,4 @@
-"""Which raw transactions the node takes: decoded, checked against the sender's account, refused in geth's
+"""Checks which raw transactions the node takes: decoded, held against the sender's account, refused in geth's
 words.
 
 py-evm checks most of this too, but in its own words and by raising the same exception for everything.
@@ -20,7 +20,7 @@ _TYPES = (0, 1, 2)
 
 
 def decode(raw: bytes, chain_id: int) -> Any:
-    """The signed transaction in ``raw``: legacy, EIP-2930 or EIP-1559, of this chain."""
+    """Decode the signed transaction in ``raw``: legacy, EIP-2930 or EIP-1559, of this chain."""
     if not raw:
         raise invalid_params("empty transaction")
     if raw[0] < 0x80 and raw[0] not in _TYPES[1:]:
@@ -38,7 +38,7 @@ def decode(raw: bytes, chain_id: int) -> Any:
 
 
 def check_form(tx: Any) -> None:
-    """Rules that do not depend on any account."""
+    """Check the rules that do not depend on any account."""
     if tx.gas > GAS_LIMIT:
         raise refused("exceeds block gas limit")
     if tx.max_priority_fee_per_gas > tx.max_fee_per_gas:

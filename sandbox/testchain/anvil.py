@@ -38,7 +38,7 @@ log = logging.getLogger("c2d.testchain.anvil")
 
 
 def find(cache: Path | None = None) -> Path | None:
-    """anvil's binary in ``cache`` or on PATH."""
+    """Return anvil's binary in ``cache`` or on PATH, or None."""
     if cache is not None:
         for place in sorted(cache.glob("node_modules/@foundry-rs/anvil-*/bin/anvil")):
             return place
@@ -96,14 +96,14 @@ class Anvil:
         )
 
     def deploy(self) -> dict[str, Any]:
-        """Ocean's contracts and the address file, as on our own node."""
+        """Deploy Ocean's contracts and write the address file, as on our own node."""
         with HttpRpc(self.url) as rpc:
             addresses = deploy(rpc, self._settings.mnemonic, 0, self._settings.pool_contracts)
         replace_file(self._settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 
     def stop(self) -> int:
-        """SIGTERM, which makes anvil write its state."""
+        """Send SIGTERM, which makes anvil write its state."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""Making a block out of one executed transaction, or none: its header, hash and rows. Pure."""
+"""Makes a block out of one executed transaction, or none: its header, hash and rows. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, Surrounding
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A signed transaction (and its bytes) with what came of it."""
+    """A signed transaction (and its bytes) with its outcome."""
 
     tx: Any
     raw: bytes
@@ -27,6 +27,8 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class Built:
+    """A new block: its own row and those of its transactions and logs."""
+
     block: BlockRow
     transactions: tuple[TransactionRow, ...]
     logs: tuple[LogRow, ...]
@@ -37,7 +39,7 @@ class Built:
 
 
 def build(chain_id: int, parent: bytes, around: Surroundings, root: bytes, done: Executed | None) -> Built:
-    """The block after ``parent`` whose state is ``root``."""
+    """Make the block after ``parent`` whose state is ``root``."""
     header = _header(parent, around, root, done)
     encoded = rlp.encode(header)
     block_hash = keccak(encoded)
@@ -122,7 +124,8 @@ def _log_rows(number: int, logs: Any, bodies: list[dict[str, Any]]) -> tuple[Log
 
 
 def _size(header: int, done: Executed | None) -> int:
-    """The length of the block's RLP: header, transaction (a string if typed), no uncles or withdrawals."""
+    """Return the length of the block's RLP: header, transaction (a string if typed), no uncles or
+    withdrawals."""
     inner = 0
     if done:
         inner = len(done.raw) + (_prefix(len(done.raw)) if done.tx.type_id else 0)

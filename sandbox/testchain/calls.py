@@ -1,4 +1,5 @@
-"""Trying messages out: ``eth_call`` and ``eth_estimateGas``, with the outcomes and words of geth."""
+"""Runs messages without a transaction: ``eth_call`` and ``eth_estimateGas``, with the outcomes and words of
+geth."""
 
 from __future__ import annotations
 
@@ -40,13 +41,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """The result of one attempt to run a message."""
+
     gas_used: int
     output: bytes
     error: Exception | None
 
 
 def execute(machine: Machine, view: View, call: Call) -> bytes:
-    """``eth_call``: the returned bytes, or the fault that geth would answer."""
+    """Answer ``eth_call``: return the returned bytes, or raise the fault that geth would answer."""
     outcome = _attempt(machine, view, call, min(call.gas or GAS_LIMIT, GAS_LIMIT))
     if outcome.error is not None:
         raise _fault(outcome)
@@ -54,7 +57,8 @@ def execute(machine: Machine, view: View, call: Call) -> bytes:
 
 
 def estimate(machine: Machine, view: View, call: Call) -> int:
-    """``eth_estimateGas``: enough gas, within 1.5 %, by geth's search: a good guess first, then halving."""
+    """Answer ``eth_estimateGas``: enough gas, within 1.5 %, by geth's search: a good guess first, then
+    halving."""
     high = _allowance(machine, view, call)
     if _is_plain_transfer(machine, view, call):
         return PLAIN_TRANSFER_GAS
@@ -76,14 +80,15 @@ def estimate(machine: Machine, view: View, call: Call) -> int:
 
 
 def _is_plain_transfer(machine: Machine, view: View, call: Call) -> bool:
-    """To an account without code: exactly 21,000 gas, which the search would only come near to."""
+    """Return whether the call only transfers to an account without code: that takes exactly 21,000 gas, which
+    the search would only come near to."""
     if not call.to or call.data or call.access_list or machine.state(view).get_code(call.to):
         return False
     return _attempt(machine, view, call, PLAIN_TRANSFER_GAS).error is None
 
 
 def _allowance(machine: Machine, view: View, call: Call) -> int:
-    """The most gas the call may use: what it says, what a block holds, what its sender can pay."""
+    """Return the most gas the call may use: what it says, what a block holds, what its sender can pay."""
     asked = call.gas if call.gas and call.gas >= PLAIN_TRANSFER_GAS else GAS_LIMIT
     high = min(asked, GAS_LIMIT)
     if not call.gas_price:

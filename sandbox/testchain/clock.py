@@ -13,7 +13,8 @@ LAST_SECOND = 253_402_300_799
 
 
 class Clock:
-    """``offset`` in seconds lasts; ``fixed`` holds for the next block only, then time goes on from there."""
+    """The wall clock with an offset. ``offset`` in seconds lasts; ``fixed`` holds for the next block only,
+    then time goes on from there."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
@@ -21,22 +22,22 @@ class Clock:
         self.fixed: int | None = None
 
     def next_timestamp(self, previous: int) -> int:
-        """The timestamp a block made now would get, in Unix seconds."""
+        """Return the timestamp a block made now would get, in Unix seconds."""
         wanted = self.fixed if self.fixed is not None else int(self._wall()) + self.offset
         return max(min(wanted, LAST_SECOND), previous)
 
     def wall_seconds(self) -> int:
-        """The time outside, in whole seconds."""
+        """Return the wall clock's time, in whole seconds."""
         return int(self._wall())
 
     def used(self, timestamp: int) -> None:
-        """A block was made with ``timestamp``."""
+        """Note that a block was made with ``timestamp``."""
         if self.fixed is not None:
             self.offset = timestamp - int(self._wall())
             self.fixed = None
 
     def set(self, timestamp: int) -> int:
-        """Make it ``timestamp`` now; returns the offset."""
+        """Make it ``timestamp`` now; return the offset."""
         self.offset = timestamp - int(self._wall())
         return self.offset
 

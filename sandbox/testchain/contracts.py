@@ -1,8 +1,8 @@
-"""Which of Ocean's contracts a chain gets, in which order, and where their compiled code is.
+"""Plans of Ocean's contracts: which ones a chain gets, in which order, and where their compiled code is.
 
-The current set comes from the installed ``ocean-contracts`` package. Pools ended with its release 1.1.14,
-the last to carry the staking contract: that whole set is a plan of its own, from a folder with that
-release's artifacts, deployed behind the current one and sharing its Ocean token.
+The current set comes from the installed ``ocean-contracts`` package. Pools ended with its release 1.1.14, the
+last to carry the staking contract: that whole set is a plan of its own, from a folder with that release's
+artifacts, deployed behind the current one and sharing its Ocean token.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
+    """Stands for the address of an earlier contract in an argument."""
+
     name: str
 
 
@@ -61,7 +63,7 @@ class Plan:
 
     @property
     def creations(self) -> dict[str, tuple[int, str]]:
-        """Place and artifact of each contract, by its name."""
+        """Position and artifact of each contract, by its name."""
         return {s.name: (at, s.artifact) for at, s in enumerate(self.steps) if isinstance(s, Create)}
 
 
@@ -80,7 +82,8 @@ _MARKET: tuple[Step, ...] = (
 
 
 def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
-    """The current set. Appending moves the pools' addresses; any other change moves every later address."""
+    """Return the current set. Appending moves the pools' addresses; any other change moves every later
+    address."""
     owner = accounts[0].address
     ocean, router = Ref("Ocean"), Ref("Router")
     return (
@@ -103,7 +106,7 @@ def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
 
 
 def pool_plan(artifacts: Traversable) -> Plan:
-    """The set of release 1.1.14: its own router, factory and templates, and what a pool is made of."""
+    """Return the set of release 1.1.14: its own router, factory and templates, and what a pool is made of."""
     router, ocean = Ref("Router"), Ref("Ocean")
     collector, template = Ref("OPFCommunityFeeCollector"), Ref("poolTemplate")
     steps: tuple[Step, ...] = (
@@ -119,7 +122,8 @@ def pool_plan(artifacts: Traversable) -> Plan:
 
 
 def message(plan: Plan, step: Step, addresses: Mapping[str, bytes]) -> tuple[bytes, bytes]:
-    """Recipient and data of the step's transaction; ``addresses`` has every name a :class:`Ref` uses."""
+    """Return recipient and data of the step's transaction; ``addresses`` has every name a
+    :class:`Ref` uses."""
     arguments = tuple(addresses[item.name] if isinstance(item, Ref) else item for item in step.arguments)
     if isinstance(step, Create):
         artifact = load_artifact(step.artifact, plan.artifacts)
@@ -148,7 +152,7 @@ def _input_types(artifact: dict[str, Any], function: str | None) -> list[str]:
 
 
 def load_artifact(name: str, artifacts: Traversable = CURRENT) -> dict[str, Any]:
-    """Hardhat's compiled artifact of a contract."""
+    """Return Hardhat's compiled artifact of a contract."""
     try:
         text = artifacts.joinpath(f"{name}.json").read_text("utf-8")
     except OSError as error:
@@ -162,7 +166,7 @@ def load_artifact(name: str, artifacts: Traversable = CURRENT) -> dict[str, Any]
 
 
 def same_code(deployed: bytes, artifact: str, artifacts: Traversable = CURRENT) -> bool:
-    """Is ``deployed`` the artifact's runtime code, but for immutables?
+    """Return whether ``deployed`` is the artifact's runtime code, but for immutables.
 
     Those stand in the artifact as ``PUSH32`` of zero and get their value when the contract is made.
     """

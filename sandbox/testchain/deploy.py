@@ -63,7 +63,7 @@ def deploy(
 def _carried_out(
     rpc: Rpc, owner: Account, plan: Plan, base: int, known: Mapping[str, bytes]
 ) -> dict[str, bytes]:
-    """The addresses of the plan's contracts and the ``known`` ones, once all its steps have been taken."""
+    """Take all the plan's steps; return the addresses of its contracts and the ``known`` ones."""
     chain_id = int(rpc.call("eth_chainId"), 16)
     done = _nonce(rpc, owner) - base
     made = {name: created_address(owner.address, base + place) for name, (place, _) in plan.creations.items()}
@@ -80,7 +80,8 @@ def _carried_out(
 
 
 def _first_nonce(rpc: Rpc, owner: Account, plan: Plan, usual: int) -> int:
-    """Where the plan begins: at the ``usual`` nonce if it stands there or can, else at the next one."""
+    """Return the nonce at which the plan begins: the ``usual`` one if the plan stands there or can, else the
+    next one."""
     used = _nonce(rpc, owner)
     place, artifact = next(iter(plan.creations.values()))
     there = _code(rpc, created_address(owner.address, usual + place))
@@ -88,9 +89,8 @@ def _first_nonce(rpc: Rpc, owner: Account, plan: Plan, usual: int) -> int:
 
 
 def recorded_nonce(rpc: Rpc, mnemonic: str, address_file: Path) -> int | None:
-    """Where an earlier deployment began, by its address file; None if that is not of this account and
-    chain.
-    """
+    """Return the nonce at which an earlier deployment began, by its address file; None if that is not of this
+    account and chain."""
     try:
         section = json.loads(address_file.read_text())["development"]
         ocean, chain_id = section["Ocean"], section["chainId"]
@@ -156,7 +156,7 @@ def _check_code(rpc: Rpc, plan: Plan, addresses: Mapping[str, bytes]) -> None:
 
 
 def _section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
-    """The current set, under the key names that Ocean's clients look for."""
+    """Return the current set, under the key names that Ocean's clients look for."""
     of = {name: checksummed(address) for name, address in addresses.items()}
     return {
         "chainId": int(rpc.call("eth_chainId"), 16),
@@ -181,7 +181,7 @@ def _section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _pool_section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
-    """The set with pools, under the names of that release's own address file.
+    """Return the set with pools, under the names of that release's own address file.
 
     It stands after the current set, and clients take a chain's first section.
     """
@@ -199,7 +199,7 @@ def _pool_section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _created_in(rpc: Rpc, address: bytes) -> int:
-    """The block in which a contract appeared, by bisection."""
+    """Return the block in which a contract appeared, by bisection."""
     low, high = 0, int(rpc.call("eth_blockNumber"), 16)
     while low < high:
         middle = (low + high) // 2

@@ -42,6 +42,8 @@ class Request:
 
 
 class Dispatcher:
+    """Answers the bodies of JSON-RPC requests; each method runs on the threads of its kind."""
+
     def __init__(self, node: Node, readers: Executor, writer: Executor) -> None:
         self._node = node
         self._executors = {Lane.READ: readers, Lane.WRITE: writer}
@@ -68,7 +70,7 @@ class Dispatcher:
         return f"[{','.join(answers)}]" if answers else ""
 
     async def _run(self, requests: list[Request]) -> list[str]:
-        """Answer requests of one lane in order."""
+        """Answer requests of one kind, reading or writing, in order."""
         work: Callable[[], list[str]] = lambda: [  # noqa: E731
             text for request in requests for text in (self._one(request),) if request.wants_answer
         ]
@@ -88,7 +90,7 @@ class Dispatcher:
 
 
 def parse(message: object) -> Request:
-    """One request out of the decoded JSON."""
+    """Parse one request out of the decoded JSON."""
     if not isinstance(message, dict):
         return Request(None, None, (), RpcFault(faults.INVALID_REQUEST, "invalid request"))
     identity = message.get("id")
@@ -112,7 +114,7 @@ def parse(message: object) -> Request:
 
 
 def _without_trailing_nulls(params: list[object]) -> list[object]:
-    """Optional parameters may be given as null."""
+    """Drop nulls at the end: optional parameters may be given as null."""
     end = len(params)
     while end and params[end - 1] is None:
         end -= 1

@@ -1,4 +1,4 @@
-"""From a caller's transaction object to a :class:`Call` to try, or to a transaction signed by us."""
+"""Makes a :class:`Call` to try, or a transaction signed by us, from a caller's transaction object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from sandbox.testchain.node import Node
 
 
 def read_call(request: object) -> Call:
-    """The transaction object of ``eth_call`` and its kin; a fee under the base fee is refused as by geth."""
+    """Read the transaction object of ``eth_call`` and its kin; a fee under the base fee is refused as by
+    geth."""
     if not isinstance(request, dict):
         raise invalid_params("invalid argument 0: transaction object expected")
     price = optional_quantity(request, "gasPrice", "maxFeePerGas") or 0
@@ -35,7 +36,7 @@ def read_call(request: object) -> Call:
 
 
 def call_data(request: Mapping[str, object]) -> bytes:
-    """``input``, or its old name ``data``; both only if they agree."""
+    """Return ``input``, or its old name ``data``; both may be there only if they agree."""
     given = [as_bytes(request[name], name) for name in ("input", "data") if request.get(name) is not None]
     if len(set(given)) > 1:
         raise invalid_params('both "data" and "input" are set and not equal')
@@ -58,7 +59,7 @@ def _access(entry: object) -> tuple[bytes, tuple[int, ...]]:
 
 
 def account_of(node: Node, address: object) -> Account:
-    """The key for ``address``; only the mnemonic's accounts are held."""
+    """Return the account of ``address``, with its key; only the mnemonic's accounts are held."""
     account = node.keys.get(as_address(address, "from"))
     if account is None:
         raise refused("unknown account")
@@ -66,7 +67,8 @@ def account_of(node: Node, address: object) -> Account:
 
 
 def signed(node: Node, request: object) -> Any:
-    """The transaction ``request`` describes, gaps filled (nonce, gas, fees), signed by its sender's key."""
+    """Return the transaction ``request`` describes, gaps filled (nonce, gas, fees), signed by its sender's
+    key."""
     if not isinstance(request, dict):
         raise invalid_params("invalid argument 0: transaction object expected")
     account = account_of(node, request.get("from"))
@@ -85,7 +87,8 @@ def signed(node: Node, request: object) -> Any:
 
 
 def _unsigned(request: Mapping[str, object], fields: dict[str, object], chain_id: int) -> Any:
-    """Legacy with a gas price, EIP-2930 if that comes with an access list, else EIP-1559."""
+    """Build a legacy transaction with a gas price, EIP-2930 if that comes with an access list,
+    else EIP-1559."""
     build: Any = PragueTransactionBuilder
     price = optional_quantity(request, "gasPrice")
     listed = access_list(request.get("accessList"))

@@ -23,14 +23,13 @@ def data(value: bytes) -> str:
 
 
 def word(value: int) -> str:
-    """A 256-bit value as 32 bytes of data."""
+    """Return a 256-bit value as 32 bytes of data."""
     return f"0x{value:064x}"
 
 
 def checksummed(address: bytes) -> str:
-    """EIP-55 form, for the address file and ``eth_accounts`` of humans; the API itself answers in lower
-    case.
-    """
+    """Return the EIP-55 form, for the address file and ``eth_accounts`` of humans; the API itself answers in
+    lower case."""
     digits = address.hex()
     digest = keccak(digits.encode()).hex()
     return "0x" + "".join(d.upper() if int(h, 16) >= 8 else d for d, h in zip(digits, digest, strict=False))
@@ -57,7 +56,7 @@ def as_hash(value: object, name: str = "hash") -> bytes:
 
 
 def as_quantity(value: object, name: str = "quantity") -> int:
-    """A hex quantity; plain JSON integers are taken too (evm_* callers send them)."""
+    """Read a hex quantity; plain JSON integers are taken too (evm_* callers send them)."""
     if isinstance(value, bool):
         raise invalid_params(f"invalid {name}: number expected")
     if isinstance(value, int):
@@ -79,7 +78,7 @@ def _from_hex(value: str, name: str) -> int:
 
 
 def optional_quantity(call: Mapping[str, object], *names: str) -> int | None:
-    """The first of ``names`` present and not null."""
+    """Read the first of ``names`` that is present and not null."""
     for name in names:
         if call.get(name) is not None:
             return as_quantity(call[name], name)

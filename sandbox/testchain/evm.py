@@ -43,5 +43,6 @@ _DEPTH = 102_400
 
 
 def computing() -> AbstractContextManager[None]:
-    """Stands around each run of EVM code and around reading its outcome, a tree of nested calls."""
+    """Return the context that raises the recursion limit. It has to stand around each run of EVM code and
+    around reading its outcome, a tree of nested calls."""
     return raised_recursion_limit(_DEPTH)

@@ -1,4 +1,4 @@
-"""What a JSON-RPC caller gets when something is wrong: geth's codes and words: clients match on them."""
+"""Errors for JSON-RPC callers, with geth's codes and words: clients match on them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def invalid_params(message: str) -> RpcFault:
 
 
 def refused(message: str) -> RpcFault:
-    """A transaction or call that the node will not take (geth: ``-32000`` and the reason)."""
+    """Return the fault of a transaction or call that the node will not take (geth: ``-32000`` and the
+    reason)."""
     return RpcFault(SERVER, message)
 
 
@@ -53,14 +54,14 @@ _PANIC_SELECTOR = bytes.fromhex("4e487b71")
 
 
 def reverted(output: bytes) -> RpcFault:
-    """The fault for a revert that returned ``output``: code 3, the decoded reason, the raw data."""
+    """Return the fault for a revert that returned ``output``: code 3, the decoded reason, the raw data."""
     reason = revert_reason(output)
     message = "execution reverted" if reason is None else f"execution reverted: {reason}"
     return RpcFault(REVERTED, message, "0x" + output.hex())
 
 
 def revert_reason(output: bytes) -> str | None:
-    """The text of ``Error(string)`` or ``Panic(uint256)``; None for custom errors and empty output."""
+    """Return the text of ``Error(string)`` or ``Panic(uint256)``; None for custom errors and empty output."""
     if output[:4] == _ERROR_SELECTOR and len(output) >= 68:
         offset = 4 + int.from_bytes(output[4:36], "big")
         length = int.from_bytes(output[offset : offset + 32], "big")

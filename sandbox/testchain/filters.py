@@ -1,7 +1,7 @@
-"""Filters that clients poll (``eth_newFilter`` and its kin): where each has read to. They live as long as
-the process.
+"""Filters that clients poll (``eth_newFilter`` and its kin), each with the block it has read up to. They live
+as long as the process.
 
-As in geth a filter nobody asked about for five minutes is dropped.
+As in geth, a filter that nobody polled for five minutes is dropped.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Kind = Literal["logs", "blocks", "transactions"]
 
 @dataclass(slots=True)
 class Filter:
+    """One filter: what it looks for, and how far its client has read."""
+
     kind: Kind
     wanted: LogFilter
     first: int
@@ -34,6 +36,8 @@ class Filter:
 
 
 class Filters:
+    """All filters by name. Each poll moves its filter on to the head."""
+
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._lock = threading.Lock()
@@ -57,7 +61,7 @@ class Filters:
             return found
 
     def take(self, name: str, head: int) -> tuple[Filter, int, int] | None:
-        """The filter and the blocks ``low..high`` it has not seen yet (low > high: nothing new)."""
+        """Return the filter and the blocks ``low..high`` it has not seen yet (low > high: nothing new)."""
         found = self.get(name)
         if found is None:
             return None
@@ -72,7 +76,7 @@ class Filters:
             return self._filters.pop(name, None) is not None
 
     def rewind(self, head: int) -> None:
-        """The chain went back to ``head``: blocks made from there on are new to every filter."""
+        """Note that the chain went back to ``head``: blocks made from there on are new to every filter."""
         with self._lock:
             for found in self._filters.values():
                 found.seen = min(found.seen, head)

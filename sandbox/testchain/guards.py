@@ -1,4 +1,4 @@
-"""Who may talk to the node at all.
+"""Checks which callers may talk to the node at all.
 
 127.0.0.1 is no border: any page in the user's browser can send requests there. A page cannot send
 ``application/json`` without a preflight, which only listed origins pass; a rebound name shows in the Host
@@ -16,7 +16,7 @@ from sandbox.testchain.settings import Settings
 
 
 def refusal(request: Request, settings: Settings) -> Response | None:
-    """The answer for a caller that is not let in; None for one that is."""
+    """Return the answer for a caller that is not let in; None for one that is."""
     if not host_allowed(request.headers.get("host", ""), settings.allowed_hosts):
         return JSONResponse({"error": "invalid host specified"}, 403)
     origin = request.headers.get("origin")
@@ -33,7 +33,8 @@ def wrong_content(request: Request) -> Response | None:
 
 
 def host_allowed(header: str, allowed: Iterable[str]) -> bool:
-    """``header`` is a Host header with or without port; ``allowed`` are names or ``*.suffix``."""
+    """Return whether a host may be named. ``header`` is a Host header with or without port; ``allowed`` are
+    names or ``*.suffix``."""
     host = _name(header).lower().rstrip(".")
     return any(
         host.endswith(pattern[1:].lower()) if pattern.startswith("*.") else host == pattern.lower()
@@ -48,7 +49,7 @@ def _name(header: str) -> str:
 
 
 def cross_origin(request: Request, settings: Settings) -> dict[str, str]:
-    """CORS headers for a listed origin, none for others."""
+    """Return CORS headers for a listed origin, none for others."""
     origin = request.headers.get("origin")
     if origin is None or origin not in settings.allowed_origins:
         return {}

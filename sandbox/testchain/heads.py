@@ -1,4 +1,4 @@
-"""Waiting for the next block without polling: what ``GET /c2d/head`` and our indexers stand on."""
+"""Lets callers wait for the next block without polling: ``GET /c2d/head`` and our indexers rest on it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ class Heads:
         self._change = asyncio.Event()
 
     def close(self) -> None:
-        """Let everybody go: the server stops."""
+        """Wake all waiting coroutines for good: the server stops."""
         self._closed = True
         self._wake(False)
 
     async def after(self, number: int, patience: float) -> Head:
-        """The head as soon as it is not ``number`` (higher, or lower after a revert), or after ``patience``
-        seconds.
-        """
+        """Return the head as soon as it is not ``number`` (higher, or lower after a revert), or after
+        ``patience`` seconds."""
         reverts = self._reverts
         deadline = self._loop.time() + patience
         while self._current().number == number and self._reverts == reverts and not self._closed:

@@ -33,6 +33,8 @@ class Head:
 
 
 class LogRow(NamedTuple):
+    """A log, as its table stores it."""
+
     block: int
     position: int
     address: bytes
@@ -41,6 +43,8 @@ class LogRow(NamedTuple):
 
 
 class TransactionRow(NamedTuple):
+    """A transaction with its receipt, as its table stores them."""
+
     hash: bytes
     block: int
     position: int
@@ -53,6 +57,8 @@ class TransactionRow(NamedTuple):
 
 
 class BlockRow(NamedTuple):
+    """A block, as its table stores it."""
+
     number: int
     hash: bytes
     timestamp: int
@@ -63,7 +69,8 @@ class BlockRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """A half of ``eth_getLogs``: what to match. An empty address set and None topics match everything."""
+    """The conditions of ``eth_getLogs`` on a log, without its range of blocks. An empty address set and None
+    topics match everything."""
 
     addresses: frozenset[bytes] = frozenset()
     topics: tuple[frozenset[bytes] | None, ...] = ()
@@ -92,7 +99,7 @@ def truncate(db: sqlite3.Connection, number: int) -> None:
 
 
 class Index:
-    """Queries; safe from any thread."""
+    """Queries on the stored blocks; safe from any thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -126,7 +133,8 @@ class Index:
         return None if row is None else int(row[0])
 
     def hashes_below(self, number: int, count: int) -> list[bytes]:
-        """The hashes of up to ``count`` blocks under ``number``, newest first (the BLOCKHASH opcode)."""
+        """Return the hashes of up to ``count`` blocks under ``number``, newest first (the
+        BLOCKHASH opcode)."""
         rows = self._store.reader().execute(
             "SELECT hash FROM blocks WHERE number < ? ORDER BY number DESC LIMIT ?", (number, count)
         )
@@ -181,7 +189,7 @@ class Index:
         return [row[0] for row in rows]
 
     def tips(self, number: int) -> list[int]:
-        """Tips paid in a block, lowest first."""
+        """Return the tips paid in a block, lowest first."""
         rows = self._store.reader().execute(
             "SELECT tip FROM transactions WHERE block = ? ORDER BY tip", (number,)
         )
@@ -194,12 +202,12 @@ class Index:
         return [row[0] for row in rows]
 
     def waiting(self, tx_hash: bytes) -> bytes | None:
-        """The raw form of a transaction that waits for an earlier nonce."""
+        """Return the raw form of a transaction that waits for an earlier nonce."""
         row = self._store.reader().execute("SELECT raw FROM waiting WHERE hash = ?", (tx_hash,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def logs(self, wanted: LogFilter, low: int, high: int) -> RawJson:
-        """Matching logs of the blocks ``low..high`` in chain order."""
+        """Return the matching logs of the blocks ``low..high`` in chain order."""
         clauses = ["block BETWEEN ? AND ?"]
         values: list[object] = [low, high]
         if wanted.addresses:

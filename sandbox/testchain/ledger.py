@@ -32,7 +32,7 @@ Listener = Callable[[Head, bool], None]
 
 
 class Ledger:
-    """``head`` may be read from any thread; it changes only after the commit."""
+    """The chain's only writer. ``head`` may be read from any thread; it changes only after the commit."""
 
     def __init__(self, store: Store, machine: Machine, clock: Clock) -> None:
         self._store = store
@@ -54,21 +54,21 @@ class Ledger:
     # -- reading, from any thread --
 
     def view(self, head: Head) -> View:
-        """For calls *at* ``head``, which see that block's own number and time."""
+        """Return the view for calls *at* ``head``, which see that block's own number and time."""
         mix_hash = _randomness(head.hash, head.number)
         around = Surroundings(head.number, head.timestamp, mix_hash, self._below(head.number))
         return View(self._reading(), head.state_root, around)
 
     def next_view(self) -> View:
-        """For calls as in the block that a transaction sent now would get."""
+        """Return the view for calls as in the block that a transaction sent now would get."""
         return View(self._reading(), self.head.state_root, self.next_surroundings())
 
     def _reading(self) -> Nodes:
-        """The state database for one call: nothing of what it writes is flushed."""
+        """Return the state database for one call: nothing of what it writes is flushed."""
         return Nodes(self._store, self._cache)
 
     def next_surroundings(self) -> Surroundings:
-        """What a transaction sent now would see."""
+        """Return what a transaction sent now would see of its block."""
         head = self.head
         return Surroundings(
             head.number + 1,
@@ -149,7 +149,7 @@ class Ledger:
         self._seal(state, around, meta=meta)
 
     def mine(self) -> Head:
-        """An empty block."""
+        """Mine an empty block; return the new head."""
         state, around = self._open_state()
         self._seal(state, around)
         return self.head
@@ -245,5 +245,5 @@ _EMPTY_ROOT = keccak(b"\x80")
 
 
 def _randomness(parent_hash: bytes, number: int) -> bytes:
-    """PREVRANDAO: fixed for a block, different for each."""
+    """Return PREVRANDAO: fixed for a block, different for each."""
     return keccak(parent_hash + number.to_bytes(8, "big", signed=True))

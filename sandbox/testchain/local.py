@@ -29,6 +29,8 @@ _STOP_SECONDS = 30.0
 
 @dataclass
 class LocalChain:
+    """A chain that runs in a child process."""
+
     url: str
     data_dir: Path
     process: subprocess.Popen[bytes]
@@ -44,13 +46,13 @@ class LocalChain:
         return section
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End the process as a power cut would."""
         self.process.kill()
         self.process.wait()
         self._close_pipe()
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
+        """Send SIGTERM; return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(_STOP_SECONDS)
@@ -64,7 +66,7 @@ class LocalChain:
 
 @contextmanager
 def running(data_dir: Path | None = None, **settings: object) -> Iterator[LocalChain]:
-    """A ready chain; ``settings`` are further keys of its configuration file."""
+    """Run a chain and yield it once it is ready; ``settings`` are further keys of its configuration file."""
     with tempfile.TemporaryDirectory(prefix="c2d-chain-") as scratch:
         chain = start(Path(scratch), data_dir or Path(scratch) / "data", **settings)
         try:

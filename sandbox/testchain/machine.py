@@ -23,7 +23,7 @@ COINBASE = bytes(20)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a transaction sees of its block."""
+    """The facts of its block that a transaction sees."""
 
     number: int
     timestamp: int
@@ -34,7 +34,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A place to run code at: a state and the block around it."""
+    """A state and the block around it, for code to run on."""
 
     nodes: Nodes
     root: bytes
@@ -48,7 +48,7 @@ class Machine:
         self.chain_id = chain_id
 
     def state(self, view: View, base_fee: int = BASE_FEE) -> Any:
-        """py-evm's state at ``view``. Changes stay in it until it is persisted."""
+        """Return py-evm's state at ``view``. Changes stay in it until it is persisted."""
         context_of: Any = ExecutionContext
         state_of: Any = PragueState
         context = context_of(
@@ -66,7 +66,7 @@ class Machine:
         return state_of(view.nodes, context, view.root)
 
     def apply(self, state: Any, tx: Any) -> tuple[Any, int]:
-        """Run a signed transaction alone in its block: its receipt and the gas it used."""
+        """Run a signed transaction alone in its block; return its receipt and the gas it used."""
         state.lock_changes()
         with computing():
             computation = state.apply_transaction(tx)

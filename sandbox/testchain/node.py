@@ -1,4 +1,4 @@
-"""The parts of a running chain under one name: what a JSON-RPC method gets as its first argument."""
+"""The parts of a running chain in one object, which a JSON-RPC method gets as its first argument."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _LATEST = ("latest", "pending", "safe", "finalized")
 
 @dataclass(frozen=True)
 class Node:
+    """A running chain."""
+
     settings: Settings
     store: Store
     ledger: Ledger
@@ -37,7 +39,7 @@ class Node:
         return self.ledger.index
 
     def block_number(self, tag: object) -> int | None:
-        """The number a tag, number or EIP-1898 object names; None where that block does not exist."""
+        """Return the number a tag, number or EIP-1898 object names; None where that block does not exist."""
         if tag is None or (isinstance(tag, str) and tag in _LATEST):
             return self.ledger.head.number
         if tag == "earliest":
@@ -55,7 +57,7 @@ class Node:
         raise invalid_params("invalid block: blockHash or blockNumber expected")
 
     def block(self, tag: object) -> Head:
-        """The block a tag names, or geth's ``header not found``."""
+        """Return the block a tag names, or raise geth's ``header not found``."""
         number = self.block_number(tag)
         head = None if number is None else self.index.at(number)
         if head is None:

@@ -65,7 +65,7 @@ class Nodes(BaseAtomicDB):
         connection.executemany("INSERT OR IGNORE INTO nodes VALUES (?, ?)", self._pending.items())
 
     def settled(self) -> None:
-        """The transaction committed: what was pending is now shared with all readers."""
+        """Share what was pending with all readers, after the transaction was committed."""
         for key, value in self._pending.items():
             self._cache[key] = value
         self._pending = {}

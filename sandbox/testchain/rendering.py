@@ -1,6 +1,7 @@
-"""Blocks, transactions, receipts and logs as the execution API spells them.
+"""Renders blocks, transactions, receipts and logs as the execution API spells them.
 
-Rendered once, when a block is made, and stored as text: answering a query is then a lookup, not a conversion.
+That is done once, when a block is made, and stored as text: answering a query is then a lookup, not a
+conversion.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def compact(value: object) -> str:
 
 
 def header_json(header: Any, block_hash: bytes, size: int) -> dict[str, Any]:
-    """Everything of a block but its ``transactions``."""
+    """Return everything of a block but its ``transactions``."""
     return {
         "number": quantity(header.block_number),
         "hash": data(block_hash),
@@ -53,7 +54,7 @@ def header_json(header: Any, block_hash: bytes, size: int) -> dict[str, Any]:
 
 
 def transaction_json(tx: Any, chain_id: int, base_fee: int) -> dict[str, Any]:
-    """A signed transaction without its place in a block (those keys are null: it is pending)."""
+    """Return a signed transaction without its place in a block (those keys are null: it is pending)."""
     kind = tx.type_id or 0
     body: dict[str, Any] = {
         "blockHash": None,
@@ -120,7 +121,8 @@ def receipt_json(
 
 
 def created_address(sender: bytes, nonce: int) -> bytes:
-    """Where a creation by ``sender`` with ``nonce`` lands: keccak(rlp([sender, nonce])), last 20 bytes."""
+    """Return the address of a creation by ``sender`` with ``nonce``: keccak(rlp([sender, nonce])), last 20
+    bytes."""
     if nonce == 0:
         encoded = b"\x80"
     elif nonce < 0x80:

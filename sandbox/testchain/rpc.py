@@ -15,7 +15,7 @@ from sandbox.testchain.node import Node
 
 
 class HttpRpc:
-    """A node at ``url``."""
+    """A node at ``url``, called over HTTP."""
 
     def __init__(self, url: str, timeout: float = 60.0) -> None:
         self._client = httpx.Client(base_url=url, timeout=timeout, trust_env=False)

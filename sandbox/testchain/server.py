@@ -43,7 +43,7 @@ class Server:
         self.addresses: dict[str, Any] | None = None
         self.failure: str | None = None
         self.busy = False
-        """After the stop: a computation is still running, so the threads cannot be joined."""
+        """True after the stop while a computation is still running, so that the threads cannot be joined."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._dispatcher = Dispatcher(node, self._readers, self._writer)
@@ -104,7 +104,7 @@ class Server:
             log.exception("deploying the contracts failed")
 
     def _deployed(self) -> dict[str, Any]:
-        """The address file: remembered from the first start, or made by deploying now."""
+        """Return the address file: remembered from the first start, or made by deploying now."""
         if not self.node.settings.deploy_contracts:
             return {}
         settings = self.node.settings
@@ -147,7 +147,7 @@ class Server:
         return JSONResponse(self.addresses)
 
     async def _live(self, _request: Request) -> Response:
-        """A deployment that failed is not tried again by this process."""
+        """Answer whether the chain is live: a deployment that failed is not tried again by this process."""
         return JSONResponse({"live": self.failure is None}, 200 if self.failure is None else 503)
 
     async def _health(self, _request: Request) -> Response:
@@ -156,7 +156,7 @@ class Server:
         return JSONResponse({"ready": True, "block": self.node.ledger.head.number})
 
     async def _head(self, request: Request) -> Response:
-        """``?after=N&timeout=S``: answered when the head is no longer N, at the latest after S seconds."""
+        """Answer ``?after=N&timeout=S`` when the head is no longer N, at the latest after S seconds."""
         assert self._heads is not None
         try:
             after = int(request.query_params.get("after", "-1"))

@@ -62,7 +62,7 @@ class Store:
             ) from error
 
     def reader(self) -> sqlite3.Connection:
-        """The calling thread's own read-only connection; it sees every committed block."""
+        """Return the calling thread's own read-only connection; it sees every committed block."""
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
             connection = self._connect()
@@ -73,7 +73,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One atomic change. Only the ledger's thread may enter."""
+        """Make one atomic change. Only the ledger's thread may enter."""
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             yield self._writer
@@ -83,7 +83,7 @@ class Store:
         self._writer.execute("COMMIT")
 
     def close(self) -> None:
-        """Fold the log into the file and let go of the folder. A second call does nothing."""
+        """Fold the log into the file and release the folder. A second call does nothing."""
         if self._lock < 0:
             return
         for connection in self._readers:

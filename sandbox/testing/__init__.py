@@ -1,3 +1,3 @@
-"""The box under test: a pytest plugin that comes with the wheel. See :mod:`sandbox.testing.plugin` for its
-fixtures and :mod:`sandbox.testing.parties` for what they give.
+"""A pytest plugin, installed with the wheel, that gives tests a box. See :mod:`sandbox.testing.plugin` for
+its fixtures and :mod:`sandbox.testing.parties` for what they give.
 """

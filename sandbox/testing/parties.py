@@ -1,4 +1,4 @@
-"""What tests say to a box: publish this text, run that on it, what came out."""
+"""Objects with which tests use a box: publish a text, run an algorithm on it, read the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sandbox.verbs.faucet import faucet
 
 
 def funded(box: Box, index: int) -> str:
-    """The account of that index, with money for a few hundred orders."""
+    """Return the account of that index, with money for a few hundred orders."""
     _do(faucet(box, str(index), eth=100, ocean=10_000))
     return str(index)
 
@@ -46,7 +46,7 @@ class TestPublisher:
         price: float = 0.0,
         services: tuple[str, ...] = ("compute",),
     ) -> str:
-        """Publish a text, or the file at a path; its DID. Nobody may compute on it yet."""
+        """Publish a text, or the file at a path; return its DID. Nobody may compute on it yet."""
         offer = assets.Offer(name, price=price, services=services)
         with _as_file(content, "data.csv") as path:
             return str(_do(assets.publish_dataset(self.box, self.account, str(path), offer)).did)
@@ -61,19 +61,19 @@ class TestPublisher:
         price: float = 0.0,
         services: tuple[str, ...] = ("access",),
     ) -> str:
-        """Publish a text, or the file at a path, that runs in ``image``; its DID."""
+        """Publish a text, or the file at a path, that runs in ``image``; return its DID."""
         offer = assets.Offer(name, price=price, services=services)
         with _as_file(script, "algorithm.py") as path:
             made = _do(assets.publish_algorithm(self.box, self.account, str(path), image, entrypoint, offer))
         return str(made.did)
 
     def permit(self, dataset: str, algorithm: str) -> None:
-        """Let ``algorithm``, as it is now, run on ``dataset``; nothing is signed where it may already."""
+        """Let ``algorithm``, as it is now, run on ``dataset``; sign nothing where it may already."""
         if not assets.verdict(self.box, dataset, algorithm).allowed:
             _do(assets.permit(self.box, self.account, dataset, algorithm))
 
     def revoke(self, dataset: str, algorithm: str) -> None:
-        """Take that back."""
+        """Take the permission of :meth:`permit` back."""
         _do(assets.revoke(self.box, self.account, dataset, algorithm))
 
 
@@ -90,7 +90,7 @@ class TestConsumer:
         return signer(self.account).address
 
     def run(self, dataset: str, algorithm: str, *additional: str, timeout: float = 300) -> Finished:
-        """Order, start, wait; raises ``Refused`` where the Provider refuses."""
+        """Order, start and wait; raise ``Refused`` where the Provider refuses."""
         started = _do(jobs.start(self.box, self.account, dataset, algorithm, additional=additional))
         job_id = str(started["jobId"])
         last = _do(jobs.follow(self.box, self.account, job_id, timeout))
@@ -99,7 +99,7 @@ class TestConsumer:
 
 @dataclass
 class Finished:
-    """A job at its end. ``results`` and ``logs`` are fetched when they are looked at."""
+    """An ended job. ``results`` and ``logs`` are fetched when they are first read."""
 
     box: Box = field(repr=False)
     account: str
@@ -108,7 +108,7 @@ class Finished:
 
     @property
     def status(self) -> int:
-        """The job's number: 70 is finished, 75 an algorithm that failed."""
+        """Return the job's status number: 70 is finished, 75 an algorithm that failed."""
         return int(self.details["status"])
 
     @property
@@ -121,16 +121,16 @@ class Finished:
 
     @cached_property
     def results(self) -> dict[str, bytes]:
-        """The algorithm's outputs by their path."""
+        """Return the algorithm's outputs by their path."""
         return self._fetched("output")
 
     @cached_property
     def logs(self) -> dict[str, str]:
-        """What the stages said, by file name."""
+        """Return the logs of the stages, by file name."""
         return jobs.log_texts(self.box, self.account, self.id, "all")
 
     def report(self) -> str:
-        """For the report of a test that failed."""
+        """Return a text for the report of a test that failed."""
         lines = [f"status {self.status} {self.text}"]
         for key in ("reason", "exitCode", "times"):
             if self.details.get(key) not in (None, "", {}):
@@ -153,7 +153,7 @@ class Finished:
 
 @contextmanager
 def _as_file(content: str | Path, name: str) -> Iterator[Path]:
-    """A text as a file of its own for a while; a path as it is."""
+    """Yield a temporary file with the text; a path is yielded unchanged."""
     if isinstance(content, Path):
         yield content
         return

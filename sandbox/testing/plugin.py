@@ -92,7 +92,7 @@ def run_job(
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """A failed test says what its jobs said."""
+    """Add the logs of a failed test's jobs to its report."""
     outcome: Any = yield
     report = outcome.get_result()
     if report.when == "call" and report.failed:
@@ -101,7 +101,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _account(box: Box, role: int) -> str:
-    """An account for this process and role, with test money."""
+    """Return an account for this process and role, with test money."""
     from sandbox.testing.parties import funded
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")

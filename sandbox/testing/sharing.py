@@ -1,7 +1,8 @@
-"""One box for all processes of a test session.
+"""Shares one box among all processes of a test session.
 
-Each process holds a shared lock on the box while it tests. Whoever boots it says so in a file; the last one
-to let go, seen by getting the lock alone, stops what was booted for the tests.
+Each process holds a shared lock on the box while it tests. The process that boots the box records that in a
+file; the last one to release the lock, recognised by getting it exclusively, stops what was booted for the
+tests.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sandbox.verbs.up import up
 
 @contextmanager
 def shared(box: Box, *, keep: bool) -> Iterator[Box]:
-    """The box, up. It is stopped after the last user if none found it up and ``keep`` is not asked for."""
+    """Yield the box, up. It is stopped after the last user if none found it up and ``keep`` is not set."""
     box.home.path.mkdir(parents=True, exist_ok=True)
     booted = box.home.path / "booted-for-tests"
     with (box.home.path / "tests.lock").open("a") as lock:

@@ -1,4 +1,4 @@
-"""What verbs say goes into pytest's captured output, so that a failure shows how far they got."""
+"""Prints the events of verbs into pytest's captured output, so that a failure shows how far they got."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from sandbox.progress import Event
 
 
 def told(event: Event) -> None:
-    """A line for each event but the mere progress of one."""
+    """Print a line for each event, except for those that only report progress within a step."""
     if event.state != "progress":
         print(f"{event.state:<8} {event.step} {event.text}")

@@ -1,4 +1,4 @@
-"""Who can act in the box: the accounts of the well-known mnemonic, by role.
+"""The accounts that can act in the box: those of the well-known mnemonic, by role.
 
 They hold test money and nothing else: services sign with keys of their own. The mnemonic is public; never
 send real money there.
@@ -23,7 +23,7 @@ ROLES = {"deployer": 0, "publisher": 3, "consumer2": 5, "consumer": 7}
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account with what it owns, in whole units."""
+    """An account with its balances, in whole units."""
 
     role: str
     index: int
@@ -33,7 +33,7 @@ class Account:
 
 
 def signer(who: str) -> Signer:
-    """The signer for a role, an index or one of the mnemonic's addresses."""
+    """Return the signer for a role, an index or one of the mnemonic's addresses."""
     from c2d_box.chain import accounts
 
     if who in ROLES:
@@ -53,7 +53,7 @@ def signer(who: str) -> Signer:
 
 
 def accounts(box: Box, count: int = ACCOUNTS) -> list[Account]:
-    """Every account with its balances as of now."""
+    """Return every account with its balances as of now."""
     from c2d_box.chain import accounts as keys
     from sandbox.verbs.sdk_connections import chain_of
 

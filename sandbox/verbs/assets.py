@@ -1,7 +1,7 @@
-"""Publishing, permitting and downloading, for one of the box's accounts.
+"""Publishes, permits and downloads assets, for one of the box's accounts.
 
-A local file is put into the box's private S3 first; what stands in the DDO, encrypted to the Provider, is
-its place there.
+A local file is put into the box's private S3 first; the DDO holds its address there, encrypted to the
+Provider.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from c2d_box.client.explanations import Version
 
 IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
-"""The store as the Provider sees it, whatever port it has on this machine."""
+"""URL of the store as the Provider sees it, whatever port it has on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a publisher says about an asset besides its content."""
+    """A publisher's terms for an asset: everything besides its content."""
 
     name: str
     description: str = ""
     author: str = ""
     price: float = 0.0
-    """In OCEAN per order; 0 is free."""
+    """OCEAN per order; 0 is free."""
     services: tuple[str, ...] = ("compute",)
     timeout: int = 0
     """Seconds an order may be used; 0 for ever."""
     pool: bool = False
-    """Sold from a pool that begins at ``price``."""
+    """True for an asset sold from a pool whose price begins at ``price``."""
     liquidity: float | None = None
     """OCEAN put into the pool; None: the price of a hundred datatokens."""
 
@@ -107,7 +107,7 @@ def publish_algorithm(
 
 
 def asked(offer: Offer) -> float | Pooled:
-    """The offer's price as the SDK takes it."""
+    """Return the offer's price as the SDK takes it."""
     from c2d_box.client import Pooled
 
     if offer.pool:
@@ -120,7 +120,9 @@ def asked(offer: Offer) -> float | Pooled:
 def replace(
     box: Box, who: str, did: str, source: str, container: Mapping[str, str] | None = None
 ) -> Progress[None]:
-    """Publish changed content under its DID. Who permitted the algorithm as it was has to permit it anew."""
+    """Publish changed content under its DID. Owners of data who permitted the old version of an algorithm
+    have to permit it anew.
+    """
     file = yield from _source(box, who, source)
     with publishing(box, who) as party:
         yield from step(
@@ -133,8 +135,8 @@ def replace(
 def permit(
     box: Box, who: str, dataset: str, algorithm: str, version: Version | None = None
 ) -> Progress[None]:
-    """Put ``algorithm``, as it is now, on the dataset's list of trusted ones; with ``version``, only where
-    it is that one.
+    """Put ``algorithm``, as it is now, on the dataset's list of trusted ones; with ``version``, only where it
+    is that version.
     """
     text = f"permitting {short(algorithm)} on {short(dataset)}"
     with publishing(box, who) as party:
@@ -149,19 +151,19 @@ def revoke(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
 
 
 def assets(box: Box) -> list[dict[str, Any]]:
-    """Every asset the cache knows: DDOs."""
+    """Return the DDO of every asset the cache knows."""
     with connection_to(box) as connection:
         return connection.cache.assets()
 
 
 def asset(box: Box, did: str) -> dict[str, Any]:
-    """One asset's DDO as the cache serves it; Refused where it knows none."""
+    """Return one asset's DDO as the cache serves it; raise Refused where it knows none."""
     with connection_to(box) as connection:
         return connection.cache.record(did)
 
 
 def lives(box: Box, did: str) -> bool:
-    """Whether the box still has that asset, and it has not ended: a reset forgets them."""
+    """Return whether the box still has that asset, and it has not ended: after a reset the asset is gone."""
     try:
         record = asset(box, did)
     except Refused:
@@ -170,7 +172,7 @@ def lives(box: Box, did: str) -> bool:
 
 
 def verdict(box: Box, dataset: str, algorithm: str) -> Verdict:
-    """Whether the algorithm may run on the dataset, with the reasons."""
+    """Return whether the algorithm may run on the dataset, with the reasons."""
     from c2d_box.client import explain
 
     with connection_to(box) as connection:
@@ -178,18 +180,22 @@ def verdict(box: Box, dataset: str, algorithm: str) -> Verdict:
 
 
 def container_section(image: ContainerImage, entrypoint: str) -> dict[str, str]:
-    """The DDO's ``container``; raises C2D-ENTRYPOINT-NEEDS-SHELL where the image is known to have none."""
+    """Return the DDO's ``container``; raise C2D-ENTRYPOINT-NEEDS-SHELL where the image is known to have no
+    shell.
+    """
     demand_entrypoint(image, entrypoint)
     return {"entrypoint": entrypoint, "image": image.image, "tag": image.tag, "checksum": image.checksum}
 
 
 def bucket_of(who: str) -> str:
-    """Each publishing account has a bucket of its own, so that its sealed key opens nobody else's files."""
+    """Return the bucket of an account. Each publishing account has its own, so that its sealed key opens
+    nobody else's files.
+    """
     return f"published-{signer(who).address[2:].lower()}"
 
 
 def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
-    """Put a local file into the box's S3; returns the file object that belongs in a DDO.
+    """Put a local file into the box's S3; return the file object that belongs in a DDO.
 
     The key in it reads the account's bucket and does nothing else.
     """
@@ -212,7 +218,7 @@ def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
 
 
 def short(did: str) -> str:
-    """A DID as narration shows it."""
+    """Return a DID shortened for progress output."""
     return f"{did[:14]}…{did[-4:]}" if len(did) > 24 else did
 
 

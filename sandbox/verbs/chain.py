@@ -1,4 +1,4 @@
-"""``chain``: blocks, transactions and what they mean, read from the node; accounts and contracts by name."""
+"""``chain``: reads blocks and transactions from the node and decodes them; names accounts and contracts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sandbox.box import Box
 from sandbox.verbs.accounts import ACCOUNTS, MNEMONIC, ROLES
 
 PATIENCE = 25.0
-"""Seconds that the node may keep a question for the next block."""
+"""Seconds that the node may hold a request that waits for the next block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """``at`` is Unix seconds; ``transactions`` are hashes."""
+    """A block. ``at`` is Unix seconds; ``transactions`` are hashes."""
 
     number: int
     hash: str
@@ -42,7 +42,7 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """``function`` is what was called, in words where the contract is one of Ocean's."""
+    """A transaction. ``function`` names the called function where the contract is one of Ocean's."""
 
     hash: str
     block: int
@@ -57,7 +57,7 @@ class Transaction:
 
 
 def blocks(box: Box, count: int = 50, before: int | None = None) -> list[Block]:
-    """The newest blocks, or those below ``before``; newest first."""
+    """Return the newest blocks, or those below ``before``; newest first."""
     with _Node(box) as node:
         head = node.head() if before is None else before - 1
         numbers = range(head, max(head - count, -1), -1)
@@ -66,7 +66,7 @@ def blocks(box: Box, count: int = 50, before: int | None = None) -> list[Block]:
 
 
 def transactions(box: Box, count: int = 50) -> list[Transaction]:
-    """The newest transactions with their decoded events; newest first."""
+    """Return the newest transactions with their decoded events; newest first."""
     with _Node(box) as node:
         head = node.head()
         found: list[tuple[dict[str, Any], dict[str, Any]]] = []
@@ -86,7 +86,7 @@ def transactions(box: Box, count: int = 50) -> list[Transaction]:
 
 
 def transaction(box: Box, tx: str) -> Transaction:
-    """One transaction; ``C2D-CHAIN-NO-TX`` where the chain has none of that hash."""
+    """Return one transaction; raise ``C2D-CHAIN-NO-TX`` where the chain has none of that hash."""
     with _Node(box) as node:
         found, receipt = node.ask([("eth_getTransactionByHash", [tx]), ("eth_getTransactionReceipt", [tx])])
         if not found or not receipt:
@@ -96,7 +96,7 @@ def transaction(box: Box, tx: str) -> Transaction:
 
 
 def heads(box: Box) -> Iterator[int]:
-    """The number of the newest block, again whenever it changes; waits in the node where it can."""
+    """Yield the number of the newest block, again whenever it changes; long-polls the node where it can."""
     number = -1
     with _Node(box) as node:
         while True:
@@ -105,7 +105,7 @@ def heads(box: Box) -> Iterator[int]:
 
 
 class _Node:
-    """JSON-RPC in batches: a chain client would cost a second of imports for a screen of blocks."""
+    """Sends JSON-RPC in batches: importing a chain client would take a second for a screen of blocks."""
 
     def __init__(self, box: Box) -> None:
         self._box, self._url = box, box.urls["chain"]
@@ -122,7 +122,7 @@ class _Node:
         return int(number, 16)
 
     def after(self, number: int) -> int:
-        """The head once it is not ``number``, or after a while all the same."""
+        """Return the head once it is not ``number``, or after a while even if it still is."""
         try:
             answer = self._http.get(
                 f"{self._url}/c2d/head", params={"after": number, "timeout": PATIENCE}, timeout=PATIENCE + 10
@@ -139,7 +139,7 @@ class _Node:
         return self.head()
 
     def ask(self, calls: list[tuple[str, list[Any]]]) -> list[Any]:
-        """Results in the order of the calls."""
+        """Return the results in the order of the calls."""
         if not calls:
             return []
         batch = [{"jsonrpc": "2.0", "id": n, "method": m, "params": p} for n, (m, p) in enumerate(calls)]
@@ -208,7 +208,7 @@ def _named(value: str, names: Mapping[str, str]) -> str:
 
 
 def _names(box: Box) -> Mapping[str, str]:
-    """Accounts by role and contracts by name, by lower-case address."""
+    """Return names by lower-case address: accounts by role, contracts by name."""
     from c2d_box.chain import addresses
 
     if not box.home.address_file.exists():

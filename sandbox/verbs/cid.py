@@ -1,4 +1,4 @@
-"""``cid``: bytes by their content's name, from the box's IPFS node."""
+"""``cid``: reads content by its CID from the box's IPFS node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CID = re.compile(r"(Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{20,100})(/[^\s?#]{1,30
 
 
 def open_cid(box: Box, cid: str) -> bytes:
-    """The content of ``cid`` or ``cid/path`` (``ipfs://`` before it is fine), up to 16 MiB."""
+    """Return the content of ``cid`` or ``cid/path`` (a leading ``ipfs://`` is allowed), up to 16 MiB."""
     name = cid.strip().removeprefix("ipfs://")
     if not _CID.fullmatch(name) or ".." in name.split("/"):
         raise UsageError("C2D-CID-INVALID", f"{cid or '…'} is no CID", "give Qm… or b…, with a path or not")

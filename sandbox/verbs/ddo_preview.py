@@ -1,4 +1,4 @@
-"""``publish --draft``: the DDO that would be signed, and what is wrong with it, before anything is."""
+"""``publish --draft``: shows the DDO that would be signed, and its problems, before anything is signed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from sandbox.install.images import find_image
 from sandbox.verbs.assets import Offer, container_section
 
 UNKNOWN = "0x" + "0" * 40
-"""Addresses that only the chain can give."""
+"""Placeholder for addresses that only the chain can give."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """``document`` is what would be signed, but for addresses and sealed files; ``problems`` are by path."""
+    """A DDO before signing. ``document`` is what would be signed, except for addresses and sealed files;
+    ``problems`` are by path.
+    """
 
     document: dict[str, Any]
     problems: dict[str, str]
@@ -26,7 +28,7 @@ class Draft:
 def draft(
     box: Box, who: str, kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = ""
 ) -> Draft:
-    """The DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing."""
+    """Return the DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing."""
     from c2d_box.assets.documents import NOBODY, ddo, metadata_section, service_section
     from c2d_box.assets.validation import validate
 

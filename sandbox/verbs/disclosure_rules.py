@@ -1,4 +1,6 @@
-"""A publisher's disclosure rules: read from a file, checked, written into the dataset's description."""
+"""A publisher's disclosure rules: reads them from a file, checks them, writes them into the dataset's
+description.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,13 @@ from sandbox.verbs.assets import short
 from sandbox.verbs.sdk_connections import publishing
 
 LIFTED = "none"
-"""In place of a file: no rules any more."""
+"""The word in place of a file that removes all rules."""
 
 
 def read_rules(source: str) -> dict[str, Any]:
-    """The rules of a YAML or JSON file, as a description holds them; ``none``: empty. Raises UsageError."""
+    """Return the rules of a YAML or JSON file in the form of a description; ``none``: empty. Raises
+    UsageError.
+    """
     if source == LIFTED:
         return {}
     try:
@@ -44,7 +48,7 @@ def read_rules(source: str) -> dict[str, Any]:
 
 
 def govern(box: Box, who: str, did: str, rules: Mapping[str, Any]) -> Progress[None]:
-    """Write the rules into the dataset's description; none lifts them."""
+    """Write the rules into the dataset's description; empty rules remove them."""
     text = "rules for results" if rules else "no rules for results"
     with publishing(box, who) as party:
         yield from step(

@@ -1,4 +1,4 @@
-"""``doctor``: the machine's checks, for this box's home and ports."""
+"""``doctor``: runs the machine's checks, for this box's home and ports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.verbs.assets import assets
 
 
 def diagnose(box: Box) -> list[Finding]:
-    """All findings, problems first. Changes nothing."""
+    """Return all findings, problems first. Changes nothing."""
     running = box.cluster.status().state in ("running", "degraded", "starting")
     return examine(
         box.home.path,
@@ -27,7 +27,9 @@ def diagnose(box: Box) -> list[Finding]:
 
 
 def _sealed_keys(box: Box) -> list[Finding]:
-    """Nothing where the metadata cache cannot be asked: what is away is told by ``status``."""
+    """Check the sealed keys. Returns nothing where the metadata cache does not answer: ``status`` reports
+    that.
+    """
     keys = open_keys(box.home.keys)
     try:
         documents = assets(box)
@@ -37,7 +39,7 @@ def _sealed_keys(box: Box) -> list[Finding]:
 
 
 def mend(box: Box) -> list[str]:
-    """What can be put right without asking: traces of boxes that are gone. Returns what was removed."""
+    """Repair what needs no question: remove traces of boxes that are gone. Returns what was removed."""
     gone = docker.fix()
     if box.cluster.status().state in ("stopped", "failed"):
         run(box.cluster.stop(), lambda event: None)

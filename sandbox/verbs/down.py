@@ -1,4 +1,6 @@
-"""``down`` stops and keeps; ``reset`` forgets. Both end with nothing of the box running."""
+"""``down`` stops the box and keeps its state; ``reset`` deletes the state too. Nothing of the box runs
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from sandbox.run_memory import loop_memory
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What ``reset`` is about to forget, in words a user can weigh."""
+    """The data that ``reset`` is about to delete, in words a user can weigh."""
 
     home: Path
     bytes: int
@@ -25,6 +27,8 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class DownReport:
+    """The box that was stopped, and whether its state was kept."""
+
     name: str
     home: Path
     kept: bool
@@ -41,7 +45,7 @@ def down(box: Box) -> Progress[DownReport]:
 
 
 def losses(box: Box, *, everything: bool) -> Losses:
-    """What a reset would cost. Looks, changes nothing."""
+    """Return what a reset would cost. Changes nothing."""
     forgotten = ["the cluster with every job and its history", "the test chain: assets, orders, balances"]
     forgotten += ["results in IPFS", "objects in S3", "imported algorithm images"]
     kept = ["the bundle in the cache"]
@@ -51,7 +55,7 @@ def losses(box: Box, *, everything: bool) -> Losses:
 
 
 def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
-    """Stop and forget. With ``everything`` the home itself is gone afterwards."""
+    """Stop the box and delete its state. With ``everything`` the home itself is gone afterwards."""
     if not box.home.path.exists():
         yield Event("box.reset", "skipped", "there is no box here")
         return DownReport(box.name, box.home.path, kept=False)
@@ -73,8 +77,8 @@ def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
 
 
 def _size(folder: Path) -> int:
-    """Bytes on disk, as far as the user may look; ``du`` counts a hundred thousand files faster than we
-    could.
+    """Return the bytes on disk, as far as the user may read; ``du`` counts a hundred thousand files faster
+    than Python could.
     """
     counted = subprocess.run(
         ["du", "--summarize", "--block-size=1", str(folder)], capture_output=True, text=True, check=False

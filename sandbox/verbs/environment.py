@@ -1,4 +1,4 @@
-"""``env``: the variables Ocean's clients read, for this box."""
+"""``env``: the variables that Ocean's clients read, with this box's values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sandbox.box import Box
 
 
 def exports(box: Box) -> dict[str, str]:
-    """Names that ocean.js, ocean.py and ocean-cli know, and a few of ours."""
+    """Return the variables that ocean.js, ocean.py and ocean-cli read, and a few of ours."""
     urls = box.urls
     return {
         "NETWORK_NAME": "development",

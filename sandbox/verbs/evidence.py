@@ -1,4 +1,4 @@
-"""``verify`` and ``explain``: what a finished job can prove, and what became of it."""
+"""``verify`` and ``explain``: checks a finished job's evidence, and says how the job ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def verify(
     box: Box, who: str, job_id: str, record: Path | None = None, code: Path | None = None
 ) -> Verification:
-    """The job's evidence compared with its sources; ``record``: a copy of it kept elsewhere, ``code``: the
+    """Compare the job's evidence with its sources. ``record``: a copy of it kept elsewhere, ``code``: the
     file that a raw algorithm should have been.
     """
     from c2d_box.client import verification
@@ -34,13 +34,13 @@ def verify(
 
 
 def explain(box: Box, who: str, job_id: str) -> str:
-    """Two sentences: how the job ended and what to do about it."""
+    """Return two sentences: how the job ended and what to do about it."""
     with consuming(box, who) as party:
         return party.explain(job_id)
 
 
 def _image(box: Box, record: Mapping[str, Any]) -> Any:
-    """Whether the image that ran is still the one of that name on this node."""
+    """Return whether the image that ran is still the one of that name on this node."""
     from c2d_box.client.verification import Check
     from c2d_box.workflow import evidence
 

@@ -1,4 +1,4 @@
-"""``faucet`` and datatokens: test money from nothing, and what else an account holds."""
+"""``faucet``: creates test money; this module also lists the datatokens that an account holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST = 1_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Datatokens of one service: each unit is one order of it."""
+    """Datatokens of one service that an account holds: each unit is one order of it."""
 
     did: str
     name: str
@@ -60,7 +60,7 @@ def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progr
 
 
 def datatokens(box: Box, who: str) -> list[Holding]:
-    """The datatokens an account holds, of all assets the cache knows."""
+    """Return the datatokens an account holds, of all assets the cache knows."""
     from c2d_box.chain.views import View
 
     address, chain = signer(who).address, chain_of(box)

@@ -1,8 +1,8 @@
-"""Which asset a DID means, so that what a box remembers of it is never believed of another one.
+"""Identifies the asset behind a DID, so that a box's stored data about one asset is never used for another.
 
 A DID follows from the NFT's address, and a chain that was taken back (``reset --assets``, a restored disk,
-another test chain) hands the same addresses out again, to whoever publishes next. What does not come again is
-what stands in the asset's description: its files are encrypted anew at every publication.
+another test chain) hands the same addresses out again, to the next publisher. The asset's description does
+not repeat: its files are encrypted anew at every publication.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ ACTIVE = 0
 
 
 def asset_mark(box: Box, did: str) -> str:
-    """A hash of the chain's first block, the asset's owner and what it consists of; empty where the box has
-    no such asset, or it has ended.
+    """Return a hash of the chain's first block, the asset's owner and what it consists of; empty where the
+    box has no such asset, or it has ended.
     """
     with connection_to(box) as connection:
         return mark_on(connection, did)
 
 
 def mark_on(connection: Connection, did: str) -> str:
-    """:func:`asset_mark` over a connection that is open."""
+    """Return :func:`asset_mark` over a connection that is open."""
     try:
         record = connection.cache.record(did)
     except Refused:
@@ -42,7 +42,9 @@ def mark_on(connection: Connection, did: str) -> str:
 
 
 def mark_of(record: Mapping[str, Any], genesis: str) -> str:
-    """The mark of a record of the metadata cache. Names, prices and permissions may change without it."""
+    """Return the mark of a record of the metadata cache. Names, prices and permissions may change without
+    changing the mark.
+    """
     algorithm = (record.get("metadata") or {}).get("algorithm") or {}
     facts = {
         "chain": [record.get("chainId"), genesis],

@@ -1,4 +1,4 @@
-"""What a job's stages said: from its results once it has ended, from its pod while it runs."""
+"""Reads the logs of a job's stages: from its results once it has ended, from its pod while it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONTAINER = "algorithm"
 
 
 def said(box: Box, who: str, job_id: str, lines: int = 500) -> dict[str, str]:
-    """Log texts by name, for the job's owner; empty while there is nothing to read yet."""
+    """Return log texts by name, for the job's owner; empty while there is nothing to read yet."""
     if job(box, who, job_id).get("results"):
         return log_texts(box, who, job_id, "all")
     path = f"/api/v1/namespaces/{names.JOBS_NAMESPACE}/pods/{job_id}-algorithm/log"

@@ -1,4 +1,4 @@
-"""A job's recorded moments as a reader wants them: what took how long, and what was not the algorithm."""
+"""Turns a job's timestamps into durations: how long each stage took, and how much was not the algorithm."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ENDS = {
     "finished": "recording the end",
     "cleaned": "deleting data, algorithm, pods",
 }
-"""What was going on until each moment, in the order in which they come."""
+"""The stage that ends at each timestamp, in the order of the timestamps."""
 
 
 def stages(job: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds by what was going on; moments that a job does not have are part of the next one."""
+    """Return seconds by stage; a timestamp that a job does not have makes its stage part of the next one."""
     times = _times(job)
     before = times.get("accepted", min(times.values(), default=0.0))
     found: dict[str, float] = {}
@@ -34,8 +34,8 @@ def stages(job: Mapping[str, Any]) -> dict[str, float]:
 
 
 def overhead(job: Mapping[str, Any]) -> float | None:
-    """Seconds from accepted to results listed, less the algorithm's own run; None for a job without
-    results.
+    """Return the seconds from accepted to results listed, less the algorithm's own run; None for a job
+    without results.
     """
     times = _times(job)
     if "finished" not in times or "exited" not in times:

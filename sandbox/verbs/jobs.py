@@ -1,4 +1,4 @@
-"""Starting, watching and collecting compute jobs, for one of the box's accounts."""
+"""Starts, follows and collects compute jobs, for one of the box's accounts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A result on this machine's disk."""
+    """A result that was saved on this machine."""
 
     path: Path
     type: str
@@ -47,10 +47,10 @@ def start(
     spending: Spending = NO_LIMITS,
     output: Mapping[str, Any] | None = None,
 ) -> Progress[Job]:
-    """Check, order, pay and start. What can be refused is refused before anything is paid.
+    """Check, order, pay and start a job. Everything that can be refused is refused before anything is paid.
 
-    ``parameters`` reach the algorithm as its custom data; ``output`` says what is to become of the results,
-    as the SDK's ``start`` takes it.
+    ``parameters`` reach the algorithm as its custom data; ``output`` says what becomes of the results, as the
+    SDK's ``start`` takes it.
     """
     text = f"ordering and starting {short(algorithm)} on {short(dataset)}"
     with consuming(box, who) as party:
@@ -75,19 +75,19 @@ def start(
 
 
 def jobs(box: Box, who: str) -> list[Job]:
-    """All jobs of an account, as they are on the wire."""
+    """Return all jobs of an account, in the Provider's wire format."""
     with consuming(box, who) as party:
         return party.jobs()
 
 
 def job(box: Box, who: str, job_id: str) -> Job:
-    """One job as it is on the wire."""
+    """Return one job in the Provider's wire format."""
     with consuming(box, who) as party:
         return party.get_job_details(job_id)
 
 
 def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[Job]:
-    """Narrate a job until its end; returns its last state."""
+    """Yield events until the job ends; return its last state."""
     deadline, last, began = time.monotonic() + timeout, "", time.monotonic()
     with consuming(box, who) as party:
         while True:
@@ -111,13 +111,13 @@ def stop(box: Box, who: str, job_id: str) -> Progress[Job]:
 
 
 def results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
-    """What a job left: filename, filesize, type, index."""
+    """Return the results a job left: filename, filesize, type, index."""
     with consuming(box, who) as party:
         return list(party.results(job_id))
 
 
 def fetch(box: Box, who: str, job_id: str, folder: Path, index: int | None = None) -> Progress[list[Fetched]]:
-    """Bring results to ``folder`` through the Provider, which lets only the job's owner have them."""
+    """Save results to ``folder`` through the Provider, which gives them to the job's owner only."""
     with consuming(box, who) as party:
         listed = party.results(job_id)
         chosen = [item for item in listed if index is None or item["index"] == index]
@@ -143,7 +143,9 @@ def _fetch(party: Consumer, job_id: str, item: Mapping[str, Any], path: Path) ->
 
 
 def decrypt(box: Box, who: str, file: Path, target: Path | None = None) -> Path:
-    """Open a result that was encrypted for this account; ``target`` defaults to the name without its end."""
+    """Decrypt a result that was encrypted for this account; ``target`` defaults to the name without its
+    suffix for encrypted files.
+    """
     if target is None:
         target = file.with_name(file.name.removesuffix(SEALED))
     if target.exists():
@@ -153,11 +155,11 @@ def decrypt(box: Box, who: str, file: Path, target: Path | None = None) -> Path:
 
 
 LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publish": "publishLog"}
-"""Types of the wire; the second is spelt as Ocean's clients know it."""
+"""Result types in the wire format by kind of log; the second is spelt as Ocean's clients know it."""
 
 
 def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
-    """Logs among a job's results, by name."""
+    """Return the logs among a job's results, by name."""
     wanted = set(LOG_TYPES.values()) if kind == "all" else {LOG_TYPES[kind]}
     with consuming(box, who) as party:
         listed = [item for item in party.results(job_id) if item["type"] in wanted]

@@ -14,7 +14,7 @@ from sandbox.install.readiness import pods_behind
 
 
 def logs(box: Box, source: str, *, lines: int = 200, follow: bool = False) -> Iterator[str]:
-    """The log lines of a component or service called ``source``."""
+    """Yield the log lines of a component or service called ``source``."""
     if source in SERVICES:
         return _from_service(box, source, lines, follow)
     components = [component.name for component in box.cluster.status().components]
@@ -30,7 +30,7 @@ def _from_service(box: Box, service: str, lines: int, follow: bool) -> Iterator[
 
 
 def service_lines(kube: KubeApi, service: str, lines: int, follow: bool) -> Iterator[str]:
-    """Lines of a service's pods; when following, of its first pod."""
+    """Yield the lines of a service's pods; when following, of its first pod."""
     for pod in pods_behind(kube, NAMESPACE, service):
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}/log"
         query = {"tailLines": str(lines), "container": pod["spec"]["containers"][0]["name"]}

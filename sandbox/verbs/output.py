@@ -1,4 +1,4 @@
-"""What is to become of a job's results."""
+"""Describes what becomes of a job's results: kept, encrypted or published."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from c2d_box.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """By default results stay as they are, for the account that started the job.
+    """Options for the results. By default they stay as they are, for the account that started the job.
 
-    ``encrypt``: for that account's own key, so that nobody else can read them. ``publish``: the name of an
-    asset of that account's which they become; ``free``: whoever asks may have it. Raises C2D-OUTPUT where
-    these contradict one another.
+    ``encrypt``: encrypt them for that account's own key, so that nobody else can read them. ``publish``: the
+    name of an asset of that account that the results become; ``free``: anyone who asks gets it. Raises
+    C2D-OUTPUT where these contradict one another.
     """
 
     encrypt: bool = False
@@ -36,7 +36,7 @@ class Output:
             )
 
     def asked(self) -> dict[str, Any] | None:
-        """As the SDK's ``start`` takes it."""
+        """Return the choice as the SDK's ``start`` takes it."""
         if self.publish:
             return {"publish": {"name": self.publish, "free": self.free}}
         return {"encrypt": True} if self.encrypt else None

@@ -1,4 +1,4 @@
-"""``--param name=value``: what an algorithm is told besides its inputs."""
+"""``--param name=value``: values that an algorithm receives besides its inputs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from c2d_box.strict_json import JsonRefused, parse_json
 
 
 def parameters(lines: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` each; a value that is JSON is taken as JSON, any other as text. Empty lines are passed
-    over; the last of two with one name holds.
+    """Parse lines of ``name=value``; a value that is JSON is taken as JSON, any other as text. Empty lines
+    are skipped; of two lines with one name the last counts.
     """
     found: dict[str, Any] = {}
     for line in lines:

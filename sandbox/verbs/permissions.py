@@ -1,5 +1,5 @@
-"""``permissions`` and ``permit --explain``: who may compute on what, for every dataset and algorithm at
-once or for one pair, judged by the Provider's own rule.
+"""``permissions`` and ``permit --explain``: lists which algorithm may compute on which dataset, for all pairs
+at once or for one, judged by the Provider's own rule.
 
 The facts about an algorithm (owner, market, checksums) are read once, not once per dataset: they cost
 requests to the Provider and the chain.
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """May ``algorithm`` compute on ``dataset``? ``code`` is the wire's, empty when allowed; ``reasons`` are
-    lines of the reason tree, indented by two per level.
+    """The answer to whether ``algorithm`` may compute on ``dataset``. ``code`` is the wire's, empty when
+    allowed; ``reasons`` are lines of the reason tree, indented by two per level.
     """
 
     dataset: str
@@ -33,7 +33,7 @@ class Cell:
 
 
 def permissions(box: Box) -> list[Cell]:
-    """Every pair of a dataset and an algorithm in the cache, as of now."""
+    """Return every pair of a dataset and an algorithm in the cache, as of now."""
     from c2d_box.client.explanations import algorithm_facts
 
     with connection_to(box) as connection:
@@ -51,7 +51,9 @@ def permissions(box: Box) -> list[Cell]:
 
 
 def explain(box: Box, dataset: str, algorithm: str) -> Cell:
-    """One pair, or ``raw`` code on ``dataset``: the answer the Provider would give, with every reason."""
+    """Return the answer the Provider would give for one pair, or for ``raw`` code on ``dataset``, with every
+    reason.
+    """
     from c2d_box.client import explain as judged
 
     with connection_to(box) as connection:

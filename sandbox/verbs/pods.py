@@ -1,6 +1,6 @@
-"""``pods``: what Kubernetes runs for this box: pods, WorkFlows, events, logs and YAML, and what changes.
+"""``pods``: shows what Kubernetes runs for this box: pods, WorkFlows, events, logs and YAML, and changes.
 
-For people who look: the same answers as ``kubectl``'s, as values.
+For people to read: the same answers as ``kubectl``'s, as values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WATCH_SECONDS = 240
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """``state`` as kubectl words it; ``containers`` by name, in their order; ``at`` is Unix seconds."""
+    """A pod. ``state`` is worded like kubectl's; ``containers`` by name, in order; ``at`` is Unix seconds."""
 
     namespace: str
     name: str
@@ -64,7 +64,7 @@ class Seen:
 
 
 def pods(box: Box, job_id: str = "") -> list[Pod]:
-    """All pods of the box, or those of one job; youngest first."""
+    """Return all pods of the box, or those of one job; youngest first."""
     query = {"labelSelector": f"{JOB_LABEL}={job_id}"} if job_id else {}
     path = f"/api/v1/namespaces/{JOBS}/pods" if job_id else "/api/v1/pods"
     with box.kube() as kube:
@@ -73,14 +73,16 @@ def pods(box: Box, job_id: str = "") -> list[Pod]:
 
 
 def workflows(box: Box) -> list[Flow]:
-    """All WorkFlow objects, youngest first."""
+    """Return all WorkFlow objects, youngest first."""
     with box.kube() as kube:
         found = [_flow(item) for item in kube.items(WORKFLOWS)]
     return sorted(found, key=lambda flow: -flow.at)
 
 
 def described(box: Box, kind: str, namespace: str, name: str) -> str:
-    """An object as YAML, without what only machines read. ``kind`` is ``pod`` or ``workflow``."""
+    """Return an object as YAML, without the fields that only machines read. ``kind`` is ``pod`` or
+    ``workflow``.
+    """
     root = "/api/v1" if kind == "pod" else GROUP
     with box.kube() as kube:
         found = kube.get(f"{root}/namespaces/{namespace}/{kind}s/{name}")
@@ -92,7 +94,7 @@ def described(box: Box, kind: str, namespace: str, name: str) -> str:
 
 
 def happenings(box: Box, job_id: str = "") -> list[Seen]:
-    """Kubernetes' events, of the whole box or about one job's objects; oldest first."""
+    """Return Kubernetes' events, of the whole box or about one job's objects; oldest first."""
     path = f"/api/v1/namespaces/{JOBS}/events" if job_id else "/api/v1/events"
     with box.kube() as kube:
         found = [_seen(item) for item in kube.items(path)]
@@ -101,21 +103,23 @@ def happenings(box: Box, job_id: str = "") -> list[Seen]:
 
 
 def container_log(box: Box, namespace: str, pod: str, container: str, lines: int = 500) -> list[str]:
-    """The last lines a container said; empty while it has said nothing or is gone."""
+    """Return the last log lines of a container; empty while it has written nothing or is gone."""
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
     with box.kube() as kube:
         return kube.text(path, container=container, tailLines=str(lines)).splitlines()
 
 
 def follow_container(box: Box, namespace: str, pod: str, container: str, lines: int = 500) -> Iterator[str]:
-    """Lines as the container says them, until it ends; through the kubelet, as the pod has no network."""
+    """Yield a container's log lines as they come, until it ends; through the kubelet, as the pod has no
+    network.
+    """
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
     with box.kube() as kube:
         yield from kube.lines(path, container=container, tailLines=str(lines), follow="true")
 
 
 def changes(box: Box) -> Iterator[str]:
-    """The id of a job whenever its WorkFlow changes: what a screen of jobs waits for instead of asking."""
+    """Yield the id of a job whenever its WorkFlow changes, so that a screen of jobs need not poll."""
     with box.kube() as kube:
         listed = kube.get(WORKFLOWS, limit="1") or {}
         version = str(listed.get("metadata", {}).get("resourceVersion", ""))

@@ -1,4 +1,4 @@
-"""``quote``: what a job would cost, or the refusal it would meet, before anything is paid; and where it
+"""``quote``: shows what a job would cost, or the refusal it would meet, before anything is paid; and where it
 could run.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one asset of a job costs now, in whole tokens. ``action``: a new order, one extended by a new
+    """The cost of one asset of a job now, in whole tokens. ``action``: a new order, one extended by a new
     fee, or ``none`` where an earlier order still covers it. ``swap_fee`` is the part of ``price`` that is not
     the seller's; ``fee`` is the Provider's, ``market_fee`` that of the market where the asset was published.
     """
@@ -34,11 +34,11 @@ class Price:
     market_fee: float = 0.0
     market_token: str = "OCEAN"
     due: Mapping[str, str] = field(default_factory=dict)
-    """All of it per token with every digit, as a limit (``--max-price``) takes it."""
+    """The whole amount due, per token with every digit, as a limit (``--max-price``) takes it."""
 
 
 def totals(prices: Iterable[Price]) -> dict[str, float]:
-    """Whole tokens due in all, per token."""
+    """Return the whole tokens due in all, per token."""
     due: dict[str, float] = {}
     for price in prices:
         for token, amount in (
@@ -51,7 +51,9 @@ def totals(prices: Iterable[Price]) -> dict[str, float]:
 
 
 def exact_totals(prices: Iterable[Price]) -> dict[str, str]:
-    """Whole tokens due in all, per token, with every digit: rounded down, a limit of it would not suffice."""
+    """Return the whole tokens due in all, per token, with every digit: a limit made of a rounded-down amount
+    would not suffice.
+    """
     due: dict[str, Decimal] = {}
     with localcontext() as context:
         context.prec = 100
@@ -69,7 +71,7 @@ def quote(
     additional: tuple[str, ...] = (),
     environment: str | None = None,
 ) -> list[Price]:
-    """Prices of the job's assets, datasets first. Raises the refusal that ``start`` would meet."""
+    """Return the prices of the job's assets, datasets first. Raises the refusal that ``start`` would meet."""
     with consuming(box, who) as party:
         container = party.connection.cache.ddo(algorithm).container
         if container is not None:
@@ -79,19 +81,21 @@ def quote(
 
 
 def quote_download(box: Box, who: str, did: str) -> list[Price]:
-    """What downloading an access asset costs now."""
+    """Return what downloading an access asset costs now."""
     with consuming(box, who) as party:
         return _prices(party, party.quote_download(did))
 
 
 def environments(box: Box) -> list[Mapping[str, Any]]:
-    """Compute environments as the Provider offers them."""
+    """Return the compute environments that the Provider offers."""
     with connection_to(box) as connection:
         return list(connection.provider.environments())
 
 
 def _prices(party: Consumer, quoted: Quote) -> list[Price]:
-    """Whole tokens: each by its own decimals. What is free is free of OCEAN."""
+    """Return the prices in whole tokens, each by its own decimals. A free asset is listed with OCEAN as its
+    token.
+    """
     from c2d_box.chain.amounts import token_name
     from c2d_box.chain.amounts import whole as exactly
 

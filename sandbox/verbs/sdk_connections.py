@@ -1,4 +1,4 @@
-"""The SDK's two parties, connected to this box."""
+"""Connects the SDK's two parties, publisher and consumer, to this box."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a purchase may cost: ``most`` per token over everything (``2.5`` OCEAN, or ``3:TOKEN`` of another;
+    """The limits of a purchase: ``most`` per token over everything (``2.5`` OCEAN, or ``3:TOKEN`` of another;
     nothing of a token that is not named; empty: any price), and how much more than just quoted a pool or
     exchange may still take when its price rises meanwhile (0.01 = one per cent).
     """
@@ -27,7 +27,7 @@ class Spending:
     slippage: float = 0.0
 
     def on(self, party: Consumer) -> dict[str, int] | None:
-        """The limit per token as the SDK takes it."""
+        """Return the limit per token as the SDK takes it."""
         limits: dict[str, int] = {}
         for said in self.most:
             token, units = _limit(party.connection.chain, said)
@@ -58,7 +58,9 @@ NO_LIMITS = Spending()
 
 
 def connection_to(box: Box) -> Connection:
-    """Where the SDK finds this box's services; raises ``C2D-BOX-DOWN`` before the first ``up``."""
+    """Return the addresses at which the SDK finds this box's services; raise ``C2D-BOX-DOWN`` before the
+    first ``up``.
+    """
     from c2d_box.client import Connection
 
     if not box.home.address_file.exists():
@@ -74,7 +76,7 @@ def connection_to(box: Box) -> Connection:
 
 @contextmanager
 def publishing(box: Box, who: str) -> Iterator[Publisher]:
-    """The account ``who`` as a publisher; connections are closed afterwards."""
+    """Yield the account ``who`` as a publisher; connections are closed afterwards."""
     from c2d_box.client import Publisher
 
     with connection_to(box) as connection:
@@ -83,7 +85,7 @@ def publishing(box: Box, who: str) -> Iterator[Publisher]:
 
 @contextmanager
 def consuming(box: Box, who: str) -> Iterator[Consumer]:
-    """The account ``who`` as a consumer; connections are closed afterwards."""
+    """Yield the account ``who`` as a consumer; connections are closed afterwards."""
     from c2d_box.client import Consumer
 
     with connection_to(box) as connection:
@@ -91,7 +93,7 @@ def consuming(box: Box, who: str) -> Iterator[Consumer]:
 
 
 def chain_of(box: Box) -> Chain:
-    """The box's chain with Ocean's contracts."""
+    """Return the box's chain with Ocean's contracts."""
     from c2d_box.chain import Chain, addresses
 
     if not box.home.address_file.exists():

@@ -1,6 +1,7 @@
-"""``selftest``: does this very box contain what it says it contains? Attacks, bystanders, canaries, the node.
+"""``selftest``: tests whether this very box contains what it claims to: attacks, control jobs, canaries, the
+node.
 
-Everything it makes it takes away again. It changes nothing else and may run on a box that is in use.
+It removes everything it makes. It changes nothing else and may run on a box that is in use.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ALGORITHM_IMAGE = "algo-python"
 
 
 def chosen(only: Sequence[str] = (), quick: bool = False) -> list[Attack]:
-    """The attacks whose name or group matches one of the patterns (all where there is none)."""
+    """Return the attacks whose name or group matches one of the patterns (all where there is none)."""
     found = [
         attack
         for attack in ATTACKS
@@ -83,7 +84,9 @@ def selftest(box: Box, attacks: Sequence[Attack], under_rules: bool = False) -> 
 
 
 def reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
-    """Results straight from the store in use: what is asked here must not depend on what is tested."""
+    """Return a function that reads results straight from the store in use: the check must not depend on what
+    is tested.
+    """
     gateway, keys = box.urls["ipfs-gateway"].rstrip("/"), open_keys(box.home.keys)
     objects = ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
 
@@ -107,7 +110,7 @@ def reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
 
 
 def _runtime(kube: KubeApi) -> str:
-    """The runtime image as the box runs it now."""
+    """Return the runtime image as the box runs it now."""
     engine = kube.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/operator-engine")
     if engine is None:
         raise StateProblem("C2D-BOX-DOWN", "there is nothing to test: the engine is not there", "c2d-box up")
@@ -123,7 +126,7 @@ def _targets(box: Box, bird: Canary, listener: MachineListener) -> list[str]:
 
 
 def _isolation(box: Box, bird: Canary, listener: MachineListener) -> Progress[Verdict]:
-    """Pods without any warden, so that an open network is seen as open."""
+    """Test pods without any warden, so that an open network is seen as open."""
     began = time.monotonic()
     algorithm = box.cluster.runtime_classes.get("algorithm", "")
     found = isolation.look(bird, algorithm, JOBS, _targets(box, bird, listener))

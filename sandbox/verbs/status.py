@@ -1,5 +1,5 @@
-"""``status``: what runs where and how healthy it is. Looks only; works on a stopped box too, and needs no
-root.
+"""``status``: shows what runs where and how healthy it is. Reads only; works on a stopped box too, and needs
+no root.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sandbox.install.readiness import pods_by_service, ready_endpoints
 from sandbox.pod_states import why_not_ready
 
 _TELLING = {"cache": 5000}
-"""Services whose ``/readyz`` says a reason, with its port."""
+"""Services whose ``/readyz`` gives a reason, with the port to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class BoxStatus:
+    """The state of the box and of each of its parts."""
+
     name: str
     home: Path
     state: str
@@ -50,14 +52,16 @@ class BoxStatus:
 
 @dataclass(frozen=True, slots=True)
 class ResourceReport:
-    """Proportional set size (shared pages counted once in all) of every process of the box, in bytes."""
+    """The memory of the box: proportional set size (shared pages counted once in all) of every process, in
+    bytes.
+    """
 
     total_bytes: int
     by_process: Mapping[str, int]
 
 
 def status(box: Box) -> BoxStatus:
-    """The state of everything, as seen now."""
+    """Return the state of everything, as seen now."""
     cluster = box.cluster.status()
     parts = [Part(c.name, "cluster", c.state, c.restarts, detail=c.last_error) for c in cluster.components]
     state = str(cluster.state)
@@ -85,13 +89,13 @@ def status(box: Box) -> BoxStatus:
 
 
 def _isolation(box: Box, state: str) -> dict[str, str]:
-    """What the canary found at this boot."""
+    """Return what the canary found at this boot."""
     found = isolation.remembered(box.home.path) if state in ("running", "degraded") else None
     return {"isolation": found.text} if found else {}
 
 
 def resources(box: Box) -> ResourceReport:
-    """Memory of the box: supervisor, components and pods."""
+    """Return the memory of the box: supervisor, components and pods."""
     seen = box.cluster.resources()
     ordered = sorted(seen.by_process.items(), key=lambda item: -item[1])
     return ResourceReport(seen.pss_bytes, dict(ordered))
@@ -113,7 +117,7 @@ def _services(box: Box) -> list[Part]:
 
 
 def _own_reason(kube: KubeApi, name: str, pods: list[Object]) -> str:
-    """Why a running service calls itself not ready; Kubernetes keeps only that a probe failed."""
+    """Return why a running service reports itself as not ready; Kubernetes keeps only that a probe failed."""
     for pod in pods[-1:]:
         place = f"{pod['metadata']['name']}:{_TELLING[name]}"
         answer = kube.said(f"/api/v1/namespaces/{NAMESPACE}/pods/{place}/proxy/readyz")

@@ -1,5 +1,5 @@
-"""``trust``, ``edit``, ``end`` and ``simulate``: what a publisher says about an asset after it is published,
-and what it would mean for a consumer.
+"""``trust``, ``edit``, ``end`` and ``simulate``: changes a publisher's statements about a published asset,
+and shows what they would mean for a consumer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whom a dataset trusts, as its DDO says now."""
+    """The parties and algorithms that a dataset trusts, as its DDO says now."""
 
     algorithms: tuple[str, ...]
     publishers: tuple[str, ...]
@@ -45,7 +45,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What a consumer would meet. ``reasons`` is the Provider's tree; nothing was paid."""
+    """The answer that a consumer would get. ``reasons`` is the Provider's tree; nothing was paid."""
 
     consumer: str
     allowed: bool
@@ -63,11 +63,11 @@ WARNINGS = {
     "publishers": "whatever these accounts publish, now or later, may run without another look",
     "markets": "whatever is published through these markets, now or later, may run without another look",
 }
-"""What each switch means for the data, in plain words."""
+"""The consequence of each switch for the data, in plain words."""
 
 
 def rules_of(ddo: Mapping[str, Any]) -> Rules:
-    """The rules of a dataset's compute service; those of its first service where it has none."""
+    """Return the rules of a dataset's compute service; those of its first service where it has none."""
     services = ddo.get("services") or [{}]
     service = next((each for each in services if each.get("type") == "compute"), services[0])
     compute = service.get("compute") or {}
@@ -122,7 +122,7 @@ def end(box: Box, who: str, did: str) -> Progress[None]:
 
 
 def simulate(box: Box, who: str, dataset: str, algorithm: str, additional: Sequence[str] = ()) -> Simulation:
-    """What ``who`` would meet who started this job now: asked of the Provider itself, nothing is paid."""
+    """Ask the Provider itself what ``who`` would get on starting this job now; nothing is paid."""
     try:
         prices = quote(box, who, dataset, algorithm, tuple(additional))
     except Refused as refusal:

@@ -1,4 +1,4 @@
-"""``up``: from whatever there is to a box that answers. Every step looks first and does only what is
+"""``up``: boots or repairs the box, whatever state it is in. Every step checks first and does only what is
 missing, so that an interrupted ``up`` is repaired by the next one.
 """
 
@@ -59,7 +59,7 @@ HEALTHZ = ("chain", "cache", "provider", "operator-service")
 
 @dataclass(frozen=True, slots=True)
 class UpReport:
-    """What is where once the box is up."""
+    """The result of ``up``: the addresses of the running box."""
 
     name: str
     home: Path
@@ -127,21 +127,21 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
 
 
 def publish_ports(box: Box) -> None:
-    """Open the box's ports on this machine, and only then remember them: what ``box.json`` says is true also
-    after an ``up`` that failed on its way.
+    """Open the box's ports on this machine, and only then store them: so ``box.json`` is true also after an
+    ``up`` that failed on its way.
     """
     box.cluster.publish(box.published)
     box.remember(box.settings)
 
 
 def _published_ports(box: Box) -> Ports:
-    """The ports that were published last; of a new box those that were chosen for it."""
+    """Return the ports that were published last; of a new box those that were chosen for it."""
     return open_box(box.home.path).ports if box.exists else box.ports
 
 
 def _prove_isolation(box: Box, kube: KubeApi, runtime: Image) -> Progress[None]:
-    """Once per boot. An open network does not stop ``up``: each job's warden refuses to start (78), unless
-    the operator of somebody's cluster said otherwise.
+    """Test the isolation once per boot. An open network does not stop ``up``: each job's warden refuses to
+    start (78), unless the operator of somebody's cluster said otherwise.
     """
     targets = [*warden_targets(box), *Addresses.within(box.cluster.service_cidr).endpoints()]
     classes = box.cluster.runtime_classes
@@ -162,7 +162,9 @@ class _Clock:
 
 
 def _demand_ports(box: Box) -> Progress[None]:
-    """Raise where another program holds a port. What a killed `up` left half made may hold it: that goes."""
+    """Raise where another program holds a port. A half-made cluster of a killed `up` may hold it: that is
+    removed.
+    """
     if _taken(box) and box.cluster.status().state == "starting":
         yield from box.cluster.stop()
     for name, port in _taken(box):
@@ -238,7 +240,9 @@ def _probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
 
 
 def _with_chain(box: Box) -> Settings:
-    """The settings, after a look at a chain outside the box; its addresses are kept like those of our own."""
+    """Return the settings, after a check of a chain outside the box; its addresses are kept like those of our
+    own.
+    """
     before = open_box(box.home.path).settings.chain if box.exists else box.settings.chain
     if box.home.address_file.exists() and before.rpc_url != box.settings.chain.rpc_url:
         raise StateProblem(

@@ -101,8 +101,8 @@ def _most_at_once(admitted: list[tuple[float, str]], finished: list[tuple[float,
 
 
 def _unfairness(finished: list[tuple[float, str]], admitted: list[tuple[float, str]]) -> float:
-    """At the moment when the first owner's last job was admitted: difference of the counts of finished jobs
-    over the larger one. Until then both had jobs waiting.
+    """Return the difference of the owners' counts of finished jobs over the larger count, at the moment when
+    the first owner's last job was admitted. Until then both owners had jobs waiting.
     """
     last = min(max(at for at, owner in admitted if owner == wanted) for wanted in OWNERS)
     done = Counter(owner for at, owner in finished if at <= last)

@@ -67,7 +67,7 @@ def _mints(chain: LocalChain) -> dict[str, float]:
 
 
 def _push(chain: LocalChain) -> dict[str, float]:
-    """Milliseconds from the answer to evm_mine until a waiting reader has its answer."""
+    """Measure the milliseconds from the answer to evm_mine until a waiting reader has its answer."""
     delays = []
     with HttpRpc(chain.url) as rpc, httpx.Client(base_url=chain.url, trust_env=False, timeout=30) as reader:
         for _ in range(WAITS):

@@ -45,7 +45,7 @@ def measured(world: World, url: str, size: int, rounds: int) -> dict[str, object
     downloading = buyers(world, asset, AT_ONCE)
     provider = world.processes[-1].pid
     before = resident(provider)
-    Path(f"/proc/{provider}/clear_refs").write_text("5")  # peak starts anew
+    Path(f"/proc/{provider}/clear_refs").write_text("5")  # resets VmHWM, the peak
     straight, through = [], []
     for _ in range(rounds):
         straight.append(curl(url, size))
@@ -74,7 +74,7 @@ def measured(world: World, url: str, size: int, rounds: int) -> dict[str, object
 
 
 def curl(url: str, size: int) -> float:
-    """Seconds of one complete download."""
+    """Return the seconds that one complete download takes."""
     command = ["curl", "-sS", "--fail", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", url]
     received, took = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert int(received) == size, received
@@ -86,7 +86,7 @@ def _address(world: World, buyer: Buyer) -> str:
 
 
 def _answers_while(world: World, over: object) -> dict[str, float]:
-    """Milliseconds that two plain questions take while something else goes on."""
+    """Return the latencies, in milliseconds, of two plain requests repeated until ``over``."""
     assert callable(over)
     took: list[float] = []
     questions = ("/", f"/api/services/nonce?userAddress={world.account(3).address}")

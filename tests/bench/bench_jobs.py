@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _p95(values: list[float]) -> float:
-    """The value that 95 % of the rounds stay at or below."""
+    """Return the value that 95 % of the rounds stay at or below."""
     ordered = sorted(values)
     return ordered[math.ceil(0.95 * len(ordered)) - 1]
 
@@ -76,7 +76,7 @@ def _options() -> argparse.Namespace:
 
 
 def _publish(box: Box) -> tuple[str, str]:
-    """A dataset of a few bytes and an algorithm that does nothing, permitted."""
+    """Publish a dataset of a few bytes and an algorithm that does nothing, and permit it."""
     with tempfile.TemporaryDirectory(prefix="c2d-bench-") as folder:
         data, program = Path(folder) / "data.csv", Path(folder) / "noop.py"
         data.write_text("a,b\n1,2\n")
@@ -97,7 +97,7 @@ def _job(box: Box, dataset: str, algorithm: str) -> dict[str, Any]:
 
 
 def _three_pods(kube: KubeApi, image: str) -> float:
-    """Seconds that three pods take that do nothing, each started when the one before has succeeded."""
+    """Return the seconds that three no-op pods take, each started when the one before has succeeded."""
     began = time.monotonic()
     for _ in range(3):
         _pod(kube, image)
@@ -145,7 +145,7 @@ def _bare(name: str, image: str) -> dict[str, Any]:
 
 
 def _silent(event: object) -> None:
-    """Figures go to stdout; what the verbs narrate is not needed here."""
+    """Ignore the verbs' progress events: only figures go to stdout."""
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main() -> None:
     box = open_box(options.home)
     key = (box.home.keys / "provider-key").read_text().strip()
     job, owner = _a_job(box)
-    asyncio.run(_measure(box, key, job, owner, 400))  # connections, caches and prepared statements
+    asyncio.run(_measure(box, key, job, owner, 400))  # warm-up: connections, caches and prepared statements
     seconds, latencies = asyncio.run(_measure(box, key, job, owner, options.requests))
     figures = {
         "requests": len(latencies),
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _a_job(box: Box) -> tuple[str, str]:
-    """Any job of the box's, so that what is measured has something to answer."""
+    """Return any job of the box and its owner, so that the measured request has something to answer."""
     with box.kube() as kube:
         found = list(kube.items("/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"))
     if not found:
@@ -97,7 +97,9 @@ async def _client(host: str, port: int, requests: list[bytes]) -> list[float]:
 
 
 def _pss(box: Box) -> int:
-    """Bytes of all processes of operator-service's pods, each page counted once however many share it."""
+    """Return the memory (PSS) of all processes of operator-service's pods in bytes, shared pages counted
+    once.
+    """
     with box.kube() as kube:
         selector = {"labelSelector": "app.kubernetes.io/name=operator-service"}
         pods = list(kube.items(f"/api/v1/namespaces/{NAMESPACE}/pods", **selector))

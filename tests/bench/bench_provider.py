@@ -54,7 +54,9 @@ ORIGINAL = {
     "computeEnvironments": 150,
     "download": 9,
 }
-"""Requests per second with 8 clients (``download``: any number), the lower figure of what is known of it."""
+"""The original's requests per second with 8 clients (``download``: any number): the lower of the known
+figures.
+"""
 TIMES = {"nonce": 2.0, "encrypt": 2.0}
 Scripts = Callable[[int], list[Script]]
 
@@ -131,7 +133,9 @@ def repeated(asked: bytes, clients: int) -> list[Script]:
 
 
 def _downloads(url: str, ordered: Sequence[Buyer], clients: int) -> list[Script]:
-    """Signed as they go; nonces are times, so that a later run of another process goes on above them."""
+    """Make download requests that are signed when they are sent. Nonces are times, so that a later run in
+    another process continues above them.
+    """
 
     def script(buyer: Buyer) -> Iterator[bytes]:
         buyer.nonce = int(time.time() * 1000)
@@ -166,7 +170,7 @@ def bare_application() -> Iterator[str]:
 
 
 def _restarted(world: World) -> dict[str, float]:
-    """Seconds from the start of the process to its first answer, and until it can ask the chain."""
+    """Restart the Provider; return the seconds to its first answer, and until it can ask the chain."""
     answered: list[float] = []
     began = time.perf_counter()
 
@@ -195,7 +199,7 @@ def _until_answered(url: str) -> None:
 
 
 def _pss(pid: int) -> float:
-    """MiB"""
+    """Return the memory (PSS) of a process in MiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
 

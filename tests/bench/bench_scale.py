@@ -41,7 +41,9 @@ NAMESPACE = "c2d-bench"
 DIGEST = "sha256:" + "0" * 64
 SECTION = {"entrypoint": "python3 $ALGO", "image": "none", "tag": "t", "checksum": DIGEST}
 MOVED = 200
-"""Queued workflows that are stopped while the engine is measured; as many are added, half as many deleted."""
+"""Number of queued workflows that are stopped while the engine is measured; as many are added, half as many
+deleted.
+"""
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def main() -> None:
 
 
 async def _opened(box: Box) -> bool:
-    """One that is still going has to be gone first."""
+    """Create the namespace; return False while the one of an earlier run is still being deleted."""
     with box.kube() as kube:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         there = kube.apply(f"/api/v1/namespaces/{NAMESPACE}", body)
@@ -63,7 +65,7 @@ async def _opened(box: Box) -> bool:
 
 
 async def _unless_ended(work: Coroutine[Any, Any, T]) -> T:
-    """SIGTERM is an end like Ctrl-C: what was made is taken away."""
+    """Cancel ``work`` on SIGTERM, so that its clean-up runs as it does on Ctrl-C."""
     task = asyncio.create_task(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
@@ -191,7 +193,7 @@ async def _engine(box: Box, cluster: HttpCluster, folder: Path, count: int) -> d
 
 
 async def _listing(cluster: HttpCluster) -> float:
-    """All of them, by pages of 500; median of five."""
+    """Return the seconds of a list of all workflows, by pages of 500; median of five."""
     seconds = []
     for _ in range(5):
         began = time.monotonic()
@@ -231,7 +233,7 @@ def _config(folder: Path, port: int) -> Path:
 
 
 async def _move(cluster: HttpCluster, count: int) -> None:
-    """Even numbers are queued: some are stopped, some deleted, and new ones come."""
+    """Stop some of the queued workflows (the even numbers), delete some, and add new ones."""
 
     async def move(number: int) -> None:
         await cluster.patch(WORKFLOWS, _name(2 * number), {"spec": {"stop": True}})
@@ -247,7 +249,7 @@ def _moved(count: int) -> int:
 
 
 async def _settled(port: int, count: int) -> bool:
-    """The queue has the length it must come to, and no more is being done."""
+    """Return whether the queue has its expected length and no reconcile is running any more."""
     queued = _get(port, "figures").get("queued", {}).get("ocean-compute", 0)
     return queued == count // 2 - _moved(count) // 2 and await _quiet(port, count)
 
@@ -265,7 +267,7 @@ async def _leads(port: int) -> bool:
 
 
 async def _quiet(port: int, count: int) -> bool:
-    """Every workflow has been looked at, and no more is being done."""
+    """Return whether every workflow was reconciled and the count has stood still for a second."""
     before = _get(port, "figures")["reconciles"]
     await asyncio.sleep(1.0)
     _say(f"{before} reconciles")
@@ -273,7 +275,7 @@ async def _quiet(port: int, count: int) -> bool:
 
 
 def _pss(pid: int) -> float:
-    """MiB."""
+    """Return the memory (PSS) of a process in MiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 

@@ -24,7 +24,7 @@ from sandbox.verbs.selftest import reader
 
 BITS = 64
 LEAD_SECONDS = 20.0
-"""From the orders to the first slot: both jobs must run by then."""
+"""Seconds from the orders to the first slot: both jobs must run by then."""
 
 _GIVEN = 'import json, os, time\ngiven = json.load(open("/data/inputs/algoCustomData.json"))\n'
 SENDER = (
@@ -71,6 +71,10 @@ json.dump(seen, open("/data/outputs/seen.json", "w"))
 
 @dataclass(frozen=True)
 class Channel:
+    """One side channel as code for both jobs: the sender runs ``prepare``, then ``act`` for a 1 and ``rest``
+    for a 0; the watcher runs ``receiver``, then evaluates ``look`` several times per ``slot`` (seconds).
+    """
+
     name: str
     slot: float
     look: str
@@ -79,7 +83,7 @@ class Channel:
     prepare: str = ""
     receiver: str = ""
     counter: bool = False
-    """The number only grows: what counts is by how much in a slot."""
+    """True if the number only grows, so that its growth within a slot counts."""
 
 
 _BURN = "while time.time() < begins + slot * 0.9: sum(range(2000))"
@@ -253,7 +257,9 @@ def _ended(jobs: Workflows, job: str, patience: float) -> dict[str, Any]:
 
 
 def capacity(seen: list[list[float | None]], bits: str, channel: Channel) -> float:
-    """Bits a second of the reading that tells the first half of the bits best, measured with the others."""
+    """Return the bits a second of the reading that tells the first half of the bits best, measured on the
+    other half.
+    """
     half = len(bits) // 2
     readings = [
         [sign * value for value in series] for series in _readings(seen, channel.counter) for sign in (1, -1)
@@ -280,7 +286,7 @@ def _readings(seen: list[list[float | None]], counter: bool) -> list[list[float]
 
 
 def _threshold(series: list[float], bits: str) -> float:
-    """The one that tells the known bits apart best."""
+    """Return the threshold that tells the known bits apart best."""
     return min(sorted(set(series)), key=lambda limit: _errors(series, limit, bits))
 
 

@@ -86,7 +86,9 @@ def _publish(box: Box, data: Path, program: Path) -> tuple[str, str]:
 
 
 def _curl(box: Box, access: dict[str, Any], beside: Path) -> float:
-    """Seconds; signed headers go through stdin, since arguments are for all to see."""
+    """Return the seconds of the download. The signed headers go through stdin, since other users can read
+    arguments.
+    """
     target = beside.with_name("straight.bin")
     url = box.urls["s3"] + object_path(access["bucket"], access["objectKey"])
     keys = Credentials(access["accessKeyId"], access["secretAccessKey"], access["region"])
@@ -101,7 +103,7 @@ def _curl(box: Box, access: dict[str, Any], beside: Path) -> float:
 
 
 def _staging(box: Box, pair: tuple[str, str], size: int) -> float:
-    """Seconds that the configuration pod says the object took, hash and all."""
+    """Run a job; return the seconds that its configuration pod reports for the object, SHA-256 included."""
     started = run(jobs.start(box, "consumer", *pair), _silent)
     job = run(jobs.follow(box, "consumer", started["jobId"], timeout=600), _silent)
     assert job["status"] == 70, job

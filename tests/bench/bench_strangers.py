@@ -86,8 +86,9 @@ def questions(provider: str, files: str) -> dict[str, Scripts]:
 def _figures(
     pool: ProcessPoolExecutor, provider: str, asked: dict[str, Scripts], seconds: float
 ) -> dict[str, list[float]]:
-    """Milliseconds, of short slices in turn: what else the machine does for a moment hits few of them. Each
-    answer must be a success."""
+    """Return p99 latencies in milliseconds, of short slices in turn, so that other load on the machine hits
+    few of them. Each answer must be a success.
+    """
     found: dict[str, list[float]] = {name: [] for name in asked}
     for _ in range(SLICES):
         for name, scripts in asked.items():
@@ -104,7 +105,7 @@ def _compared(quiet: list[float], beside: list[float]) -> dict[str, Any]:
 
 @contextmanager
 def _at_the_public_address() -> Iterator[str]:
-    """A publisher's server, by its name."""
+    """Serve a publisher's files at the public address; yield the URL by its name."""
     outside = Background(source())
     outside._server.config.host = PUBLIC
     with outside:
@@ -113,7 +114,9 @@ def _at_the_public_address() -> Iterator[str]:
 
 @contextmanager
 def slow_names(provider: str) -> Iterator[list[str]]:
-    """A stranger who keeps 16 slow names in flight, half of them of one domain; what was answered so far."""
+    """Keep 16 requests for slow names in flight, half of them of one domain; yield the list of those answered
+    so far.
+    """
     ended: list[str] = []
     loop = asyncio.new_event_loop()
 
@@ -143,7 +146,9 @@ def slow_names(provider: str) -> Iterator[list[str]]:
 
 
 class Tarpits:
-    """One server under as many names as are wanted, which sends a byte now and then."""
+    """One server under as many names as are wanted, which sends a byte now and then but never a
+    whole answer.
+    """
 
     def __init__(self) -> None:
         self.asked = 0

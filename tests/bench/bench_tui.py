@@ -34,7 +34,7 @@ JOBS, RATE, KEYS = 5000, 200, 200
 
 
 def recording() -> ModuleType:
-    """The tests' recorded box."""
+    """Import the tests' recorded box."""
     spec = importlib.util.spec_from_file_location("recorded", ROOT / "tests" / "tui" / "conftest.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -44,7 +44,7 @@ def recording() -> ModuleType:
 
 
 class Terminal:
-    """``c2d-box`` in a pty, or whatever ``program`` is."""
+    """``c2d-box tui`` in a pty, or ``program`` if given."""
 
     def __init__(self, home: str, program: Callable[[], None] | None = None) -> None:
         self.began = time.monotonic()
@@ -62,7 +62,7 @@ class Terminal:
         os.write(self.file, keys)
 
     def until(self, words: bytes, seconds: float = 30.0) -> float:
-        """Seconds from the start until ``words`` were painted."""
+        """Read until ``words`` were painted; return the seconds since the start."""
         seen = b""
         while time.monotonic() - self.began < seconds:
             if select.select([self.file], [], [], 0.01)[0]:
@@ -72,7 +72,7 @@ class Terminal:
         raise SystemExit(f"not painted within {seconds} s")
 
     def drain(self, seconds: float) -> None:
-        """Take what was painted, for so long, and at least what is there."""
+        """Discard output for ``seconds``, and at least what is there already."""
         end = time.monotonic() + seconds
         while select.select([self.file], [], [], max(end - time.monotonic(), 0))[0]:
             os.read(self.file, 65536)
@@ -80,11 +80,13 @@ class Terminal:
                 return
 
     def cpu(self) -> float:
-        """Seconds of CPU spent so far, by the application and by the process that waits for it."""
+        """Return the CPU seconds spent so far, by the application and by its parent that waits for it."""
         return _spent(self.pid) + sum(map(_spent, self._children()))
 
     def close(self) -> None:
-        """End all of it, and be sure: what still ends would slow down whatever is measured next."""
+        """Kill all processes and wait until they are gone: one that still ends would slow down the next
+        measurement.
+        """
         children = self._children()
         for pid in (*children, self.pid):
             os.kill(pid, signal.SIGKILL)
@@ -114,7 +116,7 @@ def _spent(pid: int) -> float:
 
 
 def first_paint(home: str, times: int = 7) -> dict[str, float]:
-    """Milliseconds from starting the program to the dashboard's frame."""
+    """Measure the milliseconds from starting the program to the dashboard's frame."""
     spent = []
     for _ in range(times):
         terminal = Terminal(home)
@@ -126,7 +128,7 @@ def first_paint(home: str, times: int = 7) -> dict[str, float]:
 
 
 def idle(home: str, settle: float = 40.0, seconds: float = 30.0) -> float:
-    """Percent of a core while nothing happens."""
+    """Measure the percentage of a core that is used while nothing happens."""
     terminal = Terminal(home)
     try:
         terminal.until(PAINTED)
@@ -139,8 +141,9 @@ def idle(home: str, settle: float = 40.0, seconds: float = 30.0) -> float:
 
 
 def keys() -> dict[str, float]:
-    """Milliseconds from a key in a real terminal to the frame that shows what it did, among 5,000 jobs while
-    log lines stream in: first through the table of jobs, then up through the log of one of them.
+    """Measure the milliseconds from a key press in a real terminal to the frame that shows its effect, among
+    5,000 jobs while log lines stream in: first through the table of jobs, then up through the log of one of
+    them.
     """
     told, telling = os.pipe()
     terminal = Terminal("", lambda: _play(telling))
@@ -176,7 +179,7 @@ def _share(spent: list[float], share: float) -> float:
 
 
 class Frames:
-    """What the application says it has painted: one line per frame, written when the terminal has it."""
+    """The frames that the application reports: one line per frame, written when the terminal has it."""
 
     def __init__(self, terminal: Terminal, told: int) -> None:
         self._terminal, self._told, self._rest = terminal, told, b""
@@ -185,7 +188,7 @@ class Frames:
         return self._seen(screen, wanted, seconds)[1]
 
     def pressed(self, key: bytes, screen: str, wanted: float) -> float:
-        """Seconds from the key to the first frame at the wanted place; then the fingers rest a moment."""
+        """Press a key; return the seconds to the first frame at the wanted place, after a short pause."""
         began = time.monotonic()
         self._terminal.type(key)
         at = self._seen(screen, wanted.__eq__, 60.0)[0]
@@ -193,13 +196,13 @@ class Frames:
         return at - began
 
     def settled(self, key: bytes, screen: str) -> float:
-        """Press a key and say where that led."""
+        """Press a key; return the place that the last frame shows a second later."""
         self._terminal.type(key)
         time.sleep(1)
         return self._seen(screen, lambda _place: True, 60.0, last=True)[1]
 
     def _rested(self) -> None:
-        end = time.monotonic() + random.uniform(0.03, 0.09)  # not in step with the batches
+        end = time.monotonic() + random.uniform(0.03, 0.09)  # not in step with the log batches
         while (left := end - time.monotonic()) > 0:
             self._terminal.drain(min(left, 0.005))
 
@@ -224,7 +227,7 @@ class Frames:
 
 
 def _play(telling: int) -> None:
-    """The application over a recorded box, with a log that is written all the time."""
+    """Run the application over a recorded box, with a log that is written all the time."""
     from tui.runtime.entry import prepare
 
     prepare()
@@ -271,7 +274,7 @@ def _play(telling: int) -> None:
 
 
 def _streaming(box: Any) -> Any:
-    """A log pane below the table, fed at the same rate."""
+    """Return a log pane for below the table, fed at the same rate."""
     from tui.screens.cluster.reading import ContainerLogs
 
     class Fed(ContainerLogs):
@@ -284,7 +287,7 @@ def _streaming(box: Any) -> Any:
 
 
 async def searching(count: int = 100_000) -> dict[str, float]:
-    """Milliseconds to filter that many lines, word by word as they are typed."""
+    """Measure the milliseconds to filter ``count`` lines, word by word as they are typed."""
     from textual.app import App, ComposeResult
 
     from tui.widgets.log_view import LogView
@@ -309,7 +312,7 @@ async def searching(count: int = 100_000) -> dict[str, float]:
 
 
 def main() -> None:
-    """All figures, as one JSON document."""
+    """Print all figures as one JSON document."""
     with tempfile.TemporaryDirectory(prefix="c2d-bench-") as scratch:
         home = os.environ.get("C2D_BENCH_HOME") or scratch
         os.environ.setdefault("XDG_STATE_HOME", scratch)

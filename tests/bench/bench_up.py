@@ -72,7 +72,7 @@ def _measured(driver: str) -> dict[str, Any]:
 
 
 def _bare(driver: str, folder: Path) -> Cluster:
-    """The cluster alone, as its driver makes it."""
+    """Return the cluster alone, as its driver makes it."""
     (folder / "archives").mkdir()
     made = kind_box(folder / "bare") if driver == "kind" else TestBox.at(folder / "bare", folder / "archives")
     cluster: Cluster = made.cluster
@@ -81,7 +81,9 @@ def _bare(driver: str, folder: Path) -> Cluster:
 
 @contextmanager
 def _engine(driver: str) -> Iterator[None]:
-    """What the driver stands on; whatever the bundle lacks is made before anything is timed."""
+    """Provide what the driver needs (kind: a Docker engine); missing parts of the bundle are built before
+    timing.
+    """
     if driver != "kind":
         _seconds(build(parts_for(driver), yes=True))
     with docker_engine(Path(tempfile.mkdtemp(prefix="c2d-dk-"))) if driver == "kind" else nullcontext():

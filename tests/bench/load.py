@@ -18,12 +18,14 @@ import httptools
 import uvloop
 
 Script = Iterator[bytes]
-"""One client's requests, ready for the wire, without end."""
+"""One client's requests as HTTP bytes, an endless iterator."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one run: answers per second, milliseconds, and how many answers were no success."""
+    """Figures of one run: answers per second, latency in milliseconds, and how many answers
+    were no success.
+    """
 
     per_second: float
     p50_ms: float
@@ -32,7 +34,9 @@ class Figures:
 
 
 def load(url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float) -> Figures:
-    """``scripts`` is called in the other process (so it must be picklable) with the number of clients."""
+    """Run ``clients`` clients for ``seconds`` in a new process. ``scripts`` is called there with the number
+    of clients, so it must be picklable.
+    """
     with other_process() as pool:
         return load_from(pool, url, scripts, clients, seconds)
 
@@ -48,12 +52,12 @@ def load_from(
     clients: int,
     seconds: float,
 ) -> Figures:
-    """As ``load``, by a process that goes on to the next load without starting anew."""
+    """Run the load in an existing process, which saves the start of a new one."""
     return pool.submit(_driven, url, scripts, clients, seconds).result()
 
 
 def request(url: str, method: str, target: str, body: bytes = b"", content_type: str = "") -> bytes:
-    """As a client with kept-open connections sends it."""
+    """Return an HTTP/1.1 request as a client with kept-open connections sends it."""
     lines = [f"{method} {target} HTTP/1.1", f"host: {urlsplit(url).netloc}"]
     if content_type:
         lines.append(f"content-type: {content_type}")
@@ -91,6 +95,8 @@ async def _run(url: str, scripts: list[Script], seconds: float) -> Figures:
 
 
 class _Client(asyncio.Protocol):
+    """One connection: it sends the next request as soon as the answer to the last is complete."""
+
     def __init__(self, script: Script) -> None:
         self.took: list[float] = []
         self.failed = 0
@@ -115,7 +121,7 @@ class _Client(asyncio.Protocol):
         self.took.append(time.perf_counter() - self._began)
         if not 200 <= self._parser.get_status_code() < 300:
             self.failed += 1
-        # A response parser is for one connection, not for one answer: the next goes through it too.
+        # httptools' response parser serves a whole connection, so the next answer goes through it too.
         if not self._closing:
             self.ask()
 

@@ -36,7 +36,7 @@ class Buyer:
 
 
 def buyers(world: World, asset: Asset, count: int) -> list[Buyer]:
-    """``count`` consumers with accounts of their own, all paid for by one."""
+    """Return ``count`` consumers with accounts of their own, each with an order; one account pays for all."""
     payer = world.account(7)
     found = []
     for number in range(count):

@@ -39,7 +39,7 @@ def _answer(connection: socket.socket, path: Path) -> None:
 
 @contextmanager
 def source_of(path: Path) -> Iterator[str]:
-    """The URL of ``path``, served by a process of its own."""
+    """Serve ``path`` from a process of its own; yield its URL."""
     command = [sys.executable, "-m", "tests.bench.source", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

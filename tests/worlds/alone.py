@@ -1,4 +1,4 @@
-"""The Provider alone, in the test's own process and with nothing behind it."""
+"""The Provider in the test's own process, without chain, cache or operator: their addresses do not answer."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tests.worlds.outside import PROVIDER_KEY
 
 
 class Client:
+    """Sends requests to an ASGI application in this process, each in an event loop of its own."""
+
     def __init__(self, app: Starlette) -> None:
         self.app = app
 

@@ -1,4 +1,4 @@
-"""Killing one part of a running box, as a crash would: SIGKILL to its processes, unannounced."""
+"""Kills one part of a running box as a crash would: SIGKILL to its processes, unannounced."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 
 SERVICES = ("operator-service", "operator-engine", "provider", "postgres", "ipfs", "s3", "chain")
-"""Deployments of the services' namespace."""
+"""Parts that are Deployments in the services' namespace."""
 NODE = {"api-server": "kube-apiserver", "etcd": "etcd", "containerd": "containerd", "kubelet": "kubelet"}
-"""The cluster's own processes, by the name the driver gives them."""
+"""Parts that are the cluster's own processes, with the name that the driver gives them."""
 STAGES = {
     "configuration": ("configuration", None),
     "gate": ("algorithm", "algorithm"),
     "publishing": ("publishing", None),
 }
-"""Parts of the job: pod, and container where not all of them are meant."""
+"""Parts of the job: pod, and its container if not all containers are killed."""
 PARTS = (*SERVICES, *STAGES, *NODE)
 
 
 def strike(box: Box, kube: KubeApi, part: str, job: str) -> int:
-    """Kills what there is of ``part`` at this moment; returns how many processes that were."""
+    """Kill the processes that ``part`` has at this moment; return how many there were."""
     if part in NODE:
         pids = [
             entry.pid
@@ -48,14 +48,14 @@ def strike(box: Box, kube: KubeApi, part: str, job: str) -> int:
 
 
 def renew(kube: KubeApi, part: str) -> None:
-    """A killed service gets a fresh pod, or the kubelet would let it wait longer after each blow."""
+    """Give a killed service a fresh pod, or the kubelet's back-off would grow with each kill."""
     if part in SERVICES:
         for pod in _pods(kube, "c2d", {"labelSelector": f"app.kubernetes.io/name={part}"}):
             kube.delete(f"/api/v1/namespaces/c2d/pods/{pod['metadata']['name']}?gracePeriodSeconds=0")
 
 
 def wait_healthy(box: Box, kube: KubeApi, seconds: float = 180.0) -> None:
-    """Until every service and every component is there again."""
+    """Wait until every service and every component is ready again."""
     deadline = time.monotonic() + seconds
     while not _healthy(box, kube):
         assert time.monotonic() < deadline, f"the box did not recover: {box.cluster.status()}"
@@ -77,7 +77,9 @@ def _healthy(box: Box, kube: KubeApi) -> bool:
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:
-    """The pod's own word: a Deployment still counts one that was deleted a moment ago."""
+    """Return whether the pod itself says Ready; a Deployment still counts a pod that was deleted a moment
+    ago.
+    """
     conditions = (pod.get("status") or {}).get("conditions") or ()
     ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
@@ -88,7 +90,7 @@ def _pods(kube: KubeApi, namespace: str, query: dict[str, str]) -> list[dict[str
 
 
 def _of_pods(kube: KubeApi, namespace: str, query: dict[str, str], container: str | None) -> list[int]:
-    """Processes of these pods' containers, but not of their sandboxes."""
+    """Return the process ids of these pods' containers, without those of the sandboxes."""
     wanted = [
         entry["containerID"].partition("://")[2]
         for pod in _pods(kube, namespace, query)
@@ -99,7 +101,9 @@ def _of_pods(kube: KubeApi, namespace: str, query: dict[str, str], container: st
 
 
 def _programs(kube: KubeApi, query: dict[str, str]) -> list[int]:
-    """Our programs in these pods: a short one is over before Kubernetes says that it began."""
+    """Return the process ids of our programs in these pods, found by the pod's control group: a short program
+    is over before Kubernetes reports its container id.
+    """
     pods = [f"pod{pod['metadata']['uid']}" for pod in _pods(kube, "c2d-jobs", query)]
     inside = [pid for pid, groups in _control_groups() if any(pod in groups for pod in pods)]
     return [pid for pid in inside if b"c2d_box.pods" in _command(pid)]

@@ -1,4 +1,4 @@
-"""An indexer over a real chain, whose documents come from where the test says."""
+"""A harness around the indexer: a real chain, and documents that the test supplies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PUBLISHER = from_mnemonic(BARGE_MNEMONIC, 3)
 
 
 class HashedDocuments:
-    """Gives documents by their hash; ``problem`` is raised instead when it is set."""
+    """A document source by hash, in place of decryptors; ``problem`` is raised instead if it is set."""
 
     documents: ClassVar[dict[str, bytes]] = {}
 
@@ -47,7 +47,7 @@ class HashedDocuments:
 
 
 class CacheWorld:
-    """An indexer that begins at the chain's head: what other tests published is none of its business."""
+    """An indexer with its store. It begins at the chain's head, so it ignores what other tests published."""
 
     def __init__(
         self,
@@ -99,13 +99,13 @@ class CacheWorld:
         return self.store.records.get(did_for(made.nft, 8996))
 
     def outcome(self, made: Any) -> tuple[str, str]:
-        """State and reason of the newest metadata event."""
+        """Return state and reason of the newest metadata event."""
         found = self.store.last_outcome(did_for(made.nft, 8996))
         return (str(found.state), found.error) if found else ("", "")
 
 
 def document(made: Any, name: str, **changes: Any) -> dict[str, Any]:
-    """A valid document of an asset."""
+    """Return a valid DDO of an asset."""
     service = {
         "id": "0",
         "type": "access",

@@ -1,4 +1,4 @@
-"""CAR streams read back with a small reader of our own, and a gateway that serves what is in them."""
+"""An independent CAR reader that checks every block, and an IPFS gateway that serves blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 
 class Opened:
-    """A CAR stream read back with a small reader of our own."""
+    """A CAR stream, parsed by a small reader of our own that checks the header and every block's hash."""
 
     def __init__(self, stream: bytes) -> None:
         length, at = _varint(stream, 0)
@@ -31,7 +31,7 @@ class Opened:
 
     @classmethod
     def over(cls, blocks: dict[bytes, bytes]) -> Opened:
-        """To read from blocks that came another way."""
+        """Make a reader over blocks that came without a CAR stream; it has no root."""
         made = cls.__new__(cls)
         made.root, made.blocks = b"", blocks
         return made
@@ -53,7 +53,7 @@ class Opened:
         return whole
 
     def total(self, cid: bytes) -> int:
-        """The blocks' bytes at and below a node, a repeated one each time."""
+        """Return the bytes of the blocks at and below a node, counting a repeated block each time."""
         return len(self.blocks[cid]) + sum(self.total(hash_) for hash_, _, _ in self._linked(cid))
 
     def check_sizes(self) -> None:
@@ -89,7 +89,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
 
 
 class Gateway:
-    """``/ipfs/CID/path`` and ``?format=raw`` over blocks; what was asked is kept."""
+    """Serves ``/ipfs/CID/path`` and ``?format=raw`` from ``blocks``; ``asked`` keeps every request."""
 
     def __init__(self) -> None:
         self.blocks: dict[bytes, bytes] = {}
@@ -99,7 +99,7 @@ class Gateway:
         return Starlette(routes=[Route("/ipfs/{path:path}", self._serve)])
 
     def add(self, content: bytes) -> str:
-        """As Kubo stores a publisher's small file: one raw block."""
+        """Store content as Kubo stores a publisher's small file, as one raw block; return its CID."""
         cid = b"\x01\x55\x12\x20" + hashlib.sha256(content).digest()
         self.blocks[cid] = content
         return "b" + base64.b32encode(cid).decode().lower().rstrip("=")

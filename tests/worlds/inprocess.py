@@ -24,8 +24,8 @@ ENOUGH = 8_000_000
 
 
 class InProcess(HTTPProvider):
-    """Answers as the node's server does, batches too. It says ``ENOUGH`` for every gas estimate, which takes
-    two thirds of a transaction's time: what would revert does so in its block.
+    """A web3 provider that answers as the node's server does, batches too. It answers ``ENOUGH`` to every gas
+    estimate, as estimating takes two thirds of a transaction's time: what would revert does so in its block.
     """
 
     def __init__(self, rpc: LocalRpc) -> None:
@@ -46,7 +46,7 @@ class InProcess(HTTPProvider):
 
 @contextmanager
 def chain_in(folder: Path) -> Iterator[Chain]:
-    """The chain, with its state in ``folder``."""
+    """Run the chain, with its state in ``folder``."""
     node = open_node(Settings(data_dir=folder / "chain"))
     try:
         rpc = LocalRpc(node)

@@ -1,5 +1,5 @@
-"""A job and its cluster without time of their own: every step of node, pods, owner and engine is a move that
-a test chooses. What must never be is asserted at each of them.
+"""A model of one job and its cluster without real time: every step of node, pods, owner and engine is a move
+that a test chooses. The invariants are asserted at every move.
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ CONTAINERS: dict[Component, tuple[str, ...]] = {
 
 
 class Model:
+    """The cluster's state of one job. Its methods are the moves; the engine's real rules (``plan_actions``
+    and ``stage_reports``) decide, and only the cluster's part is modelled.
+    """
+
     def __init__(self, asset: bool = False) -> None:
-        """``asset``: its results are to become one."""
+        """Create the job; with ``asset``, its results are to become an asset."""
         self.now = 1_000_000.0
         stage: dict[str, Any] = {"algorithm": {"container": {"entrypoint": "x", "image": "i"}}, "input": []}
         spec = {"environment": "e", "stages": [{**stage, "output": {"publish": {}} if asset else {}}]}
@@ -79,13 +83,13 @@ class Model:
         self.room = False
         self.done: set[Step] = set()
         self.marker = ""
-        """Uid of the pod that configuration let go."""
+        """Uid of the algorithm pod that configuration let start."""
         self.refusal: JobRejection | None = None
         self.ahead: set[str] = set()
         """Uids of pods whose warden has given the go-ahead."""
         self.started: list[str] = []
         self.sent: set[str] = set()
-        """Transactions of the register."""
+        """Distinct transactions that register containers have sent; more than one means two assets."""
         self.serial = 0
 
     # -- what the engine does
@@ -109,7 +113,9 @@ class Model:
         )
 
     def engine(self, choose: Callable[[list[Action]], list[Action]] = lambda actions: actions) -> bool:
-        """One plan, of which ``choose`` is carried out; True if anything but waiting was asked for."""
+        """Make one plan and carry out the actions that ``choose`` picks; return whether there was anything to
+        do but wait.
+        """
         if self.body is None:
             return False
         actions = plan_actions(self.seen(), LIMITS, MAXTIME)
@@ -162,7 +168,9 @@ class Model:
         _merge(status, changes)
 
     def running(self) -> bool:
-        """Is the algorithm's container there? The gate of a pod that is not on record waits for ever."""
+        """Return whether the algorithm may be running. A container of a pod that the status does not record
+        does not count: its gate waits for ever.
+        """
         recorded = self.workflow.status.algorithm.uid
         return any(
             pod.container("algorithm").running and (recorded in (None, pod.uid) or pod.uid in self.ahead)
@@ -292,13 +300,17 @@ class Model:
             self.end(pod, 0)
 
     def register(self) -> ObservedPod | None:
-        """The publishing pod, where it is its register's turn."""
+        """Return the publishing pod if its register container may run now: after the upload, before the job's
+        end.
+        """
         pod = self.of("publishing")
         turn = pod is not None and pod.phase == "Running" and self.body is not None
         return pod if turn and self.workflow.at("uploaded") and not self.workflow.finished else None
 
     def asset_sent(self) -> None:
-        """What is on record; else its own, once it is on record."""
+        """Send the transaction that the status records; if none is recorded, record an own one first, then
+        send it.
+        """
         if (pod := self.register()) is None:
             return
         known = ((self.workflow.status.asset or {}).get("transactions") or {}).get("create")
@@ -322,7 +334,9 @@ class Model:
             self.end(pod, 1)
 
     def impostor(self) -> None:
-        """A second pod for the algorithm, by an engine that does not know yet that it leads no more."""
+        """Create a second algorithm pod, as an engine does that has lost its lease and does not
+        know it yet.
+        """
         name = names.pod_name(JOB, "algorithm")
         recorded = self.body is not None and self.workflow.status.algorithm.uid
         if recorded and self.claim is not None and name not in self.pods:
@@ -345,7 +359,7 @@ class Model:
         self.done.clear()
 
     def collect(self) -> None:
-        """The kubelet ends what is deleted and lets it go; the provisioner wipes the volume."""
+        """Remove deleted pods whose grace period is over (kubelet), then the deleted volume (provisioner)."""
         for pod in list(self.pods.values()):
             if pod.deleted is not None and self.now >= pod.deleted:
                 del self.pods[pod.name]
@@ -374,7 +388,9 @@ def _some(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
 
 
 def _shuffled_twice(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
-    """All but records, which Kubernetes takes once only."""
+    """Choose all actions but status patches, twice and shuffled: Kubernetes takes a status
+    patch once only.
+    """
 
     def choose(actions: list[Action]) -> list[Action]:
         chosen: list[Action] = []
@@ -430,7 +446,7 @@ MOVES: dict[str, Callable[[Model, random.Random], object]] = {
 
 
 def everybody_does_their_duty(model: Model) -> None:
-    """No more mishaps; what was lost stays lost."""
+    """Let every party act correctly until the job is cleaned up; what was lost stays lost."""
     for _ in range(60):
         engine_until_quiet(model)
         if model.body is None or model.workflow.at("cleaned") is not None:

@@ -1,4 +1,4 @@
-"""A private Kubo node as the chart configures it, as a local process on ports of its own."""
+"""Runs a private Kubo node as the chart configures it, as a local process on ports of its own."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ _EMPTY_BLOCK = "/ipfs/bafkqaaa"
 
 @dataclass(frozen=True)
 class Kubo:
+    """A running node: its addresses and tokens."""
+
     rpc_port: int
     gateway: str
     upload_token: str
     admin_token: str
 
     def token(self, name: str) -> str:
-        """By the name of its file."""
+        """Return the token whose secret file has this name."""
         return f"{name}-of-the-test"
 
 
 @contextmanager
 def kubo_in(folder: Path, binary: Path) -> Iterator[Kubo]:
-    """Started with the chart's prepare.py; only the listening addresses differ."""
+    """Start a node with the chart's prepare.py; only the listening addresses differ."""
     rpc, gateway = free_port(), free_port()
     made = Kubo(rpc, f"http://127.0.0.1:{gateway}", "upload-of-the-test", "admin-of-the-test")
     tokens = folder / "secrets"

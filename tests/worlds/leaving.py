@@ -1,5 +1,5 @@
-"""What leaves a job, without a cluster: the real judge, its report, the engine's rules, one Kubernetes
-object, the wire.
+"""The path of a job's results, without a cluster: the real judge, its report, the engine's rules, one
+Kubernetes object, the Provider's result list.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def body(**status: Any) -> dict[str, Any]:
 
 
 def merged(old: Any, patch: Any) -> Any:
-    """A JSON merge patch, as the API server applies it."""
+    """Apply a JSON merge patch as the API server does."""
     if not isinstance(patch, dict):
         return patch
     found = dict(old) if isinstance(old, dict) else {}
@@ -78,7 +78,9 @@ class Job:
         self.body["status"] = merged(self.body["status"], answer.changes)
 
     def run(self, store: str, rules: Any = None) -> list[Entry]:
-        """What was sent, as the store has it."""
+        """Run the judge and report its results as uploaded; return the uploaded entries as the store has
+        them.
+        """
         manifest, said = judge({"outputs": True, "logs": True}, LIMITS, self.places, rules)
         self.report("judge", said)
         files = [
@@ -96,7 +98,9 @@ class Job:
         return sent
 
     def fetched(self, sent: list[Entry], folder: Path) -> list[Path]:
-        """As the consumer's folder has them, each the bytes that the algorithm wrote."""
+        """Write the results to the paths that the client chooses in the consumer's folder; return those
+        paths.
+        """
         listed = ocean_status.result_list(self.workflow)
         assert isinstance(listed, list)
         found = []

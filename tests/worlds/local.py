@@ -1,5 +1,6 @@
-"""A small world for clients of the Provider: a real chain, a real metadata cache and the Provider as
-processes of their own, a source of files, and a small operator-service."""
+"""A local stack for clients of the Provider: a real chain, a real metadata cache and the Provider as
+processes of their own, a source of files, and a fake operator-service.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +36,12 @@ CONTAINER = {
 }
 
 EVERY = [{"did": "*", "filesChecksum": "", "containerSectionChecksum": ""}]
-"""Trusts each algorithm there is; the schema of a DDO wants objects."""
+"""Trusts every algorithm; the DDO schema wants objects."""
 
 
 @dataclass
 class World:
-    """Everything running, and short ways to act in it."""
+    """The running stack, and shortcuts to publish, order and call."""
 
     chain_process: LocalChain
     chain: Chain
@@ -51,12 +52,12 @@ class World:
     provider_url: str = ""
     cache_url: str = ""
     second_provider_url: str = ""
-    """Nobody listens there yet, but the cache lets it decrypt."""
+    """Nothing listens at this address yet, but the cache accepts it as a decryptor."""
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def restart_provider(self) -> None:
-        """As if the machine had lost power."""
+        """Kill the Provider (SIGKILL, as a power loss would) and start it again."""
         self.stop_provider()
         self.start_provider()
 
@@ -66,7 +67,7 @@ class World:
         killed.wait()
 
     def start_provider(self) -> None:
-        """Returns when it can ask the chain."""
+        """Start the Provider; return when it can ask the chain."""
         spawn(self, "provider", self.settings["provider"])
 
     def account(self, index: int) -> Signer:
@@ -153,11 +154,11 @@ class World:
         return tx
 
     def updated(self, asset: Asset) -> float:
-        """Seconds from an update's receipt until the cache shows it."""
+        """Publish the document again; return the seconds from the receipt until the cache shows it."""
         return self.wait_for(asset.did, self.rewrite(asset))
 
     def rewrite(self, asset: Asset, state: int = 0) -> str:
-        """Publishes the asset's document again; the transaction."""
+        """Publish the asset's document again; return the transaction."""
         text = json.dumps(asset.document).encode()
         return set_metadata(
             self.chain,
@@ -175,7 +176,7 @@ class World:
         return dict(answer.json()) if answer.status_code == 200 else {}
 
     def wait_for(self, did: str, tx: str, seconds: float = 60) -> float:
-        """Seconds until the cache shows the record of this transaction."""
+        """Wait until the cache shows the record of this transaction; return the seconds it took."""
         began = time.monotonic()
         while self.record(did).get("event", {}).get("tx") != tx:
             if time.monotonic() - began > seconds:
@@ -194,6 +195,8 @@ class World:
 
 @dataclass
 class Asset:
+    """A published asset with its plain document."""
+
     nft: str
     datatoken: str
     did: str
@@ -212,8 +215,9 @@ def rules(**changes: Any) -> dict[str, Any]:
 
 @contextmanager
 def world_in(folder: Path, *sources: str) -> Iterator[World]:
-    """Everything started, with its state in ``folder``; stopped at the end, which must be clean. The
-    Provider may also read from ``sources``."""
+    """Start the whole stack, with its state in ``folder``, and stop it at the end; a process that ended with
+    an error fails the test. The Provider may also read from ``sources``.
+    """
     files, operator = Files({"data.csv": b"a,b\n1,2\n", "algo.py": b"print('hello')\n"}), FakeOperator()
     with running() as chain_process, Background(files.app()) as source, Background(operator.app()) as backend:
         files.url = source.url
@@ -298,7 +302,7 @@ def start_services(world: World, sources: tuple[str, ...] = ()) -> None:
 
 @contextmanager
 def spawned(world: World, package: str, changes: dict[str, Any]) -> Iterator[str]:
-    """Another process of ``package`` with changed settings, at the URL that is given."""
+    """Run another process of ``package`` with changed settings; yield its URL."""
     settings = {**world.settings[package], **changes, "listen": {"host": "127.0.0.1", "port": free_port()}}
     process = spawn(world, package, settings)
     world.processes.remove(process)

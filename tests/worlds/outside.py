@@ -1,5 +1,6 @@
-"""What stands outside of Provider and cache: a publisher's server of files, and an operator-service that
-speaks the reference and checks both signatures."""
+"""The services around Provider and cache: a publisher's file server, and a fake operator-service that speaks
+the reference's API and checks both signatures.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def free_port() -> int:
 
 
 class Background:
-    """An ASGI application in a thread."""
+    """Serves an ASGI application in a thread."""
 
     def __init__(self, app: Starlette) -> None:
         self.port = free_port()
@@ -52,7 +53,7 @@ class Background:
 
 @dataclass
 class Files:
-    """A publisher's server: what it serves, and what it was asked."""
+    """A publisher's file server: ``content`` is what it serves; it keeps every request."""
 
     content: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -99,7 +100,7 @@ def _ranged(content: bytes, asked: str | None) -> Response:
 
 
 class StaticCache:
-    """A metadata cache that serves the documents it is given, as they are."""
+    """A metadata cache that serves the documents it is given, unchecked and unchanged."""
 
     def __init__(self) -> None:
         self.documents: dict[str, Any] = {}
@@ -124,7 +125,7 @@ class StaticCache:
 
 
 class FakeOperator:
-    """operator-service as the Provider sees it: jobs in memory, one unfinished job per agreement."""
+    """A fake operator-service as the Provider sees it: jobs in memory, one unfinished job per agreement."""
 
     def __init__(self) -> None:
         self.environments: list[dict[str, Any]] = []
@@ -133,9 +134,9 @@ class FakeOperator:
         self.granted: set[str] = set()
         self.down = False
         self.takes_no_starts = False
-        """Everything else is answered: a client gets as far as paying."""
+        """Refuse starts with 503 but answer everything else, so that a client gets as far as paying."""
         self.deaths = 0
-        """So many starts end between the job and its grants, without an answer."""
+        """Number of starts that fail with 502 after the job was made and before its grants."""
         self.provider = signatures.address_of(PROVIDER_KEY)
         self.results = {"0": b"result bytes"}
         self._waiting: list[asyncio.Queue[dict[str, Any]]] = []
@@ -242,7 +243,7 @@ class FakeOperator:
         )
 
     async def _logs(self, request: Request) -> Response:
-        """One line at once, and, for who follows, another when the job has ended."""
+        """Stream one log line at once and, to a follower, another when the job has ended."""
         await self._signed(request)
         job = self.jobs.get(request.query_params["jobId"])
         if job is None or job["owner"] != request.query_params["owner"]:

@@ -1,5 +1,5 @@
-"""The compiled contracts of the release with pools, on this machine: by the bundle's own lock, kept in the
-user's cache under its hash. In a box they travel in the image.
+"""The compiled contracts of the release with pools, on this machine: installed by the bundle's own lock file
+and kept in the user's cache under the lock's hash. In a box they are part of the image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "c2d
 
 
 def pool_contracts() -> Path:
-    """The release's folder ``artifacts``: what the chain's setting ``poolContracts`` names."""
+    """Return the release's folder ``artifacts``, which the chain's setting ``poolContracts`` names."""
     target = _CACHE / f"pool-contracts-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:16]}"
     _CACHE.mkdir(parents=True, exist_ok=True)
     with (_CACHE / "lock").open("w") as guard:

@@ -1,4 +1,4 @@
-"""What the kernel says about a process."""
+"""Memory of a process, from ``/proc``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def memory(pid: int, name: str) -> float:
-    """MiB of ``VmRSS`` or ``VmHWM`` (the peak)."""
+    """Return ``VmRSS`` or ``VmHWM`` (the peak) in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 

@@ -1,7 +1,7 @@
-"""A registry that keeps images in memory: the part of the distribution protocol that pushing and pulling use.
+"""An image registry in memory: the part of the distribution protocol that pushing and pulling use.
 
-Whatever is sent is checked against the digest it claims, as a real registry does. With ``token`` set it asks
-for one, got with the user's credentials, as public registries do.
+Every upload is checked against the digest it claims, as a real registry does. With ``token`` set the registry
+asks for a bearer token, obtained with the user's credentials, as public registries do.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 USER = "Basic bWU6c2VjcmV0"
-"""me:secret"""
+"""The credentials ``me:secret``."""
 
 
 @dataclass
 class Shelf:
+    """The registry's content and its settings, which the test reads and changes while it runs."""
+
     port: int = 0
     token: str = ""
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     """``repository:reference`` → media type and bytes."""
     received: int = 0
-    """Bytes of blobs that came in."""
+    """Bytes of blobs received."""
     token_answer: bytes = b""
-    """What is answered in the place of a token."""
+    """Body that is answered instead of the token document, if set."""
 
 
 @contextmanager
@@ -55,6 +57,8 @@ def registry(address: str = "127.0.0.1", token: str = "") -> Iterator[Shelf]:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """The registry's HTTP handler; ``kept`` is the registry's content."""
+
     kept: Shelf
     protocol_version = "HTTP/1.1"
 

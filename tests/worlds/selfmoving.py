@@ -1,5 +1,6 @@
-"""A cluster in memory that moves by itself: a node, a provisioner and the programs of a job's pods, which
-speak to whatever engine there is at the moment; and a way to kill that engine at any of its writes.
+"""A simulated cluster: a node, a provisioner and the programs of a job's pods run by themselves over the
+in-memory cluster and call whatever engine there is at the moment; that engine can be killed at any of its
+writes.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ When = Literal["before", "after"]
 
 
 class Killed(Exception):
-    """There is no engine at the moment."""
+    """Raised when there is no engine at the moment."""
 
 
 class Mortal(MemoryCluster):
-    """What an engine sees of the cluster. At its ``fatal`` write it dies: nothing it does ends any more."""
+    """An engine's view of the shared cluster. At its ``fatal`` write, before or after it is applied, the
+    engine dies: from then on none of its calls returns.
+    """
 
     def __init__(self, shared: MemoryCluster, fatal: int | None = None, when: When = "before") -> None:
         self.__dict__.update(shared.__dict__)
@@ -88,7 +91,9 @@ async def _value(done: T) -> T:
 
 @dataclass
 class Machine:
-    """The node. ``engine`` is whoever answers now; ``exit_code`` how the algorithm ends."""
+    """The node. ``engine`` returns the engine that answers now and its death event; ``exit_code`` is how the
+    algorithm ends.
+    """
 
     cluster: MemoryCluster
     engine: Callable[[], tuple[PodReports, asyncio.Event]]
@@ -98,7 +103,7 @@ class Machine:
     runs: list[str] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
-    """Transactions of registers, each as often as it was sent."""
+    """Transactions of register containers, each as often as it was sent."""
     marker: str = ""
     programs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -179,7 +184,9 @@ class Machine:
         await self._ended(name, **dict.fromkeys(containers, 0))
 
     async def _register(self, uid: str, job: str) -> None:
-        """What is on record is sent; what is not is put on record first."""
+        """Send the transaction that the status records; if none is recorded, record an own one first, then
+        send it.
+        """
         order = await self._asked(lambda hearing: hearing.await_upload(job, 1.0))
         if not isinstance(order, WorkFlow):
             return
@@ -196,7 +203,9 @@ class Machine:
             await self._asked(lambda hearing: hearing.take_report(job, "register", asset))
 
     async def _asked(self, ask: Callable[[PodReports], Awaitable[Any]]) -> Any:
-        """Until the engine has said something final; as the pods' own client does it."""
+        """Repeat a call until an engine gives a final answer, as the pods' own client does; an engine that
+        dies meanwhile is replaced by the next one.
+        """
         while True:
             reports, died = self.engine()
             call = asyncio.ensure_future(ask(reports))

@@ -1,4 +1,4 @@
-"""A network of its own for one process, with a name server that answers some names and is silent on others.
+"""A network namespace for one process, with a name server that answers some names and is silent on others.
 
 Run as ``unshare -Urnm python -m tests.worlds.silentnames``: nothing leaves the network namespace, and what
 looks like a public address is one of its loopback device. Prints, as JSON, how long requests of others took
@@ -31,7 +31,7 @@ ROUNDS = 150
 
 
 def isolate(folder: Path) -> None:
-    """The namespace's loopback device gets a public address, and its resolver our name server."""
+    """Give the namespace's loopback device a public address, and make our name server its resolver."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "addr", "add", f"{PUBLIC}/32", "dev", "lo"], check=True)
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
@@ -40,7 +40,9 @@ def isolate(folder: Path) -> None:
 
 
 class NameServer(threading.Thread):
-    """Says nothing of ``*.slow*.example``, and that every other name is at the public address."""
+    """A name server that ignores questions about ``*.slow*.example`` and resolves every other name to the
+    public address.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -81,7 +83,7 @@ def source() -> Starlette:
 
 
 async def p99(ask: Any) -> float:
-    """Milliseconds of the slowest but one in a hundred."""
+    """Return the 99th percentile of a request's time in milliseconds."""
     took = []
     for at in range(ROUNDS):
         began = time.perf_counter()

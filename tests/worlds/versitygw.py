@@ -1,4 +1,4 @@
-"""The real versitygw, run as the chart runs it, as a local process on a port of its own."""
+"""Runs the real versitygw as the chart runs it, as a local process on a port of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT, SECRET = "ROOT", "the root's secret of this test"
 
 @contextmanager
 def versitygw_in(folder: Path, binary: Path) -> Iterator[ObjectStore]:
-    """The store as its root sees it."""
+    """Run the gateway; yield its store with root credentials."""
     port = free_port()
     for name in ("buckets", "iam"):
         (folder / name).mkdir()

@@ -1,1 +1,1 @@
-"""What a screen can change: an action, its run in a thread, and the board of its steps."""
+"""Changes that a screen can make: an action, its run in a thread, and the board of its steps."""

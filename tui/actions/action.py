@@ -1,4 +1,4 @@
-"""Whatever a screen can change: one verb, with the command line that does the same, and what it costs."""
+"""An action: one verb that changes something, with the command line that does the same and what it costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Ask = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Action:
-    """``title`` is the question; ``effects`` say what will be done, ``losses`` what will be gone."""
+    """One change, as the confirmation dialog shows it before it runs. ``title`` is the question; ``effects``
+    say what will be done, ``losses`` what will be gone.
+    """
 
     title: str
     command: str
@@ -25,4 +27,4 @@ class Action:
     pokes: tuple[str, ...] = field(default=())
     """Names of the feeds that are asked again once it is done."""
     done: Callable[[Any], None] = lambda _result: None
-    """Told what the verb returned, when it did what it should."""
+    """Called with the verb's result, only if the verb succeeded."""

@@ -7,7 +7,7 @@ from tui.backend.port import Source
 
 
 def up(source: Source) -> Action:
-    """Boot or resume."""
+    """Return the action that boots or resumes the box."""
     return Action(
         title=f"Boot the box {source.name}?",
         command=source.command("up"),
@@ -21,7 +21,7 @@ def up(source: Source) -> Action:
 
 
 def down(source: Source) -> Action:
-    """Stop everything."""
+    """Return the action that stops every process of the box and keeps its state."""
     return Action(
         title=f"Stop the box {source.name}?",
         command=source.command("down"),

@@ -1,4 +1,4 @@
-"""A verb under way: it runs in a thread of its own and goes on whatever screen is looked at."""
+"""A running verb: it has a thread of its own, so it continues when the user changes the screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.actions.step_board import StepBoard
 
 
 class Advanced(Message, bubble=False):
-    """A run was heard of: an event, or its end."""
+    """A run has a new event, or has ended."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Asked(Message, bubble=False):
 
 
 class Run:
-    """One execution of an action. ``listener`` (the app) hears of every event."""
+    """One execution of an action. ``listener`` (the app) gets a message for every event."""
 
     def __init__(self, action: Action, listener: MessagePump) -> None:
         self.action = action
@@ -43,7 +43,7 @@ class Run:
         self._listener = listener
 
     def start(self) -> None:
-        """A daemon thread: leaving the TUI never waits for a verb."""
+        """Start the verb in a daemon thread, so that leaving the TUI never waits for a verb."""
         threading.Thread(target=self._drive, name=f"run {self.action.title}", daemon=True).start()
 
     def ask(self, question: str) -> bool:

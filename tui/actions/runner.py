@@ -1,6 +1,7 @@
-"""The one way in which anything is changed: ask, run, show, tell how it ended.
+"""The only code path that changes anything: confirm, run, show the steps, report the end.
 
-Imported with the first key that wants it: dialogs and forms would cost the first paint 40 ms.
+Imported with the first key that needs it: importing dialogs and forms earlier would cost the first paint 40
+ms.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Then = Callable[[Run], None]
 
 
 def perform(app: BoxApp, action: Action, then: Then | None) -> None:
-    """Ask, then run. ``then`` gets the run once it has been started, instead of the usual dialog."""
+    """Ask for confirmation, then run. ``then`` is called with the started run, instead of opening the usual
+    dialog.
+    """
 
     def decided(go_on: bool | None) -> None:
         if not go_on:
@@ -36,12 +39,12 @@ def perform(app: BoxApp, action: Action, then: Then | None) -> None:
 
 
 def fill(app: BoxApp, form: FormDialog[Action], then: Then | None) -> None:
-    """A form first, then the action it adds up to."""
+    """Show a form, then confirm and run the action that its values make."""
     app.push_screen(form, lambda action: perform(app, action, then) if action is not None else None)
 
 
 def begin(app: BoxApp, action: Action) -> Run:
-    """Run an action that was agreed to."""
+    """Run an action that the user has confirmed."""
     run = Run(action, app)
     app.runs.append(run)
     run.start()
@@ -49,7 +52,7 @@ def begin(app: BoxApp, action: Action) -> Run:
 
 
 def advanced(app: BoxApp, run: Run) -> None:
-    """Tell the screens that show the run; at its end everybody."""
+    """Forward a run's progress to the screens that show it; at its end, refresh feeds and notify the user."""
     followers = [screen for screen in app.screen_stack if getattr(screen, "run", None) is run]
     for screen in followers:
         screen.post_message(Advanced(run))
@@ -70,13 +73,15 @@ def _tell_end(app: BoxApp, run: Run) -> None:
 
 
 def asked(app: BoxApp, event: Asked) -> None:
-    """A verb under way wants an answer."""
+    """Show a running verb's question; its thread blocks until it is answered."""
     said = event.run.board.notes[-60:]
     app.push_screen(Question(event.question, said), lambda yes: event.answer.set_result(bool(yes)))
 
 
 def leave(app: BoxApp) -> None:
-    """Leave; the box goes on. Where a verb is under way, only after a yes: it would end half-way."""
+    """Leave the TUI; the box goes on. Confirm first while a verb is running: leaving would end
+    it half-way.
+    """
     if not app.runs:
         app.exit()
         return

@@ -1,5 +1,5 @@
-"""The step graph of a verb, folded from its events: groups of steps, those under way open, those done
-closed.
+"""The step graph of a verb, folded from its events. Groups of steps that are under way are shown step by
+step, finished ones as one line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BAR = 12
 
 @dataclass(slots=True)
 class Step:
-    """The last that was heard of a step."""
+    """The latest state of a step, from its last event."""
 
     name: str
     text: str
@@ -51,14 +51,14 @@ class Group:
 
 
 class StepBoard:
-    """All groups, and the notes between them."""
+    """All groups of steps, and the notes between them."""
 
     def __init__(self) -> None:
         self.groups: dict[str, Group] = {}
         self.notes: list[str] = []
 
     def fold(self, event: Event) -> None:
-        """Take in one event."""
+        """Update the groups or the notes with one event."""
         if event.state == "note":
             self.notes.append(safe(event.text))
             return
@@ -76,7 +76,7 @@ class StepBoard:
             step.seconds = event.seconds if event.seconds is not None else step.seconds
 
     def lines(self, now: float) -> Text:
-        """The graph as text; what ended is one line per group."""
+        """Return the graph as text; a group that ended without failure is one line."""
         drawn = Text(no_wrap=True, overflow="ellipsis")
         for group in self.groups.values():
             _group(drawn, group, now)
@@ -115,7 +115,7 @@ def _style(step: Step) -> str:
 
 
 class StepGraph(Static):
-    """The board on the screen."""
+    """The widget that draws a :class:`StepBoard`."""
 
     def __init__(self, board: StepBoard, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)

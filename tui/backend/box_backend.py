@@ -1,7 +1,7 @@
-"""The real source: each method is one verb of ``sandbox``.
+"""The real source: each method calls one verb of ``sandbox``.
 
-Verbs are imported when they are first called, in the feed's thread: the first paint waits for none of them,
-least of all for web3.
+Verbs are imported inside the methods, so in the feed's thread and at the first call: the first paint waits
+for none of them, least of all for web3.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ if TYPE_CHECKING:
 
 
 class Verbs:
-    """:class:`tui.backend.port.Source` over the verbs."""
+    """The :class:`tui.backend.port.Source` of a real box, which calls the verbs."""
 
     def __init__(self, box: Box) -> None:
         self._home, self._named = box.home.path, box.name
 
     @property
     def box(self) -> Box:
-        """The box as its file describes it now: an ``up`` elsewhere may have changed its ports."""
+        """The box as its file describes it now; read anew each time, as an ``up`` elsewhere may have changed
+        its ports.
+        """
         return open_box(self._home, self._named)
 
     @property

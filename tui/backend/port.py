@@ -1,7 +1,7 @@
-"""What screens may ask of a box. The real adapter calls the verbs; the tests' one plays a recording.
+"""The port between the screens and a box. The real adapter calls the verbs; the tests' one plays a recording.
 
-Reading methods may take a while and raise :class:`c2d_box.errors.C2DError`; they are called by feeds, in
-threads. The changing ones are verbs: generators of progress events, run by :mod:`tui.actions.run`.
+Reading methods may block and raise :class:`c2d_box.errors.C2DError`; feeds call them in threads. Changing
+methods are verbs: generators of progress events, run by :mod:`tui.actions.run`.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from sandbox.verbs.trust import Simulation, Trust
 
 Job = Mapping[str, Any]
-"""A job as it is on the wire."""
+"""A job as the Provider's API answers it."""
 Ddo = Mapping[str, Any]
 """An asset's record as the metadata cache has it."""
 
 
 class Source(Protocol):
-    """One box."""
+    """Everything that the screens read from one box and change in it."""
 
     @property
     def name(self) -> str: ...
 
     def command(self, arguments: str, who: str = "") -> str:
-        """The command line that does the same, for this box and that account."""
+        """Return the command line for ``arguments`` on this box, acting as ``who`` if given."""
         ...
 
     def status(self) -> BoxStatus: ...
@@ -98,11 +98,13 @@ class Source(Protocol):
     def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]: ...
 
     def heads(self) -> Iterator[int]:
-        """The chain's newest block, again whenever there is another."""
+        """Yield the chain's newest block number, and again whenever there is another."""
         ...
 
     def changes(self) -> Iterator[str]:
-        """A job's id whenever its state changes; the empty text once it listens."""
+        """Yield a job's id whenever its state changes; first the empty string, once the watch is
+        established.
+        """
         ...
 
     def datatokens(self, who: str) -> list[Holding]: ...

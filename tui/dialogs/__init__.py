@@ -1,1 +1,1 @@
-"""Dialogs: they say what a key is about to do, and how it went."""
+"""Dialogs that say what a key is about to do, and how it went."""

@@ -1,4 +1,6 @@
-"""Before an action: what it does, what is lost, and the command that does the same. Cancel has the focus."""
+"""The confirmation before an action: what it does, what is lost, and the command that does the same. Cancel
+has the focus.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from tui.widgets.text import plain
 
 
 class ActionDialog(ModalScreen[bool]):
-    """Dismissed with whether to go on. In read-only mode there is only the command to take away."""
+    """The confirmation dialog; its result is whether to go on. In read-only mode only the command can be
+    copied.
+    """
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#cancel"
@@ -63,7 +67,7 @@ class ActionDialog(ModalScreen[bool]):
 
 
 class Question(ModalScreen[bool]):
-    """A verb under way asks; ``said`` is what it said about it. No is focused."""
+    """A running verb's question; ``said`` are the notes it wrote before. No has the focus."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#cancel"

@@ -1,4 +1,4 @@
-"""A file, picked from a tree with the keys of every other list."""
+"""A file picker: a directory tree with the keys of every other list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widgets import DirectoryTree, Static
 
 
 class FilePicker(ModalScreen[Path | None]):
-    """Starts at the folder of ``path``; dismissed with the file, or None."""
+    """Picks a file, starting at the folder of ``path``; the result is the file, or None."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "DirectoryTree"

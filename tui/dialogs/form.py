@@ -1,4 +1,4 @@
-"""A form: fields, a live preview of what they mean, and what they add up to: an action, mostly."""
+"""A form: fields, a live preview of their values, and the result they make, which is mostly an action."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ from tui.widgets.text import plain
 Values = Mapping[str, str]
 T = TypeVar("T")
 REST = 0.15
-"""Seconds without a key after which the preview is made anew."""
+"""Seconds without a key press after which the preview is computed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One line of the form; with ``choices`` it is a choice among them."""
+    """One line of the form; with ``choices`` it is a selection instead of free text."""
 
     name: str
     label: str
     value: str = ""
     choices: tuple[str, ...] = ()
     file: bool = False
-    """A path: ctrl+o picks one from a tree."""
+    """The value is a path: ctrl+o picks one from a tree."""
     placeholder: str = ""
 
 
 class FormDialog(ModalScreen[T | None], Generic[T]):
-    """``preview`` words the values; ``meant`` makes of them what is asked for, or raises why it cannot be."""
+    """``preview`` describes the values in words; ``meant`` makes the result of them, or raises
+    why it cannot.
+    """
 
     CSS_PATH = ["dialogs.tcss", "form.tcss"]  # noqa: RUF012
     AUTO_FOCUS = ""
@@ -90,7 +92,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
 
     @property
     def values(self) -> Values:
-        """What the fields say now."""
+        """The current values by field name."""
         return {
             field.name: str(
                 self.query_one(f"#{field.name}", Select).value
@@ -101,7 +103,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         }
 
     def on_mount(self) -> None:
-        """The first field gets the keys; Textual's own focus would scroll its label away."""
+        """Focus the first field without scrolling; Textual's own focus would scroll its label away."""
         self.set_focus(self.query_one(f"#{self.fields[0].name}"), scroll_visible=False)
         self._redraw()
 
@@ -115,7 +117,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         self.focus_next()
 
     def _redraw(self) -> None:
-        """Once the fingers rest: a preview may ask the box."""
+        """Recompute the preview once no key was pressed for ``REST`` seconds: a preview may ask the box."""
         self.query_one("#form-problem", Static).update("")
         if self._soon is not None:
             self._soon.stop()
@@ -136,11 +138,11 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
 
     @property
     def waiting(self) -> bool:
-        """Whether the preview is about to change."""
+        """True while a preview is scheduled or being computed."""
         return self._soon is not None or (self._asking is not None and not self._asking.is_finished)
 
     def action_pick(self) -> None:
-        """A file for the field that wants one."""
+        """Pick a file for the field that holds a path, if there is one."""
         field = next((field for field in self.fields if field.file), None)
         if field is None:
             return

@@ -1,4 +1,4 @@
-"""One line of text, asked for."""
+"""A dialog that asks for one line of text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 
 class AskLine(ModalScreen[str | None]):
-    """Dismissed with the line, or None."""
+    """Asks for one line; the result is the line, or None."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel", id="line.cancel")]

@@ -1,4 +1,6 @@
-"""An action under way: its step graph, then its result or its error. Leaving does not stop it."""
+"""The dialog of a running action: its step graph, then its result or its error. Closing it does not stop the
+run.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def outcome(run: Run) -> str:
-    """How a run stands, in words."""
+    """Return the state of a run in words."""
     if not run.over:
         return "under way · esc leaves it running"
     if run.problem is None:
@@ -31,7 +33,7 @@ def outcome(run: Run) -> str:
 
 
 class RunDialog(ModalScreen[None]):
-    """Follows one run."""
+    """Shows the progress and the end of one run."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [

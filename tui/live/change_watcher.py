@@ -1,7 +1,7 @@
-"""What makes the screens live: two watches, of jobs in Kubernetes and of blocks on the chain, poke feeds.
+"""Keeps the screens live: two watches, of jobs in Kubernetes and of blocks on the chain, refresh feeds.
 
-While a watch holds, its feeds hardly ask by themselves; when it breaks they go back to asking often, and it
-is taken up again. Bursts are one poke.
+While a watch is established, its feeds poll 30 times less often; when it breaks they poll at their usual rate
+again, and the watch is retried with a growing pause. A burst of changes causes one refresh.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watch:
-    """``told`` are feeds whose every change the watch tells; ``moved`` are asked again along with them."""
+    """One watch and its feeds. ``told`` are feeds whose every change the watch reports; ``moved`` are
+    refreshed along with them.
+    """
 
     follow: Callable[[], Iterator[object]]
     told: tuple[str, ...]
@@ -32,7 +34,7 @@ AGAIN, SELDOM, GATHER, SETTLE = 2.0, 16.0, 0.15, 1.0
 
 
 class Watcher:
-    """Daemon threads: leaving the TUI never waits for them."""
+    """Runs the watches in daemon threads, so that leaving the TUI never waits for them."""
 
     def __init__(self, source: Source, feeds: Questions) -> None:
         self._feeds = feeds
@@ -50,7 +52,7 @@ class Watcher:
         )
 
     def start(self) -> None:
-        """Begin once the first screen is painted."""
+        """Start the threads; they wait for the first paint before they ask."""
         for watch in self._watches:
             threading.Thread(target=self._hold, args=(watch,), name="watch", daemon=True).start()
 
@@ -69,12 +71,14 @@ class Watcher:
                         return
                     self._poke(watch)
             except (C2DError, OSError):
-                pass  # the feeds ask by themselves meanwhile, and say what is wrong
+                pass  # the feeds poll by themselves meanwhile, and show what is wrong
             self._feeds.tell_watched(watch.told, False)
             self._over.wait(backoff.next_pause())
 
     def _poke(self, watch: Watch) -> None:
-        """Now, and once more when what stands behind the watched thing has followed: a row, an index."""
+        """Refresh the feeds now, and again after ``SETTLE`` seconds: database rows and indexes follow the
+        watched change with a delay.
+        """
         names = (*watch.told, *watch.moved)
         self._feeds.poke(*names)
         later = threading.Timer(SETTLE, self._feeds.poke, names)

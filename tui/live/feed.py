@@ -1,9 +1,10 @@
-"""Feeds: one question to the source, asked again and again in a thread while anybody listens.
+"""Feeds: each polls the source for one question, in a thread, while it has listeners.
 
-Listeners get a :class:`Fresh` message after every answer, and the last answer at once when they join, so
-that a screen paints before its source is asked again. A feed that fails keeps what it knew: the listener
-shows it, its age, and what is wrong. What moves is asked often; where nothing moves, a costly question takes
-about one percent of a core at most. Nothing is asked before the first paint, so that imports do not delay it.
+Listeners get a :class:`Fresh` message after every answer, and the last answer at once when they join, so that
+a screen paints before its source is asked again. A feed that fails keeps its last value: the listener shows
+it, its age, and what is wrong. Values that change are asked for often; where nothing changes, a costly
+question takes about one percent of a core at most. Nothing is asked before the first paint, so that imports
+do not delay it.
 """
 
 from __future__ import annotations
@@ -23,26 +24,32 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 SHARE = 0.01
 LONGEST, STILL = 8, 20
-"""After so many answers without a change a costly question is asked less often, up to so many times less."""
+"""After ``STILL`` answers without a change a costly question is asked less often, at most ``LONGEST`` times
+less.
+"""
 WATCHED = 30
-"""So many times less often does a feed ask that is told when its source changes."""
+"""Factor by which a feed polls less often while a watch reports its changes."""
 PATIENCE = 4.0
 _FIRST = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """What a feed knows. ``at`` is when ``value`` came (Unix seconds); ``problem`` why nothing newer did."""
+    """A feed's last answer. ``at`` is when ``value`` came (Unix seconds); ``problem`` is why nothing newer
+    did.
+    """
 
     value: T | None = None
     at: float | None = None
     problem: C2DError | None = None
     since: float | None = None
-    """When the problem began."""
+    """Time at which the problem began (Unix seconds)."""
 
 
 class Fresh(Message, bubble=False):
-    """A feed was answered for the ``count``-th time. ``changed``: the value differs from the one before."""
+    """The message for the ``count``-th answer of a feed. ``changed``: the value or the problem differs from
+    the one before.
+    """
 
     def __init__(self, feed: Feed[Any], count: int, changed: bool) -> None:
         super().__init__()
@@ -65,8 +72,8 @@ class Feed(Generic[T]):
         self._gate = gate
         self.answers = 0
         self.live = False
-        """Somebody watches the source and pokes this feed when it changes: it asks by itself only now and
-        then.
+        """A watch reports this feed's changes and refreshes it, so the feed polls ``WATCHED`` times less
+        often.
         """
         self._still = 0
         self._listeners: list[Widget] = []
@@ -75,7 +82,7 @@ class Feed(Generic[T]):
         self._asking = False
 
     def join(self, listener: Widget) -> None:
-        """Listen. Idempotent; what is known already comes at once."""
+        """Add a listener; idempotent. A listener that is new gets the last answer at once."""
         with self._lock:
             if listener not in self._listeners:
                 self._listeners.append(listener)
@@ -87,7 +94,7 @@ class Feed(Generic[T]):
                 threading.Thread(target=self._ask, name=f"feed {self.name}", daemon=True).start()
 
     def leave(self, listener: Widget) -> None:
-        """Listen no more; without listeners nobody is asked."""
+        """Remove a listener; without listeners the feed stops asking."""
         with self._lock:
             if listener in self._listeners:
                 self._listeners.remove(listener)
@@ -132,8 +139,10 @@ class Feed(Generic[T]):
             return Reading(before.value, before.at, defect, before.since or self._clock())
 
     def _asked(self) -> T:
-        """First questions import what they need: one after the other, or the screen would starve; but none
-        waits long for one that hangs.
+        """Fetch; a feed's first call imports what it needs.
+
+        First calls run one after the other, because parallel imports would starve the screen; but none waits
+        longer than ``PATIENCE`` seconds for one that hangs.
         """
         if self.answers:
             return self._fetch()
@@ -145,7 +154,9 @@ class Feed(Generic[T]):
                 _FIRST.release()
 
     def _tell(self, answer: Reading[T], changed: bool) -> None:
-        """Under the lock, so that who joins meanwhile hears of it exactly once."""
+        """Store and deliver an answer under the lock, so that a listener that joins meanwhile gets it exactly
+        once.
+        """
         with self._lock:
             self.reading = answer
             self.answers += 1

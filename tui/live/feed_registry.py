@@ -1,4 +1,4 @@
-"""The feeds of one box: each question once, however many panes listen."""
+"""The feeds of one box: each question is polled once, however many panes listen."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ SLOW = 15.0
 
 
 class Questions:
-    """``consumer`` is asked for at every answer: switching accounts takes effect at once. ``pace`` stretches
-    all intervals (tests stand still with it).
+    """All feeds of one box. ``consumer`` is called at every answer, so switching accounts takes effect at
+    once. ``pace`` multiplies all intervals (tests make it so large that feeds never poll again by
+    themselves).
     """
 
     def __init__(
@@ -44,20 +45,22 @@ class Questions:
         self.findings = self.one("doctor", source.findings, 60.0)
 
     def one(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
-        """A feed for a question; those that only one screen asks are gone with it."""
+        """Create and register a feed. Only weakly referenced: a feed that one screen asks goes away with the
+        screen.
+        """
         feed = Feed(name, fetch, every * self._pace, self._clock, self.gate)
         feed.live = name in self._watched
         self._feeds.add(feed)
         return feed
 
     def poke(self, *names: str) -> None:
-        """Ask these again now; without names, all."""
+        """Refresh the named feeds now; without names, all."""
         for feed in list(self._feeds):
             if not names or feed.name in names:
                 feed.poke()
 
     def tell_watched(self, names: tuple[str, ...], live: bool) -> None:
-        """Somebody watches the source of these feeds, or does so no more."""
+        """Mark these feeds as reported by a watch (``live``), or as polling on their own again."""
         (self._watched.update if live else self._watched.difference_update)(names)
         for feed in list(self._feeds):
             if feed.name in names:

@@ -1,4 +1,4 @@
-"""A log as it is written: lines from a stream that blocks, read in a thread, handed over in batches."""
+"""Streams a log while it is written: a thread reads a blocking stream and delivers its lines in batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATCH_SECONDS, BATCH_LINES = 0.2, 2000
 
 
 class Said(Message, bubble=False):
-    """New lines of a stream; ``over`` when there will be no more, ``problem`` if that is why."""
+    """New lines of a stream; ``over`` if there will be no more, ``problem`` if an error ended it."""
 
     def __init__(self, name: str, lines: list[str], over: bool = False, problem: str = "") -> None:
         super().__init__()
@@ -22,7 +22,9 @@ class Said(Message, bubble=False):
 
 
 class LineStream:
-    """One stream for one listener. A reader that left is not waited for: the thread is a daemon."""
+    """Reads one stream for one listener. ``leave`` does not wait for the blocked reader: its thread is a
+    daemon.
+    """
 
     def __init__(
         self, name: str, follow: Callable[[], Iterator[str]], listener: MessagePump, prefix: str = ""

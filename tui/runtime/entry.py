@@ -1,4 +1,4 @@
-"""Where the command line enters; ``sandbox.cli.commands.tui`` knows it by name."""
+"""Entry point of the TUI; ``sandbox.cli.commands.tui`` refers to it by name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from sandbox.box import Box
 
 PACE = {"TEXTUAL_FPS": "120", "TEXTUAL_ANIMATIONS": "none"}
-"""Textual reads these when it is imported. A key waits for the next frame, and what glides to its place is
-there two frames later.
+"""Settings that Textual reads from the environment when it is imported. A key press waits for the next frame,
+so 120 frames a second; without animations, as a scroll that glides arrives two frames later.
 """
 
 
@@ -37,7 +37,7 @@ def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_co
 
 
 def prepare() -> None:
-    """To be called before anything of Textual is imported."""
+    """Set the environment and put off garbage collection; call it before anything of Textual is imported."""
     from tui.runtime.gc_policy import put_off
 
     for name, value in PACE.items():

@@ -1,5 +1,6 @@
-"""When Python collects garbage: a full collection, over everything the screens hold, takes longer than a key
-may, so it waits for a moment in which nobody types. Before the first paint there is none at all.
+"""Schedules Python's garbage collection. A full collection, over everything the screens hold, takes longer
+than a key press may, so it waits until nobody has typed for ``REST`` seconds. Before the first paint there is
+none.
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ EVERY, REST = 20.0, 3.0
 
 
 def put_off() -> None:
-    """Until :class:`Collecting` begins."""
+    """Disable garbage collection until :class:`Collecting` begins."""
     gc.disable()
 
 
 class Collecting:
-    """To be told of every key; begins with the first paint."""
+    """Runs full collections between key presses. ``begin`` it at the first paint and call ``heard`` for every
+    key.
+    """
 
     def __init__(self) -> None:
         self._typed = 0.0
 
     def begin(self, app: App[None]) -> None:
-        """What is loaded now stays; only what comes later is looked at."""
+        """Freeze what is loaded now, so that collections only look at what comes later, and
+        start the timer.
+        """
         gc.freeze()
         gc.set_threshold(YOUNG, OLDER, NEVER)
         gc.enable()

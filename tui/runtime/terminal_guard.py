@@ -1,9 +1,9 @@
-"""The terminal is left as it was found, however the TUI ends.
+"""Restores the terminal, however the TUI ends.
 
-Asked to end (SIGTERM, SIGHUP) the application leaves as if ``q`` had been pressed. Killed outright it can do
-nothing, so its parent, a process that only waits, gives the terminal back in its place; and should that one
-be killed the application is asked to end. Where the terminal itself is gone an application may wait for ever
-to write to it: then its parent ends it after a moment. The box is other processes: nothing of this concerns
+On SIGTERM or SIGHUP the application leaves as if ``q`` had been pressed. After SIGKILL it can do nothing, so
+its parent, a process that only waits, restores the terminal in its place; if the parent is killed, the
+application gets SIGTERM. Where the terminal itself is gone, an application may wait for ever to write to it:
+then its parent kills it after ``GRACE`` seconds. The box consists of other processes: none of this touches
 it.
 """
 
@@ -25,14 +25,14 @@ ASKED = (signal.SIGTERM, signal.SIGHUP)
 RESET = (
     "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[0m\r\n"
 )
-"""Out of the alternate screen, cursor on; mouse, focus, paste and key reports off."""
+"""Escape sequences: leave the alternate screen, cursor on; mouse, focus, paste and key reports off."""
 PR_SET_PDEATHSIG = 1
 GRACE = 5
-"""Seconds an application that was asked to end has for it."""
+"""Seconds that an application has to end after it was asked to; then it is killed."""
 
 
 def leave_when_asked(app: App[None]) -> None:
-    """To be called while the application's loop runs."""
+    """Let SIGTERM and SIGHUP exit the application; call it while the application's loop runs."""
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ def leave_when_asked(app: App[None]) -> None:
 
 
 def guarded(show: Callable[[], int]) -> int:
-    """Run ``show`` in a child of its own and give the terminal back after it; returns its exit status."""
+    """Run ``show`` in a child process, restore the terminal if it was killed, and return its exit status."""
     before = termios.tcgetattr(sys.stdin)
     child = os.fork()
     if child == 0:

@@ -1,5 +1,5 @@
-"""Light, dark, high contrast, and no colour. No meaning is carried by colour alone: marks and words say the
-same.
+"""The themes: light, dark, high contrast, and no colour. No meaning is carried by colour alone: marks and
+words say the same.
 """
 
 from __future__ import annotations

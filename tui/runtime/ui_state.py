@@ -1,4 +1,4 @@
-"""What the TUI remembers between runs: screen, theme, filters, and the reader's own keys.
+"""State that the TUI keeps between runs: screen, theme, filters, column widths, and the reader's own keys.
 
 A file that cannot be read or written is no reason to fail: the defaults hold.
 """
@@ -16,7 +16,7 @@ from c2d_box.files import replace_file
 
 @dataclass
 class Memory:
-    """``keys`` rebinds by id, as in ``{"screen.jobs": "f2"}``."""
+    """The remembered state. ``keys`` rebinds keys by binding id, as in ``{"screen.jobs": "f2"}``."""
 
     screen: str = "dashboard"
     theme: str = "c2d-dark"
@@ -24,8 +24,8 @@ class Memory:
     widths: dict[str, dict[str, int]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     tour: int = -1
-    """The step of the guided tour; the complement of where to go on (-1: at its beginning) while it is not
-    shown.
+    """The step of the guided tour. While the tour is hidden: the bitwise complement of the step to resume at
+    (-1: the first).
     """
 
     @classmethod
@@ -51,6 +51,6 @@ class Memory:
 
 
 def default_file() -> Path:
-    """``$XDG_STATE_HOME/c2d-box/tui.json``."""
+    """Return the path ``$XDG_STATE_HOME/c2d-box/tui.json``."""
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(state) / "c2d-box" / "tui.json"

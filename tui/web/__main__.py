@@ -1,4 +1,4 @@
-"""The process behind one page: the TUI whose terminal is a browser."""
+"""The process of one browser page: the TUI, with the browser as its terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.runtime.ui_state import default_file
 
 
 def main() -> None:
-    """Run until the page is closed; the box goes on."""
+    """Run the TUI until the page is closed; the box goes on."""
     parser = argparse.ArgumentParser(prog="tui.web")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--name", required=True)

@@ -1,9 +1,10 @@
-"""Who may speak to the served screens: one browser, that was handed a token, and no page of anybody else's.
+"""Access control of the served screens: one browser that was given the token, and no other site's pages.
 
 127.0.0.1 is not a trust boundary: every page a user visits may send requests there, and a name that resolves
-to it makes them look like its own. So four things must hold: the Host is ours literally, the Origin (which
-a browser cannot leave out of a WebSocket) is ours literally, the browser does not say that another site asks,
-and a session cookie proves that the token was shown. The token opens one session and is then worthless.
+to it makes them look like its own (DNS rebinding). So four things must hold: the Host header is literally
+ours, the Origin (which a browser cannot leave out of a WebSocket) is literally ours, the browser does not say
+that another site asks (Sec-Fetch-Site), and a session cookie proves that the token was presented. The token
+opens one session and is then worthless.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Guard:
-    """A middleware for ``host:port``; ``token`` is what the first visit must bring."""
+    """The middleware that checks every request to ``host:port``; the first visit must bring ``token``."""
 
     def __init__(self, port: int) -> None:
         self.token = secrets.token_urlsafe(32)
@@ -35,7 +36,7 @@ class Guard:
 
     @property
     def url(self) -> str:
-        """What the user opens."""
+        """The address that the user opens, with the token."""
         return f"http://127.0.0.1:{self._port}/?token={self.token}"
 
     @web.middleware
@@ -52,7 +53,7 @@ class Guard:
         return await handler(request)
 
     async def on_prepare(self, _request: web.Request, response: web.StreamResponse) -> None:
-        """Headers of every answer, also of streamed ones."""
+        """Add the security headers to every answer; this hook also covers streamed ones."""
         self._harden(response)
 
     def _refusal(self, request: web.Request) -> str:

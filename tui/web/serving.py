@@ -1,4 +1,6 @@
-"""The served screens: textual-serve behind the guard, a process of the TUI for each open page."""
+"""Serves the screens in a browser: textual-serve behind the guard, with a process of the TUI
+per open page.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,16 @@ HOST = "127.0.0.1"
 USUAL, LARGEST = {"width": 80, "height": 24}, 1000
 GRACE = 5.0
 PAGES = 4
-"""Open pages at once: each is a process."""
+"""Most pages open at once: each is a process."""
 
 
 class Page(AppService):
-    """The process of one page. The library leaves it behind when the page goes while it writes."""
+    """The process of one page. The library alone would leave it running if the page is closed
+    during a write.
+    """
 
     async def stop(self) -> None:
-        """Ask it to end, then end it."""
+        """Ask the process to end; kill it after ``GRACE`` seconds."""
         with suppress(Exception):
             await asyncio.wait_for(super().stop(), GRACE)
         process = self._process
@@ -45,7 +49,7 @@ def _size(request: web.Request, name: str) -> int:
 
 
 class GuardedServer(Server):
-    """Nothing is answered that the guard has not let through."""
+    """The server; every request passes the guard first."""
 
     def __init__(self, command: str, port: int, guard: Guard, title: str) -> None:
         super().__init__(command, host=HOST, port=port, title=title, public_url=f"http://{HOST}:{port}")
@@ -53,10 +57,10 @@ class GuardedServer(Server):
         self._open = 0
 
     def initialize_logging(self) -> None:
-        """Quiet: what is worth saying the command says itself."""
+        """Set up no logging: the command prints what is worth printing."""
 
     async def on_startup(self, app: web.Application) -> None:
-        """No banner: it would print the command."""
+        """Print no banner: it would show the command."""
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -65,7 +69,7 @@ class GuardedServer(Server):
         return app
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """A page: its process begins with it and ends with it, whatever was being written."""
+        """Serve one page: its process begins with the connection and ends with it, even during a write."""
         if self._open >= PAGES:
             raise web.HTTPTooManyRequests(text="too many pages are open; close one")
         self._open += 1
@@ -92,7 +96,9 @@ class GuardedServer(Server):
 
 
 def served_command(box: Box, who: str | None, write: bool) -> str:
-    """The process behind a page; it says by itself that it is read-only."""
+    """Return the shell command of a page's process; read-only is its default, so only ``write``
+    is passed on.
+    """
     words = [sys.executable, "-m", "tui.web", "--home", str(box.home.path), "--name", box.name]
     words += ["--as", who] if who else []
     words += ["--write"] if write else []

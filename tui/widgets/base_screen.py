@@ -1,4 +1,4 @@
-"""What all screens share: the line above that says which box and who acts, the filter, refresh, copy."""
+"""The base of all screens: the header with the box and the acting account, the filter, refresh, copy."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 
 class BoxScreen(Screen[None]):
-    """A screen of the box. Subclasses compose :meth:`body` and give ``NAME``, which the number keys know."""
+    """A screen of the box. Subclasses compose :meth:`body` and set ``NAME``, the screen's name in
+    ``SCREENS``.
+    """
 
     NAME: ClassVar[str] = ""
     FILTER_STAYS: ClassVar[bool] = True
-    """Whether the filter is the one left here before; a screen about one thing begins without."""
+    """True if the filter is remembered by ``NAME``; a screen about one job or object begins without one."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "find", "Filter", id="screen.filter", key_display="/"),
@@ -37,7 +39,7 @@ class BoxScreen(Screen[None]):
         return cast("BoxApp", self.app)
 
     finding = False
-    """Whether somebody is in the filter: what comes up late does not take the focus away then."""
+    """True while the user is typing in the filter: panes that load late must not take the focus then."""
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.NAME)
@@ -47,17 +49,17 @@ class BoxScreen(Screen[None]):
         yield Footer()
 
     def body(self) -> ComposeResult:
-        """The panes."""
+        """Compose the panes."""
         yield Static()
 
     @property
     def waiting(self) -> bool:
-        """Whether something is about to be asked once the cursor rests."""
+        """True while a request is scheduled for when the cursor rests."""
         return False
 
     @property
     def table(self) -> LiveTable | None:
-        """The table that filter and copy are about: the focused one, else the first."""
+        """The table that filter and copy act on: the focused one, else the first."""
         if isinstance(self.focused, LiveTable):
             return self.focused
         return next(iter(self.query(LiveTable)), None)
@@ -95,12 +97,12 @@ class BoxScreen(Screen[None]):
             self.leave_filter()
 
     def leave_filter(self) -> None:
-        """Back to what is filtered."""
+        """Give the focus back to what is filtered."""
         if self.table is not None:
             self.table.focus()
 
     def find(self, words: str) -> None:
-        """Show only what has these words."""
+        """Show only rows that contain these words."""
         if self.NAME and self.FILTER_STAYS:
             self.box_app.memory.filters[self.NAME] = words
         target = next(iter(self.query(LiveTable)), None)
@@ -120,7 +122,7 @@ class BoxScreen(Screen[None]):
             )
 
     def copied(self) -> str:
-        """What ``Y`` takes: the key of the row under the cursor."""
+        """Return the text that ``Y`` copies: the key of the row under the cursor."""
         row = self.table.selected if self.table is not None else None
         return row.key if row else ""
 

@@ -1,4 +1,4 @@
-"""The line above every screen: the box and its state, who acts, and the screens by number."""
+"""The header of every screen: the box and its state, the acting accounts, and the screens by key."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SCREENS = {
     "chain": "Chain",
     "cluster": "Kube",
 }
-"""In the order of their keys."""
+"""Screen names and their short titles, in the order of ``KEYS``."""
 KEYS = "1234567890-"
 NAMES = {"0": "0", "-": "minus"}
-"""What Textual calls keys that are no letter."""
+"""Textual's names of the keys that are not digits 1 to 9."""
 
 
 class TopLine(Static):
-    """Two lines: the box, the screens."""
+    """The header: one line about the box, one that lists the screens."""
 
     DEFAULT_CSS = "TopLine { dock: top; height: 2; background: $panel; padding: 0 1; }"
 

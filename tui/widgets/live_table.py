@@ -1,8 +1,8 @@
-"""Tables that are changed, never refilled: the cursor, the scroll position and the filter stay where the
-reader left them while rows come, change and go.
+"""Tables that are updated in place, never refilled: the cursor, the scroll position and the filter stay where
+the reader left them while rows come, change and go.
 
-Columns grow with what comes and never shrink: a cell that became shorter would make Textual measure its whole
-column again, and a thousand of them with each tick of a clock stop the screen.
+Columns grow with their content and never shrink: a cell that became shorter would make Textual measure its
+whole column again, and a thousand of them with each tick of a clock stop the screen.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _UNITS = {"m": 60.0, "h": 3600.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: ``key`` is what ``Y`` copies and what stays the same while the cells change."""
+    """One row. ``key`` identifies it while its cells change, and is what ``Y`` copies."""
 
     key: str
     cells: tuple[str, ...]
     tone: str = ""
-    """Of the first cell: good, warn, bad, quiet. Never the only sign: marks and words say the same."""
+    """Colour of the first cell: good, warn, bad, quiet. Never the only sign: marks and words say the same."""
     search: str = ""
-    """Found by the filter although not shown."""
+    """Text that the filter searches although it is not shown."""
 
     @property
     def haystack(self) -> str:
@@ -45,7 +45,9 @@ class Row:
 
 
 def _rank(cell: str) -> tuple[int, float, str]:
-    """Numbers by size (units of times and bytes among them), everything else by its letters."""
+    """Return a cell's sort key: numbers by size (with units of time and bytes), before all other text by its
+    letters.
+    """
     found = _NUMBER.match(cell.lstrip("▶✓✗●◐○!▤ƒ+- "))
     if found is None:
         return 1, 0.0, cell.lower()
@@ -53,7 +55,7 @@ def _rank(cell: str) -> tuple[int, float, str]:
 
 
 class LiveTable(DataTable[Text]):
-    """A table of :class:`Row`; :meth:`show` brings it up to date by the difference."""
+    """A table of :class:`Row`; :meth:`show` applies only the differences."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False, id="table.down"),
@@ -87,12 +89,12 @@ class LiveTable(DataTable[Text]):
 
     @property
     def _memory(self) -> dict[str, int]:
-        """Widths by column that the user chose for this table."""
+        """Column widths that the user chose for this table, by title."""
         memory = getattr(self.app, "memory", None)
         return {} if memory is None or self.id is None else memory.widths.setdefault(self.id, {})
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """h and l move between cells; where whole rows are chosen they are the screen's."""
+        """Let h and l move between cells; where whole rows are selected, leave these keys to the screen."""
         return self.cursor_type == "cell" if action == "aside" else True
 
     def action_aside(self, step: int) -> None:
@@ -102,7 +104,7 @@ class LiveTable(DataTable[Text]):
             self.action_cursor_left()
 
     def action_column(self) -> None:
-        """Choose the next column, for < > and S."""
+        """Select the next column for the keys < > and S."""
         self._chosen = (self._chosen + 1) % len(self._titles)
         self._entitle()
 
@@ -115,7 +117,7 @@ class LiveTable(DataTable[Text]):
         self._entitle()
 
     def action_order(self) -> None:
-        """Sort by the chosen column: up, down, and as it came again."""
+        """Sort by the chosen column: ascending, then descending, then unsorted."""
         down = self._sorted[1] if self._sorted and self._sorted[0] == self._chosen else None
         self._sorted = None if down else (self._chosen, down is not None)
         self._entitle()
@@ -129,7 +131,7 @@ class LiveTable(DataTable[Text]):
         self.refresh(layout=True)
 
     def _entitle(self) -> None:
-        """Marks in the header: the chosen column underlined, the sorted one with its direction."""
+        """Mark the header: the chosen column underlined, the sorted one with its direction."""
         for place, title in enumerate(self._titles):
             text = Text(title, style="underline" if place == self._chosen else "", end="")
             if self._sorted is not None and self._sorted[0] == place:
@@ -148,7 +150,7 @@ class LiveTable(DataTable[Text]):
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Rows shown, and rows there are."""
+        """The number of rows shown, and of all rows."""
         return len(self._shown), len(self._all)
 
     def show(self, rows: Iterable[Row]) -> None:
@@ -157,7 +159,7 @@ class LiveTable(DataTable[Text]):
         self._apply()
 
     def renew(self, row: Row) -> None:
-        """One row has new words, and stays where it is."""
+        """Replace the content of one row, without moving it."""
         before = self._all.get(row.key)
         if before is None or before == row:
             return
@@ -209,7 +211,7 @@ class LiveTable(DataTable[Text]):
             elif before is not row and before != row:
                 self._change(before, row)
                 changed = True
-        self._new_rows.clear()  # they fit already
+        self._new_rows.clear()  # ``_fit`` has measured them; Textual would measure them again
         if changed:
             self._forget_drawn()
             self.refresh()
@@ -222,7 +224,9 @@ class LiveTable(DataTable[Text]):
             self.move_cursor(row=self.get_row_index(stood.key), animate=False)
 
     def _take_out(self, keys: list[str]) -> None:
-        """Removing one row costs as much as there are rows: many at once (a filter) start afresh."""
+        """Remove rows. Each removal costs time proportional to the table's length, so more than ``MANY`` at
+        once (a filter) clear the table instead.
+        """
         if len(keys) > MANY:
             self.clear()
             self._shown = {}
@@ -231,7 +235,9 @@ class LiveTable(DataTable[Text]):
             self.remove_row(key)
 
     def _forget_drawn(self) -> None:
-        """Draw again what is on the screen. Textual's ``update_cell`` would also number all rows anew."""
+        """Drop the cached drawing of the visible rows. Textual's ``update_cell`` would also renumber all
+        rows.
+        """
         for drawn in (self._cell_render_cache, self._row_render_cache, self._line_cache):
             drawn.clear()
 
@@ -243,7 +249,7 @@ class LiveTable(DataTable[Text]):
         self._fit(texts)
 
     def _fit(self, texts: Sequence[Text]) -> None:
-        """Let the columns be wide enough."""
+        """Widen columns to fit these cells."""
         for column, text in zip(self.ordered_columns, texts, strict=True):
             width = cell_len(text.plain)
             if width > column.content_width:
@@ -271,8 +277,8 @@ class LiveTable(DataTable[Text]):
         cursor: bool = False,
         hover: bool = False,
     ) -> list[list[Segment]]:
-        """Every cell is one line of plain text; Textual, which allows for any renderable, takes ten times as
-        long, and a key has to wait for it.
+        """Draw a cell as one line of plain text. Textual's own method allows any renderable and takes ten
+        times as long, which a key press would have to wait for.
         """
         head, column = row_index < 0, self.ordered_columns[column_index]
         text = column.label if head else self.get_cell_at(Coordinate(row_index, column_index))

@@ -1,5 +1,5 @@
-"""A view of many log lines: rendered line by line, filtered by words, following only a reader who is at the
-end. What was filtered for can also be gone through among all lines, as in a pager: one line seldom says why.
+"""A view of many log lines: rendered line by line, filtered by words; it follows only while the reader is at
+the end. Matches can also be visited among all lines, as in a pager: one line seldom explains itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ TROUBLE = ("error", "fatal", "critical", "panic", "traceback", "warn")
 
 
 class LogView(ScrollView, can_focus=True):
-    """Lines come by :meth:`extend`; ``words`` filters; nothing moves under a reader who scrolled up."""
+    """Shows lines added by :meth:`extend`; ``words`` filters; nothing moves for a reader who has
+    scrolled up.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", show=False, id="log.down"),
@@ -35,10 +37,10 @@ class LogView(ScrollView, can_focus=True):
     DEFAULT_CSS = "LogView { height: 1fr; scrollbar-size-horizontal: 1; }"
 
     ABOVE = 3
-    """Lines that are seen above the one that was found."""
+    """Lines of context shown above a match."""
 
     class Moved(Message):
-        """What is shown, or whether it follows, changed."""
+        """The shown lines, or whether the view follows, changed."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -49,12 +51,12 @@ class LogView(ScrollView, can_focus=True):
         self.following = True
         self.unread = 0
         self.found: int | None = None
-        """Which of the lines shown was found last; None as long as only lines with the words are shown."""
+        """Index of the match shown last; None while only matching lines are shown."""
         self._width = 0
 
     @property
     def how(self) -> str:
-        """What is shown and whether it moves, for the frame around it."""
+        """A description of the mode for the frame: following, paused or at a match."""
         if self.found is not None:
             return f"line {self.found + 1} has it · n N go on, / filters"
         moves = "following" if self.following else f"paused, {self.unread} new · f follows"
@@ -66,7 +68,7 @@ class LogView(ScrollView, can_focus=True):
         return self._shown
 
     def extend(self, lines: list[str]) -> None:
-        """Append; the reader's place stays unless it is the end."""
+        """Append lines; the scroll position stays unless the view follows."""
         clean = [safe(line).replace("\n", " ") for line in lines]
         self.lines += clean
         if len(self.lines) > LIMIT:
@@ -97,7 +99,7 @@ class LogView(ScrollView, can_focus=True):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Without words there is no match to go to: the keys are whoever's else they are."""
+        """Offer n and N only while there are words to match; otherwise the keys keep their other meaning."""
         return bool(self.words.split()) if action == "match" else True
 
     def _passes(self, line: str) -> bool:
@@ -115,7 +117,9 @@ class LogView(ScrollView, can_focus=True):
         self._laid_out(self._shown)
 
     def _laid_out(self, added: list[str]) -> None:
-        """Lines that come change the scroll bars at most, not the screen's layout, which costs 20 ms."""
+        """Update the scroll bars only: new lines do not change the screen's layout, and a layout
+        costs 20 ms.
+        """
         self._width = max([self._width, *map(len, added)], default=0)
         self.set_reactive(LogView.virtual_size, Size(self._width, len(self._shown)))
         self._scroll_update(self.virtual_size)
@@ -144,7 +148,7 @@ class LogView(ScrollView, can_focus=True):
         return Strip(list(self._marked(line, style))).crop_extend(left, left + width, base)
 
     def _marked(self, line: str, style: Style) -> list[Segment]:
-        """The line with the first word searched for in reverse."""
+        """Return the line with the first search word in reverse video."""
         word = next(iter(self.words.lower().split()), "")
         lowered, at, pieces = line.lower(), 0, []
         while word and len(lowered) == len(line) and (found := lowered.find(word, at)) >= 0:
@@ -154,7 +158,7 @@ class LogView(ScrollView, can_focus=True):
         return [*pieces, Segment(line[at:], style)]
 
     def visible_text(self) -> str:
-        """What is on the screen."""
+        """Return the lines that are on the screen."""
         top = self.scroll_offset.y
         return "\n".join(self._shown[top : top + self.size.height])
 
@@ -176,7 +180,7 @@ class LogView(ScrollView, can_focus=True):
         self._refilter()
 
     def action_match(self, step: int) -> None:
-        """The next line with the words, or the one before, among all lines."""
+        """Go to the next line with the words (or the previous one), among all lines."""
         if self.found is None:
             self._widen(step)
             return
@@ -188,7 +192,7 @@ class LogView(ScrollView, can_focus=True):
             self._stand(at)
 
     def _widen(self, step: int) -> None:
-        """All lines again, at the first or the last of those that were on the screen."""
+        """Show all lines again, at the first or the last match that was on the screen."""
         top = self.scroll_offset.y
         seen = min(top if step > 0 else top + self.size.height - 1, len(self._shown) - 1)
         if seen < 0:

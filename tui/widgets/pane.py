@@ -1,7 +1,6 @@
-"""A pane: a titled part of a screen that says how old its data is, and when its source is gone.
+"""A pane: a titled part of a screen that says how old its data is, and when its source is unreachable.
 
-Subclasses compose what they show and implement :meth:`Pane.show`, which is only called when something
-changed.
+Subclasses compose their widgets and implement :meth:`Pane.show`, which is only called when something changed.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Listed(Message):
-    """A list came or changed: what is chosen may be another."""
+    """A pane's list was updated, so the chosen row may be another."""
 
 
 class Pane(Vertical):
-    """Shows the answers of its feeds; the first one's age stands in the frame."""
+    """Shows the answers of its feeds; the frame shows the age of the oldest answer."""
 
     DEFAULT_CSS = """
     Pane { border: round $primary; padding: 0 1; height: 1fr; }
@@ -43,7 +42,7 @@ class Pane(Vertical):
         self.border_title = title
         self.feeds = feeds
         self.heard: dict[Feed[Any], int] = {}
-        """How many answers of each feed are on the screen."""
+        """The number of the last answer of each feed that is on the screen."""
         self._ticking: Timer | None = None
         self._told = ""
         self._remark = ""
@@ -61,10 +60,10 @@ class Pane(Vertical):
         yield Static(classes="body", markup=False)
 
     def show(self, value: Any) -> None:
-        """Bring what is shown up to ``value``, the newest answer."""
+        """Draw ``value``, the newest answer."""
 
     def again(self) -> None:
-        """Show what is known once more."""
+        """Draw the last answer once more."""
         if self.feeds and self.feeds[0].reading.value is not None:
             self.show(self.feeds[0].reading.value)
 
@@ -76,7 +75,7 @@ class Pane(Vertical):
         self.pause()
 
     def resume(self) -> None:
-        """Take part in the feeds again; what they know comes at once."""
+        """Join the feeds again; their last answers arrive at once."""
         if self._ticking is not None:
             self._ticking.resume()
         for feed in self.feeds:
@@ -90,16 +89,16 @@ class Pane(Vertical):
             feed.leave(self)
 
     def begin(self, widget: Widget) -> None:
-        """Where the keys go first."""
+        """Focus the widget that gets keys first, unless the user is typing in the filter."""
         if not getattr(self.screen, "finding", False):
             widget.focus()
 
     def tick(self) -> None:
-        """Once a second while it is looked at."""
+        """Called once a second while the pane is visible."""
         self.tell_age()
 
     def poke(self) -> None:
-        """Ask the sources again now."""
+        """Refresh the feeds now."""
         for feed in self.feeds:
             feed.poke()
 
@@ -110,12 +109,12 @@ class Pane(Vertical):
         self.tell_age()
 
     async def take(self, feed: Feed[Any]) -> None:
-        """One of the feeds has something new; panes that draw several as one picture do it here."""
+        """Handle a changed answer of a feed; panes that draw several feeds together override this."""
         if feed.reading.value is not None:
             self.show(feed.reading.value)
 
     def remark(self, text: str) -> None:
-        """What stands in the frame below besides the age."""
+        """Set the text that the lower frame shows besides the age."""
         self._remark = text
         if self.feeds:
             self.tell_age()
@@ -123,13 +122,13 @@ class Pane(Vertical):
             self.footnote("")
 
     def footnote(self, text: str) -> None:
-        """Into the frame below; the pane is only painted when that says something new."""
+        """Set the lower frame's text; the pane is only repainted if it differs."""
         text = " · ".join(part for part in (self._remark, text) if part)
         if text != self._told:
             self.border_subtitle = self._told = text
 
     def tell_age(self) -> None:
-        """How old the oldest answer is, or since when there is none."""
+        """Show how old the oldest answer is, and the problem if a feed has one."""
         if not self.feeds:
             return
         now = self.box_app.clock()

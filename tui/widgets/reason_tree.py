@@ -1,4 +1,4 @@
-"""The Provider's reason tree, a rule per line."""
+"""Draws the Provider's reason tree, a rule per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.widgets.text import plain
 
 
 def reason_tree(tree: Any, depth: int = 0) -> Text:
-    """Empty for what is no tree."""
+    """Return the tree as text; empty if ``tree`` is not a mapping."""
     if not isinstance(tree, Mapping):
         return Text()
     drawn = plain(f"\n{'  ' * depth}{'✓' if tree.get('allowed') else '✗'} {tree.get('text', '')}")

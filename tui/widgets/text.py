@@ -1,4 +1,4 @@
-"""Text of others made fit to be shown, and the few formats that all screens share.
+"""Makes untrusted text safe to show, and holds the few formats that all screens share.
 
 An algorithm may print escape sequences that move the cursor, retitle the window or write the clipboard:
 :mod:`sandbox.display_text` makes them visible. Nothing is read as markup.
@@ -14,33 +14,33 @@ from sandbox.display_text import visible_text
 
 
 def safe(value: object) -> str:
-    """``value`` as text without anything a terminal would obey; line feeds stay, tabs become blanks."""
+    """Return ``value`` as text without terminal control sequences; line feeds stay, tabs become blanks."""
     return visible_text(value).replace("\t", "    ")
 
 
 def one_line(value: object) -> str:
-    """Like :func:`safe`, on one line."""
+    """Return the text of :func:`safe` on one line."""
     return safe(value).replace("\n", " ")
 
 
 def plain(value: object, style: str = "") -> Text:
-    """A renderable that no markup in ``value`` can change."""
+    """Return a renderable in which markup of ``value`` has no effect."""
     return Text(safe(value), style=style)
 
 
 def short(identifier: str, head: int = 8) -> str:
-    """An id or DID as a table shows it."""
+    """Return an id or DID shortened for a table."""
     body = identifier.removeprefix("did:op:")
     return one_line(body if len(body) <= head + 2 else f"{body[:head]}…")
 
 
 def moment(value: object) -> str:
-    """Unix seconds as a UTC time of day with its date."""
+    """Return Unix seconds as UTC month, day and time of day."""
     return time.strftime("%m-%d %H:%M:%S", time.gmtime(float(str(value)))) if value else "-"
 
 
 def lasting(seconds: float) -> str:
-    """A length of time in at most six characters."""
+    """Return a duration as short text."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:
@@ -49,7 +49,7 @@ def lasting(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How old something is, in words that do not flicker: each new one is painted, in every pane."""
+    """Return an age in coarse steps: every new text repaints its pane, so seconds would flicker."""
     if seconds < 5:
         return "now"
     if seconds < 60:
@@ -58,7 +58,7 @@ def age(seconds: float) -> str:
 
 
 def size(count: object) -> str:
-    """Bytes for people."""
+    """Return a number of bytes with its unit."""
     number = float(str(count or 0))
     for unit in ("B", "kB", "MB"):
         if number < 1000:

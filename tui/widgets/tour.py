@@ -1,7 +1,7 @@
 """The guided tour: publish, permit, run, look at results, on the live box, with the explanation beside it.
 
-It is an overlay on the usual screens: every key works, and a step is over when the thing was really done (or
-with N). It can be left with T and goes on where it was. Also a workshop's first lesson.
+It is an overlay on the usual screens: every key works, and a step ends when the user has really done it (or
+with N). T leaves it and later resumes at the same step. It is also a workshop's first lesson.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lesson:
-    """``count`` grows when the step is done; without it only N leads on."""
+    """One step of the tour; it is done when ``count`` grows. Without ``count`` only N leads on."""
 
     title: str
     text: str
@@ -104,7 +104,7 @@ LESSONS = (
 
 
 class TourBar(Static):
-    """The lesson of now, on every screen while the tour is on."""
+    """The current lesson, on every screen while the tour is on."""
 
     DEFAULT_CSS = """
     TourBar { display: none; height: auto; max-height: 8; border: round $accent; padding: 0 1; }
@@ -138,7 +138,7 @@ class TourBar(Static):
                 feed.leave(self)
 
     def on_fresh(self, _event: Fresh) -> None:
-        """Somebody may have done what the lesson asks for."""
+        """Go to the next lesson if the user has done what this one asks for."""
         step = self._app.memory.tour
         lesson = LESSONS[step] if 0 <= step < len(LESSONS) else None
         if lesson is None or lesson.count is None or not all(feed.answers for feed in self._listened):
@@ -150,7 +150,7 @@ class TourBar(Static):
             self._app.tour_to(step + 1)
 
     def redraw(self) -> None:
-        """Show the lesson, or nothing."""
+        """Show the current lesson, or hide the bar."""
         step = self._app.memory.tour
         on = 0 <= step < len(LESSONS)
         self.set_class(on, "-on")

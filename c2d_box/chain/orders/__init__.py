@@ -1,4 +1,4 @@
-"""Orders: what a service costs, paying for it, and proving on the chain that somebody did."""
+"""Orders: a service's price, the payment, and the proof on the chain that somebody paid."""
 
 from c2d_box.chain.orders.fees import ProviderFee, fee_amount, fee_hash, read_data, sign_fee, signer_of
 from c2d_box.chain.orders.gas import demand_gas, most_gas

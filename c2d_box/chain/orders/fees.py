@@ -32,9 +32,9 @@ class ProviderFee(TypedDict):
 
 
 def fee_amount(seconds: float, price_per_minute: float, decimals: int) -> int:
-    """Base units for ``seconds`` of compute at a price in whole tokens per minute, never below zero.
+    """Return base units for ``seconds`` of compute at a price in whole tokens per minute, never below zero.
 
-    All the seconds count: the original looks at their remainder after whole days. Rounded down, as there.
+    All the seconds count; the original takes their remainder after whole days. Rounded down, as there.
     """
     if seconds <= 0 or price_per_minute <= 0:
         return 0
@@ -84,7 +84,8 @@ def sign_fee(
 
 
 def signer_of(fee: Mapping[str, Any]) -> str | None:
-    """Who signed a fee, given with the keys of the wire or of the ProviderFee event; None if malformed."""
+    """Return the signer of a fee, given with the keys of the wire or of the ProviderFee event; None if
+    malformed."""
     try:
         data, r, s = (_bytes(fee[key]) for key in ("providerData", "r", "s"))
         address, token = checksum(fee["providerFeeAddress"]), checksum(fee["providerFeeToken"])

@@ -1,4 +1,4 @@
-"""Gas that ordering takes at most, held against the account's coins before the first transaction.
+"""Gas that ordering takes at most, compared with the account's coins before the first transaction.
 
 A later transaction cannot be estimated before the earlier ones are in a block (there is no allowance, no
 datatoken yet), so each kind has a ceiling, measured on Ocean's contracts.
@@ -21,15 +21,14 @@ EXTENSION = 150_000
 
 
 def most_gas(action: str, approvals: int) -> int:
-    """Units of gas that ``order`` (with its datatoken), ``extend`` or ``none`` takes at most."""
+    """Return the units of gas that ``order`` (with its datatoken), ``extend`` or ``none`` takes at most."""
     taken = {"order": PURCHASE + ORDER, "extend": EXTENSION}.get(action)
     return 0 if taken is None else taken + approvals * APPROVAL
 
 
 def demand_gas(chain: Chain, signer: Signer, gas: int) -> None:
-    """Refuse what the account's coins cannot pay at the highest price that its transactions would offer: a
-    node takes none of them otherwise.
-    """
+    """Raise Refused where the account's coins cannot pay for ``gas`` at the highest price that its
+    transactions would offer: a node takes none of them otherwise."""
     if not gas:
         return
     due, held = gas * highest_price(chain), chain.balance(signer.address)

@@ -1,4 +1,4 @@
-"""Where a datatoken can be had and for how much: a dispenser, a fixed-rate exchange, or a pool."""
+"""Offers of a datatoken and their prices: from a dispenser, a fixed-rate exchange, or a pool."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Offer:
 
 
 def offer_for(chain: Chain, datatoken: str) -> Offer | None:
-    """The cheapest way to get one datatoken now, or None where nobody hands it out."""
+    """Return the cheapest way to get one datatoken now, or None where no source hands it out."""
     questions = ("getDispensers", "getFixedRates", "getPools")
     views = [View(abis.DATATOKEN, datatoken, question) for question in questions]
     dispensers, rates, pools = (answer or () for answer in chain.read_many(views))
@@ -81,10 +81,10 @@ def _exchange(chain: Chain, datatoken: str, address: str, exchange: bytes) -> Of
 
 
 def _pool(chain: Chain, datatoken: str, address: str) -> Offer | None:
-    """The datatoken itself lists its pools, so the address needs no further proof.
+    """Return what a pool asks. The datatoken itself lists its pools, so the address needs no further proof.
 
-    A pool sells at most a third of what it holds at once: below that it answers nothing, and there is no
-    offer.
+    A pool sells at most a third of what it holds at once: one that holds too little for that answers nothing,
+    and there is no offer.
     """
     token = checksum(chain.read(abis.POOL, address, "getBaseTokenAddress"))
     asked: tuple[tuple[str, tuple[object, ...]], ...] = (
@@ -109,5 +109,5 @@ def _pool(chain: Chain, datatoken: str, address: str) -> Offer | None:
 
 
 def _open(swapper: str, datatoken: str) -> bool:
-    """Whether anybody may buy: directly, or through the datatoken itself."""
+    """Return whether anybody may buy: directly, or through the datatoken itself."""
     return swapper == ZERO or same(swapper, datatoken)

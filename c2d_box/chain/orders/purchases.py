@@ -23,7 +23,7 @@ from c2d_box.units import ETHER
 
 @dataclass(frozen=True)
 class ConsumeMarketFee:
-    """What the market through which the consumer orders takes: ``amount`` base units of ``token``."""
+    """The fee of the market through which the consumer orders: ``amount`` base units of ``token``."""
 
     address: str = ZERO
     token: str = ZERO
@@ -32,9 +32,11 @@ class ConsumeMarketFee:
 
 NO_MARKET = ConsumeMarketFee()
 Record = Callable[[str, str], None]
-"""Is told of a payment once a block has it: what was got (``datatoken``), and the transaction."""
+"""Callback for each payment, called once a block has it: with what was got (``datatoken``), and the
+transaction."""
 _ANY_SPOT_PRICE = 2**256 - 1
-"""What is paid is limited; the price that a purchase leaves behind is not the buyer's concern."""
+"""No limit on the price that a purchase leaves behind: it is not the buyer's concern. What is paid is
+limited."""
 _ABOVE_LIMIT = re.compile("ERR_LIMIT_IN|Too many base tokens", re.IGNORECASE)
 
 
@@ -99,7 +101,7 @@ def _swap(chain: Chain, signer: Signer, offer: Offer, limit: int) -> str:
 
 @contextmanager
 def _within(chain: Chain, limit: int, offer: Offer) -> Iterator[None]:
-    """Say that the price rose where the contract's refusal means that."""
+    """Raise C2D-ORDER-SLIPPAGE where the contract's refusal means that the price rose."""
     try:
         yield
     except Refused as refused:
@@ -122,7 +124,7 @@ def start(
     fee: Mapping[str, Any],
     market: ConsumeMarketFee = NO_MARKET,
 ) -> str:
-    """Order a service for ``consumer``, paying with a datatoken ``signer`` holds; the tx hash."""
+    """Order a service for ``consumer``, paying with a datatoken that ``signer`` holds; return the tx hash."""
     with spending(chain, signer):
         due = order_fees(chain, datatoken, fee, market)
         return _order(chain, signer, datatoken, (checksum(consumer), service_index), fee, market, due)
@@ -143,7 +145,7 @@ def _order(
 
 
 def reuse(chain: Chain, signer: Signer, datatoken: str, order_tx: str, fee: Mapping[str, Any]) -> str:
-    """Extend an order: pays only the new provider fee; the tx hash."""
+    """Extend an order, which takes only the new provider fee; return the tx hash."""
     order = bytes.fromhex(order_tx.removeprefix("0x"))
     with spending(chain, signer):
         _approve(chain, signer, datatoken, _due(fee, NO_MARKET))
@@ -198,7 +200,8 @@ def _offer(chain: Chain, datatoken: str) -> Offer:
 
 
 def _limit(chain: Chain, offer: Offer, max_price: int | None, slippage: float) -> int:
-    """The most the exchange may take, or Refused when even the price just read is above ``max_price``."""
+    """Return the most the exchange may take; raise Refused when even the price just read is above
+    ``max_price``."""
     if max_price is not None and offer.amount > max_price:
         raise Refused(
             "C2D-ORDER-TOO-DEAR",
@@ -222,7 +225,7 @@ def _order_at_source(
     market: ConsumeMarketFee,
     due: Mapping[str, int],
 ) -> str:
-    """Enterprise datatokens buy from their own dispenser or exchange and order in one transaction."""
+    """Buy and order in one transaction: enterprise datatokens buy from their own dispenser or exchange."""
     order = (*service, as_tuple(fee), _market(market))
     allowed = dict(due)
     source: Any
@@ -241,8 +244,8 @@ def _order_at_source(
 def order_fees(
     chain: Chain, datatoken: str, fee: Mapping[str, Any], market: ConsumeMarketFee = NO_MARKET
 ) -> dict[str, int]:
-    """What an order takes from the payer besides the datatoken, in base units per token: the fees of the
-    Provider, of the market where the datatoken was published, and of the one through which it is ordered.
+    """Return what an order takes from the payer besides the datatoken, in base units per token: the fees of
+    the Provider, of the market where the datatoken was published, and of the one through which it is ordered.
     """
     due = _due(fee, market)
     token, amount = publishing_fee(chain, datatoken)
@@ -252,15 +255,15 @@ def order_fees(
 
 
 def publishing_fee(chain: Chain, datatoken: str) -> tuple[str, int]:
-    """Token and base units that the market where the datatoken was published takes for an order; the zero
-    address and 0 where it takes nothing.
-    """
+    """Return token and base units that the market where the datatoken was published takes for an order; the
+    zero address and 0 where it takes nothing."""
     address, token, amount = chain.read(abis.DATATOKEN, datatoken, "getPublishingMarketFee")
     return (ZERO, 0) if ZERO in (address, token) or not amount else (checksum(token), int(amount))
 
 
 def _demand_as_quoted(chain: Chain, due: Mapping[str, int], most: Mapping[str, int] | None) -> None:
-    """A market may raise its fee at any moment; what is paid is what was quoted."""
+    """Raise C2D-ORDER-FEE-ROSE where more is due than was quoted: a market may raise its fee at
+    any moment."""
     for token, amount in due.items():
         if most is not None and amount > most.get(token, 0):
             quoted = amount_text(chain, most.get(token, 0), token)
@@ -279,7 +282,7 @@ def _market(market: ConsumeMarketFee) -> tuple[str, str, int]:
 
 
 def _due(fee: Mapping[str, Any], market: ConsumeMarketFee) -> defaultdict[str, int]:
-    """What the datatoken will pull from the payer, per token."""
+    """Return what the datatoken will pull from the payer, per token."""
     due: defaultdict[str, int] = defaultdict(int)
     due[checksum(fee["providerFeeToken"])] += int(fee["providerFeeAmount"])
     if market.address != ZERO:
@@ -288,7 +291,8 @@ def _due(fee: Mapping[str, Any], market: ConsumeMarketFee) -> defaultdict[str, i
 
 
 def _approve(chain: Chain, signer: Signer, datatoken: str, due: Mapping[str, int]) -> None:
-    """Exactly what is due: an allowance is the only limit that a market's fee, raised meanwhile, meets."""
+    """Approve exactly what is due: an allowance is the only limit that a market's fee, raised meanwhile,
+    meets."""
     due = {token: amount for token, amount in due.items() if amount > 0 and token != ZERO}
     _require_all(chain, signer, due)
     for token, amount in due.items():

@@ -1,4 +1,4 @@
-"""What a Provider asks for computing until a given time: the chain supplies the token's decimals."""
+"""A Provider's signed quote for computing until a given time; the chain supplies the token's decimals."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Whether a transaction is a paid, still valid order of one service for one account.
+"""Check that a transaction is a paid, still valid order of one service for one account.
 
 Any contract can emit logs of an order's shape in a transaction of its own. So only logs of the service's own
 datatoken count, in the given transaction and in the one it reuses. An order may only be reused while it was
-still good, and a reuse is good for what it paid: else free ones would carry a paid period on for ever.
+still good, and a reuse is good for what it paid: else free reuses would carry a paid period on for ever.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class OrderNotMined(OrderInvalid):
 
 @dataclass(frozen=True)
 class OrderClaim:
-    """What a consumer claims: ``tx`` ordered this service for ``sender``.
+    """A consumer's claim that ``tx`` ordered this service for ``sender``.
 
     ``environment`` is checked when given (datasets of a compute job); ``allow_expired`` skips the end of the
     fee's validity (initialize, initializeCompute). ``providers`` are this Provider's own addresses.
@@ -84,14 +84,13 @@ class Order:
 
     @property
     def key(self) -> str:
-        """Names the order itself, however it was handed in: the transaction's hash in any case, or that of
-        any of its reuses. One transaction may start several orders.
-        """
+        """The identity of the order, however it was handed in: by its transaction's hash in upper or lower
+        case, or by the hash of any of its reuses. One transaction may start several orders."""
         return f"{self.start_tx}:{self.datatoken}:{self.service_index}".lower()
 
 
 def verify(chain: Chain, claim: OrderClaim) -> Order:
-    """The order behind ``claim``, or OrderInvalid saying what is wrong with it."""
+    """Return the order behind ``claim``; raise OrderInvalid saying what is wrong with it."""
     now = time.time() if claim.now is None else claim.now
     if not nfts.is_deployed_datatoken(chain, claim.nft, claim.datatoken):
         raise OrderInvalid(f"Datatoken {claim.datatoken} was not deployed by data NFT {claim.nft}.")
@@ -119,7 +118,8 @@ def _receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
 
 
 def _earlier(chain: Chain, tx: str) -> TxReceipt:
-    """Of the order that was reused. It was mined before its reuse or never will be: not worth waiting for."""
+    """Return the receipt of the order that was reused. It was mined before its reuse or never will be, so
+    nothing is gained by waiting for it."""
     try:
         return _receipt(chain, tx, 0)
     except OrderNotMined as missing:
@@ -174,8 +174,8 @@ def _started(logs: list[Event], claim: OrderClaim) -> Event:
 
 
 def _check_age(started: Event, reused: Event | None, fee: Event, claim: OrderClaim, now: float) -> None:
-    """A reuse pays the Provider and nothing to the publisher, so it does not buy the service's period a
-    second time: it carries as long as what was paid for it."""
+    """Raise OrderInvalid where the order is too old. A reuse pays the Provider and nothing to the publisher,
+    so it does not buy the service's period a second time: it carries as long as what was paid for it."""
     if claim.timeout <= 0:
         return
     begun = int(started["timestamp"])
@@ -211,6 +211,7 @@ def _order(started: Event, reused: Event | None, fee: Event) -> Order:
 
 
 def _quoted(fee: Event) -> float:
-    """When the Provider made the quote; signed by it, so trustworthy once the signature was checked."""
+    """Return the time at which the Provider made the quote. The Provider signed it, so it is trustworthy once
+    the signature was checked."""
     stamp = (read_data(fee["providerData"]) or {}).get("timestamp")
     return float(stamp) if isinstance(stamp, int | float) and not isinstance(stamp, bool) else float("inf")

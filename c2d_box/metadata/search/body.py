@@ -13,15 +13,15 @@ from c2d_box.metadata.search.values import INDEX, demand_known, demand_time, num
 _KNOWN = {"query", "sort", "from", "size", "_source", "track_total_hits", "explain"}
 _MAX_WINDOW = 10_000
 _MAX_OBJECTS, _MAX_SORTS, _MAX_FIELDS = 3_000, 32, 1_000
-"""Of one query: each of its clauses is an object or two, and is asked of each record."""
+"""Limits of one query: each of its clauses is an object or two, and is tested against each record."""
 SECONDS = 5.0
 
 
 def search(
     body: dict[str, Any], records: Iterable[dict[str, Any]], seconds: float = SECONDS
 ) -> dict[str, Any]:
-    """Raises Unsupported, naming the part, for anything outside the subset, and for what takes longer than
-    ``seconds``."""
+    """Return the answer to a search. Raise Unsupported, which names the part, for anything outside the
+    subset, and for a search that takes longer than ``seconds``."""
     with time_limit(seconds):
         return _search(body, records)
 
@@ -58,7 +58,8 @@ def _chosen(predicate: Predicate, records: Iterable[dict[str, Any]]) -> Iterator
 
 
 def _demand_few(body: dict[str, Any]) -> None:
-    """Some thousand clauses or sort keys over all records would be minutes of work for one request."""
+    """Refuse a body with too many parts: some thousand clauses or sort keys over all records would be minutes
+    of work for one request."""
     count, pending = 0, [body.get("query")]
     while pending:
         item = pending.pop()
@@ -85,7 +86,7 @@ def _natural(body: dict[str, Any], key: str, default: int) -> int:
 
 
 def _order(sort: Any) -> list[tuple[str, bool]]:
-    """(field, descending) in order of importance."""
+    """Return the sort keys as (field, descending), in order of importance."""
     if not sort:
         return []
     order: list[tuple[str, bool]] = []
@@ -105,7 +106,7 @@ def _order(sort: Any) -> list[tuple[str, bool]]:
 
 
 def _sorted(records: list[dict[str, Any]], field: str, descending: bool) -> list[dict[str, Any]]:
-    """Records without the field stand last either way."""
+    """Return the records sorted by one field; those without the field come last in either direction."""
     keyed = [(next(values(record, field), None), record) for record in records]
     there = [(value, record) for value, record in keyed if value is not None]
     missing = [record for value, record in keyed if value is None]

@@ -25,7 +25,7 @@ _MAX_DEPTH = 30
 
 
 def clause(query: Any, depth: int = 0) -> Predicate:
-    """The predicate of one query object with exactly one kind of clause."""
+    """Return the predicate of one query object, which must have exactly one kind of clause."""
     if not isinstance(query, dict) or len(query) != 1 or depth > _MAX_DEPTH:
         raise Unsupported("query: an object with one kind of clause is expected")
     kind, body = next(iter(query.items()))
@@ -198,7 +198,7 @@ _CLAUSES: dict[str, Callable[[dict[str, Any]], Predicate]] = {
 
 
 def _single(body: dict[str, Any], kind: str, key: str | None) -> tuple[str, Any]:
-    """The one field of a clause and its value, given plainly or under ``key``."""
+    """Return the one field of a clause and its value, which is given plainly or under ``key``."""
     named = {field: value for field, value in body.items() if field != "boost"}
     if len(named) != 1:
         raise Unsupported(f"query.{kind}: exactly one field is expected")

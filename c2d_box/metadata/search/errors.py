@@ -1,4 +1,4 @@
-"""What a search body can be refused for."""
+"""The exception with which a search body is refused."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ _MAX_TERMS = 512
 
 
 def parse(query: str, fields: list[str], default_and: bool = False) -> Predicate:
-    """``fields``: where words without a field are looked for; empty means everywhere."""
+    """Return the predicate of a query. ``fields`` are those in which words without a field are looked for;
+    empty means all of the record."""
     parser = _Parser(_tokens(query), fields, default_and)
     predicate = parser.disjunction()
     if parser.peek() is not None:
@@ -82,7 +83,7 @@ class _Parser:
         return parts[0] if len(parts) == 1 else lambda record: any(part(record) for part in parts)
 
     def _conjunction(self) -> Predicate:
-        """Terms joined by AND; bare neighbours are joined by the default operator."""
+        """Read terms joined by AND. Terms side by side are joined by the default operator."""
         groups: list[list[Predicate]] = [[self._term()]]
         while (token := self.peek()) is not None and token != ("paren", ")") and token[0] != "or":
             if token[0] == "and":

@@ -1,4 +1,4 @@
-"""Values of a record at a dotted field, and how query words compare with them."""
+"""Finds the values of a record at a dotted field, and compares query words with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from c2d_box.metadata.search.errors import Unsupported
 
 INDEX = "aquarius"
-"""What every hit names as its index; the name of the original's one index."""
+"""The index that every hit names: that of the original, which has only one."""
 Record = dict[str, Any]
 _WORD = re.compile(r"\w+", re.UNICODE)
 _search = threading.local()
@@ -23,8 +23,9 @@ _search = threading.local()
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Bounds the search that runs on this thread: each look at a value inside raises Unsupported once the
-    time is over. A search of few clauses is long, too, where the records or their texts are."""
+    """Limit the time of the search that runs on this thread: each look at a value raises Unsupported once the
+    time is over. Limits on clauses alone do not suffice: a search of few clauses takes long, too, where
+    records are many or their texts long."""
     _search.ends = time.monotonic() + seconds
     try:
         yield
@@ -33,14 +34,14 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def demand_time() -> None:
-    """Raises Unsupported where the search on this thread has had its time."""
+    """Raise Unsupported where the time of the search on this thread is over."""
     if time.monotonic() > getattr(_search, "ends", math.inf):
         raise Unsupported("query: it takes too long, ask for less at once")
 
 
 def values(record: Any, field: str) -> Iterator[Any]:
-    """Every leaf at ``field``; lists are looked into, ``.keyword`` means the same field. ``_id`` and
-    ``_index`` are what hits name so."""
+    """Yield every leaf at ``field``. Lists are looked into; ``.keyword`` means the same field; ``_id`` and
+    ``_index`` mean what hits show under these names."""
     demand_time()
     if field == "_id":
         yield from _walk(record, ["id"])
@@ -50,15 +51,15 @@ def values(record: Any, field: str) -> Iterator[Any]:
 
 
 def demand_known(field: str) -> str:
-    """The field's name; Unsupported for one of Elasticsearch's own that has no meaning here: an empty
-    answer would pass for "there is nothing"."""
+    """Return the field's name. Raise Unsupported for one of Elasticsearch's own that has no meaning here: an
+    empty answer would be taken for "there is nothing"."""
     if field.startswith("_") and field not in ("_id", "_index"):
         raise Unsupported(f"the field {field[:64]}")
     return field
 
 
 def every(record: Any) -> Iterator[Any]:
-    """Every leaf of the record: a query word without a field is looked for everywhere."""
+    """Yield every leaf of the record, for a query word without a field."""
     if isinstance(record, dict):
         for entry in record.values():
             yield from every(entry)
@@ -85,7 +86,8 @@ def _walk(node: Any, parts: list[str]) -> Iterator[Any]:
 
 
 def equal(value: Any, wanted: Any) -> bool:
-    """As a keyword: text in any case, numbers and booleans by value, also where one side is text."""
+    """Compare as Elasticsearch's keywords: text in any case, numbers and booleans by value, also where one
+    side is text."""
     return text(value) == text(wanted)
 
 
@@ -103,14 +105,14 @@ def words(value: Any) -> list[str]:
 
 
 def contains_phrase(value: Any, phrase: str) -> bool:
-    """The phrase's words stand in the value next to one another, in this order."""
+    """Return whether the phrase's words stand in the value next to one another, in this order."""
     wanted, there = words(phrase), words(value)
     # No word holds a space, and a search within a text takes time linear in both, whatever is in them.
     return bool(wanted) and f" {' '.join(wanted)} " in f" {' '.join(there)} "
 
 
 def matches_pattern(value: Any, pattern: str) -> bool:
-    """``*`` and ``?``, against the whole value or one of its words."""
+    """Return whether a pattern with ``*`` and ``?`` matches the whole value or one of its words."""
     compiled = _pattern(pattern.lower())
     return compiled.match(text(value)) is not None or any(compiled.match(word) for word in words(value))
 

@@ -1,1 +1,1 @@
-"""What the engine does to the cluster: each action of the rules becomes calls of the Kubernetes API."""
+"""The engine's effects on the cluster: each action of the rules becomes calls of the Kubernetes API."""

@@ -1,4 +1,4 @@
-"""The environment of an algorithm: what Ocean's algorithms know, and what any image needs to behave."""
+"""The environment variables of an algorithm: those Ocean's algorithms know, and those any image needs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from c2d_box.workflow import names
 from c2d_box.workflow.resource import WorkFlow
 
 PARAMETER_BYTES = 64 << 10
-"""Of one variable: the kernel takes twice that; longer parameters are in the file alone."""
+"""Most bytes of one variable. The kernel takes twice that; longer parameters are in the file alone."""
 
 
 def ocean_variables(workflow: WorkFlow, secret: str) -> dict[str, str]:
-    """The environment Ocean's algorithms know, and what makes Python and home-seeking tools behave."""
+    """Return the variables Ocean's algorithms know, and those Python and tools that look for a home need."""
     dids = [names.bare_did(entry.id) for entry in workflow.stage.input]
     return {
         "DIDS": json.dumps(dids),
@@ -32,8 +32,8 @@ def ocean_variables(workflow: WorkFlow, secret: str) -> dict[str, str]:
 
 
 def _parameters(workflow: WorkFlow) -> dict[str, str]:
-    """The consumer's parameters as JSON, beside the file; one variable each, whatever the parameters are
-    called, since a name of the consumer's choice could be one that a loader or an interpreter obeys.
+    """Return the consumer's parameters as JSON, which are in a file too. The names of these two variables are
+    fixed, since a name of the consumer's choice could be one that a loader or an interpreter obeys.
     """
     algorithm = workflow.stage.algorithm
     given = {"ALGO_CUSTOM_DATA": algorithm.algocustomdata, "ALGO_USER_DATA": algorithm.userdata}

@@ -1,7 +1,7 @@
-"""Carrying out actions: one Kubernetes call or two each, all of them safe to repeat.
+"""Executes actions: one Kubernetes call or two each, all of them safe to repeat.
 
-What a call creates is put into the world at once. That something exists already, or is gone already, is
-success: it is what the action was for.
+An object that a call creates or patches is put into the job cache at once, ahead of the watch. An object
+that exists already, or is gone already, counts as success: it is what the action was for.
 """
 
 from __future__ import annotations
@@ -62,10 +62,16 @@ from c2d_box.workflow.result_store import IpfsStore
 log = logging.getLogger(__name__)
 GATE_PREFIX = "c2d-gate-"
 GATE_SECONDS = 600.0
-"""How long a gate is left alone that nobody uses."""
+"""Age below which an unused gate is not removed."""
 
 
 class Executor:
+    """Executes actions against the cluster and writes each result into the job cache.
+
+    Every patch of a WorkFlow names the version that was planned on, so it raises VersionConflict after a
+    change by anybody else.
+    """
+
     def __init__(
         self,
         cluster: Cluster,
@@ -75,7 +81,7 @@ class Executor:
         gate: str,
         network: JobNetworkResolver,
     ) -> None:
-        """``gate``: the name of the gate's ConfigMap."""
+        """``gate`` is the name of the gate's ConfigMap."""
         self._network = network
         self._cluster = cluster
         self._job_cache = job_cache
@@ -84,7 +90,9 @@ class Executor:
         self._bodies = ManifestBuilder(settings, gate)
 
     async def execute_action(self, workflow: WorkFlow, action: Action) -> None:
-        """Raises ClusterError; Changed when a Record met an object that is not the one it was planned on."""
+        """Execute one action. Raises ClusterError; VersionConflict when a patch met another version of the
+        WorkFlow than the one planned on.
+        """
         match action:
             case PatchStatus(changes):
                 await self._write_status(workflow, changes)
@@ -128,8 +136,8 @@ class Executor:
         await self._write_status(workflow, {**status_patch.set_moment(time.time(), "expired"), **gone})
 
     async def _read_isolation_report(self, workflow: WorkFlow) -> None:
-        """Where the log cannot be had any more there is no proof to keep: the exit code has been
-        judged already.
+        """Write the warden's report from its log into the status. Without a readable log nothing is written:
+        the warden's exit code has been judged already.
         """
         output = bytearray()
         try:
@@ -147,7 +155,9 @@ class Executor:
             await self._write_status(workflow, isolation_report.isolation_status(workflow, report))
 
     async def _write_status(self, workflow: WorkFlow, changes: Mapping[str, Any]) -> None:
-        """The conditions are written along, since a merge patch replaces a list as a whole."""
+        """Patch the status with ``changes``. Changed conditions are written along, all of them, since a merge
+        patch replaces a list as a whole.
+        """
         status = workflow.status
         known = conditions.derive_conditions(status.times, status.code, status.reason)
         derived = conditions.derive_conditions(
@@ -161,8 +171,8 @@ class Executor:
         log.info("recorded", extra={"job": workflow.job, "code": changes.get("code"), "times": times})
 
     async def _patch_workflow(self, workflow: WorkFlow, patch: Object, *, status: bool = False) -> None:
-        """On exactly the version that was planned on; where it was deleted meanwhile, there is
-        nothing to say.
+        """Patch exactly the version that was planned on. A WorkFlow that was deleted meanwhile is only
+        removed from the cache.
         """
         patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": workflow.version}}
         try:
@@ -202,7 +212,9 @@ class Executor:
         return environment
 
     def _stage_values(self, workflow: WorkFlow) -> dict[str, str]:
-        """The keys that podspecs mounts: each container gets its own and no other."""
+        """Return the contents of the stages' Secret. ManifestBuilder mounts its keys one by one: each
+        container gets its own and no other.
+        """
         environment, job, algorithm = workflow.spec.environment, workflow.job, workflow.stage.algorithm
         description = {
             "inputs": [{"id": entry.id} for entry in workflow.stage.input],
@@ -229,7 +241,10 @@ class Executor:
 
 
 def _store_for_upload(settings: EngineSettings) -> dict[str, Any]:
-    """Of an IPFS node with the right to add; an S3 store's keys stay here, see :mod:`.slots`."""
+    """Return the result store as the upload container sees it: an IPFS node with the token that may add, an
+    S3 store without its keys. Those stay in the engine, see
+    :mod:`c2d_box.operator_engine.pod_api.presigned_uploads`.
+    """
     store = settings.result_store
     if isinstance(store, IpfsStore):
         token = read_secret(settings.secrets_dir, "upload-token")
@@ -238,7 +253,7 @@ def _store_for_upload(settings: EngineSettings) -> dict[str, Any]:
 
 
 def store_keys(settings: EngineSettings) -> dict[str, str]:
-    """Of an S3 result store; none for IPFS."""
+    """Return access and secret key of an S3 result store; an empty dictionary for IPFS."""
     if isinstance(settings.result_store, IpfsStore):
         return {}
     return {
@@ -248,7 +263,9 @@ def store_keys(settings: EngineSettings) -> dict[str, str]:
 
 
 async def install_gate(cluster: Cluster, binary: bytes) -> str:
-    """Puts the gate where algorithm pods mount it from. Named by its content: a new one is a new object."""
+    """Create the ConfigMap from which algorithm pods mount the gate; return its name. The name is a hash of
+    the content: a new gate is a new object.
+    """
     content = binary + json.dumps(BESIDE_GATE).encode()
     name = f"{GATE_PREFIX}{hashlib.sha256(content).hexdigest()[:16]}"
     if await cluster.get(CONFIG_MAPS, name) is None:
@@ -258,8 +275,8 @@ async def install_gate(cluster: Cluster, binary: bytes) -> str:
 
 
 async def remove_gates(cluster: Cluster, current: str, used: Collection[str], now: float) -> list[str]:
-    """Deletes gates that no engine installs any more and no pod mounts (``used``); returns their names.
-    A fresh one is left alone: it may be that of an engine that is about to take over.
+    """Delete the gates that no engine installs any more and no pod mounts (``used``); return their names.
+    A gate younger than ``GATE_SECONDS`` is left alone: an engine that is about to take over may have made it.
     """
     found, _ = await cluster.list(CONFIG_MAPS, f"{names.LABEL_MANAGED_BY}={MANAGED_BY}")
     gone = []

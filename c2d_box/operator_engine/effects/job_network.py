@@ -1,4 +1,4 @@
-"""Names and addresses that a job's pods need although they have no DNS.
+"""Resolves the host names that a job's pods need although they have no DNS.
 
 Configuration and publishing talk to the engine, the Provider and the result store. Where those have fixed
 addresses the settings hold numbers; elsewhere they hold names, which only the engine can resolve. It does so
@@ -22,7 +22,7 @@ from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow.result_store import IpfsStore
 
 KEPT_SECONDS = 30.0
-"""How long an answer is used again: an external store may move, a service does not."""
+"""Seconds for which an answer is used again: an external store may move, a service does not."""
 RESOLVE_SECONDS = 5.0
 PORTS = {"http": 80, "https": 443}
 RESOLVER_FILE = Path("/etc/resolv.conf")
@@ -41,11 +41,11 @@ class JobNetwork:
 
 
 UNKNOWN_NETWORK = JobNetwork()
-"""Nothing is known: a warden without targets lets no algorithm start."""
+"""No address is known. A warden without targets lets no algorithm start."""
 
 
 class JobNetworkResolver:
-    """Answers with the addresses as they are now, asked at most once in ``KEPT_SECONDS``."""
+    """Resolves the current addresses; asks DNS at most once in ``KEPT_SECONDS``."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class JobNetworkResolver:
         resolve: Resolve | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``own_targets``: what this process itself found, see :func:`targets_of_this_pod`."""
+        """``own_targets`` are addresses that this process found itself, see :func:`targets_of_this_pod`."""
         self._urls = tuple(urls_for_jobs(settings))
         self._targets = (*settings.warden.targets, *own_targets)
         self._resolve = resolve or resolve_name
@@ -63,7 +63,9 @@ class JobNetworkResolver:
         self._asked = 0.0
 
     async def current(self) -> JobNetwork:
-        """Raises ClusterError where a name cannot be resolved: the pod is then made a little later."""
+        """Return aliases and targets for a new pod. Raises ClusterError where a name cannot be resolved: the
+        pod is then made a little later.
+        """
         if self._known is None or self._clock() - self._asked >= KEPT_SECONDS:
             aliases, targets = {}, list(self._targets)
             for url in self._urls:
@@ -79,14 +81,14 @@ class JobNetworkResolver:
 
 
 def urls_for_jobs(settings: EngineSettings) -> list[str]:
-    """Where a job's pods go: the engine, the Provider and the result store."""
+    """Return the URLs that a job's pods call: the engine, the Provider and the result store."""
     store = settings.result_store
     ends = [store.api] if isinstance(store, IpfsStore) else [store.endpoint]
     return [settings.engine_url, *([settings.provider_url] if settings.provider_url else []), *ends]
 
 
 async def resolve_name(host: str) -> str:
-    """The first IPv4 address of ``host``, or the first of any kind. Raises ClusterError."""
+    """Return the first IPv4 address of ``host``, or the first of any kind. Raises ClusterError."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
@@ -98,7 +100,7 @@ async def resolve_name(host: str) -> str:
 
 
 def is_number(host: str) -> bool:
-    """Whether ``host`` is an address already."""
+    """Return whether ``host`` is an IP address already and needs no DNS."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -109,7 +111,7 @@ def is_number(host: str) -> bool:
 def targets_of_this_pod(
     server: str, environment: Mapping[str, str] = os.environ, resolver_file: Path = RESOLVER_FILE
 ) -> list[str]:
-    """The API server at ``server`` (and as its Service), and the DNS servers that this pod was given."""
+    """Return ``ip:port`` of the API server (``server``, and its Service) and of this pod's DNS servers."""
     parts = urlsplit(server)
     ends = [(parts.hostname or "", parts.port or PORTS["https"])]
     if host := environment.get("KUBERNETES_SERVICE_HOST"):
@@ -124,5 +126,5 @@ def targets_of_this_pod(
 
 
 def _is_loopback(host: str) -> bool:
-    """A nested machine's own resolver is not one that a pod could reach."""
+    """Return whether ``host`` is loopback: a pod could not reach a nested machine's own resolver."""
     return ipaddress.ip_address(host).is_loopback

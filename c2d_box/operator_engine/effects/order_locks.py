@@ -1,4 +1,4 @@
-"""Removing locks on orders that nobody will release any more.
+"""Removes locks on orders that nobody will release any more.
 
 The engine releases a job's locks before it takes the finalizer off its WorkFlow. Where the finalizer was
 forced off, and where operator-service died before it made the WorkFlow, the Lease would stay for ever: a
@@ -14,13 +14,13 @@ from c2d_box.workflow import leases, names
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 LEFT_SECONDS = 600
-"""Ten times the age at which operator-service calls a lock stale, so that it is never busy with this one."""
+"""Ten times the age at which operator-service calls a lock stale: it is never busy with a lock that old."""
 
 
 async def remove_left_locks(
     cluster: Cluster, seen: Callable[[str], WorkFlow | None], now: float
 ) -> list[str]:
-    """Deletes locks that are older than ten minutes and whose job has no WorkFlow; returns their names.
+    """Delete locks that are older than ten minutes and whose job has no WorkFlow; return their names.
 
     ``seen`` is the engine's copy of a job's WorkFlow, which spares a read for each living job. A job that it
     does not know is read anew. A start that is held up meanwhile looks once more for its lock after it has

@@ -1,6 +1,6 @@
-"""The bodies of a job's objects: claim, Secret and the three pods, all of them Pod Security ``restricted``.
+"""Builds the manifests of a job: claim, Secret and three pods, all of them Pod Security ``restricted``.
 
-What each container can see is decided here and nowhere else: which folders of the volume, which keys of the
+This module alone decides what each container can see: which folders of the volume, which keys of the
 Secret, which network (through the pod's RuntimeClass). Credentials and the algorithm never share a pod.
 """
 
@@ -35,13 +35,13 @@ from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow
 
 OWN_MEMORY = 256 << 20
-"""Limit of each container of ours, in bytes."""
+"""Memory limit of each of our own containers, in bytes."""
 OWN_REQUEST = {"cpu": "20m", "memory": "48Mi"}
 TMP_BYTES = 512 << 20
 VOLUME_FOR_GROUP = {"fsGroup": names.GID_JOB, "fsGroupChangePolicy": "OnRootMismatch"}
-"""Once, for the first pod: what an algorithm's files may be read by stays as the algorithm left it."""
+"""The kubelet sets the group once, for the first pod: later pods leave the algorithm's file modes alone."""
 POLICY_TIMEOUT = 1.0
-"""Seconds of silence that count as closed where no network of its own closes the algorithm's pod."""
+"""Seconds without an answer after which an address counts as closed, where NetworkPolicies alone isolate."""
 
 _STAGING_FOLDERS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS, names.CONTROL, names.ADMIN_LOGS)
 _ALGORITHM_READS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS)
@@ -50,7 +50,7 @@ _PUBLISHED = (names.OUTPUTS, names.LOGS, names.ADMIN_LOGS)
 
 
 class ManifestBuilder:
-    """Builds bodies from the engine's settings; ``gate_map`` is the name of the gate's ConfigMap."""
+    """Builds manifests from the engine's settings; ``gate_map`` is the name of the gate's ConfigMap."""
 
     def __init__(self, settings: EngineSettings, gate_map: str) -> None:
         self._settings = settings
@@ -87,7 +87,7 @@ class ManifestBuilder:
         secret: str,
         network: JobNetwork = UNKNOWN_NETWORK,
     ) -> Object:
-        """``secret``: the value of the algorithm's variable of that name."""
+        """Build the pod of ``component``. ``secret`` becomes the algorithm's variable of that name."""
         if component == "configuration":
             containers, volumes = self._configuration_pod(workflow, environment)
         elif component == "algorithm":
@@ -282,17 +282,18 @@ class ManifestBuilder:
         keys = {"register-token": "token", "register-key": "register-key"}
         return [judge, upload, register], [*volumes, stage_secret_volume("register", workflow, keys)]
 
-    # -- their parts
+    # -- parts of the pods
 
     def _longest(self, environment: Environment) -> int:
-        """Seconds after which a pod ends even where no engine is there to end it."""
+        """Return the seconds after which a pod ends even where no engine is there to end it."""
         limits = self._settings.limits
         waits = limits.staging + limits.publishing + 2 * limits.binding + limits.image + limits.kill
         return int(waits + environment.max_job_duration)
 
     def _warden_container(self, network: JobNetwork, environment: Environment) -> dict[str, Any]:
-        """Where policies alone isolate, an address that is far away must not pass for a closed one. An
-        environment's own RuntimeClass is taken for one that leaves the network as it is.
+        """Return the warden's settings. Where policies alone isolate, the timeout is longer: a distant
+        address must not pass for a closed one. An environment's own RuntimeClass is assumed to leave the
+        network as it is.
         """
         given, general = self._settings.warden, self._settings.runtime_classes.algorithm
         by_construction = general is not None and environment.runtime_class in ("", general)
@@ -336,7 +337,7 @@ class ManifestBuilder:
 
 
 def _rules(workflow: WorkFlow) -> Any:
-    """The publishers' disclosure rules for this job, None where there are none."""
+    """Return the publishers' disclosure rules for this job, None where there are none."""
     return (workflow.stage.output or {}).get("disclosure")
 
 
@@ -345,8 +346,8 @@ def _has_rules(workflow: WorkFlow) -> bool:
 
 
 def _largest_file(environment: Environment) -> int:
-    """Bytes that one file of the algorithm may hold: files lie on the job's disk or in its memory. The limit
-    also bounds what no quota counts, such as files that the kubelet mounts from the node's disk.
+    """Return the bytes that one file of the algorithm may hold: files lie on the job's disk or in its memory.
+    The limit also bounds what no quota counts, such as files that the kubelet mounts from the node's disk.
     """
     return int(max(environment.diskGB, environment.ramGB) * (1 << 30))
 
@@ -358,7 +359,7 @@ nobody:x:65534:65534:nobody:/nonexistent:/bin/false
 """
 _GROUPS = f"root:x:0:\nc2djob:x:{names.GID_JOB}:\nnogroup:x:65534:\n"
 BESIDE_GATE = {"passwd": _USERS, "group": _GROUPS, "nothing": ""}
-"""Files that stand beside the gate in its ConfigMap."""
+"""Further files of the gate's ConfigMap."""
 
 
 def gate_map(binary: bytes, name: str) -> Object:

@@ -1,4 +1,4 @@
-"""Parts of which the pods of a job are put together: mounts, metadata, security, scheduling."""
+"""Parts that the manifests of a job's pods are built from: mounts, metadata, security, scheduling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOSTNAME = "kubernetes.io/hostname"
 
 
 def host_aliases(component: Component, network: JobNetwork) -> Object:
-    """For our own pods: an algorithm has nobody to talk to."""
+    """Return ``hostAliases`` for our own pods, nothing for the algorithm's: it talks to nobody."""
     if component == "algorithm" or not network.aliases:
         return {}
     by_address: dict[str, list[str]] = {}
@@ -26,27 +26,27 @@ def host_aliases(component: Component, network: JobNetwork) -> Object:
 
 
 def same_node_affinity(workflow: WorkFlow) -> Object:
-    """A job's three pods share one volume, which one node can mount."""
+    """Return the affinity that puts a job's three pods on one node: only one can mount their volume."""
     own = {"labelSelector": {"matchLabels": {names.LABEL_JOB: workflow.job}}, "topologyKey": HOSTNAME}
     return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [own]}}}
 
 
 def pull_secrets(general: tuple[str, ...], environment: Environment, component: Component) -> Object:
-    """The kubelet's, not the pod's: nothing of it is mounted."""
+    """Return ``imagePullSecrets``. Only the kubelet uses them: nothing of them is mounted into the pod."""
     own = environment.images.pull_secrets if component == "algorithm" else ()
     secrets = list(dict.fromkeys([*general, *own]))
     return {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
 
 
 def masking_mount(path: str) -> Object:
-    """An empty file over one of ``/proc``, an empty folder over one of ``/sys``."""
+    """Return the mount of an empty file over a file of ``/proc``, an empty folder over one of ``/sys``."""
     if path.startswith("/proc/"):
         return {"name": "gate", "mountPath": path, "subPath": "nothing", "readOnly": True}
     return volume_mount("nothing", path)
 
 
 def object_metadata(workflow: WorkFlow, name: str, component: str) -> Object:
-    """Labels and owner of an object that belongs to a job."""
+    """Return the metadata of a job's object: name, labels and owner."""
     return {
         "name": name,
         "labels": {
@@ -60,7 +60,7 @@ def object_metadata(workflow: WorkFlow, name: str, component: str) -> Object:
 
 
 def restricted_context(uid: int) -> Object:
-    """The security context that Pod Security ``restricted`` demands, for one user."""
+    """Return the security context that Pod Security ``restricted`` demands, for one user."""
     return {
         "runAsUser": uid,
         "runAsGroup": names.GID_JOB,
@@ -73,7 +73,7 @@ def restricted_context(uid: int) -> Object:
 
 
 def folder_mount(name: str, *, read_only: bool = True) -> Object:
-    """One folder of the job's volume, at its place below /data."""
+    """Return the mount of one folder of the job's volume below /data."""
     return {
         "name": "data",
         "mountPath": f"{names.DATA}/{name}",
@@ -83,12 +83,12 @@ def folder_mount(name: str, *, read_only: bool = True) -> Object:
 
 
 def volume_mount(volume: str, path: str, *, read_only: bool = True) -> Object:
-    """A volume of the pod at ``path``."""
+    """Return the mount of a pod's volume at ``path``."""
     return {"name": volume, "mountPath": path, "readOnly": read_only}
 
 
 def stage_secret_volume(name: str, workflow: WorkFlow, items: dict[str, str]) -> Object:
-    """Only the named keys of the stages' Secret, each under the name its reader expects."""
+    """Return a volume with only the named keys of the stages' Secret, each under its reader's file name."""
     return {
         "name": name,
         "secret": {
@@ -99,19 +99,21 @@ def stage_secret_volume(name: str, workflow: WorkFlow, items: dict[str, str]) ->
 
 
 def environment_list(values: dict[str, str]) -> list[dict[str, Any]]:
-    """Variables as a container lists them, their values taken literally."""
+    """Return ``values`` as a container's ``env`` list, escaped so that they are taken literally."""
     return [{"name": name, "value": literal_text(value)} for name, value in values.items()]
 
 
 def literal_text(text: str) -> str:
-    """Kubernetes replaces ``$(NAME)`` in commands and variables and turns ``$$`` into ``$``; we mean
-    what we say.
+    """Escape ``text`` for commands and variables, where Kubernetes replaces ``$(NAME)`` and turns ``$$`` into
+    ``$``.
     """
     return text.replace("$", "$$")
 
 
 def account_mounts() -> list[Object]:
-    """Names for the algorithm's user in any image: without them ``getpass``, ``pwd`` and ssh fail."""
+    """Return the mounts that name the algorithm's user in any image: without them ``getpass``, ``pwd`` and
+    ssh fail.
+    """
     return [
         {"name": "gate", "mountPath": f"/etc/{name}", "subPath": name, "readOnly": True}
         for name in ("passwd", "group")

@@ -1,6 +1,6 @@
-"""Taking a job's results out of the store when their time is over (an environment's ``storageExpiry``).
+"""Deletes a job's results from the store when they expire (an environment's ``storageExpiry``).
 
-To be repeated without harm: what is gone already is gone. On IPFS the job's folder is unpinned and what
+Safe to repeat: a result that is gone already counts as deleted. On IPFS the job's folder is unpinned and what
 nothing else pins is collected; a node with peers may have given copies away.
 """
 
@@ -24,7 +24,7 @@ Secret = Callable[[str], str]
 async def delete_results(
     store: IpfsStore | S3Store, secret: Secret, job: str, results: Sequence[JobResult]
 ) -> None:
-    """Raises ClusterError where the store does not answer or does not let us.
+    """Delete ``results`` from the store. Raises ClusterError where the store does not answer or refuses.
 
     In S3 only what lies below the job's own prefix is deleted.
     """

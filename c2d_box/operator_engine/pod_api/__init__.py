@@ -1,1 +1,1 @@
-"""The HTTP API that a job's own pods call: reports, upload places, evidence, registering results."""
+"""The HTTP API that a job's own pods call: reports, presigned uploads, evidence, registering results."""

@@ -1,7 +1,7 @@
-"""Signing a job's evidence record, with the one key that only the engine has.
+"""Signs a job's evidence record, with the one key that only the engine has.
 
-The upload container says what the judge let leave; what is signed is that only if it is what the judge itself
-reported, so that a record cannot name other outputs than were judged.
+The upload container sends the manifest of what the judge let leave. It is signed only if it matches the
+digest that the judge itself reported, so that a record cannot name other outputs than were judged.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class _Manifest(BaseModel):
 
 
 def read_signing_keys(settings: EngineSettings) -> dict[str, str]:
-    """Each environment's private key. Raises StateProblem where the address that the environment is announced
-    by is another key's: orders would name a stranger, and no evidence of its jobs could be verified."""
+    """Return each environment's private key. Raises StateProblem where an environment is announced by the
+    address of another key: orders would name a stranger, and no evidence of its jobs could be verified.
+    """
     keys: dict[str, str] = {}
     for environment in settings.environments:
         name = f"environment-key-{environment.id}"
@@ -63,14 +64,18 @@ def read_signing_keys(settings: EngineSettings) -> dict[str, str]:
 
 
 class EvidenceSigner:
+    """Makes and signs evidence records for the upload container."""
+
     def __init__(self, settings: EngineSettings, keys: Mapping[str, str], reports: PodReports) -> None:
-        """``keys``: each environment's private key."""
+        """``keys`` holds each environment's private key."""
         self._settings = settings
         self._keys = keys
         self._reports = reports
 
     async def sign_evidence(self, job: str, body: Mapping[str, Any]) -> dict[str, Any] | PodAnswer:
-        """The record, its head kept in the status before it is handed out; or why there is none."""
+        """Return the signed record, or an answer that says why there is none. The record's head is written
+        into the status before the record is handed out.
+        """
         try:
             files = [file.model_dump() for file in _Manifest.model_validate(body).files]
         except ValidationError as problem:

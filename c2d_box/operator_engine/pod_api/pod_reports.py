@@ -1,7 +1,7 @@
-"""What a job's pods say of it, and what they wait to hear.
+"""Takes the reports of a job's pods, and answers their long polls.
 
-Every engine answers them, also one that does not lead: what they say goes into the job's status first, then
-into its row, and only then are they answered.
+Every engine serves them, also one that does not lead. A report is written into the job's status first, then
+into its row, and only then is it answered.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ from c2d_box.workflow.resource import WorkFlow
 T = TypeVar("T")
 _TRIES = 5
 _ROW_SECONDS = 1.0
-"""How long a pod is kept waiting for its job's row: the status has its word already."""
+"""Most seconds a pod waits for its job's row: its report is in the status already."""
 
 
 class PodReports:
+    """Authorizes and applies reports, and holds long polls until the status allows the next stage."""
+
     def __init__(
         self,
         job_cache: JobCache,
@@ -65,14 +67,17 @@ class PodReports:
         return await self.update_status(job, lambda workflow: apply(workflow, report, self._clock()))
 
     async def record_isolation(self, job: str) -> None:
-        """Takes the warden's word into the status now, if not yet taken."""
+        """Write the warden's report into the status now, unless it is there already."""
         workflow = self._job_cache.workflow(job)
         if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
             with suppress(VersionConflict):
                 await self._executor.execute_action(workflow, ReadIsolationReport())
 
     async def update_status(self, job: str, decide: Callable[[WorkFlow], PodAnswer]) -> PodAnswer:
-        """What somebody outside the plan has to say of a job: status first, then row, then answer."""
+        """Apply a change of the status that comes from outside the plan: status first, then row, then answer.
+
+        ``decide`` is called again with the fresh workflow after a version conflict.
+        """
         async with self._runtimes[job].lock:
             for _ in range(_TRIES):
                 workflow = self._job_cache.workflow(job)
@@ -94,11 +99,13 @@ class PodReports:
         return answer
 
     async def await_upload(self, job: str, seconds: float) -> WorkFlow | PodAnswer:
-        """The register container's long poll: the job once its results are stored and it is its turn."""
+        """Long poll of the register container: return the job once its results are stored."""
         return await self._await_change(job, seconds, stage_reports.answer_stored)
 
     async def await_go_ahead(self, job: str, seconds: float) -> GoAhead | PodAnswer:
-        """The long poll: the mandate as soon as there is one, 204 when there is none within ``seconds``."""
+        """Long poll of the judge: return its instruction as soon as there is one, 204 when none came within
+        ``seconds``.
+        """
         return await self._await_change(job, seconds, stage_reports.answer_go_ahead)
 
     async def _await_change(

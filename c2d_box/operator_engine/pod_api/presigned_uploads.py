@@ -1,4 +1,4 @@
-"""Places in an S3 store, one per judged file: what the upload container may write, and nothing beside it.
+"""Presigned uploads to an S3 store, one per judged file: the upload container can write nothing else.
 
 The container holds no key of the store. It gets a signature for each object below the job's own prefix, over
 the very hash that the object must have, good for the minutes that SigV4 gives it.
@@ -32,13 +32,15 @@ class _UploadRequest(BaseModel):
 
 
 class PresignedUploads:
+    """Signs PUT requests below a job's own prefix with the store's keys."""
+
     def __init__(self, store: S3Store, keys: Mapping[str, str]) -> None:
-        """``keys``: ``accessKey`` and ``secretKey``."""
+        """``keys`` holds ``accessKey`` and ``secretKey``."""
         self._store = store
         self._credentials = Credentials(keys["accessKey"], keys["secretKey"], store.region)
 
     def sign_uploads(self, job: str, body: Mapping[str, Any]) -> dict[str, Mapping[str, str]] | PodAnswer:
-        """For each path the headers of its PUT."""
+        """Return for each path the headers of its PUT, or an answer that says why there are none."""
         try:
             wish = _UploadRequest.model_validate(body)
         except ValidationError as problem:

@@ -1,5 +1,5 @@
-"""What the register container needs of the outside, handed through: its pod reaches the engine and the result
-store and nothing else.
+"""Relays the register container's calls to chain and Provider: its pod reaches only the engine and the
+result store.
 
 It holds the key that mints and no address of a file; the engine knows where the results are and holds no such
 key. So files and documents are sealed here, by the Provider, and the chain is spoken to through a short list
@@ -38,12 +38,14 @@ METHODS = frozenset(
 
 
 class RelayTargetAway(Exception):
-    """Chain, Provider or address file do not answer now; asking again may help."""
+    """Raised where chain, Provider or address file do not answer now; asking again may help."""
 
 
 class RegisterRelay:
+    """Client of chain and Provider on behalf of the register container."""
+
     def __init__(self, where: RegistrationSettings, secret: str) -> None:
-        """``secret``: shared with the Provider, for the proof that an asset may show a result."""
+        """``secret`` is shared with the Provider, for the proof that an asset may show a result."""
         self._where = where
         self._secret = secret
         self._client = httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(30.0, connect=5.0))
@@ -53,7 +55,7 @@ class RegisterRelay:
         await self._client.aclose()
 
     async def order(self, workflow: WorkFlow) -> dict[str, Any]:
-        """Everything the register container has to know; raises Unavailable."""
+        """Return everything the register container has to know; raises RelayTargetAway."""
         asset = workflow.status.asset or {}
         return {
             "chainId": self._where.chain.id,
@@ -66,7 +68,9 @@ class RegisterRelay:
         }
 
     async def rpc(self, body: Any) -> Any:
-        """A JSON-RPC call, or a list of them; raises Unavailable, ValueError for what is not relayed."""
+        """Relay a JSON-RPC call, or a list of them. Raises RelayTargetAway; ValueError for a method that is
+        not relayed.
+        """
         for call in body if isinstance(body, list) else [body]:
             if not isinstance(call, dict) or call.get("method") not in METHODS:
                 raise ValueError("this method is not relayed")
@@ -74,9 +78,9 @@ class RegisterRelay:
         return parse_json(answer.content, WRAPPED)
 
     async def seal_files(self, workflow: WorkFlow, nft: str, datatoken: str) -> str:
-        """The outputs as a files document, encrypted by the Provider.
+        """Return the outputs as a files document, encrypted by the Provider.
 
-        It goes onto a chain, where it stays: so it holds places in the store and no key.
+        The document goes onto a chain, where it stays: so it holds addresses in the store and no key.
         """
         files = [
             self._file(workflow.job, result, nft, datatoken)
@@ -86,7 +90,7 @@ class RegisterRelay:
         return await self.seal(document(nft, datatoken, files))
 
     async def seal(self, content: bytes) -> str:
-        """0x and hex, to be opened by the Provider alone."""
+        """Have the Provider encrypt ``content`` for itself; return 0x and hex."""
         url = f"{self._where.provider_url.rstrip('/')}/api/services/encrypt"
         answer = await self._post(
             url,
@@ -124,7 +128,7 @@ class RegisterRelay:
 
 
 def _origin(workflow: WorkFlow) -> dict[str, Any]:
-    """Where the asset comes from: part of its description."""
+    """Return the asset's origin, which becomes part of its description."""
     return {
         "job": workflow.job,
         "datasets": [entry.id for entry in workflow.stage.input],

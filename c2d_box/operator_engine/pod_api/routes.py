@@ -1,4 +1,4 @@
-"""The engine's internal port: where the pods of a job report and wait. Nothing here is for consumers.
+"""Routes of the engine's internal port, where the pods of a job report and wait. None is for consumers.
 
 Each call carries the token of its job and stage; a wrong one gets 401 and learns nothing else.
 """
@@ -93,7 +93,7 @@ def pod_application(
 
 
 def register_routes(controller: Controller, reports: PodReports, relay: RegisterRelay | None) -> list[Route]:
-    """The register container's: its turn, its intents, and what is handed through for it."""
+    """Return the register container's routes: its long poll, its intents, and the calls relayed for it."""
 
     async def go_ahead(request: Request) -> Response:
         found = await reports.await_upload(request.path_params["job"], LONG_POLL_SECONDS)
@@ -126,7 +126,8 @@ def register_routes(controller: Controller, reports: PodReports, relay: Register
             return JSONResponse({"error": str(problem)}, 403)
 
     async def seal(request: Request) -> Response:
-        """Any document; or, with ``nft`` and ``datatoken`` in the query, the job's own results."""
+        """Encrypt the body; or, with ``nft`` and ``datatoken`` in the query, a document of the
+        job's results."""
         nft, datatoken = request.query_params.get("nft"), request.query_params.get("datatoken")
         if nft and datatoken:
             workflow = controller.job_cache.workflow(request.path_params["job"])
@@ -182,7 +183,7 @@ async def _content(request: Request) -> bytes:
 
 
 async def _read_report(request: Request) -> dict[str, object]:
-    """The body's object. Raises BodyRefused (400) for anything else."""
+    """Return the body's JSON object. Raises BodyRefused (400) for anything else."""
     try:
         return parse_object(await _content(request), _LIMITS)
     except JsonRefused as refused:

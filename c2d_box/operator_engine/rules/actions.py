@@ -1,5 +1,5 @@
-"""What a plan can ask for. All actions of one plan may run at once and in any order, and any of them
-twice: an order that matters is expressed through the status, by recording the first step and planning
+"""The actions a plan can consist of. All actions of one plan may run at once and in any order, and any of
+them twice: an order that matters is expressed through the status, by recording the first step and planning
 again.
 """
 
@@ -26,17 +26,21 @@ class CreateClaim:
 
 @dataclass(frozen=True, slots=True)
 class CreateSecret:
-    """The stages' tokens and the result store's credentials."""
+    """Create the Secret with the stages' tokens and the result store's credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreatePod:
+    """Create the pod of ``component``; each attempt has a name of its own."""
+
     component: Component
     attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePod:
+    """Delete exactly the pod with this ``uid``, with ``grace`` seconds between request to stop and kill."""
+
     name: str
     uid: str
     grace: int
@@ -59,7 +63,8 @@ class DeleteResults:
 
 @dataclass(frozen=True, slots=True)
 class ReadIsolationReport:
-    """Take what the warden said on its own output into the status: evidence, and the moment of the start."""
+    """Write the warden's report, read from its log, into the status: evidence, and the moment of
+    the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class DeleteWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class RequeueAt:
-    """Look again at this moment (Unix seconds), even if nothing has happened."""
+    """Reconcile again at this moment (Unix seconds), even if nothing has changed."""
 
     at: float
 

@@ -1,4 +1,4 @@
-"""The plan for a job that has ended: what it had goes, then in time its results, then the workflow itself."""
+"""The plan for a job that has ended: delete its objects, later its results, then the workflow itself."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from c2d_box.operator_engine.rules.observation import Observation
 from c2d_box.workflow import names
 
 _PROOF_SECONDS = 3.0
-"""For so long after the end, the algorithm's pod is kept for the sake of the warden's log."""
+"""Seconds after the end for which the algorithm's pod is kept, so that the warden's log can be read."""
 
 
 def plan_cleanup(seen: Observation, limits: StageLimits) -> list[Action]:
-    """Finished: remove what the job had, then, in time, the workflow itself."""
+    """Return the actions for a finished job: first delete its objects, then, in time, the workflow itself."""
     workflow, now = seen.workflow, seen.now
     if workflow.at("cleaned") is not None:
         return _plan_retention(seen, limits)
@@ -50,8 +50,9 @@ def plan_cleanup(seen: Observation, limits: StageLimits) -> list[Action]:
 
 
 def _plan_retention(seen: Observation, limits: StageLimits) -> list[Action]:
-    """Nothing is left but the workflow and what is stored. It stays as long as there are results that leave
-    the store one day, and who deletes it means them too, unless the store does not answer.
+    """Return the actions for a job of which only the workflow and the stored results are left. A workflow
+    with results that expire stays until they are deleted. Deleting it earlier deletes them too, unless the
+    store does not answer.
     """
     workflow, now = seen.workflow, seen.now
     finished = workflow.at("finished") or now
@@ -68,6 +69,8 @@ def _plan_retention(seen: Observation, limits: StageLimits) -> list[Action]:
 
 
 def _expiry_time(seen: Observation) -> bool:
-    """An asset's files are its owner's for as long as it is on the chain."""
+    """Return whether the job's results expire. Those that became an asset do not: its files are its owner's
+    for as long as it is on the chain.
+    """
     status = seen.workflow.status
     return bool(status.results) and "did" not in (status.asset or {})

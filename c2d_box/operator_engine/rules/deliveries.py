@@ -1,8 +1,8 @@
-"""Whether what the upload container reports is what the judge let leave, where this job's results lie.
+"""Checks the upload container's report: only files that the judge let leave, stored where the job's belong.
 
-The container handles the algorithm's bytes, so its word opens nothing: what it names is read later with the
-operator's own keys. Each result must stand in the judged manifest with its size and hash, at its place below
-the job's prefix (S3) or in the job's one folder (IPFS).
+The container handles the algorithm's bytes, so its report is not trusted: what it names is read later with
+the operator's own keys. Each result must be in the judged manifest with its size and hash, and lie below the
+job's prefix (S3) or in the job's one folder (IPFS).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from c2d_box.workflow.resource import WorkFlow
 
 
 class DeliveredResult(Protocol):
-    """A result as it was reported."""
+    """A result as the upload container reported it."""
 
     @property
     def filename(self) -> str: ...
@@ -36,7 +36,7 @@ class DeliveredResult(Protocol):
 
 
 def delivery_problem(workflow: WorkFlow, delivered: Sequence[DeliveredResult]) -> str | None:
-    """Why these are not the job's results; None where they are."""
+    """Return why ``delivered`` are not the job's results; None where they are."""
     judged = [entry for entry in delivered if entry.type != "evidence"]
     if len(delivered) - len(judged) > 1:
         return "there is more than one evidence record"
@@ -49,7 +49,7 @@ def delivery_problem(workflow: WorkFlow, delivered: Sequence[DeliveredResult]) -
 
 
 def _as_judged(entry: DeliveredResult) -> dict[str, str | int | None]:
-    """The manifest's line of it; of an encrypted one the hash is that of what was encrypted."""
+    """Return the manifest's entry of a result; of an encrypted one with the hash of what was encrypted."""
     if entry.encryption is None:
         name, size, digest = entry.filename, entry.filesize, entry.sha256
     else:

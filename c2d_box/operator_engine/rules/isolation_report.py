@@ -1,4 +1,4 @@
-"""The warden's report, as it gets into the status: short, and with nothing believed that cannot be."""
+"""Takes the warden's report into the status: shortened, and without values that cannot be true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LISTED = 20
 
 
 def parse_warden_log(output: bytes) -> dict[str, Any] | None:
-    """The last line of the warden's output that is a report."""
+    """Return the last line of the warden's output that is a report, None where there is none."""
     for line in reversed(output[:READ_BYTES].splitlines()):
         try:
             found = parse_json(line)
@@ -25,14 +25,17 @@ def parse_warden_log(output: bytes) -> dict[str, Any] | None:
 
 
 def _restrictions(said: Any) -> dict[str, str]:
-    """What the kernel told the warden of its pod: user namespace, control groups, seccomp and so on."""
+    """Return what the kernel reports of the warden's pod: user namespace, control groups, seccomp
+    and so on."""
     if not isinstance(said, dict):
         return {}
     return {str(name)[:40]: str(value)[:40] for name, value in list(said.items())[:_LISTED]}
 
 
 def _control(report: dict[str, Any]) -> dict[str, Any]:
-    """What answered another pod of the job, and how many seconds before the verdict it did."""
+    """Return the control measurement: the addresses that answered another pod of the job, and how many
+    seconds before the verdict they did. It shows that these addresses were alive.
+    """
     alive, seconds = report.get("alive"), report.get("aliveSeconds")
     if not isinstance(alive, list) or not isinstance(seconds, int | float):
         return {}
@@ -40,8 +43,8 @@ def _control(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def isolation_status(workflow: WorkFlow, report: dict[str, Any]) -> status_patch.Changes:
-    """Verdict, number of probes, which answered, what answered another pod then, what the kernel said;
-    the go-ahead's moment if possible.
+    """Return the patch: verdict, number of probes, probes that answered, the control, the kernel's
+    restrictions; and the moment ``started``, if the report lets the algorithm go and its time is plausible.
     """
     probes = [probe for probe in report["probes"] if isinstance(probe, dict)]
     answered = [f"{probe.get('kind')} {probe.get('target')}" for probe in probes if not probe.get("closed")]

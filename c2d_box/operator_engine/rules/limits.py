@@ -1,6 +1,4 @@
-"""How long the engine waits for what, and how often it tries again. Every in-band wait has its
-deadline here.
-"""
+"""Deadlines of a job's stages, and numbers of attempts. Every in-band wait has its deadline here."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from c2d_box.limits import OUTPUT_FILES, OUTPUT_FILES_MOST
 
 
 class StageLimits(BaseModel):
-    """Seconds, unless said otherwise."""
+    """Limits of a job's stages: seconds, unless said otherwise."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
@@ -22,7 +20,7 @@ class StageLimits(BaseModel):
     staging: float = 1800
     """From the creation of the pods until configuration has reported."""
     image: float = 300
-    """For an image that is being pulled; one that can never be had fails at once."""
+    """While an image is being pulled; an image that can never be had fails at once."""
     grace: int = 3
     """Between the request to stop and the kill."""
     kill: float = 60
@@ -30,13 +28,13 @@ class StageLimits(BaseModel):
     publishing: float = 1800
     """From the algorithm's end until the results are stored."""
     attempts: int = 3
-    """Times a configuration or a publishing pod is started; the algorithm's is started once."""
+    """Number of times a configuration or a publishing pod is started; the algorithm's is started once."""
     retention: float = 7 * 86400
-    """How long a finished WorkFlow stays in Kubernetes; its row stays."""
+    """For which a finished WorkFlow stays in Kubernetes; its row in the job table stays."""
     storage: float = 0
     """From a job's end until its results leave the store, 0: never. Each environment's ``storageExpiry``."""
     log_bytes: int = 10 << 20
-    """Of each log."""
+    """Most bytes of each log."""
     output_files: int = Field(default=OUTPUT_FILES, ge=1, le=OUTPUT_FILES_MOST)
     output_bytes: int | None = None
-    """None: what the environment's disk holds."""
+    """Most bytes of all outputs together; None: what the environment's disk holds."""

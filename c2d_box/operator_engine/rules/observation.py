@@ -1,6 +1,7 @@
-"""What the engine knows of a job at one moment: the input of :func:`c2d_box.operator_engine.rules.plan.plan`.
+"""Observations: the engine's knowledge of a job at one moment, as
+:func:`c2d_box.operator_engine.rules.plan.plan_actions` takes it.
 
-Pods are reduced to the facts that rules speak about. A container's end is believed from Kubernetes' own
+Pods are reduced to the facts that the rules use. A container's end is believed from Kubernetes' own
 status alone; nothing that the algorithm's container can write is read here.
 """
 
@@ -18,19 +19,21 @@ from c2d_box.workflow.states import State
 
 Step = Literal["secret", "sweep"]
 MESSAGE = 300
-"""Letters of a runtime's error that are kept."""
+"""Characters kept of a container runtime's error message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Termination:
+    """The end of a container, as Kubernetes' status reports it."""
+
     exit_code: int
     reason: str = ""
     message: str = ""
-    """What the container runtime said, where it did not get it started."""
+    """The container runtime's error, where it could not start the container."""
 
     @property
     def never_began(self) -> bool:
-        """The runtime could not start it: nothing of the image has run."""
+        """True where the runtime could not start the container: nothing of the image has run."""
         return self.reason in ("StartError", "ContainerCannotRun")
 
     @property
@@ -40,26 +43,30 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class ObservedContainer:
+    """The state of one container. Without status of its own it is neither running, waiting nor ended."""
+
     running: bool = False
     waiting: str = ""
-    """Why it does not run yet, as Kubernetes calls it (``ErrImagePull``, …)."""
+    """Kubernetes' reason why it does not run yet (``ErrImagePull``, …)."""
     message: str = ""
     end: Termination | None = None
     image: str = ""
-    """What runs or ran, by digest, as Kubernetes knows it."""
+    """The image that runs or ran, by digest, as Kubernetes reports it."""
     since: float | None = None
-    """When it was started, in whole seconds, while it runs."""
+    """Moment of its start in whole seconds, set only while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedPod:
+    """One pod of a job, reduced to what the rules use."""
+
     name: str
     uid: str
     component: Component
     phase: str = "Pending"
     reason: str = ""
     deleted: float | None = None
-    """When it is to be gone: Kubernetes adds the grace period."""
+    """Moment by which a deleted pod is to be gone: Kubernetes has added the grace period to it."""
     containers: Mapping[str, ObservedContainer] = field(default_factory=dict)
 
     @property
@@ -72,7 +79,8 @@ class ObservedPod:
 
 @dataclass(frozen=True, slots=True)
 class JobRejection:
-    """A job that this engine's settings do not let run. ``always``: not even where it runs already."""
+    """The reason why this engine's settings do not let a job run. ``always``: not even where it
+    runs already."""
 
     code: State
     reason: str
@@ -81,6 +89,8 @@ class JobRejection:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
+    """Everything that the plan for one job depends on, so that the plan is a pure function."""
+
     workflow: WorkFlow
     now: float
     pods: tuple[ObservedPod, ...] = ()
@@ -88,15 +98,15 @@ class Observation:
     """The claim's phase, None where there is none."""
     claim_deleted: bool = False
     claims_wait: bool = False
-    """A claim is bound only once a pod uses it: pods are made with one that is still pending."""
+    """True where a claim is bound only once a pod uses it: pods are then created with a pending claim."""
     grants: bool = False
     may_start: bool = False
-    """Admission's word: there is room for all pods of this job."""
+    """True where the queue has reserved a place: all pods of this job fit."""
     refusal: JobRejection | None = None
     trouble: str = ""
-    """Why the last attempt to create something for this job failed."""
+    """Error message of the last round that failed for this job; empty where none did."""
     done: frozenset[Step] = frozenset()
-    """Steps that leave nothing to observe, done in this process; after a restart they are repeated."""
+    """Steps this process has done whose effect is not observed (Secret, Leases). Repeated after a restart."""
 
     @property
     def claim_is_usable(self) -> bool:
@@ -104,13 +114,13 @@ class Observation:
 
     @property
     def proof_missing(self) -> bool:
-        """There is a warden's log to be read, and it has not been."""
+        """True where the warden's log can be read and has not been read yet."""
         algorithm = self.pod("algorithm")
         ended = algorithm is not None and algorithm.container("warden").end is not None
         return ended and self.workflow.status.isolation is None
 
     def pod(self, component: Component) -> ObservedPod | None:
-        """The pod of the current attempt."""
+        """Return the pod of the component's current attempt, None where there is none."""
         attempts = self.workflow.status.attempts
         attempt = {
             "configuration": attempts.configuration,
@@ -122,7 +132,7 @@ class Observation:
 
 
 def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
-    """A pod of the API as the facts above."""
+    """Reduce the API's pod object to an :class:`ObservedPod`."""
     metadata, status = body["metadata"], body.get("status") or {}
     deleted = metadata.get("deletionTimestamp")
     return ObservedPod(

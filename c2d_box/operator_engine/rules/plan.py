@@ -1,4 +1,4 @@
-"""Every rule of a job's life, as one pure function: what is seen in, what is to be done out.
+"""The rules of a job's life as one pure function, from an observation of the job to the actions that are due.
 
     queue ─► prepare ─► stage and run ─► publish ─► tidy
       │         │            │              │
@@ -41,9 +41,9 @@ _NEVER = frozenset(
 _MAYBE = frozenset({"ErrImagePull", "ImagePullBackOff", "CreateContainerError", "RegistryUnavailable"})
 _UNKNOWN_END = frozenset({"ContainerStatusUnknown", "Unknown"})
 _WARDEN_OPEN = 10
-"""The warden's exit code for "something answered"."""
+"""The warden's exit code where an address answered that must be closed."""
 _WARDEN_UNRESTRICTED = 13
-"""The warden's exit code for a pod without the restrictions it must have."""
+"""The warden's exit code where the pod lacks a restriction that it must have."""
 _GATE_LIMITS = {
     names.GATE_PIDS_LIMIT: "The algorithm used up the processes and threads it may have.",
     names.GATE_LOG_LIMIT: "The algorithm wrote more than its log may hold.",
@@ -51,7 +51,9 @@ _GATE_LIMITS = {
 
 
 def plan_actions(seen: Observation, limits: StageLimits, maxtime: float) -> list[Action]:
-    """What to do now. ``maxtime``: seconds the algorithm may run, the environment's limit included."""
+    """Return the actions that are due. ``maxtime``: seconds the algorithm may run, the environment's limit
+    included.
+    """
     workflow = seen.workflow
     if workflow.finished:
         return plan_cleanup(seen, limits)
@@ -70,7 +72,7 @@ def plan_actions(seen: Observation, limits: StageLimits, maxtime: float) -> list
     return _plan_publishing(seen, limits)
 
 
-# -- before there is anything
+# -- before the pods exist
 
 
 def _plan_queued(seen: Observation, limits: StageLimits) -> list[Action]:
@@ -144,12 +146,14 @@ def _plan_running(seen: Observation, limits: StageLimits, maxtime: float) -> lis
     if workflow.status.outcome is not None:
         return _plan_kill(seen, algorithm, limits)
     if algorithm.deleted is not None and seen.now < algorithm.deleted + limits.kill:
-        return [RequeueAt(algorithm.deleted + limits.kill)]  # by hand: its end will be seen
+        return [RequeueAt(algorithm.deleted + limits.kill)]  # deleted by hand: its end will be seen
     return _decide_end(seen, algorithm, limits, maxtime)
 
 
 def _plan_start(seen: Observation, limits: StageLimits) -> list[Action]:
-    """The algorithm's pod is not there and never was on record, so nothing can have been started."""
+    """Plan for a job whose algorithm's pod does not exist and never was on record: nothing can have been
+    started.
+    """
     if seen.workflow.status.outcome is not None:
         return [
             PatchStatus(
@@ -168,7 +172,7 @@ def _plan_start(seen: Observation, limits: StageLimits) -> list[Action]:
 def _decide_end(
     seen: Observation, algorithm: ObservedPod, limits: StageLimits, maxtime: float
 ) -> list[Action]:
-    """Does anything end the job now? If not: what is missing, and when to look again."""
+    """End a running job where a rule demands it; else return what is missing and when to look again."""
     workflow, now = seen.workflow, seen.now
     created, staged = workflow.at("created") or now, workflow.at("staged")
     if algorithm.deleted is not None:
@@ -203,7 +207,7 @@ def _decide_end(
 
 
 def _overdue(running: bool, maxtime: float, limits: StageLimits) -> PatchStatus:
-    """Time to have an image pulled is not taken from the time to run."""
+    """End a job at its deadline. Time for pulling an image is not taken from the time to run."""
     if running:
         return _outcome(
             State.FINISHED, f"Stopped at its time limit of {maxtime:.0f} s.", stop=Stop.TIME_LIMIT
@@ -229,8 +233,8 @@ def _plan_attendance(seen: Observation, component: Component, limits: StageLimit
 
 
 def _stopped(seen: Observation, algorithm: ObservedPod, limits: StageLimits) -> list[Action]:
-    """The algorithm runs no more. A short one can end before the warden, whose exit code is part of
-    the verdict.
+    """Record that the algorithm's container has ended; but wait for the warden, which can end later than a
+    short algorithm and whose exit code is part of the verdict.
     """
     undecided = seen.workflow.status.outcome is None
     if undecided and not algorithm.over and algorithm.container("warden").end is None:
@@ -239,7 +243,7 @@ def _stopped(seen: Observation, algorithm: ObservedPod, limits: StageLimits) -> 
 
 
 def _ended(seen: Observation, pod: ObservedPod) -> PatchStatus:
-    """Kubernetes has spoken: the container is not running any more."""
+    """Record the algorithm's end, on Kubernetes' own report that its container is not running any more."""
     end = pod.container("algorithm").end
     facts: status_patch.Changes = {"exitCode": None, "reason": pod.reason or None}
     if end is not None:
@@ -261,7 +265,7 @@ def _ended(seen: Observation, pod: ObservedPod) -> PatchStatus:
 
 
 def _verdict(seen: Observation, pod: ObservedPod) -> status_patch.Changes:
-    """What the algorithm's end means, where nobody had asked for it."""
+    """Return the outcome of an end that nobody had asked for."""
     end, warden = pod.container("algorithm").end, pod.container("warden").end
     if (unstarted := _unstarted(pod)) is not None:
         return status_patch.set_outcome(State.INFRASTRUCTURE_LOST, unstarted)
@@ -295,7 +299,9 @@ def _verdict(seen: Observation, pod: ObservedPod) -> status_patch.Changes:
 
 
 def _vanished(seen: Observation) -> PatchStatus:
-    """The pod is gone without having been seen to end; that is an end, but only ours if we asked for it."""
+    """Record the end of an algorithm whose pod is gone without having been seen to end. Unless an outcome was
+    decided before, the job counts as lost.
+    """
     lost = status_patch.set_outcome(State.INFRASTRUCTURE_LOST, "The algorithm's pod vanished.")
     return PatchStatus(
         status_patch.merge_patches(
@@ -307,7 +313,7 @@ def _vanished(seen: Observation) -> PatchStatus:
 
 
 def _plan_kill(seen: Observation, algorithm: ObservedPod, limits: StageLimits) -> list[Action]:
-    """How the job ends is decided; its end has to be confirmed."""
+    """Delete the pods of a job whose outcome is decided, until Kubernetes confirms the algorithm's end."""
     actions: list[Action] = []
     configuration = seen.pod("configuration")
     if configuration is not None and not configuration.over and configuration.deleted is None:
@@ -346,7 +352,7 @@ def _unpublished(seen: Observation, failure: str) -> PatchStatus:
     return PatchStatus(status_patch.end_publishing(seen.workflow, seen.now, failure))
 
 
-# -- the words of the rules above
+# -- helpers of the rules above
 
 
 def _plan_pod(seen: Observation, *components: Component) -> list[Action]:
@@ -364,14 +370,14 @@ def _outcome(code: State, reason: str, stop: Stop | None = None) -> PatchStatus:
 
 
 def _unstarted(pod: ObservedPod) -> str | None:
-    """That the node did not get a container of the algorithm's pod started, None where that is not so."""
+    """Return a reason where the node could not start a container of the algorithm's pod, else None."""
     if not any(entry.end is not None and entry.end.never_began for entry in pod.containers.values()):
         return None
     return f"The node could not start the algorithm's pod{_how(pod)}."
 
 
 def _image(container: ObservedContainer, age: float, limits: StageLimits) -> str | None:
-    """Why the algorithm's image will not run, None while it may."""
+    """Return why the algorithm's image will not run, None while it may."""
     if container.waiting in _NEVER or (container.waiting in _MAYBE and age >= limits.image):
         detail = f": {container.message}" if container.message else ""
         return f"The algorithm's image cannot be run ({container.waiting}{detail})."
@@ -391,7 +397,7 @@ def _warden(exit_code: int) -> str:
 
 
 def _how(pod: ObservedPod) -> str:
-    """The ends of its containers, for the reason."""
+    """Describe the ends of the pod's containers, as a part of the reason."""
     ends = [
         f"{name}: {_words(entry.end)}"
         for name, entry in sorted(pod.containers.items())

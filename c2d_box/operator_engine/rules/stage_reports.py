@@ -1,8 +1,7 @@
-"""What the pods of a job report in band, applied to its status: pure, idempotent, and strict about whose
-turn it is.
+"""Applies the reports of a job's pods to its status. Pure, idempotent, and strict about the stages' order.
 
 A report may come twice (the answer got lost) or late (the job is over); both are answered, neither changes
-anything. An answer is a status code for the pod: 200 recorded, 409 not your turn, 410 give up, 503 ask again.
+anything. The answer to a pod is a status code: 200 recorded, 409 out of turn, 410 give up, 503 ask again.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from c2d_box.workflow.states import State
 
 
 def _cut(text: object) -> object:
-    """A report that says too much is not refused: all the work has been done by then."""
+    """Shorten ``text`` instead of refusing a report with too long a text: its work is done by then."""
     return limits.shortened(text, limits.TEXT_CHARACTERS) if isinstance(text, str) else text
 
 
@@ -35,7 +34,7 @@ class _Report(BaseModel):
 
 
 class ReportedFile(_Report):
-    """An input as it was staged."""
+    """One input file, with size and hash as it was staged."""
 
     did: _Text
     index: int
@@ -44,20 +43,24 @@ class ReportedFile(_Report):
 
 
 class ConfigurationReport(_Report):
+    """The end of staging: ``status`` 30 for success, 31 or 32 for a failure with its ``reason``."""
+
     status: Literal[30, 31, 32]
     reason: _Text = ""
     files: tuple[ReportedFile, ...] = ()
 
 
 class ReportedRejection(_Report):
+    """One output that may not leave, and why."""
+
     path: _Text
     reason: _Text
 
 
 class JudgeReport(_Report):
-    """``refused``: the first of the outputs that may not leave, ``refusedCount`` of them in all; ``exited``:
-    the node's clock at the algorithm's end, if known; ``full``: no room was left on the volume; ``manifest``:
-    the digest of what may leave.
+    """The verdict on the outputs. ``refused`` lists the first of those that may not leave, ``refusedCount``
+    says how many there are in all. ``exited`` is the node's clock at the algorithm's end, if known; ``full``
+    means that no room was left on the volume; ``manifest`` is the digest of what may leave.
     """
 
     refused: tuple[ReportedRejection, ...] = ()
@@ -69,6 +72,8 @@ class JudgeReport(_Report):
 
 
 class ReportedResult(_Report):
+    """One stored result: its address, size and hash."""
+
     filename: _Text
     filesize: int = Field(ge=0)
     type: Literal["output", "algorithmLog", "configrationLog", "publishLog", "filteringLog", "evidence"]
@@ -77,10 +82,12 @@ class ReportedResult(_Report):
     sha256: _Text
     encryption: Literal["ecies"] | None = None
     judged: _Text | None = None
-    """Of an encrypted file: the hash of what was encrypted."""
+    """For an encrypted file, the hash of what was encrypted."""
 
 
 class UploadReport(_Report):
+    """The stored results, or in ``failed`` why they could not be stored."""
+
     results: tuple[ReportedResult, ...] = Field(default=(), max_length=limits.LISTED_FILES)
     failed: _Text | None = None
 
@@ -95,9 +102,10 @@ class RegisterReport(_Report):
 
 
 class GoAhead(_Report):
-    """The judge's mandate: ``outputs`` is false where the algorithm did not run, its end is not certain, or a
-    limit ended it; ``logs`` only where the end is not certain. ``failed``: with a full volume that is such a
-    limit, too, which the judge sees first.
+    """The judge's instruction: which files it may let leave. ``outputs`` is false where the algorithm did not
+    run, its end is not certain, or a limit ended it; ``logs`` is false only where the end is not certain.
+    ``failed`` says that the algorithm failed: on a full volume that counts as a limit, too, and the
+    judge is the first to see that the volume is full.
 
     What a job wrote until a limit stopped it is no result, and a store that kept it for good would be filled
     by failures: up to the volume's size for each.
@@ -110,15 +118,19 @@ class GoAhead(_Report):
 
 @dataclass(frozen=True, slots=True)
 class PodAnswer:
+    """The HTTP answer to a pod, and the changes of the status that must be written before it is sent."""
+
     status: int
     text: str = ""
     content: dict[str, Any] = field(default_factory=dict)
-    """What the pod is told beside the status code."""
+    """Body of the answer where there is no error ``text``."""
     changes: status_patch.Changes = field(default_factory=dict)
 
 
 def take_configuration(workflow: WorkFlow, report: ConfigurationReport, now: float) -> PodAnswer:
-    """Success releases the algorithm, so it is refused until the algorithm's pod is on record."""
+    """Apply configuration's report. Success releases the algorithm, so it is refused until the uid of the
+    algorithm's pod is on record.
+    """
     if workflow.finished or workflow.deleted is not None:
         return PodAnswer(410, "the job is over")
     if workflow.at("staged") is not None:
@@ -142,7 +154,9 @@ def take_configuration(workflow: WorkFlow, report: ConfigurationReport, now: flo
 
 
 def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> status_patch.Changes:
-    """Where not all can be listed, the algorithm's own are: they say what ran."""
+    """Record the staged files. Where not all can be listed, the algorithm's own come first: they say what
+    ran.
+    """
     listed = limits.fitting(files, limits.STAGED_LISTED, limits.RECORD_BYTES)
     if len(listed) == len(files):
         return {"inputs": listed}
@@ -153,7 +167,9 @@ def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> status_patch.
 
 
 def answer_go_ahead(workflow: WorkFlow) -> GoAhead | None:
-    """None until Kubernetes has said that the algorithm's container is not running."""
+    """Return the judge's instruction; None until Kubernetes has reported that the algorithm's container is
+    not running.
+    """
     outcome = workflow.status.outcome
     if workflow.at("ended") is None or outcome is None:
         return None
@@ -190,15 +206,15 @@ def take_judgement(workflow: WorkFlow, report: JudgeReport, now: float) -> PodAn
 
 
 def _gate_was_last(workflow: WorkFlow) -> bool:
-    """Whether the gate came to its last act, which is to touch the log. Where it was killed, the log's time
-    is that of the last line, or one that the algorithm chose.
+    """Return whether the gate ended normally, since its last act is to touch the log. Where it was killed,
+    the log's time is that of the last line, or one that the algorithm chose.
     """
     ran = workflow.status.algorithm
     return workflow.status.stop == 0 and ran.exit_code is not None and ran.exit_code < 128
 
 
 def take_upload(workflow: WorkFlow, report: UploadReport, now: float) -> PodAnswer:
-    """Its record is the job's end, unless the results are to become an asset."""
+    """Apply upload's report. It ends the job, unless the results are to become an asset."""
     if workflow.finished or workflow.at("uploaded") is not None:
         return PodAnswer(200)
     if workflow.deleted is not None:
@@ -219,12 +235,12 @@ def take_upload(workflow: WorkFlow, report: UploadReport, now: float) -> PodAnsw
 
 
 def answer_stored(workflow: WorkFlow) -> WorkFlow | None:
-    """The job itself, once its results are stored: the register container's cue."""
+    """Return the job once its results are stored, so that the register container may begin; else None."""
     return workflow if workflow.at("uploaded") is not None else None
 
 
 def take_registration(workflow: WorkFlow, report: RegisterReport, now: float) -> PodAnswer:
-    """The last report of a job whose results become an asset."""
+    """Apply register's report, the last one of a job whose results become an asset."""
     if workflow.finished:
         return PodAnswer(200)
     if workflow.deleted is not None:
@@ -242,8 +258,8 @@ def take_registration(workflow: WorkFlow, report: RegisterReport, now: float) ->
 
 
 def take_intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -> PodAnswer:
-    """A signed transaction, put on record before it is sent, so that whoever comes after a crash sends the
-    same one again. ``replaces``: the recorded one, once it is certain that no block can take it any more.
+    """Record a signed transaction before it is sent, so that a restart after a crash sends the same one
+    again. ``replaces`` is the recorded one, once it is certain that no block can take it any more.
     """
     if workflow.finished or workflow.deleted is not None:
         return PodAnswer(410, "the job is over")

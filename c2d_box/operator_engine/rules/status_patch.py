@@ -1,4 +1,4 @@
-"""Changes of a WorkFlow's status, as merge patches: the words in which plan and reports write."""
+"""Builders of merge patches of a WorkFlow's status, used by the plan and by the pods' reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from c2d_box.workflow.states import State, Stop
 
 REASON_LENGTH = limits.REASON_CHARACTERS
 SHOWN_PATH = 120
-"""Characters of a path in a reason: a long one must not push the reason itself out."""
+"""Characters of a path in a reason: a longer path would push the reason itself out."""
 Changes = dict[str, Any]
 
 
@@ -20,7 +20,7 @@ def set_moment(now: float, *moments: Moment) -> Changes:
 
 
 def set_state(code: int, reason: str | None = None) -> Changes:
-    """Number, text and phase always go together."""
+    """Set the job's state. Number, text and phase are always written together."""
     changes: Changes = {"code": int(code), "text": states.state_text(code), "phase": states.state_phase(code)}
     if reason is not None:
         changes["reason"] = reason[:REASON_LENGTH]
@@ -28,7 +28,7 @@ def set_state(code: int, reason: str | None = None) -> Changes:
 
 
 def set_outcome(code: State, reason: str, stop: Stop | None = None) -> Changes:
-    """How the job will end, once its logs are published."""
+    """Record how the job will end, once its logs are published."""
     changes: Changes = {
         "outcome": {"code": int(code), "reason": reason[:REASON_LENGTH]},
         "reason": reason[:REASON_LENGTH],
@@ -37,13 +37,13 @@ def set_outcome(code: State, reason: str, stop: Stop | None = None) -> Changes:
 
 
 def finish_job(now: float, code: State, reason: str, *, stop: Stop | None = None) -> Changes:
-    """The end: number, reason and end date in one write."""
+    """End the job: number, reason and end date in one write."""
     changes = {**set_state(code, reason), **set_moment(now, "finished")}
     return changes if stop is None else {**changes, "stop": int(stop)}
 
 
 def merge_patches(*parts: Changes) -> Changes:
-    """The parts in one patch; their ``times`` are joined."""
+    """Merge the parts into one patch; their ``times`` are joined."""
     result: Changes = {}
     for part in parts:
         times = {**result.get("times", {}), **part.get("times", {})}
@@ -54,7 +54,7 @@ def merge_patches(*parts: Changes) -> Changes:
 
 
 def end_publishing(workflow: WorkFlow, now: float, failure: str | None) -> Changes:
-    """The job's end after publishing: as decided before, unless outputs were refused or could not be stored.
+    """End the job after publishing: as decided before, unless outputs were refused or could not be stored.
 
     A job that had failed anyway keeps its own failure: that is what its owner can act on.
     """

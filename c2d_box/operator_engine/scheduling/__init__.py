@@ -1,1 +1,1 @@
-"""Which job may start next, and how many are worked on at once."""
+"""Scheduling: the queue decides which job may start next; limits bound how many are reconciled at once."""

@@ -1,7 +1,8 @@
-"""The places of the environments: who holds one, and who may come in next.
+"""The places of the environments: which jobs hold one, and which jobs get the next ones.
 
-A place is given and reserved in one breath, so that two jobs that are looked at together never get the
-same one, however long it takes until the first is recorded as admitted.
+A place is one of the ``maxJobs`` that an environment runs at a time. It is chosen and reserved in one step
+without an ``await``, so that two jobs that are reconciled together never get the same place, however long it
+takes until the first one's admission is in its status.
 """
 
 from __future__ import annotations
@@ -14,11 +15,17 @@ from c2d_box.workflow.environments import Environment
 from c2d_box.workflow.resource import WorkFlow
 
 OWN_CPU, OWN_MEMORY = 0.10, 240 << 20
-"""What the five containers of ours in a job request together (where results become an asset)."""
+"""Cores and bytes that our own five containers of a job request together (where results become an asset)."""
 GIB = 1 << 30
 
 
 class EnvironmentPlaces:
+    """Feeds the :class:`JobQueue` with the state of each job and keeps reservations until they are recorded.
+
+    Reservations are in memory only. A job has one from the moment it is chosen until ``admitted`` is seen in
+    its status.
+    """
+
     def __init__(self, settings: EngineSettings) -> None:
         self._rooms = {entry.id: _room(entry, settings.cpu_request) for entry in settings.environments}
         limit = settings.capacity
@@ -31,7 +38,7 @@ class EnvironmentPlaces:
         self._reserved: dict[str, float] = {}
 
     def update_job(self, job: str, workflow: WorkFlow | None) -> None:
-        """Takes note of where the job stands; None where it is gone."""
+        """Pass the job's state to the queue; ``workflow`` is None where the job is gone."""
         if workflow is None or workflow.spec.environment not in self._rooms:
             self._reserved.pop(job, None)
             self._queue.remove_job(job)
@@ -52,7 +59,7 @@ class EnvironmentPlaces:
             self._queue.enqueue_job(*where, workflow.at("accepted") or 0.0)
 
     def admit_next(self, find: Callable[[str], WorkFlow | None], now: float) -> list[str]:
-        """Reserves what is free for those whose turn it is; returns them."""
+        """Reserve the free places for the jobs whose turn it is; return these jobs."""
         chosen = []
         while (job := self._queue.next_job(now)) is not None:
             self._reserved[job] = now
@@ -64,13 +71,13 @@ class EnvironmentPlaces:
         return job in self._reserved
 
     def release_all(self) -> list[str]:
-        """Forgets reservations, as an engine must that leads no more; returns the jobs that had one."""
+        """Drop all reservations, as an engine must that stops leading; return the jobs that had one."""
         jobs = list(self._reserved)
         self._reserved.clear()
         return jobs
 
     def places_held(self) -> dict[str, int]:
-        """How many places of each environment are taken."""
+        """Return how many places of each environment are taken."""
         return dict(self._queue.holding())
 
     def jobs_queued(self) -> dict[str, int]:

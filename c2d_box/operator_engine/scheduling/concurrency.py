@@ -1,9 +1,10 @@
-"""How many jobs are worked on at once: those with a place all, which are few; of the thousands that wait one,
-of those that are over a handful.
+"""Limits how many jobs are reconciled at once.
 
-Without this an engine that starts on a long queue asks the API server for everything in one breath, and the
-next job with a place waits behind all of it. What waits and what is over have lanes of their own, since an
-end may have to wait for the store of the results.
+Jobs with a place are not limited: there are few of them. Of the queued jobs, which may be thousands, one is
+reconciled at a time; of the jobs that are over (``cleaned`` is recorded), four. Without these limits an
+engine that starts on a long queue sends requests for all of it to the API server at once, and the next job
+with a place waits behind them. The two limits are separate, since a job that is over may have to wait for the
+result store.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from c2d_box.workflow.resource import WorkFlow
 
 AT_ONCE = 1
-"""Of those that wait."""
+"""Queued jobs that are reconciled at the same time."""
 _OVER_AT_ONCE = 4
 
 
 class ReconcileLimits:
+    """Two semaphores, one for queued jobs and one for jobs that are over; other jobs are not limited."""
+
     def __init__(self) -> None:
         self._waiting = asyncio.Semaphore(AT_ONCE)
         self._over = asyncio.Semaphore(_OVER_AT_ONCE)
 
     def slot_for(self, workflow: WorkFlow, *, reserved: bool) -> AbstractAsyncContextManager[None]:
-        """``reserved``: the job has its place already, though that is not recorded yet."""
+        """Return the slot that a round on this job must hold. ``reserved``: the job has its place already,
+        though that is not recorded yet.
+        """
         if workflow.at("cleaned") is not None:
             return self._over
         if workflow.at("admitted") is None and not reserved:

@@ -1,16 +1,17 @@
-"""The queue: who may start next. A job is admitted only when all its pods fit, so that no two jobs hold
-what the other needs.
+"""The queue: it decides which job starts next. A job is admitted only when all its pods fit, so that no two
+jobs hold what the other needs.
 
 * Each environment has places; of two environments that want the same capacity the one of higher priority
   comes first, and then the job that has waited longest. A job that would fit an empty cluster keeps those
   behind it waiting, or a stream of small ones would starve it.
 * Within an environment the turn goes to the owner with the fewest jobs running, then to the one who was
-  served longest ago: a burst of one owner does not hold up another, even where there is one place. Who was
-  first and took all places is ahead: the jobs they had more in the last minutes count like running ones, as
-  far as to half of the places, until the others have caught up.
+  served longest ago: a burst of one owner does not hold up another, even where there is one place.
+* Recent starts count too, so that an owner who took all places of an idle environment does not keep them:
+  what an owner started in the last ten minutes beyond the least active waiting owner counts like running
+  jobs, up to half of the places.
 * An owner above their own limit, or whose free quota is used up, is passed over until that changes.
 
-Kept incrementally, since thousands of jobs may wait and one decision must not cost a look at all of them.
+The state is kept incrementally: thousands of jobs may wait, and one decision must not visit all of them.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 RECENT_SECONDS = 600.0
-"""What an owner had before that is forgiven."""
+"""Window in which an owner's starts count against them, also those of jobs that have ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceRequest:
-    """What the pods of one job request together: cores, bytes of memory, bytes of disk."""
+    """The sum of what the pods of one job request: cores, bytes of memory, bytes of disk."""
 
     cpu: float = 0.0
     memory: int = 0
@@ -40,7 +41,9 @@ class ResourceRequest:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentLimits:
-    """An environment as the queue sees it. ``quota``: jobs an owner may start within ``quota_seconds``."""
+    """The limits of one environment that the queue applies. ``demand`` is what each of its jobs requests;
+    ``quota`` the jobs an owner may start within ``quota_seconds``.
+    """
 
     places: int
     demand: ResourceRequest = ResourceRequest()
@@ -52,16 +55,16 @@ class EnvironmentLimits:
 
 @dataclass(slots=True)
 class OwnerUsage:
-    """One owner in one environment."""
+    """The running, waiting and recently started jobs of one owner in one environment."""
 
     running: int = 0
     served: float = float("-inf")
     waiting: list[tuple[float, str]] = field(default_factory=list)
-    """Moment of acceptance and job, in order."""
+    """Moment of acceptance and name of each queued job, oldest first."""
     starts: dict[str, float] = field(default_factory=dict)
-    """When each of their jobs was admitted, the finished ones included."""
+    """Moment of admission by job, the finished ones included."""
     moments: list[float] = field(default_factory=list)
-    """The same in order, without the jobs."""
+    """The values of ``starts``, sorted: :meth:`since` counts by bisection."""
 
     def started(self, job: str, admitted: float) -> None:
         if self.starts.get(job) != admitted:
@@ -71,12 +74,12 @@ class OwnerUsage:
         self.served = max(self.served, admitted)
 
     def forget(self, job: str) -> None:
-        """This start counts no more."""
+        """Remove the start of ``job``, so that it no longer counts."""
         if (admitted := self.starts.pop(job, None)) is not None:
             del self.moments[bisect_left(self.moments, admitted)]
 
     def since(self, moment: float) -> int:
-        """How many of their jobs were admitted after that."""
+        """Return how many of the owner's jobs were admitted after ``moment``."""
         return len(self.moments) - bisect_right(self.moments, moment)
 
     def may(self, room: EnvironmentLimits, now: float) -> bool:
@@ -97,6 +100,12 @@ class _JobState:
 
 
 class JobQueue:
+    """Knows for each job whether it waits, holds a place or neither, and chooses the next one to start.
+
+    Pure bookkeeping without a clock or a cluster. The caller reports each change and must report a chosen job
+    with :meth:`hold_place` before it asks again, or the same job is chosen twice.
+    """
+
     def __init__(self, rooms: Mapping[str, EnvironmentLimits], capacity: ResourceRequest | None) -> None:
         self._rooms = rooms
         self._capacity = capacity
@@ -104,7 +113,7 @@ class JobQueue:
         self._owners: dict[str, dict[str, OwnerUsage]] = {name: {} for name in rooms}
         self._busy: Counter[str] = Counter()
 
-    # -- where each job stands
+    # -- the state of each job
 
     def enqueue_job(self, job: str, environment: str, owner: str, accepted: float) -> None:
         self._leave(job)
@@ -112,7 +121,7 @@ class JobQueue:
         self._standings[job] = _JobState(environment, owner, accepted, waits=True)
 
     def hold_place(self, job: str, environment: str, owner: str, admitted: float) -> None:
-        """The job has a place, until its pods and its volume are gone."""
+        """Note that the job holds a place; it keeps it until its pods and its volume are gone."""
         self._leave(job)
         entry = self._owner(environment, owner)
         entry.running += 1
@@ -121,14 +130,14 @@ class JobQueue:
         entry.started(job, admitted)
 
     def release_place(self, job: str, environment: str, owner: str, admitted: float | None) -> None:
-        """The job needs no place (any more); its start counts on."""
+        """Note that the job needs no place (any more). Its start still counts for quota and turn."""
         self._leave(job)
         if admitted is not None:
             self._owner(environment, owner).started(job, admitted)
         self._standings[job] = _JobState(environment, owner, 0.0)
 
     def remove_job(self, job: str) -> None:
-        """There is no such job any more; nor does its start count."""
+        """Forget the job: it no longer exists, and its start no longer counts."""
         standing = self._leave(job)
         if standing is None:
             return
@@ -138,11 +147,11 @@ class JobQueue:
             del self._owners[standing.environment][standing.owner]
 
     def holding(self) -> Counter[str]:
-        """Places taken, by environment."""
+        """Return the places taken, by environment."""
         return Counter(self._busy)
 
     def waiting(self) -> Counter[str]:
-        """Jobs in the queue, by environment."""
+        """Return the number of jobs in the queue, by environment."""
         return Counter(
             {
                 name: sum(len(entry.waiting) for entry in owners.values())
@@ -153,7 +162,11 @@ class JobQueue:
     # -- the decision
 
     def next_job(self, now: float) -> str | None:
-        """The job that may start now, None while nobody may."""
+        """Return the job that may start now, None while no job may.
+
+        Where the first in line fits an empty cluster but not what is free, the answer is None and not the
+        next smaller job: small jobs would starve the large one.
+        """
         candidates = []
         for name, room in self._rooms.items():
             if self._busy[name] < room.places and (turn := self._turn(name, room, now)) is not None:
@@ -171,7 +184,7 @@ class JobQueue:
         return None
 
     def _turn(self, environment: str, room: EnvironmentLimits, now: float) -> tuple[float, str] | None:
-        """Acceptance and name of the job whose turn it is in this environment."""
+        """Return moment of acceptance and name of the job whose turn it is in this environment."""
         owners = [
             entry for entry in self._owners[environment].values() if entry.waiting and entry.may(room, now)
         ]

@@ -1,1 +1,1 @@
-"""What the engine keeps in memory: its copy of the cluster, and per-job timers. All of it can be lost."""
+"""The engine's state in memory: its copy of the cluster, and per-job timers. All of it can be lost."""

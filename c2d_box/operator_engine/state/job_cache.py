@@ -1,8 +1,8 @@
 """The engine's copy of the cluster: each job's workflow, pods and claim, as last seen by watch, list or
 write.
 
-A write's own answer is put in ahead of the watch, so a plan never works on what its predecessor has
-changed; and an older version never replaces a newer one, in whatever order the news arrives.
+The answer of each write is put in ahead of the watch, so a plan never works on a state that its predecessor
+has changed. An older version never replaces a newer one, in whatever order changes arrive.
 """
 
 from __future__ import annotations
@@ -21,28 +21,34 @@ from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 log = logging.getLogger(__name__)
 SELECTORS = {WORKFLOWS: "", PODS: names.LABEL_JOB, CLAIMS: names.LABEL_JOB}
-"""The kinds that make up a job, with the label selector of those that are jobs' own."""
+"""The kinds of objects a job consists of, with the label selector that finds those of jobs only."""
 
 
 @dataclass(slots=True)
 class CachedJob:
-    """All that is known of one job; ``workflow`` is None while only its pods or claim have been seen."""
+    """The known objects of one job; ``workflow`` is None while only its pods or claim have been seen."""
 
     workflow: WorkFlow | None = None
     pods: dict[str, Object] = field(default_factory=dict)
     claim: Object | None = None
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
-    """The newest seen of each object, the deleted ones included."""
+    """Newest version seen of each object, the deleted ones included."""
 
 
 class JobCache:
+    """The objects of all jobs, indexed by job. Reading it costs no call.
+
+    Versions are compared as numbers. Those of deleted objects are kept while another object of the job is
+    known, so that a late event cannot bring one back.
+    """
+
     def __init__(self) -> None:
         self._entries: dict[str, CachedJob] = {}
         self._changed: Callable[[str], None] = lambda job: None
         self._listed_at: dict[str, int] = {}
 
     def listen(self, listener: Callable[[str], None]) -> None:
-        """``listener`` is called with a job's name whenever something of it has changed."""
+        """Set the one listener: it is called with a job's name whenever an object of the job has changed."""
         self._changed = listener
 
     def workflow(self, job: str) -> WorkFlow | None:
@@ -59,7 +65,7 @@ class JobCache:
         return tuple(observation.observe_pod(body) for body in entry.pods.values()) if entry else ()
 
     def config_maps(self) -> set[str]:
-        """All that a pod mounts."""
+        """Return the names of all ConfigMaps that a job's pod mounts."""
         return {
             volume["configMap"]["name"]
             for entry in self._entries.values()
@@ -69,7 +75,7 @@ class JobCache:
         }
 
     def claim(self, job: str) -> tuple[str | None, bool]:
-        """Phase (None where there is none) and whether it is being deleted."""
+        """Return the claim's phase (None without a claim) and whether it is being deleted."""
         entry = self._entries.get(job)
         if entry is None or entry.claim is None:
             return None, False
@@ -97,7 +103,9 @@ class JobCache:
         self._changed(job)
 
     def remove_object(self, kind: ResourceKind, body: Object) -> None:
-        """What is gone stays gone, whatever older news come late; something newer of that name stays."""
+        """Remove a deleted object, unless a newer one of its name is known; older events that come late do
+        not bring it back.
+        """
         job, key = _job_of(kind, body), (kind.plural, body["metadata"]["name"])
         entry = self._entries.get(job or "")
         if job is None or entry is None or version_number(body) < entry.versions.get(key, -1):
@@ -114,12 +122,12 @@ class JobCache:
         self._changed(job)
 
     def remove_workflow(self, workflow: WorkFlow) -> None:
-        """Kubernetes says that there is no such workflow any more."""
+        """Remove a workflow of which Kubernetes has answered that it does not exist."""
         metadata = {"name": workflow.name, "resourceVersion": workflow.version}
         self.remove_object(WORKFLOWS, {"metadata": metadata})
 
     def replace_list(self, kind: ResourceKind, bodies: list[Object], listed_at: int) -> None:
-        """A complete list: what is not in it is gone, unless it is younger than the list (``listed_at``).
+        """Take a complete list: a missing object is gone, unless it is younger than the list (``listed_at``).
 
         A list older than the last one means that etcd was restored: the versions known so far belong to
         another history, and the list counts whatever they say.

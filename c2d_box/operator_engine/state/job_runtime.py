@@ -1,4 +1,4 @@
-"""What the engine keeps of a job in memory only; all of it can be lost."""
+"""Per-job runtime state: lock, timer, retries and flags. In memory only; all of it can be lost."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from c2d_box.retry import Backoff
 
 LONGEST_PAUSE_SECONDS = 10.0
 BURST = 200
-"""Plans a job may have in quick succession: several times what the longest job needs."""
+"""Number of plans a job may have in quick succession: several times what the longest job needs."""
 REFILL_SECONDS = 2.0
-"""After those, one plan in so many seconds, whatever the news: with every wait having its deadline, the
-number of plans in a job's life is bounded."""
+"""Seconds per plan after that burst, however many changes come: with every wait having its deadline, the
+number of plans in a job's life is bounded.
+"""
 
 
 @dataclass(slots=True)
 class PlanningPace:
-    """How often a job is planned for."""
+    """A token bucket that limits how often a job is planned for."""
 
     plans: int = 0
     _left: float = BURST
     _at: float | None = None
 
     def take_turn(self, now: float) -> float:
-        """Counts a plan; or returns the seconds until there may be one."""
+        """Take a token and return 0; without one return the seconds until the next."""
         if self._at is not None:
             self._left = min(float(BURST), self._left + max(0.0, now - self._at) / REFILL_SECONDS)
         self._at = now
@@ -39,6 +40,12 @@ class PlanningPace:
 
 @dataclass(slots=True)
 class JobRuntime:
+    """The engine's state of one job besides its objects. After a restart it starts empty.
+
+    Reconcile rounds and the pods' reports hold ``lock``; ``changed`` is replaced after each change, so that
+    every long poll that waits on it wakes once.
+    """
+
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -47,26 +54,26 @@ class JobRuntime:
     done: set[Step] = field(default_factory=set)
     grants: bool = False
     asked: dict[str, float] = field(default_factory=dict)
-    """Deletions that were asked for, and when."""
+    """Moment at which each deletion was last asked for."""
     trouble: str = ""
     backoff: Backoff = field(default_factory=lambda: Backoff(0.1, LONGEST_PAUSE_SECONDS, 3.0))
     pace: PlanningPace = field(default_factory=PlanningPace)
     noted: str = ""
-    """The version whose row has been asked for."""
+    """Version of the workflow that was last handed to the job table's writer."""
 
     def notify_waiters(self) -> None:
-        """Wakes the long polls."""
+        """Wake the long polls that wait for a change of this job."""
         self.changed.set()
         self.changed = asyncio.Event()
 
     def cancel_timer(self) -> None:
-        """No deadline wakes it any more."""
+        """Cancel the deadline that would wake this job."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
 
     def cancel_work(self) -> asyncio.Task[None] | None:
-        """Stops the work, keeps the long polls; returns the task that was cancelled."""
+        """Stop the work but keep the long polls; return the task that was cancelled."""
         self.cancel_timer()
         task, self.task = self.task, None
         if task is not None:
@@ -79,4 +86,4 @@ class JobRuntime:
 
 
 JobRuntimes = defaultdict[str, JobRuntime]
-"""By job."""
+"""Runtime state by job name; a missing one is created on access."""

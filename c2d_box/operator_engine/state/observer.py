@@ -1,4 +1,4 @@
-"""What is known of a job at one moment, put together for the plan."""
+"""Builds the :class:`Observation` of a job from caches and, where no watch helps, from Kubernetes itself."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from c2d_box.workflow.states import State
 
 
 class Observer:
+    """Collects what the plan for a job needs."""
+
     def __init__(
         self,
         cluster: Cluster,
@@ -33,7 +35,9 @@ class Observer:
         self._clock = clock
 
     async def observe_job(self, workflow: WorkFlow, runtime: JobRuntime) -> Observation:
-        """From memory; Kubernetes is asked only for what no watch tells. Raises ClusterError."""
+        """Return the job's observation. It comes from memory; Kubernetes is asked only for what no watch
+        shows. Raises ClusterError.
+        """
         if workflow.at("created") is None and workflow.at("admitted") is not None and not runtime.grants:
             runtime.grants = await self._granted(workflow)
         if workflow.status.algorithm.uid and workflow.at("ended") is None:
@@ -54,20 +58,22 @@ class Observer:
         )
 
     async def _granted(self, workflow: WorkFlow) -> bool:
-        """Asked for by name, so that the engine need not be allowed to list Secrets."""
+        """Return whether the job's grants exist. The Secret is read by name, so that the engine need not be
+        allowed to list Secrets.
+        """
         if not needs_grants(workflow):
             return True
         return await self._cluster.get(SECRETS, names.grants_secret_name(workflow.job)) is not None
 
     async def _make_sure(self, job: str, name: str) -> None:
-        """A pod is believed to be gone only when Kubernetes says so now."""
+        """Read a pod that the cache does not have: it counts as gone only when Kubernetes says so now."""
         if any(pod.name == name for pod in self._job_cache.pods(job)):
             return
         if (found := await self._cluster.get(PODS, name)) is not None:
             self._job_cache.put_object(PODS, found)
 
     async def refresh_workflow(self, workflow: WorkFlow) -> None:
-        """It is not what it was held for. Raises ClusterError."""
+        """Replace the cached workflow by a fresh read, after a version conflict. Raises ClusterError."""
         body = await self._cluster.get(WORKFLOWS, workflow.name)
         if body is None:
             self._job_cache.remove_workflow(workflow)
@@ -75,7 +81,7 @@ class Observer:
             self._job_cache.put_object(WORKFLOWS, body)
 
     def rejection_of(self, workflow: WorkFlow) -> JobRejection | None:
-        """Why this job cannot be run here, whatever room there is."""
+        """Return why this job cannot be run here, whatever capacity is free; None where it can."""
         environment = self._settings.environment(workflow.spec.environment)
         if environment is None:
             known = ", ".join(entry.id for entry in self._settings.environments)
@@ -92,7 +98,7 @@ class Observer:
         return None if reason is None else JobRejection(State.ALGORITHM_PROVISIONING_FAILED, reason)
 
     def _sealing(self, workflow: WorkFlow) -> str | None:
-        """What is wrong with how the results are to be encrypted."""
+        """Return what is wrong with how the results are to be encrypted, None where nothing is."""
         if workflow.encrypt is None:
             wanted = self._settings.result_store.require_encryption
             return (
@@ -107,12 +113,14 @@ class Observer:
         return None
 
     def time_limit(self, workflow: WorkFlow) -> float:
-        """Seconds the algorithm may run."""
+        """Return the seconds the algorithm may run."""
         environment = self._settings.environment(workflow.spec.environment)
         longest = float(environment.max_job_duration) if environment else 0.0
         return min(longest, float(workflow.spec.maxtime or longest))
 
 
 def needs_grants(workflow: WorkFlow) -> bool:
-    """A job without inputs whose code it carries itself needs nothing from the Provider."""
+    """Return whether the job needs grants: without inputs and with its code in the WorkFlow it needs nothing
+    from the Provider.
+    """
     return bool(workflow.stage.input) or not carries_code(workflow.stage.algorithm.rawcode)

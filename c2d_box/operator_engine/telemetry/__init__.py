@@ -1,1 +1,1 @@
-"""What the engine tells others of its jobs: rows of the job table, Kubernetes events, its own figures."""
+"""The engine's reports on its jobs: rows of the job table, Kubernetes events, its own figures."""

@@ -1,8 +1,8 @@
-"""Kubernetes events of each job, so that ``kubectl describe workflow`` tells its story.
+"""Records Kubernetes events of each job, so that ``kubectl describe workflow`` shows its history.
 
-An event is a condition when it comes true, under a name made of job and condition: told again, by this engine
-or by the next one, it is the same event. It is told beside the job's way, never on it, and one that cannot be
-told is let go: what counts stands in the status.
+There is one event per condition that comes true, under a name made of job and condition: recorded again, by
+this engine or by the next one, it is the same event. Events are written asynchronously, so no job waits for
+one, and one that cannot be written is dropped: what counts is in the status.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from c2d_box.workflow.states import State
 
 log = logging.getLogger(__name__)
 RECENT = 600.0
-"""Seconds: what is older was told by an engine before this one, and may have been forgotten on purpose."""
+"""Seconds. Older conditions were recorded by an engine before this one; their events may have been forgotten
+on purpose.
+"""
 COMPONENT = "operator-engine"
 
 
 class EventRecorder:
+    """Writes the events of enqueued jobs, one after the other, in a task of its own (:meth:`run`)."""
+
     def __init__(self, cluster: Cluster, namespace: str, clock: Callable[[], float] = time.time) -> None:
         self._cluster = cluster
         self._namespace = namespace
@@ -35,12 +39,12 @@ class EventRecorder:
         self._news = asyncio.Event()
 
     def enqueue_events(self, workflow: WorkFlow) -> None:
-        """Something may have come true for this job."""
+        """Have the events of this job written soon, for conditions that are new."""
         self._untold[workflow.job] = workflow
         self._news.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """Write events until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -96,7 +100,7 @@ class EventRecorder:
 
 
 def _events_of(workflow: WorkFlow) -> list[dict[str, Any]]:
-    """``Succeeded`` would say the same as ``Finished`` does."""
+    """Return the conditions that become events; not ``Succeeded``, which says the same as ``Finished``."""
     status = workflow.status
     found = conditions.derive_conditions(status.times, status.code, status.reason)
     return [condition for condition in found if condition["type"] != "Succeeded"]

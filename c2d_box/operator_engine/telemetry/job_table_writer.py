@@ -1,8 +1,8 @@
-"""Keeping the job table up to date without ever standing in a job's way.
+"""Keeps the job table up to date without ever holding up a job.
 
-The latest state of each job waits in memory for one writer; where PostgreSQL is away it waits longer, and
-after a restart every workflow is written anew. A report's answer waits for its row, but for a second at
-most.
+The latest state of each job waits in memory for one writer. While PostgreSQL is away it waits longer, and
+after a restart every workflow is written anew. The answer to a pod's report waits for the row, but for a
+second at most.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ Announce = Callable[[], Iterable[tuple[str, dict[str, Any]]]]
 
 
 class JobTableWriter:
+    """Writes rows and announcements over one connection; only the latest state of each job is written."""
+
     def __init__(self, where: PostgresSettings, secrets: Path) -> None:
         self._where = where
         self._secrets = secrets
@@ -37,7 +39,7 @@ class JobTableWriter:
         self._written = asyncio.Condition()
 
     def announce_from(self, announce: Announce) -> None:
-        """``announce`` tells each environment's id and what it has to say of itself."""
+        """Set ``announce``, which returns each environment's id and announcement."""
         self._announce = announce
 
     def enqueue_row(self, workflow: WorkFlow) -> None:
@@ -45,7 +47,7 @@ class JobTableWriter:
         self._news.set()
 
     async def flush_row(self, job: str, seconds: float) -> bool:
-        """Waits until the row of ``job`` is written; False when it was not within ``seconds``."""
+        """Wait until the row of ``job`` is written; return False when it was not within ``seconds``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), self._written:
                 await self._written.wait_for(lambda: job not in self._latest)
@@ -53,7 +55,7 @@ class JobTableWriter:
         return False
 
     async def run(self) -> None:
-        """For ever; every failure of the database is met with another connection."""
+        """Write until cancelled; after every failure of the database a new connection is opened."""
         backoff = Backoff(0.2, 5.0)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The engine's own figures: how many plans, how long each took, how far the queue reaches."""
+"""The engine's own figures: number of plans, their durations, and the lengths of the queues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEPT = 20_000
 
 
 class EngineMetrics:
-    """Milliseconds; the last ones only."""
+    """Durations in milliseconds of the last ``KEPT`` rounds, and the total count."""
 
     def __init__(self) -> None:
         self._rounds: deque[float] = deque(maxlen=KEPT)
@@ -18,14 +18,14 @@ class EngineMetrics:
         self._waits: deque[float] = deque(maxlen=KEPT)
         self.total = 0
         self.most = 0
-        """Plans of the one job that had most."""
+        """Number of plans of the job that had the most."""
 
     def add_wait(self, seconds: float) -> None:
-        """Until it was the job's turn."""
+        """Note how long a job waited for a concurrency slot."""
         self._waits.append(seconds * 1000)
 
     def add_round(self, round_seconds: float, plan_seconds: float, plans_of_job: int) -> None:
-        """A round is look, plan and act, Kubernetes' answers included."""
+        """Note one round: observe, plan and act, Kubernetes' answers included."""
         self.total += 1
         self.most = max(self.most, plans_of_job)
         self._rounds.append(round_seconds * 1000)

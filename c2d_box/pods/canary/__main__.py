@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
 
 def dial(timeout: float, targets: list[str]) -> None:
-    """Everything a warden tries, and the targets given, over TCP and UDP."""
+    """Try everything a warden tries, and the targets given, over TCP and UDP."""
     tried = list(dict.fromkeys([*probes.targets(targets), *((target, "udp") for target in targets)]))
     seen = [
         {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}
@@ -40,7 +40,7 @@ def dial(timeout: float, targets: list[str]) -> None:
 
 
 def listen(ports: list[int]) -> None:
-    """Hear whoever comes, for ever."""
+    """Print a line for every contact, for ever."""
     with selectors.DefaultSelector() as selector:
         for port in ports:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
@@ -53,7 +53,7 @@ def listen(ports: list[int]) -> None:
 
 
 def _bound(port: int, kind: socket.SocketKind) -> socket.socket:
-    """On IPv6 and IPv4 where the node has both."""
+    """Bind to the port on IPv6 and IPv4 where the node has both."""
     try:
         bound = socket.socket(socket.AF_INET6, kind)
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -79,7 +79,7 @@ def _hear(bound: socket.socket) -> None:
 
 
 def _first_words(accepted: socket.socket, port: int, peer: str) -> None:
-    """Who only connects has been heard too."""
+    """Print what a TCP peer sends first; a peer that only connects has made a contact too."""
     text = b""
     with accepted, contextlib.suppress(OSError):
         accepted.settimeout(1.0)

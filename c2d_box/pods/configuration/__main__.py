@@ -24,7 +24,8 @@ from c2d_box.workflow import names
 
 PARALLEL = 4
 ALIVE_SECONDS = 30.0
-"""For so long the engine, which has just answered, is dialled before the warden goes without a control."""
+"""Seconds for which the engine, which has just answered, is dialled before the warden goes without a positive
+control."""
 
 
 class Journal:
@@ -81,7 +82,7 @@ def _stage_and_report(reporter: engine.Engine, journal: Journal) -> int:
 def stage(
     job: dict[str, Any], grants: dict[str, Any], data: Path, journal: Journal, deadline: float
 ) -> dict[str, Any]:
-    """Does all of it; returns the report: status 30, 31 or 32, the reason, the files with their hashes."""
+    """Stage everything; return the report: status 30, 31 or 32, the reason, the files with their hashes."""
     try:
         layout = lay_out(job, grants, data)
         _write_all(layout)
@@ -143,9 +144,9 @@ def _write(write: Write) -> None:
 
 
 def _mark(marker: Path, algorithm: str) -> None:
-    """Whole or not at all: the warden must never see half of it. It names the one pod that may run the
-    algorithm (``algorithm``: its uid), so that a second one, however it came to be, waits for ever.
-    """
+    """Write the warden's marker, whole or not at all: the warden must never see half of it. It names the one
+    pod that may run the algorithm (``algorithm``: its uid), so that a second one, however it came to be,
+    waits for ever."""
     replace_file(marker, f"{algorithm}\n")
 
 

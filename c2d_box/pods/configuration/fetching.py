@@ -1,7 +1,7 @@
-"""Fetching one granted file: streamed to disk, hashed on the way, taken up where it broke off.
+"""Fetching one granted file: streamed to disk, hashed on the way, resumed where it broke off.
 
-A failure is told as cause alone. No address and no token ever gets into a message: it ends in a row of
-the job table and in a log that the consumer reads.
+A failure is reported as its cause alone. No address and no token ever gets into a message, since messages end
+in a row of the job table and in a log that the consumer reads.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from c2d_box.strict_json import parse_json
 CHUNK = 1 << 20
 CONNECT_SECONDS, IDLE_SECONDS = 10.0, 60.0
 ATTEMPTS = 10
-"""Without progress, over 50 seconds: a store that is killed and started again on a busy machine needs half of
-that. A transfer that gets on may break off as often as it likes.
-"""
+"""Attempts without progress, over 50 seconds: a store that is killed and started again on a busy machine
+needs half of that. A transfer that gets on may break off as often as it likes."""
 _FIRST_PAUSE = 0.2
 _FINAL = frozenset({400, 401, 403, 404, 410, 413, 422, 451})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
 class FetchFailed(Exception):
-    """The cause, fit for everybody's eyes."""
+    """Carries the cause of a failed fetch, in words that anybody may read."""
 
 
 class _Interrupted(Exception):
-    """Worth another attempt."""
+    """A failure that is worth another attempt."""
 
 
 class _Away(_Interrupted):
-    """The Provider answers, and says that it must ask somebody who does not: that may take as long as it
+    """The Provider answers, and says that a service which it must ask does not: that may take as long as it
     takes, so only the deadline ends it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
+    """The facts of a file that was fetched."""
+
     size: int
     sha256: str
 
@@ -68,7 +69,7 @@ class _Part:
 
 
 def fetch(provider: str, token: str, target: Path, deadline: float, pause: float = _FIRST_PAUSE) -> Fetched:
-    """Gets the file behind ``token`` into ``target``; raises FetchFailed. ``deadline``: monotonic seconds."""
+    """Fetch the file behind ``token`` into ``target``; raise FetchFailed. ``deadline``: monotonic seconds."""
     part = _Part(target.with_name(target.name + ".part"))
     failures, backoff = 0, Backoff(pause, pause * 50)
     while True:
@@ -98,7 +99,7 @@ def fetch(provider: str, token: str, target: Path, deadline: float, pause: float
 
 
 def _attempt(provider: str, token: str, part: _Part) -> str | None:
-    """One request; what arrives is kept. Returns the checksum that the Provider announced."""
+    """Make one request and keep what arrives; return the checksum that the Provider announced."""
     parts = urlsplit(provider)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS)
@@ -128,7 +129,8 @@ def _ask(
 
 
 def _judge_status(response: http.client.HTTPResponse, part: _Part) -> None:
-    """200 starts again, 206 goes on where it was asked to; anything else is not the file."""
+    """Judge the status: 200 starts again, 206 goes on where it was asked to; anything else is not
+    the file."""
     status = response.status
     if status == 200:
         part.restart()
@@ -148,7 +150,7 @@ def _judge_status(response: http.client.HTTPResponse, part: _Part) -> None:
 
 
 def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
-    """Appends the body to the part; a connection that ends early is an interruption."""
+    """Append the body to the part; a connection that ends early is an interruption."""
     buffer = memoryview(bytearray(CHUNK))
     awaited = response.length
     _demand_room(part, awaited or 0)
@@ -170,7 +172,8 @@ def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
 
 
 def _demand_room(part: _Part, size: int) -> None:
-    """What cannot fit is not begun: the job's volume is of one size, for all inputs and outputs together."""
+    """Raise FetchFailed for what cannot fit, before it is begun: the job's volume is of one size, for all
+    inputs and outputs together."""
     facts = os.statvfs(part.path.parent)
     room = facts.f_bavail * facts.f_frsize
     if size > room:
@@ -178,7 +181,7 @@ def _demand_room(part: _Part, size: int) -> None:
 
 
 def _reason(response: http.client.HTTPResponse) -> str:
-    """The Provider's own words, without anything that looks like an address."""
+    """Return the Provider's own words, without anything that looks like an address."""
     with contextlib.suppress(ValueError, OSError, http.client.HTTPException, AttributeError):
         text = parse_json(response.read(4096)).get("error")
         if isinstance(text, str) and text:

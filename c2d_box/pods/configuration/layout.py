@@ -1,4 +1,4 @@
-"""What a job's input stage has to put where: Ocean's tree below ``/data``, computed from job and grants."""
+"""Computes from job and grants what the input stage has to put where: Ocean's tree below ``/data``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Fetch:
 
     @property
     def status(self) -> int:
-        """The job's state if this one fails."""
+        """The job's state if this fetch fails."""
         return 31 if self.kind == "dataset" else 32
 
     @property
@@ -57,13 +57,15 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
+    """Everything that the input stage has to fetch and to write."""
+
     folders: tuple[Path, ...]
     writes: tuple[Write, ...]
     fetches: tuple[Fetch, ...]
 
 
 def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> Layout:
-    """Raises NotLaidOut where job and grants do not agree or a name is no name."""
+    """Compute the layout; raise NotLaidOut where job and grants do not agree or a name is no name."""
     inputs = grants.get("inputs") or []
     expected = [entry["id"] for entry in job.get("inputs") or []]
     if [entry.get("did") for entry in inputs] != expected:
@@ -108,14 +110,15 @@ def _ddo(kind: Kind, entry: dict[str, Any], data: Path) -> list[Fetch]:
 
 
 def _custom_data(algorithm: dict[str, Any], data: Path) -> Write:
-    """Always there, an empty object where the consumer gave nothing: algorithms open it unasked."""
+    """Return the file of custom data. It is always there, an empty object where the consumer gave nothing:
+    algorithms open it unasked."""
     custom = algorithm.get("custom")
     content = json.dumps({} if custom is None else custom, ensure_ascii=False)
     return Write(data / names.INPUTS / "algoCustomData.json", content.encode())
 
 
 def _once(fetches: list[Fetch]) -> list[Fetch]:
-    """The same asset twice in a job is one tree."""
+    """Return each target once: the same asset twice in a job is one tree."""
     return list({fetch.target: fetch for fetch in fetches}.values())
 
 

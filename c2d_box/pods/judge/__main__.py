@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 _ALGORITHM_LOG = "algorithm.log"
 _WITHHELD = b"The log stays in: a rule of a dataset's publisher.\n"
 _LISTING_SPARE = 4000
-"""Of the list of results, for logs and our own files."""
+"""The part of the list of results that is kept free for logs and our own files."""
 _FULL = 500
 """A volume is full when less than one part in so many is free: the file system keeps some for itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
+    """The folders that the judge works in."""
+
     data: Path
     verdict: Path
 
@@ -63,7 +65,8 @@ def main() -> int:
 def judge(
     mandate: dict[str, Any], limits: Limits, places: Places, rules: object = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest for ``upload`` and the report for the engine. ``rules``: the inputs' publishers'."""
+    """Return the manifest for ``upload`` and the report for the engine. ``rules`` are those of the inputs'
+    publishers."""
     ruled = _Ruled.read(rules, limits)
     full = _full(places.data / names.OUTPUTS)
     wanted = mandate["outputs"] and not (full and mandate.get("failed"))
@@ -95,7 +98,7 @@ class _Ruled:
     limits: Limits
     sets: tuple[Rules, ...] = ()
     problem: str | None = None
-    """Why the rules cannot be understood; nothing leaves then."""
+    """The reason why the rules cannot be understood; nothing leaves then."""
 
     @classmethod
     def read(cls, section: object, limits: Limits) -> _Ruled:
@@ -122,9 +125,8 @@ class _Ruled:
         return anonymous(verdict if verdict.refused else refusals(self.sets, outputs, data))
 
     def log(self, verdict: Verdict) -> LogGate | None:
-        """The gate for the algorithm's log; None where it stays in. What may not leave as a file may not
-        leave as a line.
-        """
+        """Return the gate for the algorithm's log; None where it stays in. What may not leave as a file may
+        not leave as a line."""
         if not self.any:
             return LogGate(self.limits.log_bytes)
         from c2d_box.assets.disclosure import log_budget
@@ -144,7 +146,8 @@ def _algorithm_log(gate: LogGate | None, places: Places) -> dict[str, Any]:
 
 
 def examine_outputs(data: Path, limits: Limits) -> Verdict:
-    """Outputs, then whatever else the algorithm put beside its log: to Ocean both are outputs."""
+    """Examine the outputs, then everything else that the algorithm put beside its log: to Ocean both are
+    outputs."""
     verdict = examine_folders(
         [
             (data / names.OUTPUTS, names.OUTPUTS, frozenset()),
@@ -162,7 +165,7 @@ def examine_outputs(data: Path, limits: Limits) -> Verdict:
 
 
 def _listed(entry: Accepted) -> dict[str, Any]:
-    """About as it will stand in the status."""
+    """Return the entry about as it will stand in the status."""
     return {**_output(entry), "filesize": entry.size, "url": f"store:/{quote(entry.path)}"}
 
 
@@ -179,9 +182,8 @@ def _output(entry: Accepted) -> dict[str, Any]:
 
 
 def _log(source: Path, path: str, kind: str, gate: LogGate, places: Places) -> dict[str, Any]:
-    """A copy that went through the log gate; empty where there is no log, so that its index is
-    always there.
-    """
+    """Copy a log through the log gate; the copy is empty where there is no log, so that its index is always
+    there."""
     target = places.verdict / "logs" / path
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
@@ -215,13 +217,13 @@ def _passed(source: Path, gate: LogGate) -> Iterator[bytes]:
 
 
 def _admin_logs(folder: Path) -> list[tuple[Path, str]]:
-    """Written by our own programs alone; ``configrationLog`` is spelt as clients know it."""
+    """Return the logs that our own programs alone write; ``configrationLog`` is spelt as clients know it."""
     kinds = {"configure.log": "configrationLog", "publish.log": "publishLog"}
     return [(folder / name, kind) for name, kind in kinds.items() if (folder / name).exists()]
 
 
 def _modified(log: Path) -> float | None:
-    """The gate touches the log as its last act."""
+    """Return when the log was last touched: the gate does so as its last act."""
     try:
         return log.lstat().st_mtime
     except OSError:

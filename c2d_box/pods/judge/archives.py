@@ -21,20 +21,21 @@ from c2d_box.pods.judge.formats import READABLE, kind_of
 
 CHUNK = 1 << 18
 RATIO, FREE = 250, 64 << 20
-"""More than so many times its size is a bomb, once it is more than so many bytes."""
+"""An archive that unpacks to more than ``RATIO`` times its size is a bomb, once that is more than ``FREE``
+bytes."""
 DEPTH = 3
 NESTED = 32 << 20
-"""Bytes of an archive within an archive that are looked into: they are held in memory."""
+"""The most bytes of an archive within an archive that are looked into: they are held in memory."""
 MEMBERS = 50_000
 XZ_MEMORY = 96 << 20
 
 
 class _Refused(Exception):
-    """Carries the reason."""
+    """Carries the reason why an archive may not leave."""
 
 
 class _Budget:
-    """Shared by an archive and all that is nested in it."""
+    """The bytes that may be unpacked, shared by an archive and all that is nested in it."""
 
     def __init__(self, packed: int, limit: int) -> None:
         self._most = min(limit, max(FREE, RATIO * packed))
@@ -50,7 +51,7 @@ class _Budget:
 
 
 def problem(file: BinaryIO, size: int, limit: int) -> str | None:
-    """Why the file may not leave; None where it is no archive or a harmless one.
+    """Return why the file may not leave; None where it is no archive or a harmless one.
 
     ``size`` and ``limit`` (what it may unpack to, all in all) in bytes.
     """
@@ -92,7 +93,7 @@ def _stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
 
 
 def _xz(file: BinaryIO) -> Iterator[bytes]:
-    """Within bounded memory, which the reader of the standard library does not offer."""
+    """Unpack within bounded memory, which the reader of the standard library does not offer."""
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY)
     while True:
         packed = file.read(CHUNK) if unpacker.needs_input else b""
@@ -137,7 +138,7 @@ def _plausible(file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
 
 
 def _member(pieces: Iterator[bytes], budget: _Budget, depth: int) -> None:
-    """Counts what comes out; what is an archive itself is kept and looked into."""
+    """Count what comes out; a member that is an archive itself is kept and looked into."""
     held, looked, kept = io.BytesIO(), False, True
     for piece in pieces:
         budget.spend(len(piece))

@@ -20,7 +20,7 @@ from c2d_box.pods.judge.outputs import Refused, Verdict
 from c2d_box.pods.judge.tables import Unfit
 
 CHECKED_BYTES = 256 << 20
-"""Of a file that is read to be checked: a larger one would take minutes."""
+"""The most bytes of a file that is read to be checked: a larger one would take minutes."""
 _PICTURES: Mapping[str, Callable[[BinaryIO], None]] = {
     "png": pictures.check_png,
     "jpg": pictures.check_jpeg,
@@ -39,7 +39,7 @@ _TABLES: Mapping[str, Callable[[Rules, BinaryIO], None]] = {
 
 
 def refusals(sets: Sequence[Rules], outputs: Sequence[dict[str, Any]], data: Path) -> Verdict:
-    """What of the accepted ``outputs`` (the manifest's lines) any of the sets of rules refuses."""
+    """Return what of the accepted ``outputs`` (the manifest's lines) any of the sets of rules refuses."""
     verdict = Verdict()
     for rules in sets:
         for reason in _all_together(rules, outputs):
@@ -54,7 +54,7 @@ def refusals(sets: Sequence[Rules], outputs: Sequence[dict[str, Any]], data: Pat
 
 
 def anonymous(verdict: Verdict) -> Verdict:
-    """The same without names and figures of the algorithm's choice, and with few lines."""
+    """Return the verdict without names and figures of the algorithm's choice, and with few lines."""
     told = [
         Refused(
             f"file {number} (SHA-256 of its path begins {entry.digest[:8]})" if entry.name else "outputs",

@@ -1,4 +1,4 @@
-"""Which archive format a file is, told from more than its first bytes.
+"""Tells which archive format a file is, from more than its first bytes.
 
 Four bytes are no proof: a file of numbers may begin with any of them, a list of names with ``BZh``. What a
 reader of the format would check next is checked here: header checksums where there are any, else the header
@@ -22,7 +22,7 @@ READABLE = ("gzip", "bzip2", "xz", "zip")
 
 
 def kind_of(file: BinaryIO) -> str | None:
-    """The name of the format; None for what is no archive of a known one."""
+    """Return the name of the format; None for what is no archive of a known one."""
     file.seek(0)
     head = file.read(_HEAD)
     for magic, (name, proof) in _FORMATS.items():
@@ -52,7 +52,7 @@ def _rar(head: bytes, _file: BinaryIO) -> bool:
 
 
 def _lz4(head: bytes, _file: BinaryIO) -> bool:
-    """The descriptor's version, its reserved bits, and its checksum."""
+    """Check the descriptor's version, its reserved bits, and its checksum."""
     if len(head) < 7 or head[4] >> 6 != 1 or head[4] & 2 or head[5] & 0x8F:
         return False
     size = 2 + (8 if head[4] & 8 else 0) + (4 if head[4] & 1 else 0)
@@ -61,7 +61,7 @@ def _lz4(head: bytes, _file: BinaryIO) -> bool:
 
 
 def _zstandard(head: bytes, file: BinaryIO) -> bool:
-    """The header's reserved bit, and the first two blocks: kind, size, and that the file has them."""
+    """Check the header's reserved bit, and the first two blocks: kind, size, and that the file has them."""
     if len(head) < 6 or head[4] & 8:
         return False
     single = head[4] & 0x20

@@ -1,4 +1,4 @@
-"""A JSON document read piece by piece: its shape is reported, nothing of it is kept.
+"""Reads a JSON document piece by piece: its shape is reported, nothing of it is kept.
 
 The standard library's parser builds the whole document, some thirty times its size. Here a stack of the open
 arrays and objects is all that is held, its depth bounded and each text too.
@@ -28,7 +28,7 @@ _MARK, _TEXT, _NUMBER = 1, 2, 3
 """Groups of the expression; the fourth are words."""
 _WORDS = {"true": True, "false": False, "null": None}
 _VALUE, _VALUE_OR_END, _NAME, _NAME_OR_END, _COLON, _COMMA_OR_END, _OVER = range(7)
-"""What may come next."""
+"""States of the walk: each says what may come next."""
 Scalar = str | int | float | bool | None
 
 
@@ -37,10 +37,10 @@ class NotJson(Exception):
 
 
 class Shape(Protocol):
-    """Is told what is met, in the order of the document."""
+    """Receives what the walk meets, in the order of the document."""
 
     def opened(self, kind: str) -> None:
-        """``kind``: ``{`` or ``[``."""
+        """An array or object begins; ``kind`` is ``{`` or ``[``."""
 
     def named(self, name: str) -> None: ...
 
@@ -50,7 +50,8 @@ class Shape(Protocol):
 
 
 def walk(file: BinaryIO, shape: Shape, *, many: bool = False) -> None:
-    """Raises NotJson. ``many``: any number of documents one after the other, as in NDJSON."""
+    """Report the shape of the document in ``file``; raise NotJson. ``many``: any number of documents one
+    after the other, as in NDJSON."""
     stack: list[str] = []
     expected, documents = _VALUE, 0
     for kind, text in _tokens(file):

@@ -1,4 +1,4 @@
-"""Walking a folder that an enemy has filled: by descriptors, without following anything, within limits."""
+"""Walks a folder that an enemy has filled: by descriptors, without following anything, within limits."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ COUNTED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """The limits of a job's outputs."""
+
     files: int
     bytes: int
     log_bytes: int
@@ -31,7 +33,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """``path``: relative to the folder walked, as the consumer gets it; ``on_disk``: as it is there."""
+    """An output that may leave. ``path``: relative to the folder walked, as the consumer gets it;
+    ``on_disk``: as it is there."""
 
     path: str
     size: int
@@ -41,9 +44,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """``path``: as it is reported; ``name``: the whole path, of which a digest may be told; ``figures``: the
-    reason without numbers that the algorithm chose, where it has any.
-    """
+    """An output that may not leave. ``path``: as it is reported; ``name``: the whole path, of which a digest
+    may be told; ``figures``: the reason without numbers that the algorithm chose, where it has any."""
 
     path: str
     reason: str
@@ -60,7 +62,8 @@ class Refused:
 
 @dataclass(slots=True)
 class Verdict:
-    """``refused``: the first of what may not leave; ``refused_count``: of how many."""
+    """The outputs that may leave and those that may not. ``refused`` holds the first of these,
+    ``refused_count`` is how many there are."""
 
     accepted: list[Accepted] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
@@ -73,7 +76,7 @@ class Verdict:
 
 
 class _Budget:
-    """What all folders may hold together."""
+    """The limits on what all folders may hold together, and what has been counted so far."""
 
     def __init__(self, limits: Limits) -> None:
         self.most = limits.files
@@ -85,7 +88,7 @@ class _Budget:
         self.folders: set[str] = set()
 
     def place(self, path: str, *, folder: bool = False) -> str:
-        """The path for the consumer: numbered where another name became the same by normalisation."""
+        """Return the path for the consumer: numbered where another name became the same by normalisation."""
         wanted, number = path, 1
         while path in self.files or (not folder and path in self.folders):
             number += 1
@@ -95,14 +98,14 @@ class _Budget:
 
 
 def examine(root: Path, limits: Limits, skip: frozenset[str] = frozenset()) -> Verdict:
-    """Every file below ``root`` in order of their names, sub-folders included; ``skip``: names at the top."""
+    """Examine every file below ``root`` in order of their names, sub-folders included; ``skip``: names at the
+    top."""
     return examine_folders([(root, "", skip)], limits)
 
 
 def examine_folders(folders: Sequence[tuple[Path, str, frozenset[str]]], limits: Limits) -> Verdict:
-    """The same of several folders, within limits that hold for all of them together. Each comes with what
-    its paths begin with and with the names at its top that are none of ours.
-    """
+    """Examine several folders, within limits that hold for all of them together. Each comes with what its
+    paths begin with and with the names at its top to skip."""
     verdict, budget = Verdict(), _Budget(limits)
     for root, prefix, skip in folders:
         for finding in _walked(root, prefix, budget, skip):
@@ -165,7 +168,8 @@ def _folder(
 
 
 def _names(folder: int, budget: _Budget, skip: frozenset[str]) -> tuple[list[bytes], str | None]:
-    """What is in the folder, sorted; where it is more than may be, why, without having read all of it."""
+    """Return what is in the folder, sorted; where it is more than may be, also the reason, without having
+    read all of it."""
     found: list[bytes] = []
     count = 0
     with os.scandir(folder) as entries:
@@ -227,7 +231,8 @@ def _file(folder: int, raw: bytes, at: _Place, facts: os.stat_result, budget: _B
 
 
 def _mostly_holes(handle: int, size: int) -> bool:
-    """Holes cost the algorithm nothing and whoever stores or fetches the file its full size."""
+    """Return whether the file is mostly holes: they cost the algorithm nothing, and whoever stores or fetches
+    the file its full size."""
     if size <= HOLES_FREE:
         return False
     written, at = 0, 0
@@ -245,7 +250,8 @@ def _mostly_holes(handle: int, size: int) -> bool:
 
 
 def _hash(handle: int, expected: int) -> tuple[int, str]:
-    """Reads one byte more than expected at most: a file that grows for ever is seen, not read for ever."""
+    """Hash a file. At most one byte more than expected is read: a file that grows for ever is noticed, not
+    read for ever."""
     digest, size = hashlib.sha256(), 0
     buffer = memoryview(bytearray(CHUNK))
     while size <= expected:
@@ -262,7 +268,7 @@ def _refused(path: str, reason: str, figures: str | None = None) -> Refused:
 
 
 def printable(text: str) -> str:
-    """For reports: ASCII, and shortened in its middle."""
+    """Return the text for reports: in ASCII, and shortened in its middle."""
     return shortened(text.encode("unicode_escape").decode("ascii"), REFUSED_PATH_CHARACTERS)
 
 

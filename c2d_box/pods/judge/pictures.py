@@ -1,4 +1,4 @@
-"""Pictures read block by block to their last byte: a file that is a picture and nothing beside it.
+"""Reads pictures block by block to their last byte: an accepted file is a picture and nothing beside it.
 
 What the pixels show, nobody can check here. Text and other data that formats let one add is limited.
 """
@@ -15,19 +15,19 @@ from c2d_box.pods.judge.tables import Unfit
 CHUNK = 1 << 16
 PIXELS = 100_000_000
 ADDED = 64 << 10
-"""Bytes of blocks that are no part of the picture: comments, profiles, what wrote it."""
+"""The most bytes of blocks that are no part of the picture: comments, profiles, what wrote it."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Of each colour type of a PNG: values per pixel."""
+"""Values per pixel for each colour type of a PNG."""
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""Of an interlaced PNG: first column, first row, step of columns, step of rows."""
+"""The passes of an interlaced PNG: first column, first row, step of columns, step of rows."""
 _JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _JPEG_TABLES = frozenset({0xC4, 0xDB, 0xDD})
 
 
 def check_png(file: BinaryIO) -> None:
-    """Raises Unfit."""
+    """Check a PNG file; raise Unfit."""
     unfit = Unfit("its content is not png")
     if file.read(8) != _PNG:
         raise unfit
@@ -58,7 +58,7 @@ def check_png(file: BinaryIO) -> None:
 
 
 class _PngPixels:
-    """The compressed pixels: unpacked, counted, thrown away."""
+    """Unpacks the compressed pixels, counts them and throws them away."""
 
     def __init__(self, unfit: Unfit) -> None:
         self._unfit = unfit
@@ -97,9 +97,8 @@ class _PngPixels:
 
 
 def check_jpeg(file: BinaryIO) -> None:
-    """Raises Unfit. Baseline and progressive pictures; of the scans only that they end with the file and
-    are no longer than such a picture can need.
-    """
+    """Check a JPEG file, baseline or progressive; raise Unfit. Of the scans it is only checked that they end
+    with the file and are no longer than such a picture can need."""
     unfit = Unfit("its content is not jpeg")
     if file.read(2) != b"\xff\xd8":
         raise unfit
@@ -137,7 +136,8 @@ def check_jpeg(file: BinaryIO) -> None:
 
 
 def _jpeg_room(frame: bytes, unfit: Unfit) -> int:
-    """Bytes that all scans of a picture of this frame can need: per value four, of blocks that are whole."""
+    """Return the bytes that all scans of a picture of this frame can need: per value four, of blocks that are
+    whole."""
     if len(frame) < 6 or not 1 <= frame[5] <= 4 or len(frame) != 6 + 3 * frame[5]:
         raise unfit
     height, width = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])
@@ -147,7 +147,7 @@ def _jpeg_room(frame: bytes, unfit: Unfit) -> int:
 
 
 def _scanned(file: BinaryIO, unfit: Unfit) -> bool:
-    """Reads on to the next mark; True where that is the end of the picture."""
+    """Read on to the next mark; return True where that is the end of the picture."""
     while True:
         piece = file.read(CHUNK)
         at = 0
@@ -170,7 +170,7 @@ def _scanned(file: BinaryIO, unfit: Unfit) -> bool:
 
 
 def check_gif(file: BinaryIO) -> None:
-    """Raises Unfit."""
+    """Check a GIF file; raise Unfit."""
     unfit = Unfit("its content is not gif")
     if file.read(6) not in (b"GIF87a", b"GIF89a"):
         raise unfit
@@ -188,7 +188,7 @@ def check_gif(file: BinaryIO) -> None:
             across, down, marks = struct.unpack("<4xHHB", _exactly(file, 9, unfit))
             _colours(file, marks, unfit)
             _exactly(file, 1, unfit)
-            # A code is twelve bits at most, and of each pixel one.
+            # A code has twelve bits at most, and each pixel needs at most one code.
             if not 0 < across * down <= PIXELS or _blocks(file, unfit) > 2 * across * down + 1024:
                 raise unfit
         else:

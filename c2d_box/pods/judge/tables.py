@@ -1,4 +1,5 @@
-"""Tables read as a stream and held against a publisher's rules: rows, columns, cells, sizes of groups.
+"""Reads tables as a stream and checks them against a publisher's rules: rows, columns, cells, sizes of
+groups.
 
 Whatever the format, what is counted are parsed records. Every record has to say for itself of how many
 individuals its figures are; that it says so truly, nobody can check here.
@@ -24,7 +25,8 @@ CELL = 1000
 
 
 class Unfit(Exception):
-    """Why a file may not leave. Never a figure or a text of the algorithm's choice: reasons leave, too."""
+    """The reason why a file may not leave. It never has a figure or a text of the algorithm's choice: reasons
+    leave, too."""
 
 
 class _Limits:
@@ -62,7 +64,7 @@ class _Limits:
 
 
 def check_csv(rules: Rules, file: BinaryIO, delimiter: str = ",") -> None:
-    """Raises Unfit."""
+    """Check a CSV file; raise Unfit."""
     limits, source = _Limits(rules), _Records(file)
     try:
         reader = csv.reader(source, strict=True, delimiter=delimiter)
@@ -86,7 +88,7 @@ def check_csv(rules: Rules, file: BinaryIO, delimiter: str = ",") -> None:
 
 
 def _columns(limits: _Limits, head: list[str]) -> list[int]:
-    """Where the count columns are."""
+    """Return the positions of the count columns."""
     names = [name.strip("\ufeff \t").lower() for name in head]  # a byte order mark is none of the name
     limits.demand_columns(len(names))
     for name in names:
@@ -120,7 +122,7 @@ class _Records:
 
 
 def check_text(rules: Rules, file: BinaryIO) -> None:
-    """Raises Unfit."""
+    """Check a text file; raise Unfit."""
     limits = _Limits(rules)
     if rules.min_cell is not None:
         raise limits.without_count()
@@ -135,7 +137,7 @@ def check_text(rules: Rules, file: BinaryIO) -> None:
 
 
 def _lines(file: BinaryIO) -> Iterator[str]:
-    """Each ends with a line feed, whichever end of line it had."""
+    """Yield the lines; each ends with a line feed, whichever end of line it had."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("strict"), translate=True)
     held = ""
     while data := file.read(CHUNK):
@@ -151,7 +153,7 @@ def _lines(file: BinaryIO) -> Iterator[str]:
 
 
 def check_json(rules: Rules, file: BinaryIO, *, many: bool = False) -> None:
-    """Raises Unfit. ``many``: one document a line."""
+    """Check a JSON file; raise Unfit. ``many``: one document a line."""
     shape = _JsonShape(_Limits(rules))
     try:
         if many:
@@ -174,7 +176,7 @@ class _Open:
     name: str = ""
     counts: int = 0
     lengths: set[int] = field(default_factory=set)
-    """Of the arrays of plain values in it: columns of a table."""
+    """Lengths of the arrays of plain values in it: columns of a table."""
     counted_columns: int = 0
 
 
@@ -216,7 +218,7 @@ class _JsonShape:
             outer.counts += 1
 
     def _column(self, array: _Open) -> str | None:
-        """The name of the column that an array of plain values is."""
+        """Return the name of the column that an array of plain values is."""
         if array.in_array or len(self._stack) < 2:
             return None
         return self._stack[-2].name
@@ -237,10 +239,9 @@ class _JsonShape:
             self._close_counted(done)
 
     def _close_counted(self, done: _Open) -> None:
-        """Every container counts individuals, or holds those that do. An empty one does neither, and a tree
-        of empty ones would spell out any text: only the document itself and an array directly in it may be
-        empty.
-        """
+        """Demand that a container counts individuals, or holds those that do. An empty one does neither, and
+        a tree of empty ones would spell out any text: only the document itself and an array directly in it
+        may be empty."""
         if not done.size and len(self._stack) > (0 if done.in_array or done.kind == "{" else 1):
             raise self._limits.without_count()
         if done.kind == "[":
@@ -258,7 +259,7 @@ class _JsonShape:
 
 
 def _individuals(value: object) -> float:
-    """What is no number counts nobody: it fails."""
+    """Return the number of individuals; -1 for what is no number: it counts nobody, and fails."""
     try:
         found = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0
     except (ValueError, OverflowError):

@@ -25,7 +25,7 @@ _ENCRYPTED = 2
 
 
 class Registering:
-    """``order``: what the engine's go-ahead said."""
+    """Registers the results of one job. ``order``: what the engine's go-ahead said."""
 
     def __init__(self, engine: Engine, order: Mapping[str, Any], signer: Signer) -> None:
         self._engine = engine
@@ -38,7 +38,8 @@ class Registering:
         )
 
     def run(self) -> dict[str, str]:
-        """The report: DID, NFT and datatoken. Raises C2DError or GivenUp; can be called again after that."""
+        """Register the results; return the report: DID, NFT and datatoken. Raises C2DError or GivenUp; can be
+        called again after that."""
         wish = self._order["publish"]
         free = bool(wish.get("free"))
         name = str(wish.get("name") or f"Results of job {self._engine.job}")
@@ -89,7 +90,8 @@ class Registering:
         return document
 
     def _description(self, made: publishing.Created, document: dict[str, Any]) -> Call:
-        """Sealed anew at each attempt, which only matters for the one that goes on record."""
+        """Return the transaction of the description. It is sealed anew at each attempt, which only matters
+        for the one that goes on record."""
         content = compact(document)
         sealed = str(self._engine.ask("seal", content)["sealed"])
         return publishing.description(

@@ -59,7 +59,7 @@ def deliver(
     patience: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """The report: results in the manifest's order, or why there are none."""
+    """Send the files; return the report: results in the manifest's order, or why there are none."""
     until, backoff = time.monotonic() + patience, Backoff(0.2, 10.0)
     while True:
         try:

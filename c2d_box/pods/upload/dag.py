@@ -1,7 +1,7 @@
 """A job's results as a tree of salted blocks: named first, then sent as one CAR stream whose root is known.
 
 The stream begins with the root's name, which depends on every byte, so files are read twice. Nothing but the
-names of leaves is kept in memory between the two.
+names of leaves is kept in memory between the two readings.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Planter:
             place.files[name] = pieces
 
     def planned(self) -> Tree:
-        """The names of everything; reads each file once."""
+        """Return the names of everything; reads each file once."""
         found: dict[str, bytes] = {}
         last: Link | None = None
         for path, block in self._folder("", self._top):
@@ -63,14 +63,14 @@ class Planter:
         return Tree(last.cid, found)
 
     def car(self, root: bytes) -> Iterator[bytes]:
-        """The stream; reads each file once more."""
+        """Yield the CAR stream; reads each file once more."""
         header = b"\xa2\x65roots\x81\xd8\x2a\x58\x25\x00" + root + b"\x67version\x01"
         yield varint(len(header)) + header
         for _, block in self._folder("", self._top):
             yield varint(len(block.link.cid) + len(block.data)) + block.link.cid + block.data
 
     def _folder(self, path: str, folder: _Folder) -> Iterator[tuple[str, Block]]:
-        """Every block below a folder and, last, its own; each with the path of what it ends."""
+        """Yield every block below a folder and, last, its own; each with the path of what it ends."""
         links = []
         for name in sorted({*folder.folders, *folder.files}):
             inner = f"{path}/{name}" if path else name
@@ -86,7 +86,7 @@ class Planter:
         yield path, salted_blocks.directory(links, self._salt(path, "folder"))
 
     def _file(self, path: str, pieces: Pieces) -> Iterator[tuple[str, Block]]:
-        """Every block of a file and, last, its root."""
+        """Yield every block of a file and, last, its root."""
         links: list[Link] = []
         block = None
         for number, piece in enumerate(_whole(pieces())):
@@ -109,7 +109,8 @@ class Planter:
 
 
 def _whole(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of one length, the last one shorter; one empty piece where there are none."""
+    """Yield the same bytes in pieces of one length, the last one shorter; one empty piece where there are
+    none."""
     waiting = bytearray()
     empty = True
     for piece in pieces:

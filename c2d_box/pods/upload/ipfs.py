@@ -25,7 +25,8 @@ IDLE_SECONDS = 60.0
 
 
 def send(entries: list[Entry], store: dict[str, Any], secret: bytes) -> list[Sent]:
-    """``secret``: known to this job alone. Raises SendFailed or SendInterrupted."""
+    """Send all entries in one call. ``secret``: known to this job alone. Raises SendFailed or
+    SendInterrupted."""
     if not entries:
         return []
     planter = Planter({entry.path: partial(content, entry) for entry in entries}, secret)
@@ -69,7 +70,8 @@ def _multipart(stream: Iterator[bytes], boundary: str) -> Iterator[bytes]:
 
 
 def _is_pinned(root: str, body: bytes) -> bool:
-    """Kubo answers with a line for the root; of one that could not be pinned the line says why."""
+    """Return whether the root is pinned. Kubo answers with a line for it; where it could not be pinned the
+    line says why."""
     try:
         lines = [parse_json(line) for line in body.splitlines() if line.strip()]
         pinned = [line["Root"] for line in lines if "Root" in line]

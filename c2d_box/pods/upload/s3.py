@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, content
 
 _FINAL = frozenset({400, 401, 404, 405, 411, 413})
-"""403 is not among them: a signature may have grown too old while a file was sent."""
+"""Statuses after which another try would not help. 403 is not among them: a signature may have grown too old
+while a file was sent."""
 IDLE_SECONDS = 60.0
 BATCH = 20
 """Signatures asked for at once: they are good for a quarter of an hour."""
@@ -26,7 +27,8 @@ Ask = Callable[[list[Entry]], Mapping[str, Mapping[str, str]]]
 
 
 class Sender:
-    """Remembers what is stored already, so that a try that broke off is taken up where it did."""
+    """Sends to S3 and remembers what is stored already, so that a try that broke off is taken up where it
+    did."""
 
     def __init__(self, store: dict[str, Any], job: str, ask: Ask) -> None:
         self._store = store
@@ -35,7 +37,7 @@ class Sender:
         self._done: dict[str, Sent] = {}
 
     def send(self, entries: list[Entry]) -> list[Sent]:
-        """Raises SendFailed or SendInterrupted."""
+        """Store the entries and return the results. Raises SendFailed or SendInterrupted."""
         left = [entry for entry in entries if entry.path not in self._done]
         for start in range(0, len(left), BATCH):
             batch = left[start : start + BATCH]

@@ -20,7 +20,7 @@ Send = Callable[[list[Entry]], list[Sent]]
 
 
 def sealing(send: Send, key: str, secret: bytes) -> Send:
-    """``send``, of sealed files; ``key``: the public key of whoever may read them."""
+    """Return ``send`` for sealed files; ``key``: the public key of the one who may read them."""
     ready: list[Entry] = []
 
     def sealed_first(files: list[Entry]) -> list[Sent]:
@@ -32,7 +32,7 @@ def sealing(send: Send, key: str, secret: bytes) -> Send:
 
 
 def sealed(entry: Entry, key: str, secret: bytes) -> Entry:
-    """The file as it is to be sent; raises SendFailed where it is not what was judged."""
+    """Return the file as it is to be sent; raise SendFailed where it is not what was judged."""
     sealer = Sealer(key, hmac.digest(secret, f"{entry.path}\n{entry.sha256}".encode(), hashlib.sha256))
     encryptor = sealer.encryptor()
     for piece in content(entry):

@@ -1,4 +1,4 @@
-"""What the stores have in common: the manifest's entries, opened safely, and the words of failure."""
+"""Shared by the stores: the manifest's entries, opened safely, and the exceptions for failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SendFailed(Exception):
 
 
 class SendInterrupted(Exception):
-    """Worth another try."""
+    """A failure that is worth another try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
+    """A file that is in the store, as the job's results list it."""
+
     entry: Entry
     url: str
     cid: str | None = None
@@ -76,12 +78,12 @@ def entries(manifest: dict[str, Any], data: Path, verdict: Path) -> list[Entry]:
 
 
 def in_memory(filename: str, kind: str, data: bytes) -> Entry:
-    """A file that was made here."""
+    """Return the entry of a file that was made here."""
     return Entry(Path(filename), filename, filename, kind, len(data), hashlib.sha256(data).hexdigest(), data)
 
 
 def content(entry: Entry) -> Iterator[bytes]:
-    """The judged bytes, sealed where they are to be; raises SendFailed as soon as they are others."""
+    """Yield the judged bytes, sealed where they are to be; raise SendFailed as soon as they are others."""
     if entry.sealed is not None:
         yield from entry.sealed()
         return
@@ -102,7 +104,7 @@ def content(entry: Entry) -> Iterator[bytes]:
 
 
 def _open(entry: Entry) -> int:
-    """Component by component, so that no folder of the path can be a link either."""
+    """Open the file component by component, so that no folder of the path can be a link either."""
     depth = len(Path(entry.path).parts)
     root, parts = entry.place.parents[depth - 1], entry.place.parts[-depth:]
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)

@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _kubelet(node: str) -> tuple[str, ...]:
-    """The kubelet of this pod's node, where Kubernetes said which that is."""
+    """Return the kubelet of this pod's node, where Kubernetes said which node that is."""
     return (f"[{node}]:{KUBELET_PORT}" if ":" in node else f"{node}:{KUBELET_PORT}",) if node else ()
 
 
@@ -62,13 +62,12 @@ def watch(
     required: bool = True,
     demanded: tuple[str, ...] = (),
 ) -> int:
-    """Proven at the start, while inputs are staged, so that it costs a job nothing; and again before the
-    go-ahead where that was long ago or failed: on some clusters network rules are put in place after the
-    start. What answered configuration a moment ago is tried last, and must be silent: the positive control.
-    ``pod``: this pod's uid, which must be the one on record, or an algorithm could run twice. ``required``
-    false: the operator lets jobs run that are not isolated, and the report says so. ``demanded``: the
-    restrictions of this pod that must hold.
-    """
+    """Prove the isolation at the start, while inputs are staged, so that it costs a job nothing; and again
+    before the go-ahead where that was long ago or failed: on some clusters network rules are put in place
+    after the start. What answered configuration a moment ago is tried last, and must be silent: the positive
+    control. ``pod``: this pod's uid, which must be the one on record, or an algorithm could run twice.
+    ``required`` false: the operator lets jobs run that are not isolated, and the report says so.
+    ``demanded``: the restrictions of this pod that must hold."""
     if not targets:
         return _report([], "no targets are configured: nothing could be proven", UNABLE)
     tries = probes.targets(targets)
@@ -90,7 +89,7 @@ def watch(
 
 
 def _with_control(seen: list[Probe], control: Alive | None, timeout: float) -> list[Probe]:
-    """What is known to be alive is tried now, whatever was seen of it before."""
+    """Probe now what is known to be alive, whatever was seen of it before."""
     tries: list[tuple[str, Kind]] = [
         way for address in (control.addresses if control else ()) for way in probes.of(address)
     ]
@@ -100,7 +99,7 @@ def _with_control(seen: list[Probe], control: Alive | None, timeout: float) -> l
 
 
 def _judged(seen: list[Probe], control: Alive | None, demanded: tuple[str, ...]) -> tuple[int, str]:
-    """Exit code and verdict; 0 where all is as it must be."""
+    """Return exit code and verdict; 0 where all is as it must be."""
     if not all(probe.closed for probe in seen):
         return OPEN, "something answered"
     if control is None:

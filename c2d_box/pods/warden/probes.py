@@ -1,4 +1,4 @@
-"""Trying to get out: to every address that is known to be alive, to what is near, over IPv4, IPv6 and DNS.
+"""Tries to get out: to every address that is known to be alive, to what is near, over IPv4, IPv6 and DNS.
 
 A probe that is refused has got through: a refusal is an answer. Only silence and "no route" count as closed.
 """
@@ -39,7 +39,7 @@ Kind = Literal["tcp", "udp", "icmp"]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One try, and what came of it."""
+    """One try and its outcome."""
 
     target: str
     kind: Kind
@@ -48,7 +48,7 @@ class Probe:
 
 
 def targets(configured: Iterable[str], proc: Path = Path("/proc/net")) -> list[tuple[str, Kind]]:
-    """The configured addresses, and those that any pod on any node should try."""
+    """Return the configured addresses, and those that any pod on any node should try."""
     near, given = _near(proc), [*configured]
     tcp = [
         *given,
@@ -66,7 +66,7 @@ def targets(configured: Iterable[str], proc: Path = Path("/proc/net")) -> list[t
 
 
 def of(address: str) -> list[tuple[str, Kind]]:
-    """Every way to one address that is known to be alive."""
+    """Return every way to one address that is known to be alive."""
     kinds: list[tuple[str, Kind]] = [(address, "tcp")]
     if not address.startswith("["):
         kinds += [(entry, "udp") for entry in _datagrams(address)]
@@ -75,7 +75,7 @@ def of(address: str) -> list[tuple[str, Kind]]:
 
 
 def run(found: list[tuple[str, Kind]], timeout: float) -> list[Probe]:
-    """All at once; ``timeout`` in seconds is what silence takes."""
+    """Run all probes at once; ``timeout`` in seconds is what silence takes."""
     if not found:
         return []
     with ThreadPoolExecutor(min(128, len(found))) as pool:
@@ -107,13 +107,15 @@ def _host(address: str) -> str:
 
 
 def _datagrams(address: str) -> list[str]:
-    """A port of UDP that nobody listens on answers too, by ICMP: the way there is open."""
+    """Return the UDP ports to try. A port of UDP that nobody listens on answers too, by ICMP: the way there
+    is open."""
     host, _, port = address.rpartition(":")
     return list(dict.fromkeys([f"{host}:53", f"{host}:{port}"]))
 
 
 def _near(proc: Path) -> list[IPv4Address]:
-    """The gateway, and the first address of each network on the link: where a bridge's host side sits."""
+    """Return the gateway, and the first address of each network on the link: where a bridge's host
+    side sits."""
     hosts: set[IPv4Address] = set()
     with contextlib.suppress(OSError):
         for line in (proc / "route").read_text().splitlines()[1:]:
@@ -128,7 +130,7 @@ def _near(proc: Path) -> list[IPv4Address]:
 
 
 def _near6(proc: Path) -> list[str]:
-    """Where an interface has IPv6 at all: the usual link-local addresses of a gateway."""
+    """Return the usual link-local addresses of a gateway, for each interface that has IPv6 at all."""
     names: set[str] = set()
     with contextlib.suppress(OSError):
         for line in (proc / "if_inet6").read_text().splitlines():
@@ -137,7 +139,8 @@ def _near6(proc: Path) -> list[str]:
 
 
 def _own_addresses() -> set[IPv4Address]:
-    """The pod's own address is no way out. Kubernetes writes it into the pod's hosts file."""
+    """Return the pod's own addresses: they are no way out. Kubernetes writes them into the pod's
+    hosts file."""
     own: set[IPv4Address] = set()
     with contextlib.suppress(OSError):
         for line in Path("/etc/hosts").read_text().splitlines():

@@ -1,4 +1,4 @@
-"""What the kernel says about a process of the pod: the network is not the only way out."""
+"""Reads what the kernel says about a process of the pod: the network is not the only way out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ CAPABILITIES, NO_NEW_PRIVILEGES, SECCOMP = "capabilities", "no_new_privileges", 
 USER_NAMESPACE = "user_namespace"
 _FIELDS = {"CapEff": CAPABILITIES, "NoNewPrivs": NO_NEW_PRIVILEGES, "Seccomp": SECCOMP}
 _EVERYBODY = ["0", "0", "4294967295"]
-"""The map of a process whose user ids are the node's."""
+"""The user-id map of a process whose user ids are the node's."""
 
 
 def of_this_process(proc: Path = Path("/proc/self")) -> dict[str, str]:
-    """Capabilities, no new privileges, seccomp's mode, whether user ids are its own, which control groups."""
+    """Return capabilities, no new privileges, seccomp's mode, whether user ids are its own, which control
+    groups."""
     status = dict(re.findall(r"^(\w+):\t(.*)$", (proc / "status").read_text(), re.MULTILINE))
     found = {ours: status.get(theirs, "") for theirs, ours in _FIELDS.items()}
     found[USER_NAMESPACE] = "no" if (proc / "uid_map").read_text().split()[:3] == _EVERYBODY else "yes"
@@ -23,7 +24,7 @@ def of_this_process(proc: Path = Path("/proc/self")) -> dict[str, str]:
 
 
 def lacking(found: Mapping[str, str], demanded: Iterable[str]) -> list[str]:
-    """Those of ``demanded`` that do not hold; one that nobody knows does not."""
+    """Return those of ``demanded`` that do not hold; one that nobody knows does not hold."""
     return [name for name in demanded if not _holds(name, found.get(name, ""))]
 
 

@@ -1,2 +1,2 @@
-"""Compute: who may run what on which data, what it costs, and how a job is started. Rules only; routes
-are elsewhere."""
+"""The rules of computing: they decide which algorithm may run on which data for whom, price it, and start the
+job. The routes are in :mod:`c2d_box.provider.routes`."""

@@ -1,4 +1,4 @@
-"""The algorithm of a request: published or raw, with what would really run (file hashes, container).
+"""Finds the algorithm of a request, published or raw, and what would really run (file hashes, container).
 
 ``documentId`` always wins over ``meta``: a request must not be able to say what a trusted DID is.
 """
@@ -23,8 +23,8 @@ from c2d_box.provider.services import Services
 
 @dataclass(frozen=True)
 class Algorithm:
-    """``facts`` is what permissions are decided on. ``digests`` are the files' sha256 in order; of a raw
-    algorithm ``files`` is its one URL or nothing."""
+    """The algorithm of a request. Permissions are decided on ``facts``. ``digests`` are the files' sha256 in
+    order. A raw algorithm's ``files`` hold its one URL, or nothing where it carries its code."""
 
     facts: PublishedAlgorithm | RawAlgorithm
     container: dict[str, str]
@@ -44,8 +44,9 @@ def refuse(resource: str, code: str, reasons: Any = None) -> Refusal:
 
 
 async def algorithm_of(services: Services, item: Any, *, not_algorithm: Refusal, anew: bool) -> Algorithm:
-    """Raises Refusal with the wire's code; ``not_algorithm`` is what a DID of another type is refused
-    with. ``anew``: the files are read now, not believed to be what they were some seconds ago.
+    """Return the algorithm that the request names. Raise Refusal with the code that clients know;
+    ``not_algorithm`` is the refusal of a DID of another type. ``anew``: the files are read now, instead of
+    trusting hashes from some seconds ago.
 
     A start reads anew, a quote does not have to. Neither lets other code run than was permitted, since the
     files come to the job by the hashes found here. But a start with old hashes of changed files would make a
@@ -62,7 +63,8 @@ async def algorithm_of(services: Services, item: Any, *, not_algorithm: Refusal,
 
 
 def _require_small(algorithm: Algorithm) -> None:
-    """What a job carries has to fit into its record: said before it is paid, not after."""
+    """Refuse raw code and custom data that do not fit into the job's record: before the job is paid, not
+    after."""
     carried = limits.stored_bytes([algorithm.rawcode, algorithm.item.get("algocustomdata")])
     if carried > limits.CARRIED_BYTES:
         text = f"raw code and custom data take {carried} bytes, {limits.CARRIED_BYTES} are allowed"
@@ -70,7 +72,7 @@ def _require_small(algorithm: Algorithm) -> None:
 
 
 def require_container(container: Mapping[str, Any]) -> None:
-    """Image and command must be named, the image by its digest."""
+    """Refuse a container that lacks its image, its command or the image's digest."""
     if not all(container.get(key) for key in ("entrypoint", "image", "checksum")):
         raise refuse("algorithm.container", "missing_entrypoint_image_checksum")
     if not str(container["checksum"]).startswith("sha256:"):
@@ -111,7 +113,8 @@ async def _published(
 
 
 def _require_fitting(services: Services, item: Mapping[str, Any], offered: Offering) -> None:
-    """User data is for the service's source; custom data is what the algorithm itself takes."""
+    """Refuse data that does not fit what the publisher describes. User data goes to the source of the
+    service's files; custom data goes to the algorithm itself."""
     section = offered.ddo.metadata.algorithm
     described = {
         "userdata": offered.service.consumer_parameters,
@@ -125,7 +128,8 @@ def _require_fitting(services: Services, item: Mapping[str, Any], offered: Offer
 async def _digests(
     services: Services, files: list[FileObject], userdata: dict[str, Any] | None, audience: str, anew: bool
 ) -> tuple[str, ...]:
-    """The hashes of what would really run."""
+    """Return the hashes of the files that would really run. Raise Refusal for a file that cannot be read, or
+    is too large to be hashed."""
     limit = services.settings.fetch.max_algorithm_length
     probes = await services.storage.probe_all(
         files, userdata, checksum_limit=limit, audience=audience, anew=anew

@@ -1,5 +1,5 @@
-"""Each dataset of a job: found, consumable, of a usable type, readable here, and willing to meet the
-algorithm.
+"""Checks each dataset of a job: that it exists, that the consumer may use it, that its service is of a usable
+type and readable here, and that its publisher permits the algorithm.
 
 The checks and their codes stand in wire order; the first refusal wins. Reasons go beside the error, never
 inside it.
@@ -41,9 +41,9 @@ class Dataset:
     offered: Offering
     files: list[FileObject] = field(repr=False)
     rules: Rules | None = None
-    """What its publisher demands of results."""
+    """The publisher's rules for what may leave the job as a result."""
     reasons: tuple[str, ...] = ()
-    """Of the verdict that let the algorithm in, as lines."""
+    """The reasons of the verdict that permitted the algorithm, as lines."""
 
     @property
     def tx(self) -> str:
@@ -56,7 +56,8 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Network:
-    """Two of the three yeses to network access: the job's and the environment's operator's."""
+    """Two of the three consents that network access needs: the job asks for it (``wanted``), and the operator
+    of the environment allows it (``granted``)."""
 
     wanted: bool = False
     granted: bool = False
@@ -66,8 +67,8 @@ NO_NETWORK = Network()
 
 
 async def network_of(services: Services, asked: Any, environment: Any) -> Network:
-    """``asked``: what the request says under ``networkAccess``. Raises Refusal for anything but a yes or
-    no."""
+    """Return the consents to network access. ``asked`` is the request's ``networkAccess``. Raise Refusal
+    where it is neither true nor false."""
     if asked is None or asked is False:
         return NO_NETWORK
     if asked is not True:
@@ -77,7 +78,8 @@ async def network_of(services: Services, asked: Any, environment: Any) -> Networ
 
 
 def require_few(items: Sequence[Any]) -> None:
-    """Raises Refusal where a request names more datasets than one job may have: nobody has signed it yet."""
+    """Raise Refusal where a request names more datasets than one job may have, before work is done for it:
+    nobody may have signed it."""
     if len(items) > JOB_DATASETS:
         reason = f"a job takes at most {JOB_DATASETS} datasets, {len(items)} were named"
         raise refuse("datasets", "too_many", {"problem": reason})
@@ -97,7 +99,8 @@ async def accepted(
     ordered: bool,
     network: Network = NO_NETWORK,
 ) -> Dataset:
-    """Raises Refusal. ``ordered``: the item must name its order (whose check is :func:`paid`)."""
+    """Return the dataset, checked, or raise Refusal. ``ordered``: the item must name its order, which
+    :func:`paid` checks afterwards."""
     name = resource(index)
     fields = item if isinstance(item, Mapping) else {}
     offered, head = await _found(services, name, fields, ordered)
@@ -135,7 +138,8 @@ def _rules(name: str, offered: Offering) -> Rules | None:
 
 
 async def paid(services: Services, dataset: Dataset, consumer: str, environment: str) -> Order:
-    """The dataset's order, valid for this consumer, service and environment now."""
+    """Return the dataset's order. Raise Refusal where it is not valid for this consumer, service and
+    environment now."""
     try:
         order = await services.ledger.order(
             claim(services, dataset.offered, dataset.tx, consumer, environment=environment)

@@ -1,4 +1,4 @@
-"""Whether computing was paid for: one of the orders' provider fees must cover the time from now to the
+"""Checks that computing was paid for: one of the orders' provider fees must cover the time from now to the
 latest end.
 
 Fees are not summed. The last order that pays, the algorithm's checked after the datasets', gives the job its
@@ -18,12 +18,13 @@ from c2d_box.provider.compute.algorithms import refuse
 from c2d_box.provider.services import Services
 
 GRACE_SECONDS = 60
-"""What an order whose confirmation took its time is still given at its end."""
+"""The seconds that a job still gets where its order's time was over when the order was confirmed."""
 
 
 @dataclass(frozen=True)
 class Paid:
-    """``agreement`` is the paying item's transaction id; ``seconds`` is how long the job may run."""
+    """A job that is paid for. ``agreement`` is the paying item's transaction id; ``seconds`` is how long the
+    job may run."""
 
     agreement: str
     valid_until: int
@@ -35,7 +36,8 @@ class Paid:
 async def paid_until(
     services: Services, orders: Sequence[tuple[str, Order]], environment: Mapping[str, Any]
 ) -> Paid:
-    """``orders``: submitted transaction id and order, datasets first, the algorithm last. Raises Refusal."""
+    """Return the time that is paid for; raise Refusal where no order's fee covers it. ``orders`` holds
+    submitted transaction id and order, datasets first, the algorithm last."""
     now = time.time()
     valid_until = max(order.fee_valid_until for _, order in orders)
     token = await services.ledger.fee_token(services.settings.fee_token)

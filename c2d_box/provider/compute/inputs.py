@@ -26,7 +26,7 @@ def grants_for(
     *,
     network: bool,
 ) -> dict[str, Any]:
-    """The document that travels to the job's Secret."""
+    """Return the document with all grants of a job, which operator-service stores in the job's Secret."""
     now = int(time.time())
     some = Grant("ddo", job, "", now + services.settings.grant_seconds, consumer=consumer, issued=now)
     return {

@@ -1,4 +1,4 @@
-"""What a request may ask for its results, as far as every input's publisher agrees."""
+"""Decides what a request may ask for its results, as far as the publisher of every input agrees."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from c2d_box.provider.compute.datasets import Dataset
 from c2d_box.strict_json import JsonRefused, parse_json
 
 ALLOWED = "allowPublishedResults"
-"""Of ``services[].additionalInformation.c2d``; only literal true is a yes."""
+"""The key of ``services[].additionalInformation.c2d`` by which a publisher agrees that results are published;
+only literal true does."""
 _ASKED = ("publish", "encrypt")
 
 
 def section(output: Any, datasets: Sequence[Dataset]) -> dict[str, Any]:
-    """The stage's output section: ours of what was asked for, and the publishers' rules. Raises Refusal."""
+    """Return the stage's output section: the parts of the request that we know, and the publishers' rules.
+    Raise Refusal."""
     asked = _parsed(output)
     found = {key: asked[key] for key in _ASKED if asked.get(key)}
     if "publish" in found:

@@ -1,4 +1,4 @@
-"""initializeCompute: what is still to be paid before a job can start, item by item.
+"""The rules of initializeCompute, which quotes what is still to be paid before a job can start, item by item.
 
 Permissions are decided here already, before anybody pays.
 """
@@ -21,8 +21,11 @@ from c2d_box.provider.services import Services
 
 @dataclass(frozen=True)
 class _Terms:
-    """What is asked for: an environment until some time, which costs ``price`` base units of ``token``
-    from ``now``, when the request came: looking up its assets adds nothing to the difference of two quotes.
+    """The terms that the request asks for: an environment until some time, for ``price`` base units of
+    ``token``.
+
+    The price counts from ``now``, when the request came, and not from when its assets have been looked up, so
+    that the time for that does not make two quotes differ.
     """
 
     environment: Mapping[str, Any]
@@ -43,7 +46,7 @@ class _Item:
         return self.order is not None and terms.valid_until <= self.order.fee_valid_until
 
     def pays(self, terms: _Terms) -> bool:
-        """Its fee alone is enough for the whole job."""
+        """Return whether the fee of this item's order alone is enough for the whole job."""
         if self.order is None or not self.covers(terms):
             return False
         return not terms.price or (
@@ -52,7 +55,7 @@ class _Item:
 
 
 async def quotes(services: Services, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer's body; raises Refusal."""
+    """Return the body of the answer to initializeCompute. Raise Refusal."""
     now, compute, consumer = time.time(), data["compute"], str(data["consumerAddress"])
     valid_until = int(compute["validUntil"])
     if valid_until <= now:
@@ -89,7 +92,8 @@ async def quotes(services: Services, data: Mapping[str, Any]) -> dict[str, Any]:
 async def _order(
     services: Services, offered: Offering, item: Mapping[str, Any], consumer: str, environment: str
 ) -> Order | None:
-    """The given order if it is good for this service and environment; an expired fee is forgiven here."""
+    """Return the given order if it is good for this service and environment, else None. Its fee may have
+    expired: then only a new fee is quoted."""
     tx = item.get("transferTxId")
     if not tx:
         return None
@@ -109,8 +113,8 @@ async def _terms(services: Services, environment: Mapping[str, Any], now: float,
 
 
 async def _answer(services: Services, item: _Item, terms: _Terms, *, bears_fee: bool) -> dict[str, Any]:
-    """One of three shapes: nothing due (the order as submitted), a fee due (the original order), or no
-    order yet."""
+    """Return one item of the answer, in one of three shapes: nothing due (the order as submitted), a fee due
+    (the original order with the fee), or no order yet (the fee alone)."""
     if item.order is not None and (item.pays(terms) if bears_fee else item.covers(terms)):
         return {"validOrder": item.order.tx}
     service = item.offered.service

@@ -1,8 +1,9 @@
-"""Whether a grant is still good: what was permitted at the start must be permitted now.
+"""Checks that a grant may still be redeemed: what was permitted at the start must be permitted now.
 
 A queued job may wait for hours. Meanwhile the publisher may revoke the asset, withdraw the algorithm's
-permission or deny the consumer, and the chain may take the payment back. What only passes (a fee's validity,
-an order's timeout) is judged as of the job's start: it was paid for, and the job did not choose to wait.
+permission or deny the consumer, and the chain may take the payment back. Terms that merely expire with time
+(a fee's validity, an order's timeout) are judged as of the job's start: they were paid for, and the job did
+not choose to wait.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _REMEMBERED = 10_000
 
 
 async def require_alive(services: Services, grant: Grant) -> None:
-    """Raises Refusal (410), or OperatorUnavailable when nobody can say."""
+    """Raise Refusal (410) where the grant's job has ended, OperatorUnavailable where that is not known."""
     if services.liveness is None:
         raise OperatorUnavailable
     if not await services.liveness.is_alive(grant.job, grant.consumer):
@@ -33,8 +34,8 @@ async def require_alive(services: Services, grant: Grant) -> None:
 
 
 async def require_permitted(services: Services, grant: Grant, ddo: DDO) -> None:
-    """Raises Refusal (403). A decision is good for two seconds: a job's many files of one asset are one
-    question."""
+    """Raise Refusal (403) where the grant is not permitted any more. A decision is kept for two seconds, so
+    that the many files of one asset in one job are decided once."""
     key = (grant.job, grant.did, grant.service)
     if time.monotonic() - services.decided.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
         return
@@ -77,8 +78,8 @@ async def _require_trusted(services: Services, grant: Grant, granted: Granted, o
 
 
 async def _algorithm(services: Services, grant: Grant, granted: Granted) -> PublishedAlgorithm | RawAlgorithm:
-    """What runs is what was hashed at the start; whose it is, and whether it may still be used, is asked
-    anew."""
+    """Return the facts of the granted algorithm, for a new decision. Its hashes are those found at the start,
+    since that is what runs. Its owner and the consumer's right to use it are read anew."""
     if not granted.did:
         return RawAlgorithm()
     ddo = await services.catalog.ddo(granted.did)

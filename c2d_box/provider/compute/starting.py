@@ -1,8 +1,9 @@
-"""Starting a job: every check in wire order, then one call to operator-service that can be repeated safely.
+"""Starts a job: every check in the order that clients know, then one call to operator-service that can be
+repeated safely.
 
-The job's id follows from owner, nonce and request. So when the Provider dies between any two steps and
-the client sends the same request again, it is the same job that is asked for: what exists is found, what
-does not is made, never two.
+The job's id is derived from owner, nonce and request. So when the Provider dies between any two steps and
+the client sends the same request again, it asks for the same job: what exists of it is found, what does not
+is made, and there are never two.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class Accepted:
 
 
 async def start(services: Services, data: Mapping[str, Any], caller: Caller) -> Answer:
-    """The answer of operator-service: an array with one job object. Raises Refusal, Invalid,
-    OperatorUnavailable."""
+    """Start the job and return the answer of operator-service: an array with one job object. Raise Refusal,
+    Invalid or OperatorUnavailable."""
     request = await _accepted(services, data, caller)
     job = job_id(services.job_key, caller)
     caller.use_nonce(services.nonces)
@@ -58,12 +59,13 @@ async def start(services: Services, data: Mapping[str, Any], caller: Caller) -> 
             raise OperatorUnavailable
         if known.status == 200 and known.body and known.body[0].get("dateFinished"):
             return known
-        # Whoever answered before may have died with the job made and its grants not: it goes on from there.
+        # The replica that answered before may have died after making the job and before making its grants.
+        # So the same call is sent again, and goes on from there.
     return await services.operator.start(_payload(services, request, caller.address, job))
 
 
 def job_id(key: bytes, caller: Caller) -> str:
-    """32 hex characters, the same for the same request of the same owner, not to be guessed by others."""
+    """Return 32 hex characters, the same for the same request of the same owner; others cannot guess them."""
     text = f"{caller.address}\n{as_text(caller.nonce)}\n{caller.claim.purpose}"
     return hmac.digest(key, text.encode(), sha256).hex()[:32]
 
@@ -102,8 +104,8 @@ async def _accepted(services: Services, data: Mapping[str, Any], caller: Caller)
 
 
 def _as_asked(seconds: Any, enough: Paid) -> Paid:
-    """A job may be asked to end before what was paid for is used up: an order that is reused was paid for
-    another one's time. Ocean's clients ask for nothing."""
+    """Shorten a job's time to the ``seconds`` that the request asks for, where it does. A reused order may
+    have been paid for the longer time of another job. Ocean's clients do not send ``seconds``."""
     if seconds is None:
         return enough
     if type(seconds) is not int or seconds <= 0:
@@ -126,7 +128,8 @@ async def _algorithm_order(services: Services, algorithm: Algorithm, consumer: s
 
 
 def _payload(services: Services, request: Accepted, owner: str, job: str) -> dict[str, Any]:
-    """The reference's payload, and beside it the job's id and its grants. No URL of a source stands in it."""
+    """Return the body for operator-service: that of the reference, with the job's id and its grants added. It
+    holds no URL of a source."""
     environment = request.environment["id"]
     stage = {
         "index": 0,
@@ -136,7 +139,7 @@ def _payload(services: Services, request: Accepted, owner: str, job: str) -> dic
             "namespace": environment,
             "maxtime": request.paid.seconds,
             "permissions": _permissions(services, request),
-            # A yes of all three: anything else has been refused by now.
+            # Job, environment and publishers have all agreed: anything else has been refused by now.
             **({"networkAccess": True} if request.network.wanted else {}),
         },
         "algorithm": _algorithm(request.algorithm),
@@ -174,14 +177,15 @@ def _input(dataset: Dataset) -> dict[str, Any]:
 
 
 def _remote(offered: Offering, tx: str) -> dict[str, Any]:
-    """The order, and the transaction that published the description it was judged by."""
+    """Return the order, and the transaction that published the description on which the decision was made."""
     event = offered.ddo.raw.get("event")
     found = {"txId": tx, "serviceId": offered.service.id}
     return {**found, "metadataTx": event["tx"]} if isinstance(event, dict) and event.get("tx") else found
 
 
 def _permissions(services: Services, request: Accepted) -> dict[str, Any]:
-    """Why each dataset let the algorithm in: part of the job's evidence."""
+    """Return the reasons for which each dataset permitted the algorithm: they are part of the job's
+    evidence."""
     return {
         "emptyLists": services.settings.trust.empty_lists,
         "datasets": {dataset.offered.ddo.id: list(dataset.reasons) for dataset in request.datasets},

@@ -1,5 +1,5 @@
-"""What the HTTP API is, for programs (``/spec``) and for people (``/api/docs/``).
+"""The description of the HTTP API, for programs (``/spec``) and for people (``/api/docs/``).
 
-Required parameters are taken from the validation rules and paths from the route table, so neither can say
-what the Provider does not do.
+Required parameters are taken from the validation rules and paths from the route table, so neither can differ
+from what the Provider does.
 """

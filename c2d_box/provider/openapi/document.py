@@ -1,4 +1,4 @@
-"""From the route table to an OpenAPI 3.1 document."""
+"""Makes an OpenAPI 3.1 document from the route table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c2d_box.provider.openapi.schemas import SCHEMAS, SIGNATURE, Schema, ref
 from c2d_box.provider.routing import Endpoint
 
 _ALWAYS = (414, 429, 431)
-"""What the edge may answer before any handler is asked."""
+"""Statuses with which the middleware (:class:`Edge`) may answer before any handler is called."""
 _WITH_BODY = (408, 413)
 _INTRODUCTION = (
     "Ocean's Provider, version {version} of its wire contract, for chain {chain}. Parameters stand in the "
@@ -106,7 +106,7 @@ def _known(about: Operation) -> dict[str, Schema]:
 
 
 def _in_query(schema: Schema) -> Schema:
-    """All values of a query are text."""
+    """Return the schema of a parameter as it stands in a query, where all values are text."""
     kinds = schema.get("type")
     return {**schema, "type": "string"} if isinstance(kinds, list) else schema
 

@@ -1,4 +1,4 @@
-"""One description per endpoint: what cannot be read from its rules and its handler."""
+"""One description per endpoint, of what cannot be read from its validation rules and its handler."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PARAMETERS: dict[str, Schema] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """A success: its type and, for JSON, its schema."""
+    """A successful answer: its media type and, for JSON, its schema."""
 
     text: str
     content: str = JSON
@@ -59,8 +59,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """``signed`` names the parts of the signed text before the nonce; ``takes`` says where parameters may
-    stand (a query wins over a body); ``body`` replaces the schema made from the parameters."""
+    """The description of one endpoint. ``signed`` names the parts of the signed text before the nonce;
+    ``takes`` says where parameters may stand (a query wins over a body); ``body`` replaces the schema made
+    from the parameters."""
 
     group: str
     title: str

@@ -23,7 +23,7 @@ Described = Mapping[str, Any]
 
 
 def page(document: Described) -> str:
-    """``document``: as served at ``/spec``."""
+    """Return the page for a ``document`` as it is served at ``/spec``."""
     operations = [
         (path, method, entry[method])
         for path, entry in document["paths"].items()

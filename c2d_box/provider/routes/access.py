@@ -124,7 +124,8 @@ def _require_fitting(provider: Services, offered: Offering, data: Mapping[str, A
 
 
 async def _is_environment(provider: Services, address: str) -> bool:
-    """Whether the caller may fetch what was ordered for computing: only the original's pods ever do."""
+    """Return whether the caller may download what was ordered for computing: an environment may, where the
+    settings allow it. Only the pods of the original do that."""
     if provider.environments is None or not provider.settings.compat.environment_downloads:
         return False
     return await provider.environments.has_consumer(address)

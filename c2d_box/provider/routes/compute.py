@@ -83,7 +83,8 @@ async def status(request: Request) -> Response:
 
 
 def _asked_by_owner(request: Request, data: Mapping[str, Any]) -> bool:
-    """A proof that does not hold is none: clients of earlier times sign other texts here."""
+    """Return whether the owner has proven himself. A proof that does not hold counts as none and is no error,
+    because earlier clients sign other texts here."""
     owner, token = owner_in(data), request.headers.get("authtoken")
     if token and services(request).tokens.problem(token, owner) is None:
         return True
@@ -146,7 +147,8 @@ async def validate_container(request: Request) -> Response:
 
 
 async def _after_use(provider: Services, caller: Caller, call: Any) -> Response:
-    """Takes the nonce, then makes the backend call."""
+    """Use the nonce up, then await ``call``, a coroutine that has not started yet. Where the nonce is refused
+    it is closed, so that nothing has been sent."""
     try:
         caller.use_nonce(provider.nonces)
     except BaseException:
@@ -159,7 +161,7 @@ async def _after_use(provider: Services, caller: Caller, call: Any) -> Response:
 
 
 def _next_nonce(provider: Services, owner: str) -> str:
-    """What ocean.js signed but forgot to send."""
+    """Return the nonce that ocean.js signed but does not send: the stored one plus one."""
     if not is_address(owner):
         return ""
     stored = fields.as_number(provider.nonces.stored(checksum(owner)))
@@ -173,7 +175,7 @@ def _passed_on(answer: Answer) -> Response:
 
 
 def as_json(content: bytes) -> Any:
-    """What operator-service said instead of a stream."""
+    """Return the body that operator-service sent instead of a stream."""
     try:
         return parse_json(content, WRAPPED)
     except ValueError:
@@ -185,7 +187,7 @@ def _job(data: Mapping[str, Any]) -> str | None:
 
 
 def required_operator(provider: Services) -> Operator:
-    """Raises Refusal (404) where no compute backend is configured."""
+    """Return the client of operator-service. Raise Refusal (404) where no compute backend is configured."""
     if provider.operator is None:
         raise Refusal("Compute to Data is not enabled.", status=404, context={})
     return provider.operator

@@ -1,5 +1,5 @@
-"""``GET /``: what this Provider is and where its sixteen endpoints are. Clients ask before every call, so
-it is static."""
+"""``GET /``, which describes this Provider and lists its sixteen endpoints, and the health and API
+description routes. Clients ask for ``/`` before every call, so it is static."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAGE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inlin
 
 
 def document(provider: Services, endpoints: dict[str, list[str]]) -> dict[str, Any]:
-    """``endpoints``: method and path by name; clients count them."""
+    """Return the answer of ``GET /``. ``endpoints`` holds method and path by name; clients count them."""
     return {
         "software": "Provider",
         "version": VERSION,

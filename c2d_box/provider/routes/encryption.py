@@ -92,7 +92,8 @@ def _opened(provider: Services, published: PublishedDocument) -> bytes:
 
 
 def _decompressed(data: bytes) -> bytes:
-    """Bounded: a few kilobytes can unpack to gigabytes."""
+    """Return the unpacked document. Size and memory are limited, because a few kilobytes can unpack to
+    gigabytes."""
     try:
         machine = lzma.LZMADecompressor(memlimit=128 << 20)
         document = machine.decompress(data, _MAX_DOCUMENT + 1)

@@ -1,9 +1,9 @@
-"""Looking at files without showing where they are.
+"""Describes files without showing where they are.
 
-Anybody may look at the files of an asset and at sources that a plain GET reads. What would make of the
-Provider a relay for requests of somebody's choosing (POST, headers, credentials, user data) takes a
-signature, and so does what tells strangers about data that never leaves: the hash of a compute-only dataset
-confirms a guess of its content.
+Anybody may ask about the files of an asset and about sources that a plain GET reads. A signature is needed
+for requests that would make the Provider a relay for calls of the caller's choosing (POST, headers,
+credentials, user data). It is needed too for facts about data that never leaves: the hash of a compute-only
+dataset would confirm a guess of its content.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ async def fileinfo(request: Request) -> Response:
 
 
 def _caller(provider: Services, data: Mapping[str, Any], token: str | None) -> Caller | None:
-    """Who signed the request; None where nobody did."""
+    """Return the caller who signed the request, None where nobody did."""
     if not data.get("signature") and not (token and data.get("nonce") and data.get("consumerAddress")):
         return None
     return provider.callers.verified(data, fields.SIGNED_FILEINFO, claims.fileinfo(data), token)
@@ -90,8 +90,8 @@ async def _offering(provider: Services, data: Mapping[str, Any]) -> Offering:
 async def _files_of_service(
     provider: Services, offered: Offering, data: Mapping[str, Any], caller: Caller | None
 ) -> tuple[list[FileObject], bool, int]:
-    """The files, whether their names and hashes are none of this caller's business, and how many bytes of
-    one are hashed."""
+    """Return the files, whether their names and hashes are to be hidden from this caller, and the most bytes
+    of one file that are hashed."""
     try:
         files = files_of(provider, offered)
     except FileObjectError:
@@ -107,7 +107,8 @@ async def _files_of_service(
 async def _is_involved(
     provider: Services, offered: Offering, data: Mapping[str, Any], caller: Caller | None
 ) -> bool:
-    """The data's publisher, and whoever shows an order of it: the evidence of a job names the hashes too."""
+    """Return whether the caller may see names and hashes of compute-only data: its publisher may, and a
+    consumer who shows an order of it, to whom the evidence of a job names the hashes too."""
     if caller is None:
         return False
     if same(await provider.ledger.owner(offered.ddo.nft_address), caller.address):
@@ -130,7 +131,7 @@ def _plain_file(data: Mapping[str, Any]) -> FileObject:
 
 
 def _relays(file: FileObject, userdata: Mapping[str, Any] | None) -> bool:
-    """Whether looking at the file sends more than a bare GET to where its author wants it."""
+    """Return whether reading the file sends more than a bare GET to a place that its author has chosen."""
     match file:
         case UrlFile():
             chosen = file.method != "GET" or file.headers or "@" in urlsplit(file.url).netloc

@@ -1,1 +1,1 @@
-"""Container images as files: writing OCI archives, reading those that somebody brings."""
+"""Container images as files: writes OCI archives and reads archives that users bring."""

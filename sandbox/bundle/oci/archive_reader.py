@@ -1,4 +1,4 @@
-"""Reading image archives of anybody: nothing is unpacked, documents are bounded, blobs are hashed."""
+"""Reads untrusted image archives: nothing is unpacked, documents are limited in size, blobs are hashed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from c2d_box.errors import UsageError
 from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
 
 MAX_DOCUMENT = 4 * 1024 * 1024
-"""Bytes an index, manifest or config may have: more is not an image but an attack."""
+"""Largest size in bytes of an index, manifest or config: a larger one is not an image but an attack."""
 _DOCUMENT = JsonLimits(size_bytes=MAX_DOCUMENT)
 
 
 class Archive:
-    """An archive opened for reading, plain or compressed: a bounded, suspicious view of its members."""
+    """An archive opened for reading, plain or compressed. Its content is untrusted: every read is bounded and
+    checked.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,7 +50,9 @@ class Archive:
 
     @contextlib.contextmanager
     def documents_as_expected(self) -> Iterator[None]:
-        """Inside, a document of another form than the format's is a broken archive, not a failure of ours."""
+        """Turn errors from a document of unexpected form into the error for a broken archive: the archive is
+        at fault, not this program.
+        """
         try:
             yield
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -58,7 +62,7 @@ class Archive:
         return name in self._members
 
     def member(self, name: str) -> tarfile.TarInfo:
-        """A regular member; links inside the archive (old ``docker save``) are followed once."""
+        """Return a regular member; links inside the archive (old ``docker save``) are followed once."""
         member = self._members.get(name)
         if member is not None and member.issym():
             folder = name.rpartition("/")[0].split("/")
@@ -79,14 +83,14 @@ class Archive:
         return self.parsed(self.read(name), name)
 
     def parsed(self, data: bytes, name: str) -> Any:
-        """JSON of the archive, which a stranger may have made."""
+        """Parse JSON from the archive, which is untrusted."""
         try:
             return parse_json(data, _DOCUMENT)
         except JsonRefused as error:
             raise self.broken(f"{name} is not JSON that can be used: {error}") from error
 
     def inner(self, name: str) -> Iterator[tarfile.TarInfo]:
-        """The members of a layer, read as a stream; raises TarError where its compression is unknown."""
+        """Yield the members of a layer, read as a stream; raise TarError where its compression is unknown."""
         stream = self._tar.extractfile(self.member(name))
         assert stream is not None
         with tarfile.open(fileobj=stream, mode="r|*") as layer:
@@ -99,7 +103,7 @@ class Archive:
         return hasher.hexdigest()
 
     def chunks(self, name: str, size: int = 1 << 20) -> Iterator[bytes]:
-        """The member's bytes, ``size`` at a time."""
+        """Yield the member's bytes, ``size`` at a time."""
         stream = self._tar.extractfile(self.member(name))
         assert stream is not None
         while chunk := stream.read(size):
@@ -115,7 +119,7 @@ class Archive:
         return stream.read(count)
 
     def blob(self, descriptor: Any) -> bytes:
-        """A document named by a descriptor, its hash checked."""
+        """Return the document that a descriptor names, its hash checked."""
         data = self.read(self.blob_name(descriptor))
         if f"sha256:{hashlib.sha256(data).hexdigest()}" != descriptor["digest"]:
             raise self.broken(f"the blob {descriptor['digest']} has another hash")

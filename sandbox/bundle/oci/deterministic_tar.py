@@ -1,4 +1,4 @@
-"""Deterministic tar files: what a layer holds follows from names and bytes, not from who built it or when."""
+"""Writes deterministic tar files: a layer's bytes follow from names and contents, not builder or time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.bundle.parts.recipe import SOURCE_DATE_EPOCH
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One thing in a layer. Exactly one of ``file``, ``text``, ``link`` or ``folder`` says what it is."""
+    """One entry of a layer. Exactly one of ``file``, ``text``, ``link`` or ``folder`` says what it is."""
 
     path: str
     """Absolute inside the image, without the leading slash."""
@@ -25,7 +25,9 @@ class Node:
 
 
 def write(target: Path, nodes: Iterable[Node]) -> None:
-    """Write the layer: sorted, owned by root, every time the same, parents of everything included."""
+    """Write the layer: entries sorted, owned by root, identical in every run, with the parent folders of
+    every entry.
+    """
     chosen = {node.path: node for node in nodes}
     for path in list(chosen):
         for parent in PurePosixPath(path).parents:
@@ -57,7 +59,9 @@ def _add(archive: tarfile.TarFile, node: Node) -> None:
 
 
 def nodes_below(folder: Path, inside: str) -> list[Node]:
-    """Everything below a folder on disk, to stand under ``inside`` in the image. Modes become 644 or 755."""
+    """Return nodes for everything below a folder on disk, placed under ``inside`` in the image. Modes become
+    644 or 755.
+    """
     found: list[Node] = []
     for path in sorted(folder.rglob("*")):
         name = f"{inside}/{path.relative_to(folder).as_posix()}".lstrip("/")

@@ -1,4 +1,4 @@
-"""Archives in Docker's own format, which has no manifest and so no digest: read them, and give them one.
+"""Reads archives in Docker's own format, which has no manifest and so no digest, and makes a manifest.
 
 The manifest made here follows from the archive's configuration and layers alone, so importing the same image
 twice, on two machines, gives the same digest: the one that belongs in the DDO. It is not the digest of a
@@ -19,7 +19,7 @@ _COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
 
 
 def inspect(archive: Archive, architecture: str) -> image_archives.ArchivedImage:
-    """What the archive holds, with the digest that :func:`convert` will give it."""
+    """Return what the archive holds, with the digest that :func:`convert` will give it."""
     name, config, layers = _described(archive, architecture)
     document = archive.parsed(config.data or b"{}", "the configuration")
     return image_archives.ArchivedImage(
@@ -53,7 +53,7 @@ def convert(source: Path, target: Path, scratch: Path, architecture: str) -> str
 def _described(
     archive: Archive, architecture: str
 ) -> tuple[str, image_archives.Blob, list[tuple[str, image_archives.Blob]]]:
-    """The image's name, its configuration, and for each layer its member's name and blob."""
+    """Return the image's name, its configuration, and for each layer its member's name and blob."""
     if "manifest.json" not in archive:
         raise archive.broken("it has neither index.json nor manifest.json")
     images = archive.document("manifest.json")
@@ -85,7 +85,7 @@ def _layer(archive: Archive, member: str) -> image_archives.Blob:
 
 
 def _check_diff_ids(archive: Archive, document: Any, layers: list[tuple[str, image_archives.Blob]]) -> None:
-    """An uncompressed layer must be the one that the configuration promises."""
+    """Check that every uncompressed layer has the hash that the configuration promises."""
     promised = document.get("rootfs", {}).get("diff_ids", [])
     if len(promised) != len(layers):
         raise archive.broken("its configuration and its layers do not belong together")

@@ -1,4 +1,4 @@
-"""Images as files: writing OCI archives, and reading those that somebody brings.
+"""Writes images as OCI archives and reads image archives that users bring.
 
 An OCI archive is a tar of blobs named by their hash, plus ``index.json`` that says which of them is the
 manifest. The digest of that manifest is the image's identity: it is what a DDO's ``checksum`` holds and what
@@ -63,7 +63,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a container of the image does by default."""
+    """Default settings of a container of the image."""
 
     user: str
     entrypoint: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedImage:
-    """What an archive holds."""
+    """The image that an archive holds."""
 
     archive: Path
     name: str
@@ -112,7 +112,7 @@ def write(
     settings: Settings,
     created: str,
 ) -> str:
-    """Write an image whose layers are uncompressed tars; returns its digest. Same inputs, same bytes."""
+    """Write an image whose layers are uncompressed tars and return its digest. Same inputs, same bytes."""
     config = Blob.of_document(
         CONFIG,
         {
@@ -128,7 +128,7 @@ def write(
 
 
 def manifest_of(config: Blob, layers: Sequence[Blob]) -> Blob:
-    """The manifest that binds a configuration and its layers."""
+    """Return the manifest that names a configuration and its layers."""
     return Blob.of_document(
         MANIFEST,
         {
@@ -141,7 +141,7 @@ def manifest_of(config: Blob, layers: Sequence[Blob]) -> Blob:
 
 
 def write_blobs(target: Path, *, name: str, architecture: str, config: Blob, layers: Sequence[Blob]) -> str:
-    """Write an archive from a finished configuration and its layers; returns the manifest's digest."""
+    """Write an archive from a finished configuration and its layers; return the manifest's digest."""
     manifest = manifest_of(config, layers)
     annotations = {NAME: name, REF_NAME: name.rpartition(":")[2]} if name else {}
     index = {
@@ -183,7 +183,7 @@ def _add_blob(archive: tarfile.TarFile, blob: Blob) -> None:
 def inspect(path: Path, architecture: str) -> ArchivedImage:
     """Read an archive's image: its name, digest and configuration; every blob's hash is checked.
 
-    Of an image for several architectures the one for ``architecture`` counts. Raises a coded error where the
+    Of an image for several architectures the one for ``architecture`` is read. Raises a coded error where the
     archive is not an image, holds several, or none for this machine.
     """
     from sandbox.bundle.oci import docker_save as docker_archive
@@ -222,7 +222,7 @@ def check_architecture(archive: Archive, config: Any, architecture: str) -> None
 
 
 def _choose(archive: Archive, name: str, architecture: str) -> tuple[str, dict[str, Any]]:
-    """The one manifest of an index that is for this machine, and the name the archive gives it."""
+    """Return the one manifest of an index that is for this machine, and the name the archive gives it."""
     index = archive.document(name)
     entries = [entry for entry in index.get("manifests", []) if not _is_attestation(entry)]
     names = {entry.get("annotations", {}).get(NAME, "") for entry in entries}

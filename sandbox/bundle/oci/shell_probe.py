@@ -1,4 +1,4 @@
-"""Whether an image has ``/bin/sh``: without one, an entrypoint that uses the shell can never run in it."""
+"""Tells whether an image has ``/bin/sh``: without one, an entrypoint that uses the shell can never run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OF_INTEREST = ("bin", "bin/sh", "usr", "usr/bin", "usr/bin/sh")
 
 
 def has_shell(image: ArchivedImage) -> bool | None:
-    """True or False by the names in its layers; None where a layer cannot be read here (zstd)."""
+    """Return True or False by the names in the layers; None where a layer cannot be read here (zstd)."""
     found: dict[str, str] = {}
     try:
         with Archive(image.archive) as archive:
@@ -25,7 +25,7 @@ def has_shell(image: ArchivedImage) -> bool | None:
 
 
 def _apply(archive: Archive, blob: str, found: dict[str, str]) -> None:
-    """One layer on top of the others: what it adds, and what it hides (``.wh.NAME``)."""
+    """Apply one layer on top of the others: the names it adds, and those it hides (``.wh.NAME``)."""
     for member in archive.inner(blob):
         name = member.name.removeprefix("./").strip("/")
         folder, _, last = name.rpartition("/")

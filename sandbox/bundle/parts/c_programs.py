@@ -1,4 +1,4 @@
-"""Small static C programs: the pause program of a sandbox and the gate of an algorithm's container.
+"""Compiles small static C programs: the pause program of a sandbox, the gate of an algorithm's container.
 
 They are linked against musl: static, tens of kilobytes, running in any image, even one without a C library.
 """
@@ -15,7 +15,7 @@ from sandbox.bundle.parts.recipe import Bench, Lane, Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class CProgram(Recipe):
-    """One source file, one static program."""
+    """The recipe of one static program from one source file."""
 
     source: str
     """Path of the C file, relative to :attr:`folder`."""

@@ -1,4 +1,4 @@
-"""Every part of a bundle, in the order in which building them is best started.
+"""Lists every part of a bundle, in the order in which builds are best started.
 
 Estimates are for two cores and empty caches; a machine that built a part once uses its own times.
 """
@@ -270,7 +270,7 @@ OPTIONAL: tuple[Recipe, ...] = (
         needs=(*("machine-root", "proxy-root", "kube", "containerd", "runc", "cni", "coredns", "pause"),),
     ),
 )
-"""Made only when asked for, or when the cluster that was chosen needs them."""
+"""Parts made only when they are asked for, or when the chosen cluster needs them."""
 
 CATALOGUE: dict[str, Recipe] = {
     recipe.name: recipe for recipe in (*programs.PROGRAMS, *LAYERS, *IMAGES, *OPTIONAL)
@@ -278,8 +278,9 @@ CATALOGUE: dict[str, Recipe] = {
 
 
 def chosen(parts: Iterable[str] | None) -> list[Recipe]:
-    """The named parts and everything they are made from, in the catalogue's order; for None all but the
-    optional ones."""
+    """Return the recipes of the named parts and of everything they are made from, in the catalogue's order;
+    for None all but the optional ones.
+    """
     usual = [name for name, recipe in CATALOGUE.items() if recipe not in OPTIONAL]
     wanted = {part_named(name) for name in (usual if parts is None else parts)}
     if unknown := wanted - set(CATALOGUE):
@@ -298,18 +299,20 @@ def chosen(parts: Iterable[str] | None) -> list[Recipe]:
 
 
 def is_product(recipe: Recipe) -> bool:
-    """Whether a box runs from it, and not only another part is made from it."""
+    """Return whether a box runs this part, rather than only another part being made from it."""
     return recipe in programs.PROGRAMS or recipe in IMAGES or recipe.name in ("kind", "k3d", "node-image")
 
 
 def part_named(name: str) -> str:
-    """``runtime`` means the image of that name, where no program is called so."""
+    """Return the part that a user's name means: ``runtime`` is the image of that name, where no program is
+    called so.
+    """
     image = f"{name}-image"
     return image if name not in CATALOGUE and image in CATALOGUE else name
 
 
 def keys(recipes: Iterable[Recipe], architecture: str) -> dict[str, str]:
-    """The content address of each part; the parts must include what they are made from."""
+    """Return the content address of each part; ``recipes`` must include the parts that they are made from."""
     by_name = {recipe.name: recipe for recipe in recipes}
     found: dict[str, str] = {}
 

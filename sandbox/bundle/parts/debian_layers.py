@@ -1,4 +1,4 @@
-"""Layers made of Debian packages, verified by Debian's own signatures."""
+"""Makes layers of Debian packages, verified by Debian's own signatures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _UNPACK = [
 
 @dataclass(frozen=True, kw_only=True)
 class RootFilesystem(Recipe):
-    """A whole root file system as one layer: ``layer.tar``."""
+    """The recipe of a whole root file system as one layer: ``layer.tar``."""
 
     packages: tuple[str, ...]
     prepare: str = ""
-    """Script in ``recipes/rootfs`` run with the root's path before packages are configured."""
+    """Script in ``recipes/rootfs`` that is run with the root's path before packages are configured."""
     debian: tuple[str, ...] = ("debian-rootfs",)
 
     def inputs(self) -> Iterator[tuple[str, Path]]:
@@ -50,7 +50,9 @@ class RootFilesystem(Recipe):
         return {"suite": SUITE, "packages": _installed(target)}
 
     def hooks(self) -> list[str]:
-        """Passed as text: in a user namespace the script's folder may not be readable."""
+        """Return the hooks as text, not as paths: in a user namespace the script's folder may not be
+        readable.
+        """
         scripts = RECIPES / "rootfs"
         hooks = [f"--customize-hook={(scripts / 'finish.sh').read_text('utf-8')}"]
         if self.prepare:
@@ -60,11 +62,11 @@ class RootFilesystem(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class DebianFile(Recipe):
-    """One file out of one package, for images that need nothing else of Debian."""
+    """The recipe of one file out of one package, for images that need nothing else of Debian."""
 
     package: str
     paths: tuple[str, ...]
-    """Where the file may be inside the package; the first that exists is taken."""
+    """Paths that the file may have inside the package; the first that exists is taken."""
     debian: tuple[str, ...] = ("debian-rootfs",)
 
     def make(self, bench: Bench) -> dict[str, Any]:
@@ -92,7 +94,7 @@ class DebianFile(Recipe):
 
 
 def _installed(layer: Path) -> dict[str, str]:
-    """Package versions in a root file system, so that the bundle can say what it is made of."""
+    """Return the package versions in a root file system, so that the bundle can list what it is made of."""
     with tarfile.open(layer) as contents:
         stream = contents.extractfile("./var/lib/dpkg/status")
         if stream is None:

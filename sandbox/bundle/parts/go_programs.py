@@ -1,8 +1,8 @@
-"""Programs compiled from Go modules: each part is a module of ours whose go.mod and go.sum pin what it uses.
+"""Compiles programs from Go modules: each part is a module of ours whose go.mod and go.sum pin what it uses.
 
 The toolchain verifies every module against go.sum and may not change either file (``-mod=readonly``); build
-paths are trimmed, so the same inputs give the same bytes. The user's own proxy, cache and flags count as they
-are.
+paths are trimmed, so the same inputs give the same bytes. The user's own proxy, cache and flags are left as
+they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Lane,
 
 @dataclass(frozen=True, kw_only=True)
 class GoPrograms(Recipe):
-    """One module, one or more programs."""
+    """The recipe of one module with one or more programs."""
 
     programs: tuple[tuple[str, str], ...]
     """(file in the entry, Go package) of each program."""
@@ -28,10 +28,10 @@ class GoPrograms(Recipe):
     ldflags: str = ""
     cgo: bool = False
     links: tuple[tuple[str, str], ...] = ()
-    """(name, target) of symbolic links beside the programs."""
+    """(name, target) of each symbolic link beside the programs."""
     lane: ClassVar[Lane] = "compile"
     keep: ClassVar[int] = 5
-    """Boxes made with earlier versions run these programs from where they lie."""
+    """More entries than usual stay: boxes made with earlier versions run these programs from the cache."""
 
     @property
     def module(self) -> Path:
@@ -85,7 +85,7 @@ def _version_text(go: Path) -> str:
 
 
 def least_go() -> tuple[int, ...]:
-    """The oldest Go release that compiles every module, from their go.mod files."""
+    """Return the oldest Go release that compiles every module, read from their go.mod files."""
     found = [(1, 0)]
     for module in sorted((RECIPES / "go").glob("*/go.mod")):
         if match := re.search(r"^go (\d+(?:\.\d+)*)$", module.read_text("utf-8"), re.MULTILINE):

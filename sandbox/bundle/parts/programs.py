@@ -1,4 +1,4 @@
-"""Parts compiled from source: what a native node runs, and what speaks to any cluster.
+"""Recipes of the parts compiled from source: the programs of a native node, and the clients of any cluster.
 
 Estimates are for two cores and empty caches; a machine that built a part once uses its own times.
 """

@@ -1,4 +1,4 @@
-"""What a recipe is: data that names a part and its inputs, and a function that makes it from nothing else.
+"""Defines a recipe: data that names a part and its inputs, and a function that makes it from nothing else.
 
 Everything that can change the result is in the key: the recipe's own fields, the bytes of its input files,
 the keys of the parts it is made from, and the machine's architecture. Estimates are not: they may be wrong.
@@ -20,19 +20,21 @@ from sandbox.bundle.cache import FORMAT, Entry, digest_of
 from sandbox.bundle.commands import Commands
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-"""Data that travels with the package: Go modules, locks, sources of small programs, scripts."""
+"""Folder of the data that is installed with the package: Go modules, locks, sources of small programs,
+scripts.
+"""
 SOURCE_DATE_EPOCH = 1767225600
-"""2026-01-01 UTC. The time that stands on every file, image and build."""
+"""2026-01-01 UTC, the time stamp of every file, image and build."""
 
 Lane = Literal["compile", "assemble"]
-"""Compilers use every core, so one runs at a time, beside one that mostly waits for network and disk."""
+"""Compilers use every core, so one runs at a time, beside one task that mostly waits for network and disk."""
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _NOT_IN_KEY = {"seconds", "mib", "debian"}
 
 
 def architecture() -> str:
-    """This machine's architecture in the words of OCI, Go and Debian: ``amd64`` or ``arm64``."""
+    """Return this machine's architecture by the name that OCI, Go and Debian use: ``amd64`` or ``arm64``."""
     machine = platform.machine().lower()
     if machine not in _ARCHITECTURES:
         raise EnvironmentProblem(
@@ -45,7 +47,7 @@ def architecture() -> str:
 
 @dataclass(frozen=True)
 class Bench:
-    """What :meth:`Recipe.make` works with."""
+    """The build context that :meth:`Recipe.make` works with."""
 
     out: Path
     """Empty folder that becomes the entry."""
@@ -61,31 +63,31 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ABC):
-    """How one part is made."""
+    """The recipe of one part: its inputs and how it is made."""
 
     name: str
     version: str
     seconds: float
-    """Rough time it takes on two cores from nothing, until this machine has built it once."""
+    """Rough seconds it takes on two cores from nothing; used until this machine has built it once."""
     mib: int
-    """Rough room it needs, build included."""
+    """Rough MiB of disk it needs, build included."""
     needs: tuple[str, ...] = ()
     debian: tuple[str, ...] = ()
-    """What the machine must have, by its key in :mod:`sandbox.bundle.build_dependencies`."""
+    """Keys in :mod:`sandbox.bundle.build_dependencies` of what the machine must have."""
     lane: ClassVar[Lane] = "assemble"
     keep: ClassVar[int] = 2
-    """How many of its entries stay in the cache."""
+    """Number of its entries that stay in the cache."""
 
     def inputs(self) -> Iterator[tuple[str, Path]]:
-        """Files whose content counts, with the name they count under."""
+        """Yield the files whose content enters the key, with the name they have there."""
         yield from ()
 
     @abstractmethod
     def make(self, bench: Bench) -> dict[str, Any]:
-        """Fill ``bench.out``; returns facts for the manifest."""
+        """Fill ``bench.out``; return facts for the manifest."""
 
     def key(self, architecture: str, needs: Mapping[str, str]) -> str:
-        """The content address: ``needs`` maps the names of the parts it is made from to their keys."""
+        """Return the content address. ``needs`` maps the names of the parts it is made from to their keys."""
         document = {
             "format": FORMAT,
             "kind": type(self).__name__,
@@ -103,7 +105,7 @@ class Recipe(ABC):
 
 
 def files_below(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
-    """Every file of a source folder with its relative name, without caches of interpreters and editors."""
+    """Yield a source folder's files with their relative names, except caches of interpreters and editors."""
     for path in sorted(folder.rglob("*")):
         if (
             path.is_file()

@@ -1,4 +1,4 @@
-"""Layers of Python packages, from wheels whose hashes are locked; and the byte code they start from.
+"""Makes layers of Python packages from wheels whose hashes are locked, and the byte code they start from.
 
 The packages are for the image's Python (3.11), not for the one that runs c2d-box, so nothing is compiled from
 source and the byte code is made by the image's own interpreter, run from the unpacked layer through its own
@@ -22,12 +22,12 @@ from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recip
 PYTHON = "3.11"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36)
-"""bookworm has glibc 2.36; wheels name the oldest they accept."""
+"""Minor versions of glibc that a wheel may name: bookworm has 2.36; wheels name the oldest they accept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WheelLayer(Recipe):
-    """The packages of one lock file under one folder of the image: ``layer.tar``."""
+    """The recipe of the packages of one lock file under one folder of the image: ``layer.tar``."""
 
     lock: str
     inside: str
@@ -54,7 +54,9 @@ class WheelLayer(Recipe):
 
 
 def platform_options(architecture: str) -> list[str]:
-    """What makes pip choose wheels for the image's Python, not for its own; never a source archive."""
+    """Return the options that make pip choose wheels for the image's Python, not for its own; never a source
+    archive.
+    """
     names = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in _GLIBC_MINORS)]
     return [
         *("--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"),
@@ -79,7 +81,8 @@ def install(lock: Path, target: Path, commands: Commands, scratch: Path, archite
 def compile_all(root: Path, folders: list[str], base_layer: Path, bench: Bench) -> None:
     """Write byte code for ``folders`` below ``root`` with the Python of ``base_layer``.
 
-    The byte code is "unchecked": its source can not change in the image, so nobody looks at it at start.
+    The byte code is "unchecked": its source cannot change in the image, so the interpreter does not compare
+    the two at start.
     """
     system = bench.scratch / "system"
     _unpack_python(base_layer, system, bench.architecture)

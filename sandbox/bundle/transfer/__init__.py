@@ -1,1 +1,1 @@
-"""The bundle as one file: written, served on a network, and taken in with every byte checked."""
+"""Moves the bundle as one file: writes it, serves it on a network, and loads it with every byte checked."""

@@ -1,8 +1,9 @@
-"""The bundle as one file, for a stick or a teacher's network; :mod:`sandbox.bundle.transfer.load` reads it.
+"""Writes the bundle as one file, for a USB stick or a teacher's network; :mod:`sandbox.bundle.transfer.load`
+reads it.
 
-The file is a zip archive (no part larger than 4 GB), because Python runs one: `python3 FILE` installs
-c2d-box from the wheels inside. ``manifest.json`` names every file with size and hash; ``manifest.sha256``
-its own hash. Only finished products travel, not the layers they were made from.
+The file is a zip archive (no part larger than 4 GB), because Python runs one: `python3 FILE` installs c2d-box
+from the wheels inside. ``manifest.json`` names every file with size and hash; ``manifest.sha256`` its own
+hash. Only finished products are in the file, not the layers they were made from.
 """
 
 from __future__ import annotations
@@ -30,20 +31,22 @@ FORMAT = 1
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 _STAMP = time.gmtime(SOURCE_DATE_EPOCH)[:6]
 LEVEL = 1
-"""Of deflate: three times smaller at a fraction of the time of higher levels."""
+"""Level of deflate: three times smaller at a fraction of the time of higher levels."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartSize:
+    """A part in the written file, with its unpacked size."""
+
     name: str
     version: str
     bytes: int
-    """Unpacked."""
+    """Unpacked size in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was written."""
+    """The bundle file that was written."""
 
     file: Path
     bytes: int
@@ -54,7 +57,7 @@ class Saved:
 
 
 def products(parts: Iterable[str] | None, cache: Cache) -> list[Entry]:
-    """The finished parts that a box runs from: of all, or of those named. Raises where one is missing."""
+    """Return the finished parts that a box runs from, all or those named. Raises where one is missing."""
     recipes = catalogue.chosen(parts)
     keys = catalogue.keys(recipes, architecture())
     wanted = [recipe for recipe in recipes if catalogue.is_product(recipe)]
@@ -85,7 +88,7 @@ def save(
     wheels: Path | None = None,
     cache: Cache | None = None,
 ) -> Progress[Saved]:
-    """Write the bundle to ``target``; ``wheels`` is a folder of wheels that travel along."""
+    """Write the bundle to ``target``; ``wheels`` is a folder of wheels that are put into the same file."""
     entries = products(parts, cache or Cache())
     packages = sorted(wheels.glob("*.whl")) if wheels else []
     manifest = _manifest(entries, packages)
@@ -146,7 +149,9 @@ def _file(archive: zipfile.ZipFile, name: str, path: Path, kind: int) -> None:
 
 
 def gather_wheels(folder: Path) -> Progress[Path]:
-    """The wheel of this c2d-box and of everything it imports, for this machine's Python, below ``folder``."""
+    """Fetch the wheel of this c2d-box and of everything it imports, for this machine's Python, below
+    ``folder``.
+    """
     yield Event("bundle.wheels", "started", "wheels of c2d-box and what it imports")
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(__file__).parents[3]

@@ -1,6 +1,6 @@
-"""Taking in a bundle file: from a disk or over HTTP, everything checked before anything of the cache changes.
+"""Loads a bundle file from a disk or over HTTP; everything is checked before anything in the cache changes.
 
-Files are unpacked into a waiting room in the cache, each checked against the manifest; what an interrupted
+Files are unpacked into a staging folder in the cache, each checked against the manifest; what an interrupted
 attempt had brought is kept and used. Only when all are there do they move into place, part by part, each in
 one rename.
 """
@@ -32,13 +32,15 @@ MAX_MANIFEST = 16 << 20
 _MANIFEST_LIMITS = JsonLimits(size_bytes=MAX_MANIFEST, values=2_000_000)
 CHUNK = 1 << 20
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
-"""What zipfile raises of a damaged file; one that looks encrypted, or packed otherwise, is a RuntimeError."""
+"""Errors that zipfile raises for a damaged file; one that looks encrypted, or packed otherwise, is a
+RuntimeError.
+"""
 _AGAIN = "Copy or download it again, and compare with the checksum of whoever made it."
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a bundle file says it holds, its seal checked."""
+    """The manifest of a bundle file, its hash checked."""
 
     architecture: str
     kubernetes: str
@@ -49,7 +51,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What came in."""
+    """The parts that were loaded."""
 
     source: str
     parts: tuple[str, ...]
@@ -59,7 +61,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One part, here and there."""
+    """One part compared between the source and this machine's cache."""
 
     name: str
     state: str
@@ -67,11 +69,13 @@ class Difference:
     here: str
     there: str
     bytes: int
-    """That loading would bring."""
+    """Bytes that loading would bring."""
 
 
 def load(source: str, *, cache: Cache | None = None) -> Progress[Loaded]:
-    """Bring the bundle at ``source`` (path or URL) into the cache. Resumable; refused, nothing changes."""
+    """Bring the bundle at ``source`` (path or URL) into the cache. Resumable; if it is refused, nothing
+    changes.
+    """
     cache = cache or Cache()
     with _opened(source) as archive:
         held = read(archive, source)
@@ -90,7 +94,7 @@ def load(source: str, *, cache: Cache | None = None) -> Progress[Loaded]:
 
 
 def diff(source: str, *, cache: Cache | None = None) -> list[Difference]:
-    """What ``source`` holds beside what the cache holds for this version of c2d-box."""
+    """Compare what ``source`` holds with what the cache holds for this version of c2d-box."""
     cache = cache or Cache()
     recipes = [recipe for recipe in catalogue.chosen(None) if catalogue.is_product(recipe)]
     keys = catalogue.keys(catalogue.chosen(None), architecture())
@@ -116,13 +120,15 @@ def _compared(here: str, there: str) -> str:
 
 
 def contents(source: str) -> Contents:
-    """What the bundle at ``source`` holds."""
+    """Return what the bundle at ``source`` holds."""
     with _opened(source) as archive:
         return read(archive, source)
 
 
 def read(archive: zipfile.ZipFile, source: str) -> Contents:
-    """The manifest, its seal checked; raises a coded error where this is no bundle file or a damaged one."""
+    """Return the manifest, its hash checked; raise a coded error where this is no bundle file or a damaged
+    one.
+    """
     try:
         if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST:
             raise ValueError("the manifest is too large")
@@ -314,7 +320,7 @@ def _opened(source: str) -> zipfile.ZipFile:
 
 
 class _Remote(io.RawIOBase):
-    """A file behind a URL, read by ranges, so that only what is missing travels."""
+    """A file behind a URL, read by ranges, so that only what is missing is transferred."""
 
     def __init__(self, url: str) -> None:
         import httpx

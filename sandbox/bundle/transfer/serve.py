@@ -1,4 +1,4 @@
-"""One bundle file over HTTP with ranges, for a teacher's network: nothing else of the disk is served."""
+"""Serves one bundle file over HTTP with ranges, for a teacher's network; nothing else is served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ CHUNK = 1 << 20
 
 
 def serve(file: Path, listen: str, say: Callable[[str], None]) -> None:
-    """Until interrupted; ``listen`` is ``address:port``. Refuses a file that no one could load."""
+    """Serve ``file`` until interrupted; ``listen`` is ``address:port``. Refuses a file that no one could
+    load.
+    """
     load.contents(str(file))
     with server(file, listen) as running:
         host, port = running.server_address[:2]
@@ -27,7 +29,7 @@ def serve(file: Path, listen: str, say: Callable[[str], None]) -> None:
 
 
 def server(file: Path, listen: str) -> ThreadingHTTPServer:
-    """The server, bound and not yet running."""
+    """Return the server, bound and not yet running."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError("C2D-USAGE", f"{listen} is not ADDRESS:PORT", "for example --listen 0.0.0.0:8099")
@@ -87,11 +89,11 @@ class _OneFile(BaseHTTPRequestHandler):
                 left -= len(chunk)
 
     def log_message(self, *_: Any) -> None:
-        """Quiet: a classroom makes thousands of requests."""
+        """Log nothing: a classroom makes thousands of requests."""
 
 
 def _range(text: str, size: int) -> tuple[int, int] | None:
-    """First and last byte of ``bytes=A-B``; None where that is nothing of this file."""
+    """Return the first and last byte of ``bytes=A-B``; None where that is no range of this file."""
     unit, _, span = text.partition("=")
     start, _, end = span.partition("-")
     if unit.strip() != "bytes" or not start.isdigit() or (end and not end.isdigit()):

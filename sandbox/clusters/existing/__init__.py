@@ -1,1 +1,1 @@
-"""A Kubernetes cluster that somebody else made and owns: the box is a guest there."""
+"""The driver for a Kubernetes cluster that somebody else made and owns: the box only adds its own objects."""

@@ -1,6 +1,6 @@
-"""The one context of a user's kubeconfig that the box uses, as a file of the box's own.
+"""Copies the one context of a user's kubeconfig that the box uses into a file of the box's own.
 
-Only that context is taken along, its certificates inside, so that the box keeps working when the user's
+The file holds only that context, its certificates inside, so that the box keeps working when the user's
 current context changes, and never touches another cluster.
 """
 
@@ -23,7 +23,9 @@ _FILES = {
 
 
 def extract(kubeconfig: str, context: str) -> str:
-    """A kubeconfig (JSON, which is YAML) with ``context`` alone; empty arguments mean kubectl's defaults."""
+    """Return a kubeconfig (JSON, which is YAML) with ``context`` alone; empty arguments mean kubectl's
+    defaults.
+    """
     place, document = _holding(_candidates(kubeconfig), context)
     chosen = context or str(document.get("current-context", ""))
     found = _named(document, "contexts", chosen, place).get("context") or {}
@@ -55,7 +57,7 @@ def extract(kubeconfig: str, context: str) -> str:
 
 
 def server(kubeconfig: str) -> str:
-    """Of an extracted kubeconfig."""
+    """Return the API server's URL in an extracted kubeconfig."""
     return str(json.loads(kubeconfig)["clusters"][0]["cluster"]["server"])
 
 
@@ -71,7 +73,7 @@ def _candidates(kubeconfig: str) -> list[Path]:
 
 
 def _holding(places: list[Path], context: str) -> tuple[Path, dict[str, Any]]:
-    """The first file that has the context; of several, kubectl's own rule."""
+    """Return the first file that has the context, and its content: kubectl's own rule for several files."""
     read = [(place, _read(place)) for place in places if place.exists()]
     for place, document in read:
         names = {entry.get("name") for entry in document.get("contexts") or ()}

@@ -1,7 +1,8 @@
-"""What the box puts into somebody's cluster, by name: refused where it would meet others, removed wholly.
+"""Lists the objects that the box owns in somebody's cluster, checks that their names are free, removes them.
 
-The order of removal matters: jobs end while the engine lives, volumes are erased while the provisioner does
-and still may; a namespace on its way takes away first of all what lets somebody work in it.
+The order of removal matters: jobs end while the engine still runs, and volumes are erased while the
+provisioner still runs and has the rights to erase them; a namespace that is being deleted loses first of all
+the permissions to work in it.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ SCOPED: tuple[tuple[str, str], ...] = (
     ("/apis/storage.k8s.io/v1/storageclasses", "c2d-service"),
     ("/apis/storage.k8s.io/v1/storageclasses", "c2d-jobs"),
 )
-"""Everything that does not lie in one of our namespaces."""
+"""All objects of the box that do not lie in one of our namespaces, and these namespaces."""
 PATIENCE = 120.0
-"""Seconds for things to go by themselves, before what holds them is taken off."""
+"""Seconds to wait for objects to go by themselves before their finalizers are removed."""
 
 
 def described() -> list[str]:
-    """For the question that is asked before anything changes."""
+    """Return the list of objects for the question that is asked before anything changes."""
     listed = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED]
     return [
         *listed,
@@ -44,7 +45,9 @@ def described() -> list[str]:
 
 
 def require_room(kube: KubeApi) -> None:
-    """Refuse a cluster that has anything of these names already: it would be taken over, and removed."""
+    """Refuse a cluster that has any object of these names already: the box would take it over, and remove it
+    later.
+    """
     met = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED if kube.get(f"{path}/{name}")]
     if met:
         raise StateProblem(
@@ -55,7 +58,7 @@ def require_room(kube: KubeApi) -> None:
 
 
 def remove(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
-    """Take all of it away; returns what would not go."""
+    """Remove all objects of the box; return the names of those that could not be removed."""
     yield Event("cluster.jobs", "started", "ending jobs")
     for workflow in kube.items(WORKFLOWS):
         _delete(kube, f"{WORKFLOWS}/{workflow['metadata']['name']}")
@@ -94,7 +97,7 @@ def _listed(kube: KubeApi, path: str) -> list[str]:
 
 
 def _claims(kube: KubeApi) -> list[str]:
-    """Paths of the claims in our namespaces."""
+    """Return the paths of the volume claims in our namespaces."""
     return [
         path
         for name in (JOBS, SERVICES)
@@ -103,7 +106,7 @@ def _claims(kube: KubeApi) -> list[str]:
 
 
 def _volumes(kube: KubeApi) -> list[Object]:
-    """Those that were made for claims in our namespaces."""
+    """Return the volumes that were made for claims in our namespaces."""
     return [
         volume
         for volume in kube.items(VOLUMES)
@@ -112,13 +115,13 @@ def _volumes(kube: KubeApi) -> list[Object]:
 
 
 def _let_go(kube: KubeApi, workflow: Object) -> None:
-    """Take our finalizer off a job whose engine does not live any more."""
+    """Remove our finalizer from a job whose engine does not run any more."""
     kept = [entry for entry in workflow["metadata"].get("finalizers", ()) if entry != names.FINALIZER]
     kube.merge(f"{WORKFLOWS}/{workflow['metadata']['name']}", {"metadata": {"finalizers": kept}})
 
 
 def _delete(kube: KubeApi, path: str) -> None:
-    """Ask for it; what is on its way already refuses to be asked twice."""
+    """Request the deletion; do not fail for an object that is being deleted already."""
     with suppress(Failed):
         kube.delete(path)
 

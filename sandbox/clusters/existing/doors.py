@@ -1,8 +1,8 @@
-"""Ports of 127.0.0.1 that lead to the box's services in a cluster whose nodes are not ours.
+"""Forwards ports of 127.0.0.1 to the box's services in a cluster whose nodes are not ours.
 
 Nothing is opened on the nodes: `kubectl port-forward` goes through the API server, with the rights of the
-kubeconfig. One process of the box keeps one kubectl per port alive; a lock says whether it lives, and ending
-it ends them all.
+kubeconfig. One process of the box keeps one kubectl per port alive; a lock tells whether that process lives,
+and ending it ends every kubectl.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Door:
+    """One port forward: a port of 127.0.0.1, and the service and port it leads to."""
+
     port: int
     service: str
     service_port: int
@@ -38,7 +40,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The doors of one box; ``folder`` is the driver's own."""
+    """All port forwards of one box; ``folder`` is the driver's own."""
 
     folder: Path
 
@@ -58,8 +60,8 @@ class Doors:
         return is_locked(self.lock)
 
     def open(self, kubectl: Sequence[str], server: str, namespace: str, doors: Sequence[Door]) -> None:
-        """Make these the doors, all of them; nothing happens where they are that already. ``server`` is the
-        API server that kubectl talks to, never through a proxy of the environment.
+        """Make ``doors`` the complete set of port forwards; do nothing where they are open already.
+        ``server`` is the API server that kubectl talks to, never through a proxy of the environment.
         """
         plan = {
             "kubectl": list(kubectl),
@@ -90,7 +92,7 @@ class Doors:
         self._until(self.are_open)
 
     def close(self) -> None:
-        """End the process, and with it every forward."""
+        """End the process that keeps the forwards, and with it every forward."""
         if not self.are_open():
             return
         self._until(
@@ -110,7 +112,7 @@ class Doors:
 
 
 def hold(doors: Doors) -> None:
-    """Keep all forwards alive until told to end; only one process does this for a box."""
+    """Keep all forwards alive until a signal ends this process; only one process does this for a box."""
     descriptor = os.open(doors.lock, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.ftruncate(descriptor, 0)

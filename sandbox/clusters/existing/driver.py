@@ -1,7 +1,8 @@
-"""The driver for a cluster that somebody else made: the box asks, adds what it says, and removes that again.
+"""The driver for a cluster that somebody else made: the box asks first, adds its objects, removes them later.
 
-Nothing on the nodes is ours: images come from a registry, isolation rests on NetworkPolicies and on the proof
-in each job, ports lead through the API server. See ``sandbox.clusters.port`` for the contract.
+Nothing on the nodes is ours: images come from a registry, isolation rests on NetworkPolicies and on the
+isolation report in each job, ports lead through the API server. See ``sandbox.clusters.port`` for the
+contract.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ OWN = (belongings.SERVICES, belongings.JOBS, belongings.SYSTEM)
 
 
 class Programs(Protocol):
+    """The part of a bundle that this driver needs."""
+
     def binary(self, name: str) -> Path: ...
 
 
 class ExistingCluster:
-    """The cluster that ``chosen`` names, for ``home``. ``behind``: NodePort → service and port."""
+    """The cluster that ``chosen`` names, for ``home``. ``behind`` maps NodePort → service and port."""
 
     def __init__(
         self,
@@ -130,7 +133,9 @@ class ExistingCluster:
         yield Event("cluster", "done", seconds=time.monotonic() - began)
 
     def _enter(self) -> tuple[Record, str]:
-        """Take the cluster's measure; nothing is changed there yet. With the record, what must be told."""
+        """Check the cluster without changing anything there; return the record and the text that the user
+        must be told.
+        """
         registry = Registry(self._chosen.registry)
         registry.require()
         text = access.extract(self._chosen.kubeconfig, self._chosen.context)
@@ -246,7 +251,7 @@ class ExistingCluster:
         record.changed(ports=dict(ports)).save(self._layout.record)
 
     def allow(self, isolation: Isolation) -> None:
-        """The chart's NetworkPolicies say it already; what is asked for is kept for ``status``."""
+        """Record the endpoints for ``status``; the chart's NetworkPolicies enforce them already."""
         self._running().changed(isolation=isolation).save(self._layout.record)
 
     def logs(self, component: str, lines: int = 200) -> str:
@@ -264,7 +269,7 @@ class ExistingCluster:
         )
 
     def resources(self) -> Resources:
-        """Memory of the box's pods, as each node's kubelet accounts for it."""
+        """Return the memory of the box's pods, as each node's kubelet accounts for it."""
         self._running()
         found: dict[str, int] = {}
         with self._kube() as kube:
@@ -276,14 +281,16 @@ class ExistingCluster:
         return Resources(sum(found.values()), found)
 
     def _kubectl(self) -> list[str]:
-        """The user's; where there is none, the bundle's."""
+        """Return the user's kubectl; the bundle's where the user has none."""
         if found := shutil.which("kubectl"):
             return [found]
         return [str(self._bundle.binary("kube")), "kubectl"]
 
 
 def unpullable(host: str) -> str:
-    """Said before anything is installed: whether nodes have credentials of their own cannot be asked."""
+    """Return the warning to show before anything is installed: whether nodes have credentials of their own
+    cannot be asked.
+    """
     return (
         f"{host} asks for credentials: if its nodes have none of their own, no pod will start. Then: "
         "c2d-box up --pull-secret NAMESPACE/NAME (a Secret in that cluster), or --pull-by-login"
@@ -310,7 +317,7 @@ def _dns(kube: KubeApi) -> str:
 
 
 def _free_part(kube: KubeApi) -> str:
-    """A part of the service range in which nobody has the addresses that the box's services will have."""
+    """Return a part of the service range in which the addresses of the box's services are free."""
     whole = ipaddress.ip_network(_service_range(kube))
     taken = {item["spec"].get("clusterIP", "") for item in kube.items("/api/v1/services")}
     parts: Any = [whole] if whole.prefixlen >= PART else whole.subnets(new_prefix=PART)
@@ -325,7 +332,9 @@ def _free_part(kube: KubeApi) -> str:
 
 
 def _service_range(kube: KubeApi) -> str:
-    """From the API where it says so (1.33), else from its refusal of an impossible address."""
+    """Return the service range: from the API where it tells it (1.33), else from its refusal of an impossible
+    address.
+    """
     listed = kube.items("/apis/networking.k8s.io/v1/servicecidrs")
     cidrs = [cidr for item in listed for cidr in item["spec"]["cidrs"] if ":" not in cidr]
     if cidrs:

@@ -1,6 +1,6 @@
-"""Before the box enters somebody's cluster: what it would add is said, and asked.
+"""Lists what the box would add to somebody's cluster, and asks for consent before anything is added.
 
-Asked once: a box that is there already may go on.
+The user is asked once: a box that is installed already is not asked about again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SPACES = f"{belongings.SERVICES}, {belongings.JOBS} and {belongings.SYSTEM}"
 def introduce(
     chosen: Existing, keys: BoxKeys, unproven_jobs: bool, yes: bool, confirm: Callable[[str], bool] | None
 ) -> Progress[None]:
-    """Refuse known secrets, say what will be there, and go on only with a yes."""
+    """Refuse well-known secrets, list what the box will add, and continue only after the user agrees."""
     wellknown.refuse(keys)
     text = access.extract(chosen.kubeconfig, chosen.context)
     where = f"{access.server(text)} (context {access.context(text)})"

@@ -1,4 +1,4 @@
-"""The Secret with which nodes pull from a private registry, in each namespace that has pods of the box.
+"""Puts the Secret with which nodes pull from a private registry into each namespace that has pods of the box.
 
 The box pushes with `docker login`'s credentials; nodes have credentials of their own, or this Secret: a copy
 of one that is in the cluster already, or one made of the login's entry for that registry and of no other.
@@ -21,12 +21,12 @@ _KEY = ".dockerconfigjson"
 
 
 def pull_secret_names(chosen: Existing) -> list[str]:
-    """For the chart's values."""
+    """Return the names of pull secrets for the chart's values."""
     return [NAME] if chosen.pull_secret or chosen.pull_by_login else []
 
 
 def find_pull_secret(kube: KubeApi, chosen: Existing) -> str:
-    """The Secret's content in base64 as it will stand in our namespaces; empty where none was asked for."""
+    """Return the Secret's content in base64, as written to our namespaces; empty where none was asked for."""
     if chosen.pull_secret:
         return _copied(kube, chosen)
     if not chosen.pull_by_login:
@@ -43,7 +43,7 @@ def find_pull_secret(kube: KubeApi, chosen: Existing) -> str:
 
 
 def put_pull_secret(kube: KubeApi, namespace: str, content: str) -> None:
-    """Write it, or leave it as it is."""
+    """Write the Secret, or leave it where it is unchanged."""
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -55,7 +55,9 @@ def put_pull_secret(kube: KubeApi, namespace: str, content: str) -> None:
 
 
 def carry_pull_secret(kube: KubeApi, namespace: str) -> list[str]:
-    """Bring the services' Secret into another namespace; returns the names for its pods, none without one."""
+    """Copy the services' Secret into another namespace; return the names for its pods, none where there is no
+    Secret.
+    """
     found = kube.get(f"/api/v1/namespaces/{SERVICES}/secrets/{NAME}")
     if found is None:
         return []

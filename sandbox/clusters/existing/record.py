@@ -1,4 +1,4 @@
-"""What the driver remembers of a cluster that is not its own: one JSON file, replaced atomically."""
+"""The driver's record of a cluster that is not its own: one JSON file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from sandbox.clusters.port import Isolation
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """The installed box as the driver recorded it: where it is, its addresses, ports and pushed images."""
+
     name: str
     server: str
     context: str
     services: str
-    """A part of the cluster's service range in which the box's addresses were free."""
+    """The part of the cluster's service range in which the box's addresses were free."""
     dns_ip: str
     registry: str
     phase: Literal["running", "stopped"] = "running"
     ports: dict[int, int] = field(default_factory=dict)
     isolation: Isolation = field(default_factory=Isolation)
     images: dict[str, str] = field(default_factory=dict)
-    """Reference → manifest digest of what was pushed to the registry."""
+    """Reference → manifest digest of each image that was pushed to the registry."""
     replicas: dict[str, int] = field(default_factory=dict)
-    """Of each Deployment before ``stop``."""
+    """Number of replicas of each Deployment before ``stop``."""
 
     def changed(self, **values: Any) -> Record:
         return replace(self, **values)
@@ -36,5 +38,5 @@ class Record:
 
     @classmethod
     def load(cls, path: Path) -> Record | None:
-        """The record at ``path``; None where there is none."""
+        """Return the record at ``path``; None where there is none."""
         return restored(path, lambda value: cls(**value))

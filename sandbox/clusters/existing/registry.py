@@ -1,4 +1,4 @@
-"""Pushing an image archive to a registry, blob by blob as it is: the digest stays that of the archive.
+"""Pushes an image archive to a registry, blob by blob, unchanged: the digest stays that of the archive.
 
 A Docker engine would write the image anew, under another digest than the one that stands in published assets.
 Credentials are those of `docker login`.
@@ -31,7 +31,9 @@ TIMEOUT = 60.0
 
 
 class Registry:
-    """``place``: ``[http://]host[:port][/path]``; without a scheme https, but for this machine itself."""
+    """A registry to push to. ``place`` is ``[http://]host[:port][/path]``; without a scheme it means https,
+    but http for this machine itself.
+    """
 
     def __init__(self, place: str) -> None:
         match = _PLACE.fullmatch(place)
@@ -48,23 +50,23 @@ class Registry:
 
     @property
     def prefix(self) -> str:
-        """What images are called there: ``host[:port][/path]``."""
+        """Return the prefix of image names in this registry: ``host[:port][/path]``."""
         return f"{self.host}/{self.path}" if self.path else self.host
 
     @property
     def is_private(self) -> bool:
-        """Whether it asked for credentials, once :meth:`require` has passed."""
+        """Return whether the registry asked for credentials; valid once :meth:`require` has passed."""
         return bool(self._token)
 
     def require(self) -> None:
-        """That it answers, and takes the credentials there are."""
+        """Check that the registry answers and accepts the credentials there are."""
         with self._client() as client:
             answer = self._send(client, "GET", "/v2/", self._repository("x"))
         if answer.status_code >= 400:
             raise self._refused(answer)
 
     def push(self, archive: Path, image: ArchivedImage) -> str:
-        """Bring what the registry lacks; returns the image's reference there."""
+        """Push what the registry lacks; return the image's reference there."""
         name, tag = _name_and_tag(image.reference)
         repository = self._repository(name)
         with Archive(archive) as opened, opened.documents_as_expected(), self._client() as client:
@@ -127,7 +129,7 @@ class Registry:
         headers: dict[str, str] | None = None,
         content: bytes | Iterator[bytes] | None = None,
     ) -> httpx.Response:
-        """One request; a challenge is answered once, before anything large is sent."""
+        """Send one request; a challenge is answered once, before anything large is sent."""
         try:
             answer = client.request(method, path, headers=self._with_token(headers), content=content)
             if answer.status_code == 401 and self._authenticate(answer, repository):
@@ -144,7 +146,9 @@ class Registry:
         return {**(headers or {}), **({"authorization": self._token} if self._token else {})}
 
     def _authenticate(self, challenge: httpx.Response, repository: str) -> bool:
-        """Basic credentials, or a token got for them; False where that was tried already."""
+        """Obtain Basic credentials, or a token in exchange for them; return False where that was tried
+        already.
+        """
         said = challenge.headers.get("www-authenticate", "")
         entry = login_entry(self.host)
         basic = f"Basic {entry}" if entry else ""
@@ -177,8 +181,8 @@ class Registry:
 
 
 def login_entry(host: str) -> str:
-    """User and password for ``host`` in base64, as `docker login` left them; empty where it left none, or
-    keeps them elsewhere.
+    """Return user and password for ``host`` in base64, as `docker login` stored them; empty where it stored
+    none, or keeps them elsewhere.
     """
     try:
         found = json.loads((Path.home() / ".docker" / "config.json").read_text()).get("auths", {})
@@ -191,7 +195,9 @@ def login_entry(host: str) -> str:
 
 
 def _name_and_tag(reference: str) -> tuple[str, str]:
-    """Without the registry it had: ``c2d.local/runtime:latest`` is ``runtime`` and ``latest``."""
+    """Return name and tag without the registry: ``c2d.local/runtime:latest`` becomes ``runtime`` and
+    ``latest``.
+    """
     name = reference.partition("/")[2]
     head, colon, tag = name.rpartition(":")
     return (head, tag) if colon else (name, "latest")

@@ -1,6 +1,7 @@
-"""Keys and passwords that everybody knows: good for a toy on one's own computer, not for others' clusters.
+"""Refuses publicly known keys and passwords: good for a toy on one's own computer, not for others' clusters.
 
-Whoever knows a Provider's key signs in its name; whoever knows an environment's key signs evidence.
+Anyone who knows a Provider's key can sign in its name; anyone who knows an environment's key can sign
+evidence.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ MNEMONICS = (
     "myth like bonus scare over problem client lizard pioneer submit female collect",
     "candy maple cake sugar pudding cream honey rich smooth crumble sweet treat",
 )
-"""Of development chains and their tools."""
+"""Mnemonics of development chains and their tools."""
 ACCOUNTS = 20
 PASSWORDS = frozenset(
     {"admin", "password", "passw0rd", "secret", "changeme", "postgres", "minioadmin", "secretpassword"}
     | {"administrator", "correct horse battery staple", "operator-service-admin"}
 )
 SHORTEST = 16
-"""Characters of a password or token; those that a box makes have twenty and more."""
+"""Least number of characters of a password or token; those that a box makes have twenty and more."""
 _SIGNING = ("provider-key", "cache-key", "register-key")
 
 

@@ -1,1 +1,1 @@
-"""Clusters made by k3d: k3s in containers."""
+"""The driver for clusters made by k3d: k3s in containers."""

@@ -1,7 +1,8 @@
-"""What k3d and its node are told, as text: pure functions of the record.
+"""Makes the configuration texts of k3d and its node: pure functions of the record.
 
-An algorithm's pod gets no link, by a network plugin of ours, as on kind. The two other job classes have the
-ordinary network, which k3s' own network policy controller cuts down to what the chart's policies list.
+An algorithm's pod gets no network link: a network plugin of ours sees to that, as on kind. The two other job
+classes have the ordinary network, which k3s' own network policy controller cuts down to what the chart's
+policies list.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sandbox.clusters.kind.record import Record
 
 ONLY = ["server:0"]
 CONTAINERD = "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl"
-"""k3s makes containerd's configuration of this template, which may begin with its own."""
+"""Path of the template from which k3s makes containerd's configuration. It may start with k3s' own one."""
 NETWORK = "/etc/c2d/cni/unrouted/10-unrouted.conflist"
 PLUGIN = "/var/lib/rancher/k3s/data/cni/c2d-unrouted"
 UNROUTED_RANGE = "10.242.0.0/16"
@@ -23,10 +24,11 @@ TIMEOUT = "180s"
 
 
 def cluster(record: Record, files: str) -> dict[str, Any]:
-    """The document for ``k3d cluster create --config`` (pkg/config/v1alpha5/schema.json); JSON is YAML.
+    """Return the document for ``k3d cluster create --config`` (pkg/config/v1alpha5/schema.json); JSON is
+    YAML.
 
-    ``files``: folder with what :func:`node_files` names, to be put on the node before it starts; k3d takes it
-    from where the document lies.
+    ``files`` is the folder with what :func:`node_files` names, to be put on the node before it starts; k3d
+    takes it from the folder of the document.
     """
     arguments = [
         *(f"--disable={name}" for name in ("traefik", "servicelb", "local-storage", "metrics-server")),
@@ -62,7 +64,7 @@ def cluster(record: Record, files: str) -> dict[str, Any]:
 
 
 def node_files(record: Record) -> dict[str, tuple[str, str]]:
-    """Files of ours on the node: name → path there and text."""
+    """Return our files on the node: name → path there and text."""
     handler = record.runtime_classes["algorithm"]
     table = f"plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'{handler}'"
     containerd = (

@@ -1,4 +1,4 @@
-"""The k3d driver: as kind's, with k3s on the node instead of kubeadm and systemd.
+"""The k3d driver: like kind's, with k3s on the node instead of kubeadm and systemd.
 
 No k3s could be had where this was written. The command itself was run as far as it goes without k3s; the rest
 follows from its source and is unverified until a selftest has passed (``sandbox.clusters.k3d.trust``).
@@ -32,7 +32,7 @@ PREPARE = (
 )
 STARTED_PATIENCE = 120.0
 FILES = "node"
-"""Folder of what is put on the node, beside the document that names it."""
+"""Folder of the files that are put on the node, beside the document that names it."""
 
 
 class K3dCluster(KindCluster):
@@ -40,7 +40,9 @@ class K3dCluster(KindCluster):
 
     @property
     def runtime_classes(self) -> dict[str, str]:
-        """The algorithm's alone: the others' network is what k3s' policy controller leaves of it."""
+        """Return the algorithm's class alone: the others' network is what k3s' policy controller leaves of
+        it.
+        """
         return {"algorithm": self._new_record().runtime_classes["algorithm"]}
 
     def _new_record(self) -> Record:
@@ -62,12 +64,14 @@ class K3dCluster(KindCluster):
         return configuration.cluster(record, FILES)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:
-        """k3d pulls its own."""
+        """Return None: k3d pulls its own node image."""
         yield from ()
         return None
 
     def _require_handlers(self, container: Container, record: Record) -> None:
-        """k3s writes containerd's configuration anew at each start, from our template."""
+        """Check for the job classes' handlers. k3s writes containerd's configuration anew at each start, from
+        our template.
+        """
         handler = record.runtime_classes["algorithm"]
         made = configuration.CONTAINERD.rpartition("/")[0] + "/config.toml"
         if handler not in docker_engine.execute(container, "cat", made):
@@ -81,7 +85,7 @@ class K3dCluster(KindCluster):
         docker_engine.execute(container, "sh", "-ec", PREPARE)
 
     def _settle(self) -> None:
-        """k3s keeps its own parts as they are."""
+        """Do nothing: k3s keeps its own parts as they are."""
 
     def _await_started(self, container: Container) -> None:
         end = time.monotonic() + STARTED_PATIENCE
@@ -105,7 +109,7 @@ class K3dCluster(KindCluster):
         )
 
     def _apply_rules(self, container: Container, record: Record) -> None:
-        """The chart's NetworkPolicies say it, and k3s' own controller enforces them."""
+        """Do nothing: the chart's NetworkPolicies say it, and k3s' own controller enforces them."""
 
     def _logs(self, container: Container, component: str, lines: int) -> str:
         if component in ("node", "kube-apiserver"):

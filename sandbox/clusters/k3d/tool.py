@@ -1,7 +1,7 @@
-"""The real k3d command: where it is, how it is run, what its lines mean.
+"""Runs the real k3d command: finds it, starts it, interprets its lines.
 
-Where a line's meaning is taken from k3d's source, the place is named; the version is that of the bundle's
-recipe.
+Where a line's meaning is taken from k3d's source, the comment names the place; the version is that of the
+bundle's recipe.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from sandbox.clusters.kind.tool import answered, narrated, port_taken
 
 PROGRAM = "k3d"
 OLDEST = (5, 8)
-"""The first whose config files may hold files for the node (config/v1alpha5, ``files``)."""
+"""The first version whose config files may hold files for the node (config/v1alpha5, ``files``)."""
 _STEP = re.compile(r"^\x1b\[\d+mINFO\x1b\[0m\[\d+\] (?P<text>.+)")
-"""Its words are coloured, with a terminal and without."""
+"""A step in k3d's output, whose words are coloured with a terminal and without."""
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _ERROR = re.compile(r"^(ERRO|FATA)\[\d+\] ")
 
 
 def installed() -> Path | None:
-    """A k3d on the user's PATH that is new enough."""
+    """Return a k3d on the user's PATH that is new enough."""
     found = shutil.which(PROGRAM)
     if found is None:
         return None
@@ -48,7 +48,9 @@ class K3d:
         self._cluster = cluster
 
     def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
-        """Make the cluster; yields what it is at. k3d itself waits for the node, and rolls back a failure."""
+        """Make the cluster; yield each step as k3d reports it. k3d itself waits for the node, and rolls back
+        a failure.
+        """
         words = ["cluster", "create", "--config", str(configuration), *(["--image", image] if image else [])]
         return narrated([str(self._program), *words], _environment(), _STEP, _failure)
 
@@ -56,7 +58,7 @@ class K3d:
         self._run("image", "import", "--cluster", self._cluster, "--mode", "direct", str(archive))
 
     def kubeconfig(self) -> str:
-        """cmd/kubeconfig/kubeconfigGet.go: each document comes after a separator."""
+        """Return the kubeconfig. cmd/kubeconfig/kubeconfigGet.go: each document comes after a separator."""
         return self._run("kubeconfig", "get", self._cluster).removeprefix("---\n")
 
     def _run(self, *words: str) -> str:
@@ -64,7 +66,9 @@ class K3d:
 
 
 def _environment() -> dict[str, str]:
-    """pkg/types/env.go: mounts are to be shared, or no volume of ours would reach a pod."""
+    """Return k3d's environment. pkg/types/env.go: mounts are to be shared, or no volume of ours would reach a
+    pod.
+    """
     return {**os.environ, "K3D_FIX_MOUNTS": "1"}
 
 
@@ -87,6 +91,6 @@ def _failure(verb: str, coloured: list[str]) -> C2DError:
 
 
 def _cause(said: list[str]) -> str:
-    """The first of its errors: what follows is the undoing."""
+    """Return the first of k3d's errors: the later ones come from rolling back."""
     errors = [_ERROR.sub("", line) for line in said if _ERROR.match(line)]
     return next(iter(errors or said[-1:]), "it said nothing")

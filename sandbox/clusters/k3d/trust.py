@@ -1,4 +1,4 @@
-"""Whether k3d has been seen to hold on this machine: a selftest that passed leaves a mark."""
+"""Records whether a selftest has passed on k3d on this machine: a file that marks the pass."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def is_verified() -> bool:
 
 
 def verified() -> None:
-    """Called by a selftest in which nothing got through."""
+    """Record that a selftest passed in which nothing got through."""
     replace_file(mark(), "a selftest passed on k3d\n")

@@ -1,1 +1,1 @@
-"""A cluster in one Docker container, made by kind."""
+"""The driver for a cluster in one Docker container, made by kind."""

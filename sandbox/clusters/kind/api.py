@@ -1,4 +1,4 @@
-"""What is asked of the API server that kind or k3d made, and what kubeadm's parts of it are told."""
+"""Calls the API server that kind or k3d made: asks for the node's readiness, adjusts kubeadm's components."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def answers(kubeconfig: Path) -> bool:
 
 
 def node_is_ready(kubeconfig: Path, node: str, since: float) -> bool:
-    """``since``: Unix seconds; what the node said before does not count, it may be of an earlier life."""
+    """Return whether the node is ready. ``since`` is in Unix seconds: an older report does not count, it may
+    be from before a restart.
+    """
     try:
         with KubeApi.of(kubeconfig, timeout=5.0) as kube:
             found = kube.get(f"/api/v1/nodes/{node}") or {}
@@ -58,7 +60,7 @@ def node_is_ready(kubeconfig: Path, node: str, since: float) -> bool:
 
 
 def settle(kubeconfig: Path) -> None:
-    """kubeadm's own parts as a machine of two cores needs them; what is not named here stays as it was."""
+    """Adjust kubeadm's own components to a machine of two cores; what is not named here stays as it was."""
     with KubeApi.of(kubeconfig) as kube:
         for path, body in _SETTLED.items():
             kube.apply(f"{_APPS}/{path}", body)

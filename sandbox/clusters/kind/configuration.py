@@ -1,4 +1,4 @@
-"""What kind and its node are told, as text: pure functions of the record."""
+"""Makes the configuration texts of kind and its node: pure functions of the record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from sandbox.clusters.kind.record import Record
 
 FOLDER = "/etc/c2d"
 DEVICES = "/run/c2d/dev"
-"""The machine's device nodes, loop devices made later included: a container's own ``/dev`` is a copy."""
+"""Folder of the machine's device nodes, loop devices made later included: a container's own ``/dev`` is a
+copy.
+"""
 VOLUMES = "/var/lib/c2d-box/volumes"
 PIDS_PER_POD = 1024
 NETWORKS = {"unrouted": UNROUTED, "staging": STAGING, "publishing": PUBLISHING}
@@ -21,7 +23,7 @@ _RUNTIMES = 'plugins."io.containerd.grpc.v1.cri".containerd.runtimes'
 
 
 def cluster(record: Record) -> dict[str, Any]:
-    """The document for ``kind create cluster --config``; JSON is YAML."""
+    """Return the document for ``kind create cluster --config``; JSON is YAML."""
     kubelet = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -49,18 +51,19 @@ def cluster(record: Record) -> dict[str, Any]:
 
 
 def _by_systemd(record: Record) -> bool:
-    """Who makes the control groups of pods, which kubelet and containerd must agree on.
+    """Return whether systemd makes the control groups of pods; kubelet and containerd must agree on that.
 
-    kind says systemd. For it runc freezes each new container in version 1, which a busy machine does not get
-    done in time ("unable to freeze"): there it is runc itself.
+    kind's default is systemd. With it runc freezes each new container in version 1, which a busy machine does
+    not get done in time ("unable to freeze"): there runc makes them itself.
     """
     return record.cgroups == 2
 
 
 def _alone() -> list[dict[str, Any]]:
-    """One control plane elects no leader: it would stop where a busy machine lets an election time out.
+    """Turn leader election off: with one control plane it is not needed, and components would stop where a
+    busy machine lets an election time out.
 
-    In the two forms that kubeadm has had since 1.23; kind takes the one that matches.
+    Returned in the two forms that kubeadm has had since 1.23; kind takes the one that matches.
     """
     old: dict[str, Any] = {"extraArgs": {"leader-elect": "false"}}
     new: dict[str, Any] = {"extraArgs": [{"name": "leader-elect", "value": "false"}]}
@@ -83,7 +86,7 @@ def port_mappings(ports: Mapping[int, int]) -> list[dict[str, Any]]:
 
 
 def runtimes(record: Record) -> str:
-    """containerd's handlers of the three job classes, each with a CNI folder of its own."""
+    """Return containerd's handlers of the three job classes, each with a CNI folder of its own."""
     by_systemd = f"  SystemdCgroup = {str(_by_systemd(record)).lower()}"
     lines = [f'[{_RUNTIMES}."runc".options]', by_systemd]
     for handler, role in zip(record.runtime_classes.values(), NETWORKS, strict=True):
@@ -99,7 +102,7 @@ def runtimes(record: Record) -> str:
 
 
 def node_files(record: Record) -> dict[str, tuple[str, int]]:
-    """Files of ours on the node: path → text and mode."""
+    """Return our files on the node: path → text and mode."""
     networks = job_networks(record.options.isolation_off)
     return {
         f"{FOLDER}/rules.nft": (rules_of(record), 0o600),
@@ -117,7 +120,7 @@ def rules_of(record: Record) -> str:
 
 
 def pod_network(name: str, subnet: str, reachable: str) -> str:
-    """One link per pod; ``reachable`` is the range it has a route to."""
+    """Return a CNI configuration with one link per pod; ``reachable`` is the range the pod has a route to."""
     gateway = str(ipaddress.ip_network(subnet)[1])
     ipam = {
         "type": "host-local",
@@ -130,7 +133,7 @@ def pod_network(name: str, subnet: str, reachable: str) -> str:
 
 
 def job_networks(isolation_off: bool) -> dict[str, str]:
-    """The networks of the job classes; with isolation off (tests only) that of the service pods."""
+    """Return the networks of the job classes; with isolation off (tests only) that of the service pods."""
     if isolation_off:
         return dict.fromkeys(NETWORKS, pod_network("pods", PODS, "0.0.0.0/0"))
     ipam = {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": UNROUTED}]]}

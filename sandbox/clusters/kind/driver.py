@@ -38,12 +38,12 @@ NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must
 
 
 class Programs(Protocol):
-    """What the driver needs of a bundle."""
+    """The part of a bundle that this driver needs."""
 
     def binary(self, name: str) -> Path: ...
 
     def node_image(self) -> Any:
-        """The bundle's own node image, or None: kind pulls its own."""
+        """Return the bundle's own node image, or None: kind pulls its own."""
         ...
 
 
@@ -223,7 +223,7 @@ class KindCluster:
         self.kubeconfig.unlink(missing_ok=True)
 
     def _sweep(self, client: DockerClient, record: Record) -> None:
-        """What `kind delete cluster` removes, and the network; works on half a cluster too."""
+        """Remove what `kind delete cluster` removes, and the network; works on half a cluster too."""
         docker_engine.remove_box(client, record.cluster)
 
     def _engine_or_none(self) -> DockerClient | None:
@@ -248,12 +248,12 @@ class KindCluster:
         node.require_handlers(container, list(record.runtime_classes.values()))
 
     def _furnish(self, container: Container, record: Record) -> None:
-        """The isolation, in force now and at every start of the node."""
+        """Install the isolation on the node and put it in force, now and at every start of the node."""
         node.place(container, configuration.node_files(record))
         node.enforce(container)
 
     def _settle(self) -> None:
-        """What the tool's own parts of the cluster are told differently."""
+        """Adjust the components that the tool itself put into the cluster."""
         api.settle(self.kubeconfig)
 
     def _await_started(self, container: Container) -> None:
@@ -274,7 +274,7 @@ class KindCluster:
         return node.logs(container, component, lines)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:
-        """The bundle's node image, brought to the engine; None: there is none, and kind takes its own."""
+        """Bring the bundle's node image to the engine; return None where there is none: kind has its own."""
         image = self._bundle.node_image()
         if image is None:
             return None
@@ -297,7 +297,7 @@ class KindCluster:
         replace_private_file(self.kubeconfig, text)
 
     def _until_ready(self, record: Record, since: float = 0.0) -> Progress[None]:
-        """``since``: Unix seconds; what the node said before does not count, it may be of an earlier life."""
+        """Wait until the node is ready by a report after ``since`` (Unix seconds), so after a restart."""
         began = time.monotonic()
         yield Event("cluster.ready", "started", "waiting for the node")
         while not api.node_is_ready(self.kubeconfig, record.node, since):
@@ -371,7 +371,7 @@ class KindCluster:
         return self._logs(self._running(docker_engine.connect(), self._known()), component, lines)
 
     def resources(self) -> Resources:
-        """What Docker accounts to the node, page cache not counted: a sum of shares is not to be had."""
+        """Return the node's memory as Docker counts it, less page cache: a PSS sum cannot be had there."""
         record = self._known()
         client = docker_engine.connect()
         used = docker_engine.memory(client, self._running(client, record))

@@ -1,4 +1,4 @@
-"""The packet rules of a node that is a container, as one nft text replaced in a single transaction.
+"""Makes the packet rules of a node that is a container, as one nft text replaced in a single transaction.
 
 kind's nodes have the point-to-point plugin only: every pod has a link of its own to the node, so every
 packet of a pod is routed by the node, and the address range tells the class (reverse path filtering is on:
@@ -27,7 +27,7 @@ BEFORE_OTHERS = -10
 
 
 def rules(isolation: Isolation, egress: bool, isolation_off: bool = False) -> str:
-    """The complete text for ``nft -f``."""
+    """Return the complete text for ``nft -f``."""
     lines = [f"table inet {TABLE}", f"delete table inet {TABLE}", f"table inet {TABLE} {{"]
     jobs = [] if isolation_off else list(_jobs(isolation))
     lines += _chain("forward", "filter", BEFORE_OTHERS, [*jobs, *_forwarding(egress)])

@@ -1,4 +1,4 @@
-"""The node's container: its files, its images, its words. Everything goes through the Docker SDK."""
+"""Works on the node's container: its files, images and logs. Everything goes through the Docker SDK."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STARTED_PATIENCE = 30.0
 
 
 def place(container: Container, files: Mapping[str, tuple[str, int]]) -> None:
-    """Write files: path → text and mode, all owned by root."""
+    """Write files into the container: path → text and mode, all owned by root."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for path, (text, mode) in files.items():
@@ -42,7 +42,7 @@ def enforce(container: Container) -> None:
 
 
 def require_handlers(container: Container, handlers: list[str]) -> None:
-    """containerd itself says that it knows the job classes' handlers."""
+    """Check with containerd itself that it knows the job classes' handlers."""
     told = docker_engine.execute(container, "containerd", "config", "dump")
     missing = [handler for handler in handlers if handler not in told]
     if missing:
@@ -62,13 +62,13 @@ def tag_by_digest(container: Container, image: ArchivedImage) -> None:
 
 
 def pin(container: Container) -> None:
-    """Keep every image that is there, the node's own among them."""
+    """Keep every image that is on the node, the node's own among them: the kubelet must not remove them."""
     for reference in unpinned(docker_engine.execute(container, *CTR, "list").splitlines()):
         docker_engine.execute(container, *CTR, "label", reference, PINNED)
 
 
 def address(container: Container, network: str) -> str:
-    """IPv4 address on the box's network."""
+    """Return the container's IPv4 address on the box's network."""
     with docker_engine.coded():
         container.reload()
     networks = container.attrs["NetworkSettings"]["Networks"]
@@ -76,7 +76,7 @@ def address(container: Container, network: str) -> str:
 
 
 def components(container: Container, api_answers: bool) -> tuple[ComponentStatus, ...]:
-    """The node itself, what systemd runs on it, and the API server as it answers."""
+    """Return the state of the node itself, of what systemd runs on it, and of the API server."""
     state = container.attrs["State"]
     node = ComponentStatus(
         "node",
@@ -99,7 +99,7 @@ def components(container: Container, api_answers: bool) -> tuple[ComponentStatus
 
 
 def logs(container: Container, component: str, lines: int) -> str:
-    """Of the node's console, of a unit, or of a pod of the control plane."""
+    """Return the last lines of the node's console, of a unit, or of a pod of the control plane."""
     if component == "node":
         with docker_engine.coded():
             return bytes(container.logs(tail=lines)).decode("utf-8", "replace")
@@ -123,7 +123,7 @@ def logs(container: Container, component: str, lines: int) -> str:
 
 
 def await_started(container: Container) -> None:
-    """Until systemd takes orders: files may be placed and units enabled."""
+    """Wait until systemd accepts commands: then files may be placed and units enabled."""
     end = time.monotonic() + STARTED_PATIENCE
     while True:
         with docker_engine.coded():

@@ -1,4 +1,4 @@
-"""What the driver remembers of a kind cluster: one JSON file, replaced atomically."""
+"""The driver's record of a kind cluster: one JSON file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ Phase = Literal["creating", "created"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """The cluster as it was made: its name, ports, isolation and options."""
+
     name: str
     cluster: str
-    """The tool's name of the cluster; also that of its Docker network."""
+    """The tool's name of the cluster; also the name of its Docker network."""
     phase: Phase = "creating"
-    """``creating``: what is there may be half a cluster."""
+    """``creating``: the cluster may be half made."""
     ports: dict[int, int] = field(default_factory=dict)
     """Host port → NodePort, fixed when the node was made."""
     isolation: Isolation = field(default_factory=Isolation)
     options: Options = field(default_factory=Options)
     cgroups: Literal[1, 2] = 2
-    """Version of the machine's control groups, as its engine says."""
+    """Version of the machine's control groups, as its Docker engine reports it."""
     driver: Literal["kind", "k3d"] = "kind"
 
     @property
     def node(self) -> str:
-        """Name of the node and of its container."""
+        """Return the name of the node and of its container."""
         return f"{self.cluster}-control-plane" if self.driver == "kind" else f"k3d-{self.cluster}-server-0"
 
     @property
@@ -46,5 +48,5 @@ class Record:
 
     @classmethod
     def load(cls, path: Path) -> Record | None:
-        """The record at ``path``; None where there is none."""
+        """Return the record at ``path``; None where there is none."""
         return restored(path, lambda value: cls(**value | {"options": Options(**value["options"])}))

@@ -1,4 +1,4 @@
-"""The real kind command: where it is, how it is run, what its lines mean."""
+"""Runs the real kind command: finds it, starts it, interprets its lines."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sandbox.clusters.child_process import dying_with_parent
 PROGRAM = "kind"
 NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 OLDEST = (0, 27)
-"""The first with containerd 2 on its nodes, which job pods with user namespaces need."""
+"""The first version with containerd 2 on its nodes, which job pods with user namespaces need."""
 Failure = Callable[[str, list[str]], C2DError]
-"""From a verb and what was said to what is raised."""
+"""Makes the error to raise from a verb and the lines that the command printed."""
 _STEP = re.compile(r"^\s*[•✓✗]\s+(?P<text>[^\U00010000-\U0010ffff\u2600-\u27bf.]+)")
 
 
 def installed() -> Path | None:
-    """A kind on the user's PATH that is new enough."""
+    """Return a kind on the user's PATH that is new enough."""
     found = shutil.which(PROGRAM)
     if found is None:
         return None
@@ -42,7 +42,9 @@ class Tool(Protocol):
 
     @property
     def takes_images(self) -> str:
-        """How its words begin when the node runs and takes images; empty: when it is done."""
+        """Return the beginning of the line that says that the node runs and takes images; empty: only when
+        the command is done.
+        """
         ...
 
     def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]: ...
@@ -55,7 +57,7 @@ class Tool(Protocol):
 def narrated(
     command: list[str], environment: Mapping[str, str], step: re.Pattern[str], failure: Failure
 ) -> Iterator[str]:
-    """Run a command that tells its steps; yields each, raises ``failure`` of what it said."""
+    """Run a command that reports its steps; yield each, raise ``failure`` of what it printed."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -84,7 +86,7 @@ def narrated(
 
 
 def answered(command: list[str], environment: Mapping[str, str], verb: str, failure: Failure) -> str:
-    """Run a command to its end; returns what it printed, raises ``failure`` of what it complained about."""
+    """Run a command to its end; return what it printed, raise ``failure`` of its error output."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         raise failure(verb, done.stderr.splitlines())
@@ -102,7 +104,7 @@ class Kind:
         self._cluster = cluster
 
     def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
-        """Make the cluster; yields what it is at. Does not wait for the node to be Ready."""
+        """Make the cluster; yield each step as kind reports it. Does not wait for the node to be Ready."""
         words = ["create", "cluster", "--config", str(configuration), "--kubeconfig", str(kubeconfig)]
         words += ["--image", image] if image else []
         return narrated(self._command(words), self._environment(), _STEP, _failure)
@@ -144,7 +146,7 @@ def _failure(verb: str, said: list[str]) -> C2DError:
 
 
 def port_taken(said: list[str]) -> C2DError | None:
-    """Docker's complaint about a port, in whatever a tool said."""
+    """Return an error if Docker's complaint about a port is among the lines that a tool printed."""
     if not re.search(r"port is already allocated|address already in use", "\n".join(said)):
         return None
     return EnvironmentProblem(

@@ -1,4 +1,4 @@
-"""The handful of API server calls the supervisor makes itself, over HTTPS with the admin certificate."""
+"""Makes the few API server calls that the supervisor needs, over HTTPS with the admin certificate."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Api:
     def call(
         self, method: str, path: str, body: Any = None, kind: str = "application/json"
     ) -> tuple[int, Any]:
-        """Status and parsed answer. Raises OSError where nobody answers."""
+        """Return the status and parsed answer of a call. Raises OSError where nobody answers."""
         connection = http.client.HTTPSConnection(
             self._node_ip, API_PORT, context=self._context, timeout=TIMEOUT
         )
@@ -51,12 +51,14 @@ class Api:
             return answer.status, None
 
     def create(self, path: str, body: Any) -> bool:
-        """Create unless it exists; False when the server is not ready for it."""
+        """Create an object unless it exists; return False when the server is not ready for it."""
         status, _ = self.call("POST", path, body)
         return status in (200, 201, 409)
 
     def node_is_ready(self, name: str, since: datetime) -> bool:
-        """Ready by a report made after ``since``: what a node said in an earlier life does not count."""
+        """Return whether the node is Ready by a report made after ``since``: a report from before a restart
+        does not count.
+        """
         status, node = self.call("GET", f"/api/v1/nodes/{name}")
         if status != 200:
             return False
@@ -69,10 +71,10 @@ class Api:
         )
 
     def mark_pods_unready(self, node: str) -> int:
-        """Say of every pod that claims to be ready that it is not; answers how many did.
+        """Set every pod that claims to be ready to not ready; return their number.
 
-        For the moment after a restart of the node, before its kubelet speaks: nothing runs yet, and
-        whoever waits for a pod must not believe what was true in an earlier life.
+        Called after a restart of the node, before its kubelet reports: nothing runs yet, and a client that
+        waits for a pod must not believe a state from before the restart.
         """
         status, pods = self.call("GET", f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
         claiming = [pod["metadata"] for pod in pods["items"] if _claims_ready(pod)] if status == 200 else []
@@ -94,7 +96,7 @@ def _claims_ready(pod: dict[str, Any]) -> bool:
 
 
 def holds(check: Check, pki: Path) -> bool:
-    """Whether a component's readiness check holds right now."""
+    """Return whether a component's readiness check holds right now."""
     if isinstance(check, AliveCheck):
         return True
     try:

@@ -1,4 +1,5 @@
-"""The box's control groups: one subtree named after it in every hierarchy, so that it can be removed whole.
+"""Makes the box's control groups: one subtree named after it in every hierarchy, so that it can be removed
+whole.
 
 Works on both versions: with v1 (and hybrid) the subtree exists once per mounted hierarchy, with v2 once.
 """
@@ -15,14 +16,14 @@ MOUNT_TABLE = Path("/proc/self/mounts")
 BOX = "box"
 """Child group that holds the components; kubelet makes its own beside it for pods."""
 BOX_WEIGHT, COMPONENTS_WEIGHT = 8, 4
-"""How many ordinary processes the box, and within it the components, count for when CPUs are short. With the
-kernel's default of one a compiler run beside it starves the box until its DNS times out; kubelet gives pods
-one for each CPU, so components must count for more than a burst of jobs.
+"""Number of ordinary processes that the box, and within it the components, count for when CPUs are short.
+With the kernel's default of one a compiler run beside it starves the box until its DNS times out; kubelet
+gives pods one for each CPU, so components must count for more than a burst of jobs.
 """
 
 
 def hierarchies() -> list[Path]:
-    """Mount points of every control group hierarchy."""
+    """Return the mount points of every control group hierarchy."""
     found = []
     for line in MOUNT_TABLE.read_text().splitlines():
         _, target, kind, *_ = line.split()
@@ -43,14 +44,14 @@ def create(group: str) -> None:
 
 
 def _weigh(folder: Path, processes: int) -> None:
-    """Let ``folder`` count for so many ordinary processes, where its hierarchy schedules CPUs (v1, v2)."""
+    """Make ``folder`` count for so many ordinary processes, where its hierarchy schedules CPUs (v1, v2)."""
     for name, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
         if (folder / name).exists():
             (folder / name).write_text(str(one * processes))
 
 
 def _inherit_cpuset(parent: Path, child: Path) -> None:
-    """A v1 cpuset group accepts no process until it names CPUs and memory nodes."""
+    """Copy CPUs and memory nodes from the parent: a v1 cpuset group takes no process until it names them."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         source, target = parent / name, child / name
         if target.exists() and not target.read_text().strip() and source.read_text().strip():
@@ -58,7 +59,7 @@ def _inherit_cpuset(parent: Path, child: Path) -> None:
 
 
 def enter(group: str) -> dict[Path, str]:
-    """Move this process into the box's group everywhere; answers where it was before."""
+    """Move this process into the box's group everywhere; return where it was before."""
     before = _membership()
     for hierarchy in hierarchies():
         (hierarchy / group / BOX / "cgroup.procs").write_text(str(os.getpid()))
@@ -66,7 +67,7 @@ def enter(group: str) -> dict[Path, str]:
 
 
 def leave(before: dict[Path, str]) -> None:
-    """Go back to where :func:`enter` found this process; to the root where that group is gone."""
+    """Move this process back to where :func:`enter` found it; to the root where that group is gone."""
     for hierarchy in hierarchies():
         home = hierarchy / before.get(hierarchy, "/").lstrip("/")
         target = home if home.is_dir() else hierarchy
@@ -77,7 +78,7 @@ def leave(before: dict[Path, str]) -> None:
 
 
 def _membership() -> dict[Path, str]:
-    """Path within each mounted hierarchy, matched by controller names."""
+    """Return this process's path within each mounted hierarchy, matched by controller names."""
     lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     found: dict[Path, str] = {}
     for line in MOUNT_TABLE.read_text().splitlines():
@@ -91,7 +92,7 @@ def _membership() -> dict[Path, str]:
 
 
 def _folders(group: str) -> Iterator[Path]:
-    """Every folder of the box, deepest first."""
+    """Yield every folder of the box, deepest first."""
     for hierarchy in hierarchies():
         top = hierarchy / group
         if top.is_dir():
@@ -100,7 +101,9 @@ def _folders(group: str) -> Iterator[Path]:
 
 
 def processes(group: str, below: str = "") -> set[int]:
-    """Process ids in the box's groups as this process's namespace numbers them (0: invisible here)."""
+    """Return the process ids in the box's groups as this process's namespace numbers them (0: invisible
+    here).
+    """
     found: set[int] = set()
     prefix = f"/{group}/{below}" if below else f"/{group}"
     for folder in _folders(group):
@@ -113,7 +116,7 @@ def processes(group: str, below: str = "") -> set[int]:
 
 
 def remove(group: str, patience: float = 3.0) -> list[Path]:
-    """Kill what is still inside and remove the subtrees; answers the folders that would not go."""
+    """Kill what is still inside and remove the subtrees; return the folders that could not be removed."""
     end = time.monotonic() + patience
     while True:
         for pid in processes(group) - {0, os.getpid()}:
@@ -138,7 +141,7 @@ def _removed(folder: Path) -> bool:
 
 
 def container_inits(group: str) -> list[int]:
-    """First processes of containers: number 1 in a process namespace below the box's."""
+    """Return the first processes of containers: number 1 in a process namespace below the box's."""
     found = []
     for pid in processes(group, "kubepods"):
         try:

@@ -1,4 +1,4 @@
-"""The processes a box is made of: what each is started with, needs first, and when it counts as ready."""
+"""Describes the processes a box is made of: how each is started, what it needs first, when it is ready."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ ETCD_CLIENTS = "https://127.0.0.1:2379"
 
 @dataclass(frozen=True, slots=True)
 class HttpCheck:
-    """Ready when this answers 200. ``certificate`` is the stem of the client certificate to show, if any."""
+    """A readiness check: this URL answers 200. ``certificate`` is the stem of the client certificate to show,
+    if any.
+    """
 
     host: str
     port: int
@@ -28,7 +30,7 @@ class HttpCheck:
 
 @dataclass(frozen=True, slots=True)
 class SocketCheck:
-    """Ready when a connection to this unix socket, or TCP address, is accepted."""
+    """A readiness check: a connection to this unix socket, or TCP address, is accepted."""
 
     path: str = ""
     host: str = ""
@@ -37,7 +39,7 @@ class SocketCheck:
 
 @dataclass(frozen=True, slots=True)
 class AliveCheck:
-    """Ready once started: nothing to ask."""
+    """A readiness check that always holds: the component is ready once started."""
 
 
 Check = HttpCheck | SocketCheck | AliveCheck
@@ -45,6 +47,8 @@ Check = HttpCheck | SocketCheck | AliveCheck
 
 @dataclass(frozen=True, slots=True)
 class Component:
+    """One process of the box: its command line, its readiness check, and the components it needs first."""
+
     name: str
     program: Path
     arguments: tuple[str, ...]
@@ -53,13 +57,15 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict)
     in_host_network: bool = False
     sees_own_parameters: bool = False
-    """Keep its hands off the machine's kernel parameters (see ``inside.shield_parameters``)."""
+    """Give it its own view of the machine's kernel parameters, so that it does not change them (see
+    ``inside.shield_parameters``).
+    """
     patience: float = 60.0
     """Seconds from start to ready after which the first boot is given up."""
 
 
 def components(layout: Layout, record: Record) -> list[Component]:
-    """All of them, each after what it needs."""
+    """Return all components, each after those it needs."""
     return [
         _etcd(layout, record),
         _containerd(layout, record),
@@ -74,7 +80,9 @@ def components(layout: Layout, record: Record) -> list[Component]:
 
 
 def _tuned(megabytes: int) -> dict[str, str]:
-    """Collect garbage earlier than Go would: the box is idle most of the time, its owner's memory is not."""
+    """Return settings that collect garbage earlier than Go would: the box is idle most of the time, and its
+    owner has other uses for the memory.
+    """
     return {"GOGC": "50", "GOMEMLIMIT": f"{megabytes}MiB"}
 
 

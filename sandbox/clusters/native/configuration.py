@@ -1,4 +1,4 @@
-"""The components' configuration files, as text: pure functions of the record, written before every start."""
+"""Makes the components' configuration files: pure functions of the record, written before every start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONTAINERS = "io.containerd.cri.v1.runtime"
 
 
 def files(layout: Layout, record: Record) -> dict[str, str]:
-    """Every file of the configuration folder by its relative path."""
+    """Return every file of the configuration folder by its relative path."""
     return {
         "containerd.toml": containerd(layout, record),
         "kubelet.yaml": kubelet(layout, record),
@@ -47,8 +47,9 @@ def _network(name: str, bridge: dict[str, Any]) -> str:
 
 
 def pod_network(ranges: Ranges, isolated_ports: bool = True) -> str:
-    """Service pods. Ports are isolated: every packet between two pods is routed, and so filtered, by the
-    node."""
+    """Return the network of service pods. Ports are isolated: every packet between two pods is routed, and so
+    filtered, by the node.
+    """
     subnet = {"subnet": str(ranges.pods), "gateway": str(ranges.pods[1])}
     return _network(
         PODS,
@@ -62,7 +63,9 @@ def pod_network(ranges: Ranges, isolated_ports: bool = True) -> str:
 
 
 def job_networks(record: Record) -> dict[str, str]:
-    """The three job classes' networks; with isolation off (tests only) they are the service pods' network."""
+    """Return the three job classes' networks; with isolation off (tests only) they are the service pods'
+    network.
+    """
     ranges = record.ranges
     if record.options.isolation_off:
         return dict.fromkeys((UNROUTED, STAGING, PUBLISHING), pod_network(ranges, isolated_ports=False))
@@ -226,7 +229,9 @@ def kube_proxy(layout: Layout, record: Record) -> str:
 
 
 def corefile(layout: Layout, record: Record) -> str:
-    """Only the cluster's own names: there is nobody to forward other questions to."""
+    """Return CoreDNS' configuration, for the cluster's own names only: there is no server to forward other
+    questions to.
+    """
     kubeconfig = str(layout.configuration / "coredns.kubeconfig").replace('"', r"\"")
     return f""".:53 {{
     bind {record.ranges.dns_ip}

@@ -1,4 +1,4 @@
-"""How a user's command talks to the root supervisor: JSON lines over a unix socket only the owner can open.
+"""Connects a user's command to the root supervisor: JSON lines over a unix socket only the owner can open.
 
 A request is one line ``{"verb": …, …}``. The answer is any number of event lines ``{"event": …}`` and one
 last line, ``{"result": …}`` or ``{"error": {code, message, next_step}}``.
@@ -24,7 +24,7 @@ _KINDS: dict[int, type[C2DError]] = {
 
 
 class NotRunning(Exception):
-    """Nobody answers on the socket."""
+    """Raised where nobody answers on the socket."""
 
 
 def encode(value: dict[str, Any]) -> bytes:
@@ -40,7 +40,7 @@ def error_value(error: C2DError) -> dict[str, Any]:
 
 
 def unforeseen(problem: BaseException, log: Path) -> C2DError:
-    """What to tell the user of an error that no rule has foreseen; its traceback stands in ``log``."""
+    """Return the error for the user where no rule foresaw the exception; its traceback is in ``log``."""
     if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
         return Failed("C2D-DISK-FULL", f"No space left: {problem}.", "Free some space, then try again.")
     said = f"{type(problem).__name__}: {problem}"
@@ -63,7 +63,7 @@ def not_yours(home: Path) -> StateProblem:
 
 
 def ask(path: Path, request: dict[str, Any], timeout: float = 30.0) -> Any:
-    """The result of one request; events on the way are dropped."""
+    """Return the result of one request; events on the way are dropped."""
     conversation = follow(path, request, timeout)
     while True:
         try:

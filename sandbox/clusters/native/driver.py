@@ -1,4 +1,4 @@
-"""The native driver: what a user's command does. Everything that needs root is the supervisor's."""
+"""The native driver: the part of a command that needs no root. What needs root is the supervisor's."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must
 
 
 class Programs(Protocol):
-    """What the driver needs of a bundle."""
+    """The part of a bundle that this driver needs."""
 
     @property
     def kubernetes_version(self) -> str: ...
@@ -72,8 +72,9 @@ class NativeCluster:
         self._options = options or Options()
         self._layout = Layout(home, name)
         self._held: tuple[int, ...] = ()
-        """The creator's lock: handed to the launcher, so that killing this process does not free it too
-        early."""
+        """Descriptor of the creator's lock: passed to the launcher, so that killing this process does not
+        free the lock too early.
+        """
 
     @property
     def kubeconfig(self) -> Path:
@@ -152,7 +153,7 @@ class NativeCluster:
         as_root(self.home, held=self._held)
 
     def _abandon(self) -> None:
-        """A boot that failed is not left half running."""
+        """Stop everything, so that a boot that failed is not left half running."""
         try:
             for _ in self.stop():
                 pass
@@ -160,7 +161,7 @@ class NativeCluster:
             return
 
     def _fresh_record(self) -> Record:
-        """The record of before with this bundle's programs, or a new one with a free address block."""
+        """Return the earlier record with this bundle's programs, or a new one with a free address block."""
         pause = self._bundle.image("pause")
         before = Record.load(self._layout.record)
         if before is not None:
@@ -230,7 +231,7 @@ class NativeCluster:
         self.kubeconfig.unlink(missing_ok=True)
 
     def _await_end(self) -> None:
-        """Until the anchor has swept up; it holds the lock to its last moment."""
+        """Wait until the anchor has removed what is left; it holds the lock to its last moment."""
         end = time.monotonic() + STOP_PATIENCE
         while is_locked(self._layout.lock) and time.monotonic() < end:
             time.sleep(0.02)
@@ -264,7 +265,7 @@ class NativeCluster:
 
     @contextmanager
     def _only_creator(self) -> Generator[None, None, None]:
-        """One ``create`` at a time; the second is told who the first is."""
+        """Allow one ``create`` at a time; the second one's error names the first."""
         try:
             fd = os.open(self._layout.create_lock, os.O_RDWR | os.O_CREAT, 0o600)
         except PermissionError as cause:
@@ -291,10 +292,10 @@ class NativeCluster:
             os.close(fd)
 
     def _settled_phase(self, and_creators: bool = False) -> str | None:
-        """The phase, once nobody is between phases: an anchor that does not answer yet, or no longer, is
-        waited for.
+        """Return the phase, once the box is in a stable one: waits for an anchor that does not answer yet, or
+        no longer.
 
-        ``and_creators``: so is a ``create`` that has not yet come to its anchor.
+        With ``and_creators``, it also waits for a ``create`` that has not yet come to its anchor.
         """
         locks = [self._layout.lock]
         if and_creators and not self._held:
@@ -308,7 +309,7 @@ class NativeCluster:
             time.sleep(0.05)
 
     def _phase(self) -> str | None:
-        """What the supervisor says it is doing; None where there is none."""
+        """Return the phase that the supervisor reports; None where there is no supervisor."""
         try:
             return str(control.ask(self._layout.socket, {"verb": "status"}, 10.0)["phase"])
         except control.NotRunning:

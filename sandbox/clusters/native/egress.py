@@ -1,4 +1,4 @@
-"""Only for a box that asked for it: let its service pods leave through this machine, and undo that again.
+"""Lets the service pods of a box that asked for it leave through this machine, and undoes that again.
 
 This is the one place where the machine's own network is changed: ``ip_forward`` (what it was is written down
 first) and one nft table named after the box that hides the node's address behind the machine's.

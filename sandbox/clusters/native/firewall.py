@@ -1,4 +1,4 @@
-"""The node's packet rules, as one nft text that replaces the box's tables in a single transaction.
+"""Makes the node's packet rules: one nft text that replaces the box's tables in a single transaction.
 
 They live in the node's own network namespace beside kube-proxy's. What they hold:
 
@@ -30,7 +30,7 @@ FAMILIES = ("inet", "bridge", "netdev")
 
 
 def rules(table: str, ranges: Ranges, isolation: Isolation, egress: bool, isolation_off: bool = False) -> str:
-    """The complete text for ``nft -f -``."""
+    """Return the complete text for ``nft -f -``."""
     lines: list[str] = []
     for family in FAMILIES:
         lines += [f"table {family} {table}", f"delete table {family} {table}"]
@@ -101,7 +101,7 @@ def _forwarding(ranges: Ranges, egress: bool) -> Iterator[str]:
 
 
 def _unserved(ranges: Ranges) -> str:
-    """A Service address that kube-proxy did not rewrite has nobody behind it."""
+    """Return the rule for a Service address that kube-proxy did not rewrite: it has no endpoint behind it."""
     return f"ip daddr {ranges.services} reject with icmp type host-unreachable"
 
 

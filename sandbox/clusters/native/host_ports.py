@@ -1,4 +1,6 @@
-"""Ports of 127.0.0.1 that the box wants to publish: are they free, and if not, whose are they?"""
+"""Checks the ports of 127.0.0.1 that the box wants to publish: whether they are free, and if not, who uses
+them.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def _is_taken(port: int) -> bool:
 
 
 def owner(port: int) -> str:
-    """Process id and command of whoever listens, as far as this user may see."""
+    """Return process id and command of the program that listens, as far as this user may see."""
     listener = _listener(port)
     if listener is None:
         return "an unknown process"
@@ -55,7 +57,7 @@ def _open_files(process: Path) -> Iterator[str]:
 
 
 def _listener(port: int) -> tuple[str, str] | None:
-    """Inode and user id of the listening socket on ``port``."""
+    """Return inode and user id of the listening socket on ``port``."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]

@@ -1,4 +1,4 @@
-"""Images in the node's containerd: import from OCI archives, listing."""
+"""Imports OCI archives into the node's containerd and lists its images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NodeImages:
         return listed(self._run("images", "list").splitlines())
 
     def load(self, archive: Path) -> str:
-        """Import unless an image of this name and digest is there; answers the digest."""
+        """Import the archive unless an image of this name and digest is there; return the digest."""
         image = read_archive(archive)
         present = {item.reference: item.digest for item in self.list()}
         if present.get(image.reference) != image.digest:
@@ -42,6 +42,8 @@ class NodeImages:
         return image.digest
 
     def pin(self) -> None:
-        """Keep every image that is there, also those of a box that an older version made."""
+        """Keep every image that is there (the kubelet must not remove it), also those of a box that an older
+        version made.
+        """
         for reference in unpinned(self._run("images", "list").splitlines()):
             self._run("images", "label", reference, PINNED)

@@ -1,4 +1,4 @@
-"""The box's view of the file system: the machine's, with private places where the components would leave
+"""Makes the box's view of the file system: the machine's, with private folders where components would leave
 traces.
 
 Everything mounted from here on is invisible to the machine and ends with the namespace. The home is a shared
@@ -18,7 +18,7 @@ from sandbox.clusters.native import syscalls
 from sandbox.clusters.native.record import Record
 
 PRIVATE = (Path("/run"), Path("/var/lib"), Path("/var/log"))
-"""Where kubelet, containerd and the network plugins write by habit, whatever they are told."""
+"""Folders in which kubelet, containerd and the network plugins write, regardless of their configuration."""
 
 SHADOWS = Path("/run/c2d-parameters")
 TUNABLES = {
@@ -29,12 +29,13 @@ TUNABLES = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-"""Kernel parameters of the whole machine that kubelet insists on; it is shown what it wants to see
-instead."""
+"""Kernel parameters of the whole machine that kubelet insists on setting; it is shown files with the values
+it expects instead.
+"""
 
 
 def prepare(layout: Layout, record: Record) -> None:
-    """Call in a fresh mount namespace, as process 1 of the box."""
+    """Set up the mounts. Call this in a fresh mount namespace, as process 1 of the box."""
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)
     keep = _needed(layout, record)
     for folder in PRIVATE:
@@ -47,7 +48,7 @@ def prepare(layout: Layout, record: Record) -> None:
 
 
 def _needed(layout: Layout, record: Record) -> list[Path]:
-    """Folders that must stay visible even if they lie below a private place."""
+    """Return the folders that must stay visible even if they lie below a private folder."""
     programs = {Path(program).resolve().parent for program in record.programs.values()}
     python = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parents[3]}
     return sorted({layout.home.path.resolve(), *programs, *python, Path(record.pause_archive).parent})
@@ -72,10 +73,10 @@ def _write_shadows() -> None:
 
 
 def shield_parameters() -> None:
-    """In a mount namespace of one's own, see :data:`TUNABLES` instead of the machine's parameters.
+    """Show :data:`TUNABLES` instead of the machine's parameters. Call this in a mount namespace of one's own.
 
-    Not for the whole box: the kernel lets a pod's user namespace mount ``/proc`` only where nothing hides
-    parts of it.
+    The whole box must not have this: the kernel lets a pod's user namespace mount ``/proc`` only where
+    nothing hides parts of it.
     """
     syscalls.unshare(syscalls.CLONE_NEWNS)
     for name in TUNABLES:

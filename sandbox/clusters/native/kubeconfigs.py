@@ -1,4 +1,4 @@
-"""Kubeconfig files: one for the administrator, one for each component that speaks to the API server."""
+"""Makes kubeconfig files: one for the administrator, one for each component that speaks to the API server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ API_PORT = 6443
 
 
 def text(server_ip: str, pki: Path, stem: str, cluster: str) -> str:
-    """A self-contained kubeconfig (JSON is YAML) for the certificate ``stem``."""
+    """Return a self-contained kubeconfig (JSON is YAML) for the certificate ``stem``."""
     return json.dumps(
         {
             "apiVersion": "v1",

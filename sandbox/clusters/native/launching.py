@@ -1,4 +1,4 @@
-"""Starting the one part that needs root, for a user who is not: who they are, sudo, and what it answers."""
+"""Starts the one program that needs root, through sudo for other users; raises what it reports."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ROOT_REASON = "The cluster's processes need root (containers, network); everythi
 
 
 def as_root(home: Home, *arguments: str, held: tuple[int, ...] = ()) -> None:
-    """Run the supervisor's program, through sudo where needed, and raise what it reports.
+    """Run the supervisor's program, through sudo where needed, and raise the error it reports.
 
-    ``held``: file descriptors (locks) it keeps open until it has taken over.
+    ``held``: file descriptors (locks) the program keeps open until it has taken over.
     """
     command = [
         sys.executable,
@@ -60,7 +60,7 @@ def _not_started(status: int) -> C2DError:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock; asks without keeping it."""
+    """Return whether some process holds the lock; the lock is not kept."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
@@ -81,13 +81,13 @@ def invoking_user() -> tuple[int, int]:
 
 
 def require_root() -> None:
-    """Being root, or having a sudo to become it with."""
+    """Check that this process is root, or that there is a sudo to become root with."""
     if os.geteuid() != 0:
         _sudo()
 
 
 def _sudo() -> list[str]:
-    """sudo's own question is the only one a user is asked; it says why."""
+    """Return the command line of sudo. Its question is the only one a user is asked; its prompt says why."""
     sudo = shutil.which("sudo")
     if sudo is None:
         raise EnvironmentProblem(

@@ -1,8 +1,8 @@
-"""The node's links, addresses, routes and network parameters, and the machine's end of the one link out.
+"""Sets up the node's links, addresses, routes and parameters, and the machine's end of the one link out.
 
-All but that one end lives in the node's own network namespace and ends with it. The parameters set here are
-per namespace too: the machine's own ``ip_forward`` and bridge settings are never touched, unless egress is
-on.
+Everything except that one end lives in the node's own network namespace and ends with it. The parameters set
+here are per namespace too: the machine's own ``ip_forward`` and bridge settings are never touched, unless
+egress is on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run(arguments: list[str], text: str | None = None) -> str:
 
 
 def node_links(ranges: Ranges) -> str:
-    """``ip -batch`` text for the inside of the node's namespace, where :data:`UPLINK` already is."""
+    """Return ``ip -batch`` text for the inside of the node's namespace, where :data:`UPLINK` already is."""
     lines = [
         "link set dev lo up",
         f"address add {ranges.node_ip}/30 dev {UPLINK}",
@@ -56,7 +56,8 @@ def node_links(ranges: Ranges) -> str:
 
 
 def prepare_parameters(ports_talk: bool) -> None:
-    """Before any link exists: no IPv6 on this node, no redirects, routing on.
+    """Set the node's network parameters before any link exists: no IPv6 on this node, no redirects, routing
+    on.
 
     ``ports_talk``: pods of one bridge reach each other without the node, so what crosses a bridge must pass
     its address translation too (only where isolation is off, for tests).
@@ -97,7 +98,7 @@ def load_rules(layout: Layout, record: Record) -> None:
 
 
 def connect_machine(layout: Layout, ranges: Ranges, node_pid: int) -> None:
-    """On the machine: one veth pair, its other end inside the node's namespace."""
+    """Make one veth pair on the machine, its other end inside the node's namespace."""
     link = layout.host_link
     run(["ip", "link", "add", link, "type", "veth", "peer", "name", UPLINK, "netns", str(node_pid)])
     _set(f"ipv6/conf/{link}/disable_ipv6", "1")
@@ -116,7 +117,7 @@ def disconnect_machine(layout: Layout) -> None:
 
 
 def _set(name: str, value: str) -> None:
-    """Set a parameter; one that this kernel does not have needs no setting."""
+    """Set a parameter; ignore one that this kernel does not have."""
     path = PARAMETERS / name
     if path.exists():
         path.write_text(value)

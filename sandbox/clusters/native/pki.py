@@ -1,4 +1,4 @@
-"""The cluster's own certificates. Keys are 0600; nothing here leaves the machine.
+"""Issues the cluster's own certificates. Keys are 0600; nothing here leaves the machine.
 
 Two authorities, because etcd trusts every certificate of its authority with everything: a kubelet's
 certificate must not open etcd. Leaf certificates are issued again when they near their end or their
@@ -28,7 +28,7 @@ CLOCK_SLACK = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One certificate to hold: its file's stem, who it speaks for, and the names it serves under."""
+    """A certificate to issue: its file's stem, its identity, and the names it serves under."""
 
     stem: str
     authority: str
@@ -44,6 +44,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
+    """A certificate with its private key."""
+
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
@@ -69,7 +71,7 @@ def subjects(node: str, node_ip: IPv4Address, api_service_ip: IPv4Address) -> li
 
 
 def ensure(folder: Path, wanted: Iterable[Subject]) -> None:
-    """Make whatever is missing, stale or for other addresses; leave the rest as it is."""
+    """Issue whatever is missing, about to expire or for other addresses; leave the rest as it is."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = datetime.now(UTC)
     authorities = {stem: _authority(folder, stem, now) for stem in ("ca", "etcd-ca")}

@@ -1,4 +1,4 @@
-"""What the native driver needs of a machine, each need with how it was looked at and what to do about it.
+"""Checks what the native driver needs of a machine; each finding has its evidence and a fix.
 
 ``create`` refuses on a finding that is ``required``; ``doctor`` shows them all. Nothing here changes the
 machine.
@@ -20,8 +20,9 @@ LEAST_FREE = 3 << 30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One looked-at need. ``id`` is stable; ``evidence`` says what was seen; ``fix`` is empty when all is
-    well."""
+    """The result of one check. ``id`` is stable; ``evidence`` says what was seen; ``fix`` is empty when all
+    is well.
+    """
 
     id: str
     holds: bool
@@ -31,7 +32,7 @@ class Finding:
 
 
 def findings(home: Path | None = None) -> list[Finding]:
-    """Every need of the driver, looked at now."""
+    """Check every need of the driver now and return the findings."""
     found = [probe() for probe in _PROBES]
     return found if home is None else [*found, disk(home)]
 
@@ -71,7 +72,9 @@ def _feature(name: str, module: str, why: str) -> Callable[[], Finding]:
 
 
 def _built_in(module: str) -> bool:
-    """modules.builtin where it is installed, else the running kernel's own configuration."""
+    """Return whether the module is built into the kernel: from modules.builtin where it is installed, else
+    from the running kernel's own configuration.
+    """
     listing = Path("/lib/modules", platform.release(), "modules.builtin")
     try:
         if any(Path(line).name == f"{module}.ko" for line in listing.read_text().splitlines()):

@@ -1,4 +1,4 @@
-"""Who a process is, beyond its number: numbers are reused, a number with its start time in a boot is not."""
+"""Identifies processes: numbers are reused, a number with its start time in a boot is not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def boot_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process that stays identified: its id, its start time (clock ticks), and the boot it lived in."""
+    """The identity of a process that stays valid after it ended: its id, its start time (clock ticks), and
+    its boot.
+    """
 
     pid: int
     started: int
@@ -37,7 +39,7 @@ class Identity:
         return self.boot == boot_id() and _start_time(self.pid) == self.started
 
     def kill(self, patience: float = 5.0) -> bool:
-        """SIGKILL and wait for the end; False when it outlives ``patience`` seconds."""
+        """Send SIGKILL and wait for the end; return False when the process outlives ``patience`` seconds."""
         end = time.monotonic() + patience
         while self.is_alive():
             try:
@@ -51,7 +53,7 @@ class Identity:
 
 
 def _start_time(pid: int) -> int | None:
-    """Field 22 of ``/proc/<pid>/stat``; None for a process that has ended (zombies count as ended)."""
+    """Return field 22 of ``/proc/<pid>/stat``; None for a process that has ended (zombies count as ended)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -68,7 +70,8 @@ def command_of(pid: int) -> str:
 
 
 def outer_numbers(ancestor: int) -> dict[int, int]:
-    """For the process namespace that ``ancestor`` is number 1 of: number inside → number on this machine.
+    """Map process ids of the namespace that ``ancestor`` is number 1 of: number inside → number on this
+    machine.
 
     Needs no privilege: it follows parents from ``ancestor`` down and reads each one's ``NSpid``.
     """

@@ -1,4 +1,4 @@
-"""Which addresses a box uses: one free /16, cut the same way in every box.
+"""Chooses the addresses a box uses: one free /16, divided the same way in every box.
 
 The node has a network of its own, so only the host's link to it can collide with anything; the whole block is
 kept clear of the machine's routes all the same, because a pod that may leave the box must reach them.
@@ -22,7 +22,7 @@ DNS_OFFSET = 10
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """How a block (a /16) is cut."""
+    """The subranges of a block (a /16)."""
 
     block: IPv4Network
 
@@ -31,7 +31,7 @@ class Ranges:
 
     @property
     def services(self) -> IPv4Network:
-        """4,096 service addresses; the first 256 are never given out automatically."""
+        """Return 4,096 service addresses; the first 256 are never given out automatically."""
         return self._part(0, 20)
 
     @property
@@ -52,7 +52,7 @@ class Ranges:
 
     @property
     def uplink(self) -> IPv4Network:
-        """The link between the machine (first address) and the node (second)."""
+        """Return the link between the machine (first address) and the node (second)."""
         return self._part(0xFF00, 30)
 
     @property
@@ -65,7 +65,7 @@ class Ranges:
 
     @property
     def dns_ip(self) -> IPv4Address:
-        """Where the node's DNS listens: the pod bridge's own address."""
+        """Return the address where the node's DNS listens: the pod bridge's own."""
         return self.pods[1]
 
     @property
@@ -74,7 +74,7 @@ class Ranges:
 
 
 def candidates() -> list[IPv4Network]:
-    """Private /16 blocks, rarely used ones first, then carrier-grade NAT space."""
+    """Return private /16 blocks, rarely used ones first, then carrier-grade NAT space."""
     rare = [f"10.{second}.0.0/16" for second in [*range(64, 256), *range(64)]]
     middle = [f"172.{second}.0.0/16" for second in range(31, 15, -1)]
     shared = [f"100.{second}.0.0/16" for second in range(64, 128)]
@@ -82,7 +82,9 @@ def candidates() -> list[IPv4Network]:
 
 
 def choose(taken: Iterable[IPv4Network], seed: str) -> Ranges:
-    """The first free block, beginning at a place that depends on ``seed`` so that boxes rarely meet."""
+    """Return the first free block, beginning at a place that depends on ``seed`` so that boxes rarely
+    collide.
+    """
     occupied = list(taken)
     blocks = candidates()
     start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") % 192
@@ -97,18 +99,18 @@ def choose(taken: Iterable[IPv4Network], seed: str) -> Ranges:
 
 
 def taken_by_host() -> list[IPv4Network]:
-    """Every IPv4 range this machine has a route to (all tables), the default route left out."""
+    """Return every IPv4 range this machine has a route to (all tables), the default route left out."""
     return [target for target, _ in _routes()]
 
 
 def overlapping(block: str, own_link: str) -> str:
-    """A range of this machine that overlaps ``block``, the box's own link left out; empty for none."""
+    """Return a range of this machine that overlaps ``block``, the box's own link left out; empty for none."""
     ours = IPv4Network(block)
     return next((str(other) for other, link in _routes() if link != own_link and other.overlaps(ours)), "")
 
 
 def _routes() -> list[tuple[IPv4Network, str]]:
-    """Targets of the machine's routes with the link each leads over."""
+    """Return the targets of the machine's routes with the link each leads over."""
     answer = subprocess.run(
         ["ip", "-json", "-4", "route", "show", "table", "all"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What a native cluster must remember between runs: one JSON file, replaced atomically."""
+"""The driver's record of a native cluster between runs: one JSON file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from sandbox.clusters.port import Isolation
 
 @dataclass(frozen=True, slots=True)
 class Options:
+    """Options of a native or kind cluster that a user or a test chose."""
+
     egress: bool = False
     """Let service pods leave the machine. Job pods never can."""
     isolation_off: bool = False
-    """For tests that must see themselves fail: job classes get the ordinary pod network. Never for a user."""
+    """Give job classes the ordinary pod network. For tests that must see themselves fail, never for users."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """The cluster as it was created: its programs, address block, owner, ports and options."""
+
     name: str
     block: str
     kubernetes_version: str

@@ -1,4 +1,4 @@
-"""What a running box costs: the proportional set size of every process in its process namespace."""
+"""Measures what a running box costs: the proportional set size of every process in its process namespace."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 
 def measured(anchor: Path) -> dict[str, Any]:
-    """Bytes of PSS, in total and by process name, of the box and its ``anchor`` outside; pages shared
-    between processes are counted once."""
+    """Return bytes of PSS, in total and by process name, of the box and its ``anchor`` outside; pages shared
+    between processes are counted once.
+    """
     by_process: dict[str, int] = {}
     for folder in (*Path("/proc").glob("[0-9]*"), anchor):
         size = _pss(folder)

@@ -1,4 +1,4 @@
-"""The supervisor proper: boots the components, answers on the socket, stops everything in order."""
+"""The supervisor: boots the components, answers on the socket, stops everything in order."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ CLIENTS = ("controller-manager", "scheduler", "kubelet", "kube-proxy", "coredns"
 
 
 def write_files(layout: Layout, record: Record) -> None:
-    """Certificates, configuration, program links: everything the components read, made anew where it must
-    be."""
+    """Write everything the components read (certificates, configuration, program links), anew where it must
+    be.
+    """
     ranges = record.ranges
     pki.ensure(layout.pki, pki.subjects(record.name, ranges.node_ip, ranges.api_service_ip))
     texts = configuration.files(layout, record)
@@ -70,7 +71,7 @@ def _link_programs(layout: Layout, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the supervisor holds of the machine outside its namespaces."""
+    """Handles of the machine outside the supervisor's namespaces."""
 
     network: int
     """File descriptor of the machine's network namespace."""
@@ -79,7 +80,7 @@ class Place:
 
 
 class Supervisor:
-    """Lives in the box's namespaces; one per box."""
+    """Boots and watches the components. It runs inside the box's namespaces; there is one per box."""
 
     def __init__(self, layout: Layout, record: Record, place: Place) -> None:
         self.layout = layout
@@ -116,7 +117,9 @@ class Supervisor:
         self._write_components()
 
     def _write_components(self) -> None:
-        """For whoever looks while nobody answers: a full disk must not end a component's supervision."""
+        """Write the components' state to a file, for readers while the socket does not answer. Errors are
+        ignored: a full disk must not end a component's supervision.
+        """
         value = [asdict(part.status()) for part in self.parts.values()]
         with contextlib.suppress(OSError):
             replace_private_file(self.layout.components, json.dumps(value), self.record.owner, durable=False)
@@ -135,7 +138,7 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
 
     async def run(self, serving: Callable[[], None]) -> None:
-        """Until told to stop."""
+        """Run until a request stops the box."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, lambda: self._start(self.stop()))
@@ -153,7 +156,9 @@ class Supervisor:
         self.layout.socket.unlink(missing_ok=True)
 
     async def _keep(self, part: Supervised) -> None:
-        """A component whose supervision itself breaks would be waited for in vain."""
+        """Supervise a component; if the supervision itself raises, mark it, or the boot would wait for it in
+        vain.
+        """
         try:
             await part.live(self._needs(part.component))
         except Exception as problem:
@@ -177,13 +182,15 @@ class Supervisor:
             self._say(Event("cluster", "done", "the node is Ready", seconds=total))
 
     def _fail(self, problem: C2DError) -> None:
-        """What a stop takes away from under the boot is not the boot's failure."""
+        """Record a failure of the boot, except during a stop: errors that the stop causes are not the boot's
+        failure.
+        """
         if self.phase != "stopping":
             self.phase, self.problem = "failed", problem
             self._say(Event("cluster", "failed", problem.message))
 
     async def _prepare_node(self) -> None:
-        """What must hold before the first pod: the rules, and the image every pod begins with."""
+        """Set up what must hold before the first pod: the rules, and the image every pod begins with."""
         await asyncio.to_thread(network.load_rules, self.layout, self.record)
         self.done[RULES].set()
         await self._ready("containerd")
@@ -191,7 +198,7 @@ class Supervisor:
         self.done[PAUSE].set()
 
     async def _ready(self, name: str) -> None:
-        """Wait for a component; raise when it is beyond hope."""
+        """Wait for a component; raise when it has been given up."""
         part = self.parts[name]
         waits = [asyncio.ensure_future(event.wait()) for event in (part.ready, part.hopeless)]
         try:
@@ -231,7 +238,7 @@ class Supervisor:
             await self._ready(name)
 
     async def _grant_dns(self, api: Api) -> None:
-        """The name server may read Services and their endpoints, nothing else."""
+        """Let the name server read Services and their endpoints, nothing else."""
         kinds = "/apis/rbac.authorization.k8s.io/v1"
         name = "c2d-box:coredns"
         reads = [
@@ -267,7 +274,9 @@ class Supervisor:
                     os.truncate(log, 0)
 
     async def stop(self) -> None:
-        """Controllers first, so that nothing is started again; then containers; then what holds the state."""
+        """Stop everything: controllers first, so that nothing is started again; then containers; then what
+        holds the state.
+        """
         if self.phase == "stopping":
             return
         self.phase = "stopping"
@@ -289,7 +298,7 @@ class Supervisor:
         self.gone.set()
 
     async def _end_containers(self) -> None:
-        """SIGTERM to each container's first process, then a limited wait."""
+        """Send SIGTERM to each container's first process, then wait for a limited time."""
         group = self.layout.control_group
         for pid in await asyncio.to_thread(cgroups.container_inits, group):
             with contextlib.suppress(ProcessLookupError):
@@ -352,7 +361,7 @@ class Supervisor:
         }
 
     async def _follow(self, writer: asyncio.StreamWriter, sent: int, enough: Callable[[], bool]) -> None:
-        """Send the events of this life from number ``sent`` on, then new ones until ``enough``."""
+        """Send the events of this run from number ``sent`` on, then new ones until ``enough``."""
         while True:
             for event in self.events[sent:]:
                 writer.write(control.event_line(event))

@@ -1,4 +1,4 @@
-"""One component's life: wait for its needs, start, become ready, and again after a crash, with back-off."""
+"""Supervises one component: waits for its needs, starts it, checks readiness, restarts it with back-off."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ from sandbox.clusters.port import ComponentState, ComponentStatus
 POLL = 0.04
 LAST_LINES = 12
 STEADY_SECONDS = 30.0
-"""Of life, after which earlier failures are forgotten."""
+"""Seconds of running after which earlier failures are forgotten."""
 ATTEMPTS = 3
-"""Short lives before the first readiness after which the boot is given up."""
+"""Number of short runs before the first readiness after which the boot is given up."""
 
 Listener = Callable[["Supervised"], None]
 
 
 @dataclass(slots=True)
 class Supervised:
+    """A component with its process, its state and its restarts."""
+
     component: Component
     layout: Layout
     host_network: int
@@ -59,7 +61,7 @@ class Supervised:
         self.changed(self)
 
     async def live(self, needs: list[asyncio.Event]) -> None:
-        """Until stopped: start, watch, start again."""
+        """Start the component, watch it and start it again, until it is stopped."""
         for need in needs:
             await need.wait()
         backoff = Backoff(0.2, 30.0, steady=STEADY_SECONDS)
@@ -115,7 +117,9 @@ class Supervised:
             )
 
     def _enter_place(self) -> None:
-        """Runs in the child: only system calls here, other threads of the parent may hold locks."""
+        """Enter the machine's network namespace or hide its kernel parameters, as the component asks. Runs in
+        the child: only system calls here, since other threads of the parent may hold locks.
+        """
         if self.component.in_host_network:
             syscalls.set_namespace(self.host_network, syscalls.CLONE_NEWNET)
         if self.component.sees_own_parameters:
@@ -133,7 +137,7 @@ class Supervised:
             os.kill(self.process.pid, number)
 
     async def end(self, number: int, patience: float) -> None:
-        """Ask it to end with signal ``number``, and after ``patience`` seconds no longer ask."""
+        """Send signal ``number``, and kill the process after ``patience`` seconds."""
         self.stopping = True
         process = self.process
         if process is None or process.poll() is not None:
@@ -163,7 +167,7 @@ async def _end_of(process: subprocess.Popen[bytes]) -> int:
 
 
 def tail(path: Path, lines: int) -> str:
-    """The last ``lines`` lines of a log, at most 64 KiB of it."""
+    """Return the last ``lines`` lines of a log, at most 64 KiB of it."""
     try:
         with path.open("rb") as stream:
             stream.seek(0, os.SEEK_END)

@@ -1,8 +1,8 @@
 """``python -m sandbox.clusters.native.supervisor --home H``: the one part of the box that needs root.
 
-Becomes the anchor (see the package's text): takes the lock, sweeps leftovers, makes the namespaces, starts
-process 1 in them, connects the machine's end of the link, and when the inside has ended, removes what is
-left outside. Speaks to whoever started it in one JSON line on standard output: ``{"ok": true}`` or
+This process becomes the anchor (see the package's text): takes the lock, sweeps leftovers, makes the
+namespaces, starts process 1 in them, connects the machine's end of the link, and when the inside has ended,
+removes what is left outside. It answers its caller with one JSON line on standard output: ``{"ok": true}`` or
 ``{"error": …}``.
 """
 
@@ -75,7 +75,9 @@ def _load(home: Path) -> tuple[Record, Layout]:
 
 
 def _take_lock(layout: Layout) -> int:
-    """Held by the anchor for its whole life, and by nobody after it: children do not inherit it."""
+    """Take the lock, held by the anchor for its whole life, and by nobody after it: children do not inherit
+    it.
+    """
     fd = os.open(layout.lock, os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,7 +95,7 @@ def _report(value: dict[str, Any]) -> None:
 
 
 def _daemonise(layout: Layout, record: Record, lock: int) -> None:
-    """Fork; the parent hands on what the anchor says first and leaves."""
+    """Fork; the parent passes on the anchor's first message and exits."""
     sys.stdout.flush()
     reader, writer = os.pipe()
     if os.fork():
@@ -117,7 +119,9 @@ def _daemonise(layout: Layout, record: Record, lock: int) -> None:
 
 
 def _close_all_but(*kept: int) -> None:
-    """Above all the creator's lock, which the launcher holds for it until the anchor has taken over."""
+    """Close every other descriptor, above all the creator's lock, which the launcher holds for it until the
+    anchor has taken over.
+    """
     for entry in Path("/proc/self/fd").iterdir():
         if int(entry.name) > 2 and int(entry.name) not in kept:
             with contextlib.suppress(OSError):
@@ -134,7 +138,7 @@ def _silent_death(layout: Layout) -> dict[str, Any]:
 
 
 def _be_anchor(layout: Layout, record: Record, launcher: int) -> NoReturn:
-    """Runs to the end of the box's life."""
+    """Run as the anchor until the end of the box."""
     status = 1
     before: dict[Path, str] = {}
     try:
@@ -154,7 +158,7 @@ def _be_anchor(layout: Layout, record: Record, launcher: int) -> NoReturn:
 
 
 def _start_inside(layout: Layout, record: Record, launcher: int) -> int:
-    """Process 1 of the box in namespaces of its own, connected to the machine; answers its process id."""
+    """Start process 1 of the box in namespaces of its own, connected to the machine; return its id."""
     home_numbers = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     machine = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     place = Place(
@@ -192,7 +196,7 @@ def _start_inside(layout: Layout, record: Record, launcher: int) -> int:
 
 
 def _be_init(layout: Layout, record: Record, launcher: int, place: Place, told: int, hear: int) -> NoReturn:
-    """Process 1: dies with the anchor, takes everything with it, buries the orphans in between."""
+    """Run as process 1: it dies with the anchor, takes everything with it, and reaps orphans in between."""
     syscalls.die_with_parent(signal.SIGKILL)
     try:
         syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)

@@ -1,4 +1,4 @@
-"""Taking away what a box may have left on the machine after a crash. Idempotent; needs root.
+"""Removes what a box may have left on the machine after a crash. Idempotent; needs root.
 
 Only things that are provably this box's: the recorded processes (id, start time and boot must agree), the
 control groups and the link that carry its identity, loop devices whose backing file lies in its home.
@@ -21,7 +21,7 @@ LOOP_CLEAR = 0x4C01
 
 
 def holders(layout: Layout) -> list[Identity]:
-    """The recorded processes of the box that still live, the anchor first."""
+    """Return the recorded processes of the box that still live, the anchor first."""
     try:
         value = json.loads(layout.state.read_text())
         recorded = [Identity.from_list(value[role]) for role in ("anchor", "init") if value.get(role)]
@@ -31,7 +31,7 @@ def holders(layout: Layout) -> list[Identity]:
 
 
 def sweep(layout: Layout, own_pid: int = 0) -> list[str]:
-    """Remove every leftover; answers what could not be removed."""
+    """Remove every leftover; return what could not be removed."""
     stubborn = []
     for identity in holders(layout):
         if identity.pid != own_pid and not identity.kill():
@@ -51,7 +51,9 @@ def sweep(layout: Layout, own_pid: int = 0) -> list[str]:
 
 
 def _release_loops(layout: Layout) -> list[str]:
-    """Volumes are loop mounts; the mounts ended with the box, the devices may outlive them for a moment."""
+    """Release the loop devices of volumes: the mounts ended with the box, the devices may outlive them for a
+    moment.
+    """
     stubborn = []
     end = time.monotonic() + 2.0
     for device in Path("/sys/block").glob("loop*"):

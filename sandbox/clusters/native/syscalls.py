@@ -1,4 +1,4 @@
-"""The few Linux calls that Python 3.11 lacks: namespaces, mounts, and dying with one's parent."""
+"""Calls the few Linux functions that Python 3.11 lacks: namespaces, mounts, and dying with one's parent."""
 
 from __future__ import annotations
 

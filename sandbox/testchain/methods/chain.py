@@ -1,4 +1,4 @@
-"""What the chain is and what its blocks contain."""
+"""Methods that tell what the chain is and what its blocks contain."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def gas_price(node: Node) -> str:
 
 @method("eth_maxPriorityFeePerGas", "eth_blobBaseFee")
 def priority_fee(node: Node) -> str:
-    """Nobody competes for a place in a block: no tip is needed (and no blob is ever taken)."""
+    """Answer zero: nobody competes for a place in a block, so no tip is needed (and no blob is
+    ever taken)."""
     return "0x0"
 
 
@@ -157,7 +158,7 @@ def _rewards(tips: list[int], points: list[float]) -> list[str]:
 
 
 def _pending_block(node: Node) -> dict[str, Any]:
-    """The block that a transaction sent now would open: no hash yet, nothing in it."""
+    """Return the block that a transaction sent now would open: no hash yet, nothing in it."""
     around = node.ledger.next_surroundings()
     return {
         "number": quantity(around.number),
@@ -186,7 +187,7 @@ def _pending_block(node: Node) -> dict[str, Any]:
 
 
 def _place(node: Node, tag: object) -> int | None:
-    """A block by number, tag or hash."""
+    """Return the number of a block that is given by number, tag or hash."""
     if isinstance(tag, str) and len(tag) == 66:
         return node.index.number_of(as_hash(tag))
     return node.block_number(tag)

@@ -1,4 +1,4 @@
-"""What only a test chain can do: snapshots, time travel, empty blocks, money from nothing.
+"""Methods that only a test chain can have: snapshots, time travel, empty blocks, money from nothing.
 
 Names and answers follow ganache and hardhat, since test-suites call those. ``c2d_faucet`` is ours.
 """
@@ -13,7 +13,8 @@ from sandbox.testchain.node import Node
 
 _MAX_BLOCKS = 10_000
 _FIRST_MILLISECONDS = 10**11
-"""From here on a time means milliseconds, as JavaScript's callers count: in seconds it is the year 5138."""
+"""From this number on a time means milliseconds, as JavaScript's callers count: in seconds it is the year
+5138."""
 
 
 @method("evm_snapshot", "anvil_snapshot", lane=Lane.WRITE)
@@ -28,7 +29,8 @@ def revert(node: Node, name: object) -> bool:
 
 @method("evm_mine", lane=Lane.WRITE)
 def mine(node: Node, options: object = None) -> str:
-    """One block; with a number or ``{"timestamp": t}`` at that time, with ``{"blocks": n}`` n of them."""
+    """Mine one block; with a number or ``{"timestamp": t}`` at that time, with ``{"blocks": n}`` n
+    of them."""
     blocks, timestamp = 1, options
     if isinstance(options, dict):
         blocks = as_quantity(options.get("blocks", 1), "blocks")
@@ -73,7 +75,7 @@ def set_time(node: Node, timestamp: object) -> str:
 
 @method("hardhat_setBalance", "anvil_setBalance", "evm_setAccountBalance", lane=Lane.WRITE)
 def set_balance(node: Node, address: object, balance: object) -> bool:
-    """Takes effect in a block of its own (other nodes change the state of the newest block)."""
+    """Set a balance, in a block of its own (other nodes change the state of the newest block)."""
     node.ledger.set_balance(as_address(address), as_quantity(balance, "balance"))
     return True
 
@@ -91,7 +93,7 @@ def faucet(node: Node, address: object, amount: object = quantity(10**20)) -> st
 
 
 def _moment(timestamp: object) -> int:
-    """Seconds since 1970; a number that can only be milliseconds is taken as such."""
+    """Return seconds since 1970; a number that can only be milliseconds is taken as such."""
     wanted = as_quantity(timestamp, "timestamp")
     seconds = wanted // 1000 if wanted >= _FIRST_MILLISECONDS else wanted
     _demand_calendar(seconds)
@@ -99,7 +101,8 @@ def _moment(timestamp: object) -> int:
 
 
 def _demand_calendar(seconds: int) -> None:
-    """Clients turn a block's time into a date: one that no calendar has would stop them for good."""
+    """Refuse a time after the year 9999. Clients turn a block's time into a date: one that no calendar has
+    would stop them for good."""
     if seconds > LAST_SECOND:
         raise invalid_params(f"time {seconds} is after the year 9999; seconds since 1970 are expected")
 

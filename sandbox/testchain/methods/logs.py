@@ -102,7 +102,7 @@ def _is_open(tag: object) -> bool:
 
 
 def _bound(node: Node, tag: object) -> int:
-    """A block number that need not exist yet."""
+    """Return a block number, which need not exist yet."""
     number = node.block_number(tag)
     return int(str(tag), 16) if number is None else number
 
@@ -121,9 +121,8 @@ def _filter(criteria: dict[str, object]) -> LogFilter:
 
 
 def _topic(entry: object) -> frozenset[bytes] | None:
-    """One position: null or an empty list for anything, a topic, or a list of alternatives (null in it:
-    anything).
-    """
+    """Read one topic position: null or an empty list for anything, a topic, or a list of alternatives (null
+    in it: anything)."""
     if entry is None or entry == []:
         return None
     options = entry if isinstance(entry, list) else [entry]

@@ -1,4 +1,4 @@
-"""Which function answers which method, and on which thread it may run."""
+"""The table of JSON-RPC methods: the function that answers each, and the thread it may run on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sandbox.testchain.node import Node
 
 
 class Lane(Enum):
+    """The thread that a method may run on."""
+
     READ = "read"
     """Any thread, beside others: touches committed data only."""
     WRITE = "write"
@@ -21,6 +23,8 @@ class Lane(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
+    """One JSON-RPC method, with the number of parameters that it takes."""
+
     name: str
     lane: Lane
     answer: Callable[..., Any]

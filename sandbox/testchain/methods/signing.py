@@ -26,7 +26,7 @@ def sign(node: Node, address: object, message: object) -> str:
 
 @method("personal_sign")
 def personal_sign(node: Node, message: object, address: object, password: object = None) -> str:
-    """Accounts are never locked: a password is taken and not looked at."""
+    """Sign a message. Accounts are never locked: a password is taken and not looked at."""
     return _signature(account_of(node, address), message_digest(as_bytes(message, "message")))
 
 
@@ -50,13 +50,13 @@ def sign_typed_data(node: Node, address: object, typed: object) -> str:
         raise invalid_params("invalid typed data: object expected")
     try:
         signable = encode_typed_data(full_message=message)
-    except Exception as error:  # every field has its own exception there
+    except Exception as error:  # the library raises another exception for each field
         raise invalid_params(f"invalid typed data: {error}") from error
     digest = keccak(b"\x19" + signable.version + signable.header + signable.body)
     return _signature(account, digest)
 
 
 def _signature(account: Account, digest: bytes) -> str:
-    """r, s and v (27 or 28) as 65 bytes."""
+    """Return r, s and v (27 or 28) as 65 bytes."""
     recovery, r, s = sign_digest(account, digest)
     return f"0x{r:064x}{s:064x}{recovery + 27:02x}"

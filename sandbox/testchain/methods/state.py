@@ -48,7 +48,8 @@ def call(node: Node, request: object, tag: object = "latest", overrides: object 
 
 @method("eth_estimateGas")
 def estimate_gas(node: Node, request: object, tag: object = "pending") -> str:
-    """By default in the block the transaction would be mined in, which has a later time than ``latest``."""
+    """Estimate gas, by default in the block the transaction would be mined in, which has a later time than
+    ``latest``."""
     return quantity(estimate(node.machine, _view(node, tag), read_call(request)))
 
 

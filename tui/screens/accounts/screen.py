@@ -1,4 +1,4 @@
-"""Accounts: roles, balances, datatokens; enter acts as one, f gives it test money."""
+"""The accounts screen: roles, balances, datatokens; enter acts as an account, f gives it test money."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class AccountsPane(Pane):
-    """The accounts of the box's mnemonic; ``known`` by address."""
+    """The accounts of the box's mnemonic; ``known`` maps address to account."""
 
     def __init__(self, title: str, *feeds: Any, id: str) -> None:
         super().__init__(title, *feeds, id=id)
@@ -60,14 +60,14 @@ class AccountsPane(Pane):
 
 
 class DatatokensPane(Pane):
-    """What the account under the cursor holds besides money."""
+    """The datatokens of the account under the cursor."""
 
     def body(self) -> ComposeResult:
         yield LiveTable("asset", "amount", "datatoken", id="datatokens-table")
         yield Static("", classes="empty", markup=False)
 
     def of(self, who: str, name: str) -> None:
-        """Show this account's from now on."""
+        """Switch to the datatokens of this account."""
         self.pause()
         source = self.box_app.source
         self.border_title = f"Datatokens of {name}"
@@ -84,7 +84,7 @@ class DatatokensPane(Pane):
 
 
 class AccountsScreen(BoxScreen):
-    """Screen 8."""
+    """The accounts screen (key 8)."""
 
     NAME = "accounts"
     CSS_PATH = "accounts.tcss"
@@ -109,7 +109,7 @@ class AccountsScreen(BoxScreen):
         return self._soon is not None
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """A cursor that only passes by asks nothing."""
+        """Ask for datatokens only after the cursor has rested on the row for 0.15 s."""
         if event.data_table.id == "accounts-table":
             if self._soon is not None:
                 self._soon.stop()

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def find(app: BoxApp, did: str) -> Ddo | None:
-    """The asset's record, as far as it is known."""
+    """Return the asset's DDO from the last answer of the feed, or None."""
     return next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == did), None)
 
 
 def edit(app: BoxApp, did: str) -> None:
-    """A form with what the asset says now."""
+    """Open a form with the asset's current name and description."""
     ddo = find(app, did)
     if ddo is None:
         return
@@ -54,7 +54,7 @@ def edit(app: BoxApp, did: str) -> None:
 
 
 def end(app: BoxApp, did: str) -> None:
-    """Ask, then end."""
+    """Confirm, then end the asset's life on the chain."""
     who, source, name = app.publisher, app.source, app.names.get(did, did)
     app.perform(
         Action(

@@ -1,4 +1,4 @@
-"""One asset with its DDO."""
+"""The screen of one asset with its DDO."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class AssetScreen(BoxScreen):
-    """Opened from the table; esc goes back."""
+    """Shows one asset; opened from the table, esc goes back."""
 
     NAME = "assets"
     CSS_PATH = "assets.tcss"

@@ -1,4 +1,4 @@
-"""Publishing a local file or URL through a form, with a preview of what will stand in the DDO."""
+"""Publishing a local file or URL through a form, with a preview of the DDO."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _offer_fields(service: str) -> tuple[Field, ...]:
 
 
 def dataset_form(app: BoxApp) -> FormDialog[Action]:
-    """For a dataset."""
+    """Return the form that publishes a dataset."""
     fields = (SOURCE, TITLE, *_offer_fields("compute"))
     return FormDialog(
         "Publish a dataset", fields, lambda values: _preview(app, "dataset", values), _dataset(app)
@@ -40,7 +40,9 @@ def dataset_form(app: BoxApp) -> FormDialog[Action]:
 
 
 def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> FormDialog[Action]:
-    """For an algorithm; the images are those on the node, as far as they are known."""
+    """Return the form that publishes an algorithm; ``images`` are those on the node, None while they are
+    unknown.
+    """
     known = tuple(image.image for image in images or ()) or (IMAGE,)
     fields = (
         SOURCE,
@@ -55,7 +57,7 @@ def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> Form
 
 
 def _preview(app: BoxApp, kind: str, values: Values) -> str:
-    """The DDO as it would be signed, and what is wrong with it."""
+    """Return the DDO as it would be signed, and what is wrong with it."""
     try:
         offer = _offer(values, check=False)
     except UsageError as problem:

@@ -16,7 +16,7 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class AssetsScreen(BoxScreen):
-    """Screen 3."""
+    """The assets screen (key 3)."""
 
     NAME = "assets"
     CSS_PATH = "assets.tcss"

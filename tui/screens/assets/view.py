@@ -14,7 +14,7 @@ STATES = {0: "active", 1: "ended", 2: "deprecated", 3: "revoked", 4: "no orders"
 
 @dataclass(frozen=True, slots=True)
 class AssetView:
-    """``services`` are their types; ``trusted`` the algorithms a dataset lists."""
+    """The fields of a DDO that screens show; ``services`` holds the service types."""
 
     did: str
     kind: str
@@ -50,7 +50,7 @@ def _price(price: Mapping[str, Any]) -> str:
 
 
 def row(view: AssetView) -> Row:
-    """A line of the assets table."""
+    """Return the asset's row of the assets table."""
     mark = "▤" if view.kind == "dataset" else "ƒ"
     cells = (
         f"{mark} {view.name}",
@@ -65,5 +65,5 @@ def row(view: AssetView) -> Row:
 
 
 def names(ddos: list[Mapping[str, Any]] | None) -> dict[str, str]:
-    """Names by DID."""
+    """Return the names of assets by DID."""
     return {view.did: view.name for view in map(AssetView.of, ddos or [])}

@@ -19,7 +19,7 @@ from tui.widgets.text import safe
 
 
 class AssetsPane(Pane):
-    """Datasets and algorithms, the newest first as the cache lists them."""
+    """The table of datasets and algorithms, newest first as the cache lists them."""
 
     def body(self) -> ComposeResult:
         yield LiveTable("name", "type", "price", "services", "orders", "state", "did", id="assets-table")
@@ -38,7 +38,7 @@ class AssetsPane(Pane):
 
 
 class DdoPane(Pane):
-    """One asset: what it is in words, then its DDO."""
+    """One asset: its facts in words, then its DDO."""
 
     def __init__(self, title: str, feed: Feed[Any], did: str) -> None:
         super().__init__(title, feed, id="ddo")

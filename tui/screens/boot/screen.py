@@ -1,4 +1,4 @@
-"""Boot: what ``up`` is about to do on a box that is down, and then its step graph, live."""
+"""The boot screen: the steps that ``up`` would take on a box that is down, then its step graph, live."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.widgets.text import plain
 
 
 class BootScreen(BoxScreen):
-    """Before: an offer. After enter: the graph; it closes itself when the box is up."""
+    """Offers to boot; after enter it shows the step graph, and it closes itself when the box is up."""
 
     NAME = "dashboard"
     CSS_PATH = "boot.tcss"
@@ -67,7 +67,7 @@ class BootScreen(BoxScreen):
             self.box_app.perform(box_lifecycle.up(self.box_app.source), then=self.follow)
 
     def follow(self, run: Run) -> None:
-        """Show a run's graph from now on."""
+        """Show this run's step graph from now on."""
         self.run = run
         for old in self.query(StepGraph):
             old.remove()
@@ -87,7 +87,7 @@ class BootScreen(BoxScreen):
         self._leave_when_up()
 
     def _leave_when_up(self) -> None:
-        """Nothing to look at any more, unless a question stands above."""
+        """Close the screen once the run has succeeded, unless a verb's question covers it."""
         if self.run is not None and self.run.over and self.run.problem is None and self.app.screen is self:
             self.box_app.feeds.poke()
             self.notify("the box is up")

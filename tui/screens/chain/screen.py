@@ -1,4 +1,4 @@
-"""Chain: what was signed, decoded: transactions or blocks, and the events of the one under the cursor."""
+"""The chain screen: transactions or blocks, decoded, with the events of the one under the cursor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.widgets.live_table import LiveTable
 
 
 class ChainScreen(BoxScreen):
-    """Screen 0."""
+    """The chain screen (key 0)."""
 
     NAME = "chain"
     CSS_PATH = "chain.tcss"

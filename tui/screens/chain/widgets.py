@@ -1,4 +1,4 @@
-"""Panes of the chain: transactions, blocks, and one thing decoded."""
+"""Panes of the chain: transactions, blocks, and the decoded view of one of them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LONGEST = 100
 
 
 class TransactionsPane(Pane):
-    """The newest transactions; ``known`` by hash."""
+    """The newest transactions; ``known`` maps hash to transaction."""
 
     class Came(Message):
-        """There is something new."""
+        """The list of transactions was updated."""
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
@@ -60,7 +60,7 @@ def _transaction(tx: Transaction) -> Row:
 
 
 class BlocksPane(Pane):
-    """The newest blocks; ``known`` by hash."""
+    """The newest blocks; ``known`` maps hash to block."""
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
@@ -89,14 +89,14 @@ class BlocksPane(Pane):
 
 
 class DecodedPane(Pane):
-    """What was called with what, and what the contracts said to it."""
+    """Decoded transactions: functions with their arguments, and the events that the contracts emitted."""
 
     def body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             yield Static(id="said", markup=False)
 
     def tell(self, transactions: list[Transaction], block: Block | None = None) -> None:
-        """Show these; ``block`` is the one they stand in."""
+        """Show these transactions; ``block`` is the block that contains them, if blocks are listed."""
         drawn = Text()
         if block is not None:
             drawn.append(f"block {block.number}  {block.hash}\n", "bold")

@@ -1,4 +1,4 @@
-"""One object to read: its YAML, or what its containers say, live."""
+"""Screens that show one Kubernetes object: its YAML, or its containers' logs, live."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TextPane(Pane):
-    """A text that can be searched and scrolled; lines stay where they are while it changes."""
+    """A text that can be searched and scrolled; the scroll position stays while the text changes."""
 
     def body(self) -> ComposeResult:
         yield LogView(id="text")
@@ -38,7 +38,7 @@ class TextPane(Pane):
 
 
 class YamlScreen(BoxScreen):
-    """An object as Kubernetes has it now."""
+    """The YAML of an object as Kubernetes has it now."""
 
     NAME = "cluster"
     CSS_PATH = "cluster.tcss"
@@ -67,7 +67,7 @@ class YamlScreen(BoxScreen):
 
 
 class ContainerLogs(Pane):
-    """The logs of several containers in one stream, each line named; whatever came stays when a pod goes."""
+    """The logs of several containers in one stream, each line named; lines stay when their pod is deleted."""
 
     def __init__(self, title: str, id: str | None = None) -> None:
         super().__init__(title, id=id)
@@ -79,7 +79,9 @@ class ContainerLogs(Pane):
         yield LogView(id="container-log")
 
     def follow(self, pod: Pod) -> None:
-        """Read the containers of ``pod`` from now on; those read already go on."""
+        """Stream the containers of ``pod``; a container that is being streamed, or was, is not
+        started again.
+        """
         for container in pod.containers:
             key = (pod.namespace, pod.name, container)
             if key not in self._streams:
@@ -94,12 +96,12 @@ class ContainerLogs(Pane):
 
     @property
     def streaming(self) -> bool:
-        """Whether any container was ever followed."""
+        """True once a container has a stream, running or ended."""
         return bool(self._streams)
 
     def retry(self) -> None:
-        """Take up streams that failed: their containers may have started meanwhile. Those that were read to
-        their end are not read twice.
+        """Forget streams that failed, so that ``follow`` starts them again: their containers may have started
+        meanwhile. Streams that were read to their end are kept, so they are not read twice.
         """
         failed = [key for key in self._streams if "/".join(key) in self._failed]
         self._failed.clear()
@@ -108,7 +110,7 @@ class ContainerLogs(Pane):
 
     @property
     def reading(self) -> bool:
-        """Whether a stream may still say something."""
+        """True while a stream may still deliver lines."""
         return any("/".join(key) not in self._ended for key in self._streams)
 
     def on_said(self, event: Said) -> None:
@@ -128,7 +130,7 @@ class ContainerLogs(Pane):
 
 
 class PodLogScreen(BoxScreen):
-    """What a pod's containers say."""
+    """The logs of all containers of a pod."""
 
     NAME = "cluster"
     CSS_PATH = "cluster.tcss"

@@ -1,4 +1,4 @@
-"""Cluster: pods and WorkFlows as Kubernetes has them; y is YAML, l logs, as in k9s."""
+"""The cluster screen: pods and WorkFlows as Kubernetes has them; y is YAML, l logs, as in k9s."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui.widgets.live_table import LiveTable
 
 
 class ClusterScreen(BoxScreen):
-    """Screen minus."""
+    """The cluster screen (key minus)."""
 
     NAME = "cluster"
     CSS_PATH = "cluster.tcss"

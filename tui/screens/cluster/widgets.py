@@ -1,4 +1,4 @@
-"""Panes of Kubernetes' objects; the job's detail shows the same ones for one job."""
+"""Panes of Kubernetes objects; the job's detail screen shows the same panes for one job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD, BAD = ("Running", "Succeeded", "Completed"), ("Failed", "Error", "CrashLoo
 
 
 def _mark(state: str) -> tuple[str, str]:
-    """Sign and tone of a pod's state."""
+    """Return the mark and the tone of a pod's state."""
     if state in BAD or "Err" in state or "BackOff" in state:
         return "✗", "bad"
     if state in ("Succeeded", "Completed"):
@@ -27,7 +27,7 @@ def _mark(state: str) -> tuple[str, str]:
 
 
 class PodsPane(Pane):
-    """Pods, youngest first; ``known`` by namespace/name."""
+    """Pods, youngest first; ``known`` maps namespace/name to pod."""
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
@@ -54,7 +54,7 @@ def _pod(key: str, pod: Pod, now: float) -> Row:
 
 
 class FlowsPane(Pane):
-    """WorkFlow objects: the truth about jobs."""
+    """WorkFlow objects, which hold the authoritative state of jobs."""
 
     def body(self) -> ComposeResult:
         yield LiveTable("workflow", "status", "created", "environment", id="flows-table")
@@ -68,7 +68,7 @@ class FlowsPane(Pane):
 
 
 class HappeningsPane(Pane):
-    """What Kubernetes said about its objects, newest first."""
+    """Kubernetes events, newest first."""
 
     def body(self) -> ComposeResult:
         yield LiveTable("time", "reason", "about", "message", id="happenings-table")

@@ -1,4 +1,4 @@
-"""Dashboard: how the box is, what it costs, what was last run, and what to do next."""
+"""The dashboard: the box's health, its memory, the last jobs, and what to do next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DashboardScreen(BoxScreen):
-    """Screen 1. On a box that is down it offers to boot it, once."""
+    """The dashboard (key 1). On a box that is down it offers to boot it, once."""
 
     NAME = "dashboard"
     CSS_PATH = "dashboard.tcss"

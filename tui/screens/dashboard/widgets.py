@@ -40,7 +40,7 @@ def _part(part: Part) -> Row:
 
 
 class NextPane(Pane):
-    """What a newcomer does from here."""
+    """The next steps for a newcomer."""
 
     def show(self, status: BoxStatus) -> None:
         body = self.query_one(".body", Static)
@@ -77,7 +77,7 @@ class LastJobsPane(Pane):
 
 
 class MemoryPane(Pane):
-    """What the box costs, now and over the last minutes."""
+    """The box's memory, now and over the last minutes."""
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)

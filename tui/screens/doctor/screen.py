@@ -1,4 +1,4 @@
-"""Doctor: what this machine lacks, each finding with its evidence and its fix."""
+"""The doctor screen: the findings about this machine, each with its evidence and its fix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TONES = {"ok": "good", "warning": "warn", "problem": "bad"}
 
 
 class FindingsPane(Pane):
-    """Problems first."""
+    """The table of findings, and below it the evidence and the fix of the one under the cursor."""
 
     def body(self) -> ComposeResult:
         yield LiveTable("check", "evidence", id="findings")
@@ -43,7 +43,7 @@ class FindingsPane(Pane):
         self.tell_fix()
 
     def tell_fix(self) -> None:
-        """The finding under the cursor in full."""
+        """Show the finding under the cursor in full."""
         row = self.query_one(LiveTable).selected
         if row is None:
             return
@@ -53,7 +53,9 @@ class FindingsPane(Pane):
 
 
 def _distinct(findings: list[Finding]) -> list[Finding]:
-    """Findings by id; several with one id keep their place by a number behind it."""
+    """Make the ids unique, as they are row keys: a second finding of one id gets ``#2`` behind
+    it, and so on.
+    """
     seen: dict[str, int] = {}
     distinct: list[Finding] = []
     for finding in findings:
@@ -63,7 +65,7 @@ def _distinct(findings: list[Finding]) -> list[Finding]:
 
 
 class DoctorScreen(BoxScreen):
-    """Screen 9."""
+    """The doctor screen (key 9)."""
 
     NAME = "doctor"
     CSS_PATH = "doctor.tcss"

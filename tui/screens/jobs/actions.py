@@ -1,4 +1,4 @@
-"""What can be done to a job: stop it, save what it left."""
+"""Actions on a job: stop it, run it again, save its results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def stopping(app: BoxApp, job: JobView) -> None:
-    """Ask, then stop."""
+    """Confirm, then stop the job; an ended job only gets a notice."""
     if not job.running:
         app.notify(f"{job.id[:8]} has ended: {job.text}", timeout=3, markup=False)
         return
@@ -32,7 +32,7 @@ def stopping(app: BoxApp, job: JobView) -> None:
 
 
 def again(app: BoxApp, job: JobView) -> None:
-    """The same algorithm on the same datasets once more."""
+    """Confirm, then start the same algorithm on the same datasets again."""
     if not job.inputs or not job.algorithm.startswith("did:"):
         app.notify("a job with a raw algorithm is started by the SDK only", timeout=3)
         return
@@ -58,7 +58,9 @@ def again(app: BoxApp, job: JobView) -> None:
 
 
 def saving(app: BoxApp, job_id: str, index: int | None = None) -> Action:
-    """Fetch results into a folder named after the job, below the working directory."""
+    """Return the action that fetches results into a folder named after the job, below the
+    working directory.
+    """
     folder = Path("c2d-results") / job_id[:8]
     chosen = "" if index is None else f" {index}"
     source, who = app.source, app.consumer

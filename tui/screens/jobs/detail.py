@@ -1,4 +1,6 @@
-"""One job: facts and timeline above; results, logs, pods, events and evidence below, a key each."""
+"""The screen of one job: facts and timeline above; results, logs, pods, events and evidence below, a key
+each.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,11 @@ TABS = {
 }
 
 COMMANDS = {"logs": "job logs", "pods": "pods --job", "explain": "explain", "verify": "verify"}
-"""What each tab is as a command; the others are ``job``."""
+"""The command of each tab; tabs that are not listed have ``job``."""
 
 
 class JobScreen(BoxScreen):
-    """Opened from a list; esc goes back."""
+    """Shows one job; opened from a list, esc goes back."""
 
     NAME = "jobs"
     FILTER_STAYS = False
@@ -92,7 +94,7 @@ class JobScreen(BoxScreen):
 
     @property
     def shown(self) -> Widget:
-        """The pane of the chosen tab."""
+        """The pane of the active tab."""
         tabs = self.query_one(TabbedContent)
         return tabs.get_pane(tabs.active)
 
@@ -143,7 +145,7 @@ class JobScreen(BoxScreen):
 
     @property
     def view(self) -> JobView | None:
-        """The job as it was last seen."""
+        """The job of the feed's last answer."""
         value = self.query_one(FactsPane).feeds[0].reading.value
         return None if value is None else JobView.of(value)
 

@@ -1,4 +1,4 @@
-"""Jobs: all of the acting account, live; enter opens one, ``x`` stops one."""
+"""The jobs screen: all jobs of the acting account, live; enter opens one, ``x`` stops one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class JobsScreen(BoxScreen):
-    """Screen 2."""
+    """The jobs screen (key 2)."""
 
     NAME = "jobs"
     CSS_PATH = "jobs.tcss"

@@ -1,4 +1,4 @@
-"""A job of the wire as screens show it: nothing is decided here, only worded."""
+"""A job of the Provider's API as screens show it: only worded, nothing is decided here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.widgets.text import lasting, moment, one_line, short
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """``ended`` is 0 while it runs."""
+    """The fields of a job that screens show; ``ended`` is 0 while the job runs."""
 
     id: str
     status: int
@@ -65,7 +65,9 @@ class JobView:
 
 
 def row(view: JobView, now: float, names: Mapping[str, str] | None = None) -> Row:
-    """A line of the jobs table; ``names`` of assets by DID, as far as they are known."""
+    """Return the job's row of the jobs table; ``names`` are names of assets by DID, as far as
+    they are known.
+    """
     known = names or {}
     inputs = " ".join(f"{did} {known.get(did, '')}" for did in view.inputs)
     cells = (

@@ -1,4 +1,6 @@
-"""Panes about jobs: the table, one job's facts and timeline, its results, its logs."""
+"""Panes about jobs: the table, one job's facts and timeline, its results, its logs, explanation
+and evidence.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○
 
 
 class JobsPane(Pane):
-    """All jobs, newest first; ``assets`` knows what their algorithms are called."""
+    """The table of all jobs, newest first; the feed ``assets`` gives the names of their algorithms."""
 
     def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
@@ -53,7 +55,7 @@ class JobsPane(Pane):
             await super().take(feed)
 
     def show(self, value: Any) -> None:
-        """Only what changed is worded anew: there may be thousands."""
+        """Rebuild only rows whose job has changed or still runs: there may be thousands."""
         app, before = self.box_app, self._known
         now, names = app.clock(), app.names
         self._known = {job["jobId"]: _worded(job, before.get(job["jobId"]), now, names) for job in value}
@@ -69,7 +71,7 @@ class JobsPane(Pane):
         self.query_one("#empty", Static).update(empty)
 
     def tick(self) -> None:
-        """Seconds of running jobs move although nothing came; of those that somebody sees."""
+        """Update the run time of running jobs although no answer came; only of rows in view."""
         super().tick()
         table, now, names = self.query_one(LiveTable), self.box_app.clock(), self.box_app.names
         for key in table.in_view:
@@ -91,7 +93,7 @@ def _worded(
 
 
 class FactsPane(Pane):
-    """Who, what, and where the time went."""
+    """The job's facts, and how long each stage took."""
 
     def body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
@@ -102,7 +104,7 @@ class FactsPane(Pane):
 
 
 def facts(job: dict[str, Any], now: float, names: dict[str, str]) -> Text:
-    """The job in words, then a bar per stage."""
+    """Return the job's facts in words, then a bar per stage."""
     view = JobView.of(job)
     lines = [
         ("state", f"{view.mark} {view.status} {view.state}"),
@@ -140,7 +142,7 @@ def _timeline(job: dict[str, Any]) -> Text:
 
 
 class ResultsPane(Pane):
-    """What the job left; ``listed`` as the wire has it."""
+    """The job's results; ``listed`` is the list as the Provider answered it."""
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
@@ -159,7 +161,9 @@ class ResultsPane(Pane):
 
 
 class JobLogPane(ContainerLogs):
-    """What the job's containers say, live while they run; from its results when it has ended before."""
+    """The logs of the job's containers, live while they run; for a job without pods, the logs stored with its
+    results.
+    """
 
     def __init__(self, title: str, logs: Feed[Any], pods: Feed[Any], id: str) -> None:
         super().__init__(title, id=id)
@@ -167,7 +171,7 @@ class JobLogPane(ContainerLogs):
         self.feeds = (pods, logs)
 
     async def take(self, feed: Feed[Any]) -> None:
-        """Pods that come are followed; without any the stored logs are shown."""
+        """Stream every pod that appears; if no pod was ever streamed, show the stored logs."""
         if feed is self._pods:
             self.retry()
             for pod in feed.reading.value or ():
@@ -180,21 +184,23 @@ class JobLogPane(ContainerLogs):
 
 
 class AskedPane(Pane):
-    """A question that is only asked once somebody wants to know."""
+    """A pane that joins its feed only once its tab has been opened, so that its question is not
+    asked before.
+    """
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, id=id)
         self._wanted = feed
 
     def ask(self) -> None:
-        """From now on."""
+        """Join the feed, at the first call only."""
         if not self.feeds:
             self.feeds = (self._wanted,)
             self.resume()
 
 
 class ExplainPane(AskedPane):
-    """How the job ended and what to do about it, in words."""
+    """The explanation of how the job ended and what to do about it."""
 
     def body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):

@@ -1,6 +1,4 @@
-"""What an algorithm is told besides its inputs: ``name=value``, a line each; numbers and JSON stay what they
-are.
-"""
+"""The dialog for an algorithm's parameters: ``name=value``, a line each; numbers and JSON keep their type."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from tui.widgets.text import plain
 
 
 class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
-    """Dismissed with the parameters, or None to leave them as they are."""
+    """Edits the parameters; the result is the parameters, or None to leave them as they are."""
 
     CSS_PATH = "../../dialogs/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,4 +1,6 @@
-"""What is to become of the results: as they are, encrypted for the consumer, or an asset of its own."""
+"""The choice of what happens to a job's results: stored as they are, encrypted for the consumer, or published
+as an asset.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ HOLDERS, EVERYBODY = "whom I give a datatoken", "whoever asks, free"
 
 
 def worded(output: Output) -> str:
-    """For who is about to start the job."""
+    """Describe the choice to the user who is about to start the job."""
     if output.encrypt:
         return "results: encrypted, only you can read them"
     if output.publish:
@@ -22,13 +24,13 @@ def worded(output: Output) -> str:
 
 
 def words(output: Output) -> list[str]:
-    """The same on the command line."""
+    """Return the choice as command-line options."""
     publish = ["--publish", shlex.quote(output.publish)] if output.publish else []
     return [*publish, *(["--free"] if output.free else []), *(["--encrypt"] if output.encrypt else [])]
 
 
 def asset_form(known: Output) -> FormDialog[Output]:
-    """An asset of which name and for whom; without a name, none."""
+    """Return the form for the asset's name and readers; without a name no asset is made."""
     fields = (
         Field("name", "Name of the asset", known.publish, placeholder="empty: results become no asset"),
         Field("readers", "Who may have it", EVERYBODY if known.free else HOLDERS, (HOLDERS, EVERYBODY)),

@@ -1,4 +1,4 @@
-"""Launch: a dataset, an algorithm, an environment; what it costs or why it would be refused; then start."""
+"""The launch screen: choose dataset, algorithm and environment, see the price or the refusal, then start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tui.widgets.live_table import LiveTable
 
 
 class LaunchScreen(BoxScreen):
-    """Screen 5. Nothing is paid before the check has been seen and confirmed."""
+    """The launch screen (key 5). Nothing is paid before the check has been seen and confirmed."""
 
     NAME = "launch"
     CSS_PATH = "launch.tcss"
@@ -58,7 +58,9 @@ class LaunchScreen(BoxScreen):
 
     @property
     def chosen(self) -> tuple[str, str, tuple[str, ...], str | None] | None:
-        """Dataset, algorithm, further datasets, environment."""
+        """The chosen dataset, algorithm, further datasets and environment; None while one of the first two is
+        missing.
+        """
         datasets = self.query_one("#datasets", ChoicePane)
         dataset, algorithm = datasets.chosen, self.query_one("#algorithms", ChoicePane).chosen
         if not dataset or not algorithm:
@@ -70,7 +72,7 @@ class LaunchScreen(BoxScreen):
         self._check_soon()
 
     def on_listed(self) -> None:
-        """The first row of a list that comes late is chosen without any key."""
+        """Check when a list arrives: its first row is chosen without a key press."""
         self._check_soon()
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
@@ -78,7 +80,7 @@ class LaunchScreen(BoxScreen):
 
     @property
     def waiting(self) -> bool:
-        """Whether it waits for the cursor to rest before it asks."""
+        """True while a check is scheduled for when the cursor rests."""
         return self._soon is not None
 
     def _check_soon(self) -> None:

@@ -1,4 +1,4 @@
-"""The one-command loop from the screens: a script on data, published, permitted, run, its results saved."""
+"""The one-command loop from the screens: publish a script and data, permit, run, save the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def script_form(app: BoxApp, data: str) -> FormDialog[Action]:
-    """``data`` is what is chosen now: a DID, or nothing."""
+    """Return the form of the loop; ``data`` is the DID chosen now, or empty."""
     fields = (
         Field("script", "Script (ctrl+o picks)", file=True, placeholder="./count.py"),
         Field("data", "Data: DIDs or files", data, placeholder="did:op:… or ./data.csv"),

@@ -1,4 +1,4 @@
-"""The choices of a job, and the check of what they add up to."""
+"""Panes that choose a job's parts, and the pane that checks the combination."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """What the Provider says to the job: prices, or the refusal it would meet."""
+    """The Provider's answer about a job: its prices, or the refusal that a start would meet."""
 
     prices: Sequence[Price] = ()
     refusal: C2DError | None = None
@@ -45,15 +45,15 @@ class Check:
 
     @property
     def spending(self) -> Spending:
-        """What a yes to these prices may cost: they and one per cent more, as fees for time differ from one
-        second to the next; and nothing of any other token.
+        """The spending limit that a confirmation of these prices sets: the prices and one per cent more, as
+        fees for time differ from one second to the next; and nothing of any other token.
         """
         most = tuple(f"{amount * 1.01:.18f}:{token}" for token, amount in self.totals.items())
         return Spending(most or ("0",))
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What would keep the job from starting, before anything is paid."""
+        """Reasons why the job would not start, known before anything is paid."""
         if self.refusal is not None:
             return (f"{self.refusal.code}: {self.refusal.message}",)
         due = self.totals.get("OCEAN", 0.0)
@@ -63,13 +63,13 @@ class Check:
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """What is paid, token by token."""
+        """The amounts that are paid, one line per token."""
         return tuple(
             f"{amount:g} {token} are paid and do not come back" for token, amount in self.totals.items()
         )
 
     def lines(self, names: Mapping[str, str]) -> tuple[str, ...]:
-        """A line per asset."""
+        """Return one line per asset with its price."""
         return tuple(_price(price, names) for price in self.prices)
 
 
@@ -92,7 +92,7 @@ def _price(price: Price, names: Mapping[str, str]) -> str:
 
 
 class ChoicePane(Pane):
-    """Assets of one kind; the one under the cursor is chosen."""
+    """Assets of one kind; the row under the cursor is the choice, ``added`` are further datasets."""
 
     def __init__(self, title: str, feed: Feed[Any], kind: str, id: str) -> None:
         super().__init__(title, feed, id=id)
@@ -108,7 +108,7 @@ class ChoicePane(Pane):
         return row.key if row else ""
 
     def toggle(self) -> None:
-        """Add the one under the cursor to the job, or take it out again."""
+        """Add the asset under the cursor to the job, or remove it again."""
         did = self.chosen
         if did in self.added:
             self.added.remove(did)
@@ -127,7 +127,7 @@ class ChoicePane(Pane):
 
 
 class EnvironmentPane(Pane):
-    """Where the job may run."""
+    """The environments that the job may run in."""
 
     def body(self) -> ComposeResult:
         yield LiveTable("environment", "cpu", "ram", "price", "longest")
@@ -155,10 +155,10 @@ class EnvironmentPane(Pane):
 
 
 class CheckPane(Pane):
-    """Asks the Provider what it would say; pays nothing."""
+    """Asks the Provider for prices or refusal of the chosen job; pays nothing."""
 
     parameters: Mapping[str, Any] = {}
-    """What the algorithm will be given besides its inputs."""
+    """Parameters of the algorithm, besides its inputs."""
     output = Output()
 
     def body(self) -> ComposeResult:
@@ -167,11 +167,11 @@ class CheckPane(Pane):
 
     @property
     def result(self) -> Check | None:
-        """The last answer for what is chosen now."""
+        """The last answer about the current choice; None while there is none."""
         return self.feeds[0].reading.value if self.feeds else None
 
     def check(self, dataset: str, algorithm: str, more: Sequence[str], environment: str | None) -> None:
-        """Ask about this job from now on."""
+        """Switch to this job: ask about it now and again while the pane is shown."""
         self.pause()
         app = self.box_app
 

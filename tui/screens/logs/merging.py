@@ -1,4 +1,4 @@
-"""Several logs as one: only what is new since the last look, in the order of the lines' own times."""
+"""Merges several logs into one: lines that are new since the last read, ordered by the times they carry."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ _UNIX = re.compile(r'"(?:time|ts|at)": ?(\d{10}(?:\.\d+)?)')
 _LOGFMT = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 _SAID = ("time", "ts", "level", "message", "msg", "logger", "caller", "color_message")
 _UNDATED = "~"
-"""Sorts behind every time: a line of a log without times is as new as the look that found it."""
+"""Sort key of a line in a log without times, behind every time: the line is as new as the read
+that found it.
+"""
 _KLOG = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+)")
 
 
 def gathered(source: Source, lines: int = 200) -> dict[str, list[str]]:
-    """The last lines of everything; what cannot be read now is left out, unless it is all."""
+    """Return the last lines of every source. A source that cannot be read now is left out; if none can be,
+    raise.
+    """
     found: dict[str, list[str]] = {}
     problem: C2DError | None = None
     for name in source.log_sources():
@@ -34,7 +38,7 @@ def gathered(source: Source, lines: int = 200) -> dict[str, list[str]]:
 
 
 def stamp(line: str) -> str:
-    """A line's time as something that sorts within a year; empty without one."""
+    """Return a line's time as text that sorts within a year; empty if it has none."""
     if found := _RFC3339.search(line[:200]):
         return f"{found[1][5:]} {found[2].replace(',', '.')}"
     if found := _KLOG.match(line):
@@ -48,8 +52,9 @@ def stamp(line: str) -> str:
 
 
 def worded(line: str) -> str:
-    """A line of JSON, or of names and values, as its time, level, message and the rest, which fit on a
-    screen; others as they are. Ours say ``message``, etcd and containerd ``msg``."""
+    """Return a structured line (JSON or logfmt) as its time, level, message and the rest, so that it fits on
+    a screen; other lines as they are. Our services write ``message``, etcd and containerd ``msg``.
+    """
     entry = _entry(line)
     message = entry.get("message", entry.get("msg"))
     if message is None:
@@ -74,7 +79,7 @@ def _unquoted(value: str) -> str:
 
 
 def fresh(before: list[str], now: list[str]) -> list[str]:
-    """The lines of ``now`` after those that ``before`` ended with: both are tails of one log."""
+    """Return the lines of ``now`` that follow the end of ``before``: both are tails of one log."""
     if not before:
         return now
     last = before[-1]
@@ -88,8 +93,9 @@ def fresh(before: list[str], now: list[str]) -> list[str]:
 
 
 def merged(news: Mapping[str, list[str]]) -> list[str]:
-    """New lines of all sources, each named, by time; a line without one stays behind the line before it, or
-    before the first that has one."""
+    """Return the new lines of all sources, each with its source's name, by time. A line without a time keeps
+    the time of the line before it, or of the source's first line that has one.
+    """
     timed = []
     for source, lines in news.items():
         last = next((when for line in lines if (when := stamp(line))), _UNDATED)

@@ -1,4 +1,4 @@
-"""Logs: every component and service in one stream, searchable; following stops when the reader scrolls."""
+"""The logs screen: every component and service in one searchable stream; scrolling up stops the following."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.widgets.log_view import LogView
 
 
 class LogsScreen(BoxScreen):
-    """Screen 7."""
+    """The logs screen (key 7)."""
 
     NAME = "logs"
     CSS_PATH = "logs.tcss"

@@ -1,4 +1,4 @@
-"""The merged stream."""
+"""The pane of the merged log stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.widgets.pane import Pane
 
 
 class LogsPane(Pane):
-    """Appends what is new; says whether it follows."""
+    """Appends new lines; the title says whether it follows."""
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)

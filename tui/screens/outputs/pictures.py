@@ -1,6 +1,6 @@
 """Pictures in any terminal with colours: two pixels per cell, the upper half block over its background.
 
-The bytes come from an algorithm nobody has to trust: only three formats are decoded, and nothing large.
+The bytes come from an algorithm that is not trusted: only three formats are decoded, and nothing large.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from tui.widgets.text import plain
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 FORMATS = ("PNG", "JPEG", "GIF")
 MOST_PIXELS, MOST_SIDE = 16_000_000, 20_000
-"""Of the picture itself: 64 MB decoded. Millions of lines take a decoder minutes, however short they are."""
+"""Limits of the picture itself: 64 MB decoded. A decoder takes minutes for millions of lines, however short
+they are.
+"""
 MOST_LINES, MOST_COLUMNS = 200, 400
-"""Of cells that are drawn: a picture one pixel wide would have millions of lines."""
+"""Limits of the cells that are drawn: a picture one pixel wide would have millions of lines."""
 MOST_SCANS = 64
-"""Of a progressive JPEG: each is a pass over all pixels and takes twenty bytes of file."""
+"""Limit of scans of a progressive JPEG: each is a pass over all pixels and takes twenty bytes of file."""
 HALF = "▀"
 _SCAN = b"\xff\xda"
 
 
 def picture(content: bytes) -> RenderableType:
-    """The image as cells; a sentence where it cannot be decoded."""
+    """Return the image as cells, or a sentence if it cannot be decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -50,8 +52,9 @@ def picture(content: bytes) -> RenderableType:
 
 
 def fitted(width: int, height: int, columns: int) -> tuple[int, int]:
-    """The columns and lines of cells that a picture of this size takes, both bounded, its shape kept as far
-    as they allow."""
+    """Return columns and lines of cells for a picture of this size; both are bounded, its shape is kept as
+    far as the bounds allow.
+    """
     columns = max(1, min(columns, width, MOST_COLUMNS))
     lines = max(1, round(columns * height / width / 2))
     if lines <= MOST_LINES:
@@ -60,7 +63,7 @@ def fitted(width: int, height: int, columns: int) -> tuple[int, int]:
 
 
 def _drawable(image: object) -> object:
-    """At most as large as can be drawn, and on white: charts are drawn for paper."""
+    """Scale the image down to what can be drawn, on white: charts are drawn for paper."""
     from PIL import Image
 
     assert isinstance(image, Image.Image)
@@ -74,6 +77,8 @@ def _drawable(image: object) -> object:
 
 
 class _Cells:
+    """Renders an image as half-block cells, fitted to the console's width at drawing time."""
+
     def __init__(self, image: object) -> None:
         self._image = image
 

@@ -1,4 +1,6 @@
-"""Results made readable: text as text, CSV as a table, JSON indented; nothing of it is obeyed."""
+"""Previews of results: text as text, CSV as a table, JSON indented, pictures as cells. The content is
+untrusted: no escape sequence or markup in it takes effect.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,13 @@ from tui.widgets.text import one_line, plain, safe, size
 LARGEST = 2 << 20
 ROWS, COLUMNS, LINES = 300, 50, 5_000
 CHARACTERS, CELL = 200_000, 300
-"""Of a whole preview, and of one cell of a table."""
+"""Limits in characters: of a whole preview, and of one cell of a table."""
 
 
 def preview(name: str, content: bytes, *, dark: bool = True) -> RenderableType:
-    """The beginning of ``content``, by what its name says it is. Bytes, pixels, lines, rows, columns and
-    depth are bounded before anything is decoded: the cursor only has to rest on a file to open it."""
+    """Return the beginning of ``content``, rendered by its file name. Bytes, pixels, lines, rows, columns and
+    depth are bounded before anything is decoded: resting the cursor on a file is enough to open it.
+    """
     if len(content) > LARGEST:
         return plain(f"larger than {size(LARGEST)}: s saves it")
     if name.lower().endswith(PICTURES):
@@ -84,7 +87,7 @@ def _table(text: str, delimiter: str) -> RenderableType:
 
 
 class PreviewPane(Pane):
-    """One result's content; asked for once, as results do not change. JSON is a tree."""
+    """One result's content; fetched once, as results do not change. JSON is a tree."""
 
     def __init__(self, title: str, id: str | None = None) -> None:
         super().__init__(title, id=id)
@@ -99,7 +102,7 @@ class PreviewPane(Pane):
         self.query_one(JsonTree).display = False
 
     def look_at(self, name: str, count: int | None, fetch: Callable[[], bytes]) -> None:
-        """Show the file ``name`` of ``count`` bytes from now on."""
+        """Switch to the file ``name`` of ``count`` bytes."""
         self.pause()
         self._file = name
         self.border_title = one_line(name if count is None else f"{name} · {size(count)}")
@@ -112,7 +115,7 @@ class PreviewPane(Pane):
         self.resume()
 
     def tell(self, title: str, said: RenderableType) -> None:
-        """Show what is known already, instead of a file."""
+        """Show ``said`` instead of a file; nothing is fetched."""
         self.pause()
         self.feeds, self.border_title = (), title
         self.footnote("")
@@ -120,7 +123,7 @@ class PreviewPane(Pane):
 
     @property
     def reader(self) -> Widget:
-        """What scrolls."""
+        """The widget that scrolls: the JSON tree or the text."""
         tree = self.query_one(JsonTree)
         return tree if tree.display else self.query_one(VerticalScroll)
 
@@ -141,7 +144,7 @@ class PreviewPane(Pane):
 
 
 class PreviewScreen(BoxScreen):
-    """One result on the whole screen."""
+    """Shows one result on the whole screen."""
 
     NAME = "outputs"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -190,7 +193,7 @@ class PreviewScreen(BoxScreen):
 
 
 class CidScreen(BoxScreen):
-    """Content by its CID, from the box's IPFS node."""
+    """Shows content by its CID, from the box's IPFS node."""
 
     NAME = "outputs"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="cid.command")]

@@ -1,4 +1,4 @@
-"""Outputs: what every job left, by job, with a preview of the one under the cursor."""
+"""The outputs screen: results by job, with a preview of the one under the cursor."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class OutputsPane(Pane):
 
 
 class OutputsScreen(BoxScreen):
-    """Screen 6."""
+    """The outputs screen (key 6)."""
 
     NAME = "outputs"
     CSS_PATH = "outputs.tcss"
@@ -99,11 +99,11 @@ class OutputsScreen(BoxScreen):
         return self.query_one(OutputsPane).entries.get(row.key) if row else None
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
-        """Nothing is fetched for a cursor that only passes by."""
+        """Fetch a preview only after the cursor has rested on the row for 0.15 s."""
         self._look_soon()
 
     def on_listed(self) -> None:
-        """The first row is under the cursor without any key."""
+        """Fetch when the list arrives: its first row is under the cursor without a key press."""
         self._look_soon()
 
     def _look_soon(self) -> None:
@@ -113,7 +113,7 @@ class OutputsScreen(BoxScreen):
 
     @property
     def waiting(self) -> bool:
-        """Whether it waits for the cursor to rest before it fetches."""
+        """True while a preview is scheduled for when the cursor rests."""
         return self._soon is not None
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""A job's results in one look: what made them, how many there are, and how to take all of them."""
+"""A summary of a job's results: algorithm and inputs, their number and size, and the key that saves them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.widgets.text import lasting, moment, safe, short, size
 
 
 def left(job: Job, names: Mapping[str, str]) -> Text:
-    """What the job left; ``names`` of assets by DID, as far as they are known."""
+    """Return the summary; ``names`` are names of assets by DID, as far as they are known."""
     view, results = JobView.of(job), job.get("results") or []
     total = sum(int(entry.get("filesize") or 0) for entry in results)
     lines = [

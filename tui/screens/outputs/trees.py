@@ -1,4 +1,4 @@
-"""JSON as a tree that is opened where one looks; what is large grows when it is opened."""
+"""JSON as a tree; the children of a large node are only made when it is opened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREVIEWED = JsonLimits(size_bytes=2 << 20, values=100_000)
 
 
 class JsonTree(Tree[Any]):
-    """Nodes hold their value; children come when a node is opened."""
+    """A tree of a JSON document; each node holds its value, children are made when a node is opened."""
 
     DEFAULT_CSS = "JsonTree { height: 1fr; background: transparent; }"
 
@@ -27,7 +27,7 @@ class JsonTree(Tree[Any]):
         super().__init__("", id=id)
 
     def grow(self, name: str, content: bytes) -> bool:
-        """Show this document; False for what is no JSON of objects and lists."""
+        """Show this document; return False if it is no JSON object or list."""
         try:
             value = parse_json(content, PREVIEWED)
         except JsonRefused:
@@ -46,7 +46,7 @@ class JsonTree(Tree[Any]):
             _fill(event.node, 1)
 
     def move(self, lines: int) -> None:
-        """j and k."""
+        """Move the cursor one line down or up (keys j and k)."""
         if lines > 0:
             self.action_cursor_down()
         else:
@@ -54,7 +54,9 @@ class JsonTree(Tree[Any]):
 
 
 def _fill(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
-    """Adds the children of ``node``, and theirs while there is room for more nodes, which is returned."""
+    """Add the children of ``node``, and their children while the number of nodes stays below ``room``; return
+    the room that is left.
+    """
     value: Any = node.data
     pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
     room -= min(len(pairs), MOST)

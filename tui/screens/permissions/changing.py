@@ -1,4 +1,4 @@
-"""What can be changed about a dataset's trust: single algorithms, and the switches that reach further."""
+"""Changes of a dataset's trust: single algorithms, and the switches that trust more than one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LISTS = {"publishers": "Publishers (accounts)", "markets": "Marketplaces (addres
 
 
 def permitting(app: BoxApp, cell: Cell, names: dict[str, str]) -> Action:
-    """Permit what is denied, revoke what is allowed."""
+    """Return the action that permits a denied pair or revokes an allowed one."""
     who, source = app.publisher, app.source
     dataset = names.get(cell.dataset, cell.dataset)
     algorithm = names.get(cell.algorithm, cell.algorithm)
@@ -48,7 +48,7 @@ def permitting(app: BoxApp, cell: Cell, names: dict[str, str]) -> Action:
 
 
 def trust_form(app: BoxApp, dataset: str, name: str) -> FormDialog[Action] | None:
-    """The switches of one dataset; None while its DDO is not known."""
+    """Return the form with the trust switches of one dataset; None while its DDO is not known."""
     ddo = next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == dataset), None)
     if ddo is None:
         return None
@@ -69,7 +69,7 @@ def trust_form(app: BoxApp, dataset: str, name: str) -> FormDialog[Action] | Non
 
 
 def _wanted(rules: Rules, values: Values) -> Trust:
-    """Only what differs from now."""
+    """Return only the rules that differ from the current ones."""
     flags = {key: values[key] == "yes" for key in FLAGS}
     lists = {key: tuple(values[key].replace(",", " ").split()) for key in LISTS}
     for key, addresses in lists.items():
@@ -81,7 +81,7 @@ def _wanted(rules: Rules, values: Values) -> Trust:
 
 
 def _meaning(rules: Rules, values: Values) -> str:
-    """The diff of the DDO and, in plain words, what it lets happen."""
+    """Return the diff of the DDO and, in plain words, what it allows."""
     try:
         wanted = _wanted(rules, values)
     except UsageError as problem:

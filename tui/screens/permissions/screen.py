@@ -1,4 +1,6 @@
-"""Permissions: datasets down, algorithms across; every cell says whether and why."""
+"""The permissions screen: datasets down, algorithms across; every cell says whether the pair is allowed and
+why.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class PermissionsScreen(BoxScreen):
-    """Screen 4."""
+    """The permissions screen (key 4)."""
 
     NAME = "permissions"
     CSS_PATH = "permissions.tcss"

@@ -1,4 +1,6 @@
-"""Simulate: what each account would meet who started this job now. Asked of the Provider, nothing is paid."""
+"""The simulation screen: the Provider's answer to each account if it started this job now.
+Nothing is paid.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SimulationsPane(Pane):
-    """A line per account; below, the whole answer to the one under the cursor."""
+    """A row per account; below, the whole answer to the account under the cursor."""
 
     def body(self) -> ComposeResult:
         yield LiveTable("consumer", "verdict", "to pay", id="simulations-table")
@@ -39,7 +41,7 @@ class SimulationsPane(Pane):
         self.tell()
 
     def tell(self) -> None:
-        """The answer to the account under the cursor."""
+        """Show the answer to the account under the cursor."""
         row = self.query_one(LiveTable).selected
         known: list[Simulation] = self.feeds[0].reading.value or []
         seen = next((each for each in known if row and each.consumer == row.key), None)
@@ -64,7 +66,7 @@ def _row(seen: Simulation) -> Row:
 
 
 class SimulationScreen(BoxScreen):
-    """One dataset and one algorithm, every role."""
+    """Simulates one dataset and one algorithm for every role."""
 
     NAME = "permissions"
     CSS_PATH = "permissions.tcss"

@@ -1,4 +1,4 @@
-"""The matrix and the reason of the cell that is pointed at."""
+"""The permission matrix, and the reason of the cell under the cursor."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ WIDTH = 18
 
 
 class MatrixPane(Pane):
-    """Datasets × algorithms. The table is made anew only when an algorithm comes or goes."""
+    """The matrix of datasets × algorithms. The table is rebuilt only when an algorithm is added, removed or
+    renamed.
+    """
 
     class Pointed(Message):
-        """The cursor is on this cell."""
+        """The cursor is on this cell; also sent when the matrix changes below the cursor."""
 
         def __init__(self, cell: Cell | None, names: dict[str, str]) -> None:
             super().__init__()
@@ -47,7 +49,7 @@ class MatrixPane(Pane):
 
     @property
     def pointed(self) -> Cell | None:
-        """The cell under the cursor; in the first column, the first algorithm's."""
+        """The cell under the cursor; in the first column (the names), the cell of the first algorithm."""
         table = next(iter(self.query(LiveTable)), None)
         if table is None or table.selected is None or not self._algorithms:
             return None
@@ -55,7 +57,7 @@ class MatrixPane(Pane):
         return self.cells.get((table.selected.key, self._algorithms[column]))
 
     async def take(self, feed: Feed[Any]) -> None:
-        """Both feeds make one picture, whichever answers first."""
+        """Draw the matrix from both feeds, whichever answers first."""
         permissions, assets = (feed.reading.value for feed in self.feeds)
         if permissions is None:
             return
@@ -72,7 +74,7 @@ class MatrixPane(Pane):
         self._point()
 
     async def _columns(self, algorithms: tuple[str, ...]) -> None:
-        """A table with these columns, unless it is there: their names may come later than the cells."""
+        """Rebuild the table if its titles differ: the algorithms' names may arrive later than the cells."""
         titles: dict[str, None] = {"dataset": None}
         for did in algorithms:
             title = f"ƒ {self.names.get(did, short(did))[:WIDTH]}"
@@ -111,7 +113,7 @@ class ReasonPane(Pane):
             yield Static(id="reason", markup=False)
 
     def explain(self, cell: Cell | None, names: dict[str, str]) -> None:
-        """Show why."""
+        """Show the verdict and the reasons of this cell."""
         if cell is None:
             self.query_one("#reason", Static).update("")
             return
