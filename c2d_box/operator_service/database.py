@@ -20,8 +20,10 @@ IDLE_SECONDS = 0.5
 unnoticed.
 """
 
-AWAY_SECONDS = 0.5
-"""Seconds without another attempt after a failed one, or as long as that attempt took, if longer."""
+RENEWAL_PAUSE_SECONDS = 0.2
+"""The pause between attempts to reach a PostgreSQL that is away."""
+RENEWAL_SECONDS = 1.0
+"""An attempt's longest time: one that began before PostgreSQL was back may lead to where it was before."""
 
 
 class Database:
@@ -34,7 +36,7 @@ class Database:
         self._connection: Connection | None = None
         self._used = 0.0
         self._schema = False
-        self._away_until = 0.0
+        self._renewal: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
@@ -50,6 +52,10 @@ class Database:
                 raise Refusal(503, "PostgreSQL is not available.") from error
 
     async def close(self) -> None:
+        """End the session and the attempts to renew it."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
         await self._drop()
 
     async def _connected(self) -> Connection:
@@ -57,26 +63,37 @@ class Database:
             await self._drop()
         if self._connection is None:
             self._connection = await self._connect()
-            # What a crash of PostgreSQL may cost is half a second of nonces, for which no request shall wait.
-            await self._connection.execute("SET synchronous_commit = off")
         if not self._schema:
             await jobtable.create_nonces(self._connection)
             self._schema = True
         return self._connection
 
     async def _connect(self) -> Connection:
-        """Connect, but refuse at once right after a failed attempt: many callers that wait one after another
-        for the same time-out would hold up reads that need no PostgreSQL for minutes.
-        """
-        began = time.monotonic()
-        if began < self._away_until:
+        """Return a new session. Where that fails, a task goes on trying, and until it succeeds callers are
+        refused at once: many that wait one after another for the same time-out would keep reads that need no
+        PostgreSQL for minutes."""
+        if self._renewal is not None and not self._renewal.done():
             raise Refusal(503, "PostgreSQL is not available.")
         try:
-            return await jobtable.connect(self._where, self._secrets)
+            return await self._open()
         except (psycopg.OperationalError, OSError):
-            now = time.monotonic()
-            self._away_until = now + max(AWAY_SECONDS, now - began)
+            self._renewal = asyncio.create_task(self._renew(), name="renew the session with PostgreSQL")
             raise
+
+    async def _renew(self) -> None:
+        """Try to open a session until one is open."""
+        while True:
+            await asyncio.sleep(RENEWAL_PAUSE_SECONDS)
+            with contextlib.suppress(psycopg.OperationalError, OSError):  # also a TimeoutError
+                async with asyncio.timeout(RENEWAL_SECONDS):
+                    self._connection = await self._open()
+                return
+
+    async def _open(self) -> Connection:
+        connection = await jobtable.connect(self._where, self._secrets)
+        # A crash of PostgreSQL may cost half a second of nonces: no request waits for the disk for them.
+        await connection.execute("SET synchronous_commit = off")
+        return connection
 
     async def _answers(self, connection: Connection) -> bool:
         if connection.closed or time.monotonic() - self._used < IDLE_SECONDS:

@@ -64,6 +64,11 @@ class Curl:
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
+    def database_answers(self) -> bool:
+        """Return whether operator-service reaches PostgreSQL: until then signed requests get a 503."""
+        asked = ["curl", "-sS", "--fail", f"{self.base}/healthz/database"]
+        return subprocess.run(asked, capture_output=True, timeout=30, check=False).returncode == 0
+
     def register(self, code: str) -> str:
         stage = {
             "input": [],
@@ -162,6 +167,7 @@ def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Cur
         except AssertionError:
             return None
 
+    until(curl.database_answers, 60, "operator-service's session with PostgreSQL")
     jobs = until(listed, 60, "a list")
     assert set(jobs) == {finished, running}
     del before["times"], jobs[finished]["times"]  # the clean-up goes on after the end

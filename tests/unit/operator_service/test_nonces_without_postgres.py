@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -137,7 +138,7 @@ async def test_a_failed_attempt_is_not_repeated_by_each_caller(
         raise OSError("no route")
 
     monkeypatch.setattr(jobtable, "connect", connect)
-    monkeypatch.setattr(module, "AWAY_SECONDS", 60.0)
+    monkeypatch.setattr(module, "RENEWAL_PAUSE_SECONDS", 60.0)
     away = Database(PostgresSettings(host="nowhere"), tmp_path)
     for _ in range(5):
         with pytest.raises(Refusal) as refusal:
@@ -145,3 +146,50 @@ async def test_a_failed_attempt_is_not_repeated_by_each_caller(
                 pass
         assert refusal.value.status == 503
     assert len(attempts) == 1
+    await away.close()
+
+
+class OpenedSession:
+    """As much of a session as :class:`Database` needs."""
+
+    closed = False
+
+    async def execute(self, query: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_an_attempt_that_hangs_keeps_no_caller_waiting_once_postgresql_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to keep everybody refused for as long again as it had hung."""
+    is_back = False
+
+    async def connect(where: PostgresSettings, secrets: Path) -> Any:
+        if is_back:
+            return OpenedSession()
+        await asyncio.sleep(3.0)
+        raise OSError("no route")
+
+    async def create_nonces(connection: Any) -> None:
+        pass
+
+    monkeypatch.setattr(jobtable, "connect", connect)
+    monkeypatch.setattr(jobtable, "create_nonces", create_nonces)
+    monkeypatch.setattr(module, "RENEWAL_SECONDS", 0.1)
+    monkeypatch.setattr(module, "RENEWAL_PAUSE_SECONDS", 0.01)
+    database = Database(PostgresSettings(host="somewhere"), tmp_path)
+    with pytest.raises(Refusal):
+        async with database.session():
+            pass
+    is_back = True
+    async with asyncio.timeout(2.0):
+        while True:
+            try:
+                async with database.session():
+                    break
+            except Refusal:
+                await asyncio.sleep(0.02)
+    await database.close()
