@@ -92,7 +92,11 @@ class Database:
     async def _open(self) -> Connection:
         connection = await jobtable.connect(self._where, self._secrets)
         # A crash of PostgreSQL may cost half a second of nonces: no request waits for the disk for them.
-        await connection.execute("SET synchronous_commit = off")
+        try:
+            await connection.execute("SET synchronous_commit = off")
+        except BaseException:  # an attempt that is given up leaves no session open
+            await connection.close()
+            raise
         return connection
 
     async def _answers(self, connection: Connection) -> bool:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from c2d_box.operator_engine.effects.job_network import urls_for_jobs
-from c2d_box.operator_engine.settings import EngineSettings as EngineSettings
+from c2d_box.operator_engine.settings import EngineSettings
 from tests.unit.chart.conftest import CHART
 from tests.unit.chart.test_configs import READERS, config
 from tests.unit.chart.test_rules import flows, of, outside, pods
