@@ -21,6 +21,7 @@ from c2d_box.assets.did import did_for
 from c2d_box.assets.documents import compact, published
 from c2d_box.client.connection import Connection
 from c2d_box.client.consents import Executed, consent
+from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.unsealing import is_sealed, plain_name
 from c2d_box.errors import C2DError, Refused
 from c2d_box.strict_json import WRAPPED, JsonRefused, parse_json
@@ -28,7 +29,6 @@ from c2d_box.workflow import evidence
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
-    from c2d_box.client.consumer import Consumer
 
 Source = Literal["signature", "chain", "cache", "Provider", "operator", "store", "node", "yours"]
 Verdict = Literal["agrees", "unknown", "disagrees"]
@@ -71,7 +71,7 @@ class Verification:
 
 
 def verify(
-    consumer: Consumer, job: str, record: Mapping[str, Any] | None = None, code: bytes | None = None
+    consumer: JobOwner, job: str, record: Mapping[str, Any] | None = None, code: bytes | None = None
 ) -> Verification:
     """Compare a job's record with its sources.
 
@@ -83,7 +83,7 @@ def verify(
     return Verification(job, tuple(_checks(consumer, job, details, found, code)))
 
 
-def fetch(consumer: Consumer, job: str) -> dict[str, Any]:
+def fetch(consumer: JobOwner, job: str) -> dict[str, Any]:
     """Return the record among the job's results."""
     listed = [entry for entry in consumer.results(job) if entry["type"] == "evidence"]
     if not listed:
@@ -101,7 +101,7 @@ def fetch(consumer: Consumer, job: str) -> dict[str, Any]:
 
 
 def _checks(
-    consumer: Consumer,
+    consumer: JobOwner,
     job: str,
     details: Mapping[str, Any],
     found: Mapping[str, Any],
@@ -306,7 +306,7 @@ def _isolation(proof: Mapping[str, Any], times: Mapping[str, Any]) -> Check:
     return Check("isolation", closed, f"{proof.get('probes', 0)} probes, verdict {proof.get('verdict')}")
 
 
-def _outputs(consumer: Consumer, job: str, outputs: Mapping[str, Any]) -> Iterator[Check]:
+def _outputs(consumer: JobOwner, job: str, outputs: Mapping[str, Any]) -> Iterator[Check]:
     listed = [entry for entry in consumer.results(job) if entry["type"] != "evidence"]
     named = outputs.get("files", [])
     same_list = [(plain_name(entry), entry["type"]) for entry in listed] == [

@@ -1,0 +1,135 @@
+"""The account that owns jobs: lists, follows and stops them, and fetches what they left."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.client import downloads, outcomes, unsealing
+from c2d_box.client.connection import Connection
+from c2d_box.client.jobs import Job, id_of, is_finished
+from c2d_box.client.provider import save
+from c2d_box.errors import Failed, Refused
+from c2d_box.workflow.manifests import SEALED
+
+if TYPE_CHECKING:
+    from c2d_box.chain import Signer
+
+READ_BYTES = 64 << 20
+
+
+class JobOwner:
+    """Reads and stops the jobs that one account started; the Provider shows them to nobody else."""
+
+    def __init__(self, connection: Connection, signer: Signer) -> None:
+        self.connection = connection
+        self.signer = signer
+
+    def get_job_details(self, job: Job | str) -> dict[str, Any]:
+        """Return the job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has
+        no such job."""
+        found = self.connection.provider.jobs(self.signer.address, id_of(job), self.signer)
+        match = next((j for j in found if j.get("jobId") == id_of(job)), None)
+        if match is None:
+            raise Refused(
+                "C2D-JOB-UNKNOWN",
+                f"{self.signer.address} has no job {id_of(job)}",
+                "see them: c2d-box jobs; a job is its owner's alone (--as)",
+            )
+        return match
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs of this account."""
+        return self.connection.provider.jobs(self.signer.address, signer=self.signer)
+
+    def explain(self, job: Job | str) -> str:
+        """Return two sentences: how the job ended and what to do about it."""
+        return outcomes.explain(self.get_job_details(job))
+
+    def stop(self, job: Job | str) -> dict[str, Any]:
+        """Ask the job to stop; what it wrote until then is published."""
+        return self.connection.provider.stop(self.signer, id_of(job))
+
+    def wait(self, job: Job | str, timeout: float = 3600) -> dict[str, Any]:
+        """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
+        deadline, pause = time.monotonic() + timeout, 0.1
+        while True:
+            details = self.get_job_details(job)
+            if is_finished(details):
+                return details
+            if time.monotonic() > deadline:
+                state = str(details.get("statusText", "")).strip()
+                raise Failed(
+                    "C2D-JOB-SLOW", f"job {id_of(job)} is still: {state}", f"c2d-box job {id_of(job)}"
+                )
+            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(pause * 1.3, 2.0)
+
+    def results(self, job: Job | str) -> list[dict[str, Any]]:
+        """Return the job's results: ``filename, filesize, type, index``; empty until they are published."""
+        listed = self.get_job_details(job).get("results") or []
+        return [{"index": position, **entry} for position, entry in enumerate(listed)]
+
+    def download_result(self, job: Job | str, index: int, to: str | Path) -> Path:
+        """Write one result to the file ``to`` (or into the folder ``to`` under its own name), decrypted where
+        it was encrypted for this account. One that was encrypted for another reader stays beside it as it
+        came."""
+        sealed = self._is_sealed(job, index)
+        with self.connection.provider.result(self.signer, id_of(job), index) as response:
+            path = Path(to)
+            if path.is_dir():
+                name = downloads.name_of(response, f"result-{index}")
+                path = path / (name.removesuffix(SEALED) if sealed else name)
+            if not sealed:
+                return save(response, path)
+            received = save(response, path.with_name(path.name + SEALED))
+        unsealing.open_file(self.signer.key, received, path)
+        received.unlink()
+        return path
+
+    fetch_result = download_result
+
+    def read_result(self, job: Job | str, index: int, most: int = READ_BYTES) -> bytes:
+        """Return one result as bytes, for small ones such as logs; decrypted where it is encrypted for this
+        account.
+
+        Refused C2D-RESULT-LARGE beyond ``most`` bytes: :meth:`download_result` takes results of any size.
+        """
+        content = bytearray()
+        with self.connection.provider.result(self.signer, id_of(job), index) as response:
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > most:
+                    raise Refused(
+                        "C2D-RESULT-LARGE",
+                        f"result {index} of job {id_of(job)} is larger than {most} bytes",
+                        "fetch it into a file: c2d-box results JOB INDEX --to FOLDER",
+                    )
+        if self._is_sealed(job, index):
+            return unsealing.opened(self.signer.key, bytes(content))
+        return bytes(content)
+
+    def result_sha256(self, job: Job | str, index: int) -> str:
+        """Return the SHA-256 of a result, decrypted where it is encrypted for this account, in bounded
+        memory."""
+        with tempfile.TemporaryDirectory(prefix="c2d-result-") as scratch:
+            path = self.download_result(job, index, Path(scratch) / "result")
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _is_sealed(self, job: Job | str, index: int) -> bool:
+        listed = self.results(job)
+        return 0 <= index < len(listed) and unsealing.is_sealed(listed[index])
+
+    def logs(self, job: Job | str, kind: str = "algorithmLog") -> str:
+        """Return the logs of one type among the results (``algorithmLog``, ``configrationLog``,
+        ``publishLog``)."""
+        listed = [entry for entry in self.results(job) if entry["type"] == kind]
+        if not listed:
+            raise Refused(
+                "C2D-LOG-NONE", f"job {id_of(job)} has no such log yet", f"c2d-box job {id_of(job)}"
+            )
+        return "".join(self.read_result(job, e["index"]).decode(errors="replace") for e in listed)
