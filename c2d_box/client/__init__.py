@@ -10,9 +10,25 @@ Every refusal is a :class:`c2d_box.errors.Refused` carrying the Provider's own c
 from c2d_box.client.connection import Connection
 from c2d_box.client.consumer import Consumer
 from c2d_box.client.explanations import explain
+from c2d_box.client.job_owner import JobOwner
+from c2d_box.client.job_request import JobRequest
 from c2d_box.client.jobs import Job
 from c2d_box.client.ordering import Cost, Quote
 from c2d_box.client.prices import Pooled
 from c2d_box.client.publisher import Asset, Publisher
+from c2d_box.client.spending import Spending
 
-__all__ = ["Asset", "Connection", "Consumer", "Cost", "Job", "Pooled", "Publisher", "Quote", "explain"]
+__all__ = [
+    "Asset",
+    "Connection",
+    "Consumer",
+    "Cost",
+    "Job",
+    "JobOwner",
+    "JobRequest",
+    "Pooled",
+    "Publisher",
+    "Quote",
+    "Spending",
+    "explain",
+]

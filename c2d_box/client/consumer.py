@@ -16,17 +16,16 @@ from c2d_box.client import downloads, verification
 from c2d_box.client.answers import is_outage
 from c2d_box.client.computing_time import end_of_time, end_within, orders_of
 from c2d_box.client.job_owner import JobOwner
+from c2d_box.client.job_request import Algorithm, JobRequest
 from c2d_box.client.jobs import Job, id_of, is_finished
 from c2d_box.client.ordering import Item, Quote, earlier_order, quoted
 from c2d_box.client.paying import Payment, pay, telling
+from c2d_box.client.spending import Spending
 from c2d_box.client.verification import Verification
 from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:
     from c2d_box.chain.orders import ConsumeMarketFee
-
-Algorithm = str | Mapping[str, Any]
-"""A published algorithm's DID, or a raw one: ``{"rawcode" or "url", "container": {…}}``."""
 
 
 class Consumer(JobOwner):
@@ -52,17 +51,33 @@ class Consumer(JobOwner):
         it (``valid_until`` of the quote) instead of being paid twice. ``market`` is the fee of the market
         through which the consumer orders.
         """
-        chosen = self._environment(environment)
+        return self.quote_job(
+            JobRequest(
+                did,
+                algorithm,
+                tuple(additional_dids),
+                environment=environment,
+                seconds=seconds,
+                userdata=userdata,
+                parameters=algocustomdata,
+                reuse=reuse,
+                market=market,
+            )
+        )
+
+    def quote_job(self, wanted: JobRequest) -> Quote:
+        """Return what :meth:`quote` returns, for a :class:`JobRequest`."""
+        chosen = self._environment(wanted.environment)
         longest = int(chosen.get("maxJobDuration") or 3600)
-        seconds = min(3600, longest) if seconds is None else seconds
-        jobs = self._jobs_unless_away() if reuse else None
+        seconds = min(3600, longest) if wanted.seconds is None else wanted.seconds
+        jobs = self._jobs_unless_away() if wanted.reuse else None
         busy = None if jobs is None else orders_of([job for job in jobs if not is_finished(job)])
-        data = userdata or {}
-        items = [self._item(each, COMPUTE, data, busy) for each in (did, *additional_dids)]
-        if isinstance(algorithm, str):
-            items.append(self._item(algorithm, None, data, busy, algocustomdata))
+        data = wanted.userdata or {}
+        items = [self._item(each, COMPUTE, data, busy) for each in wanted.datasets]
+        if isinstance(wanted.algorithm, str):
+            items.append(self._item(wanted.algorithm, None, data, busy, wanted.parameters))
         end = end_of_time(self.connection.chain, items, str(chosen["id"]), seconds, jobs or [])
-        return self._quoted_until(end, items, algorithm, chosen, market)
+        return self._quoted_until(end, items, wanted, chosen)
 
     def start(
         self,
@@ -92,46 +107,47 @@ class Consumer(JobOwner):
         account's, where every dataset's publisher allows it; ``output["encrypt"]`` (a public key, or True for
         this account's own) encrypts them, so that nobody else can read them.
         """
-        if output is not None and output.get("encrypt") is True:
-            output = {**output, "encrypt": ecies.public_key_of(self.signer.key)}
-        if output is not None and output.get("publish"):
-            if output.get("encrypt"):
-                raise Refused(
-                    "C2D-RESULTS-NOT-PUBLISHABLE",
-                    "results that are encrypted for one reader cannot become an asset",
-                    "start the job with one of publish and encrypt",
-                )
-            self._demand_publishable((did, *additional_dids))
-        before = self.jobs()
-        quote = self.quote(
-            did,
-            algorithm,
-            additional_dids,
-            environment=environment,
-            seconds=seconds,
-            userdata=userdata,
-            algocustomdata=algocustomdata,
-            reuse=reuse,
-            market=market,
+        return self.start_job(
+            JobRequest(
+                did,
+                algorithm,
+                tuple(additional_dids),
+                environment=environment,
+                seconds=seconds,
+                userdata=userdata,
+                parameters=algocustomdata,
+                output=output,
+                spending=Spending(slippage=slippage, limits=limits),
+                reuse=reuse,
+                market=market,
+            )
         )
+
+    def start_job(self, wanted: JobRequest) -> Job:
+        """Start what :meth:`start` starts, from a :class:`JobRequest`; the started job."""
+        chain = self.connection.chain
+        limits = wanted.spending.on(chain)
+        output = self._demand_output(wanted)
+        before = self.jobs()
+        quote = self.quote_job(wanted)
         if (end := end_within(quote, limits)) is not None:
-            quote = self._quoted_until(end, quote.items, algorithm, quote.environment or {}, market)
+            quote = self._quoted_until(end, quote.items, wanted, quote.environment or {})
         assert quote.environment is not None
         consumer, payments = str(quote.environment["consumerAddress"]), list[Payment]()
-        proofs = pay(self.connection.chain, self.signer, quote, consumer, limits, slippage, payments)
+        proofs = pay(chain, self.signer, quote, consumer, limits, wanted.spending.slippage, payments)
         paid = [item.request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
-        count = 1 + len(additional_dids)
+        count = len(wanted.datasets)
         request: dict[str, Any] = {
             "consumerAddress": self.signer.address,
             "environment": quote.environment["id"],
-            "seconds": seconds,  # a reused order may have been paid for longer
+            "seconds": wanted.seconds,  # a reused order may have been paid for longer
             "dataset": paid[0],
-            "algorithm": paid[count] if isinstance(algorithm, str) else {"meta": dict(algorithm)},
+            "algorithm": _published_or_raw(wanted, paid[count:]),
         }
-        if additional_dids:
+        if wanted.additional:
             request["additionalDatasets"] = paid[1:count]
         if output is not None:
-            request["output"] = dict(output)
+            request["output"] = output
         with telling(payments):
             details = self._post(request, before)
         return Job(str(details["jobId"]), quote.costs, details)
@@ -184,24 +200,23 @@ class Consumer(JobOwner):
         self,
         valid_until: int,
         items: Sequence[Item],
-        algorithm: Algorithm,
+        wanted: JobRequest,
         environment: Mapping[str, Any],
-        market: ConsumeMarketFee | None,
     ) -> Quote:
         """Return the Provider's quote for ``items``, the published algorithm last, with the
         chain's prices."""
-        asked = [item.request() for item in items]
-        published = asked.pop() if isinstance(algorithm, str) else {"meta": dict(algorithm)}
+        asked, count = [item.request() for item in items], len(wanted.datasets)
         request: dict[str, Any] = {
-            "datasets": asked,
+            "datasets": asked[:count],
             "compute": {"env": environment["id"], "validUntil": valid_until},
             "consumerAddress": self.signer.address,
-            "algorithm": published,
+            "algorithm": _published_or_raw(wanted, asked[count:]),
         }
         answer = self.connection.provider.initialize_compute(request)
         answers = [*answer.get("datasets", []), *([answer["algorithm"]] if answer.get("algorithm") else [])]
         chain, provider = self.connection.chain, self.connection.provider.address
-        return quoted(chain, self.signer.address, items, answers, provider, environment, valid_until, market)
+        who, market = self.signer.address, wanted.market
+        return quoted(chain, who, items, answers, provider, environment, valid_until, market)
 
     def _post(self, request: dict[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Start the job; where it stays uncertain whether it started, the job that appeared for these orders
@@ -228,6 +243,24 @@ class Consumer(JobOwner):
             if is_outage(error):
                 return None
             raise
+
+    def _demand_output(self, wanted: JobRequest) -> dict[str, Any] | None:
+        """Return the wish for the results as the Provider takes it; raise Refused where it cannot be
+        granted."""
+        if wanted.output is None:
+            return None
+        output = dict(wanted.output)
+        if output.get("encrypt") is True:
+            output["encrypt"] = ecies.public_key_of(self.signer.key)
+        if output.get("publish"):
+            if output.get("encrypt"):
+                raise Refused(
+                    "C2D-RESULTS-NOT-PUBLISHABLE",
+                    "results that are encrypted for one reader cannot become an asset",
+                    "start the job with one of publish and encrypt",
+                )
+            self._demand_publishable(wanted.datasets)
+        return output
 
     def _demand_publishable(self, dids: Sequence[str]) -> None:
         for did in dids:
@@ -267,6 +300,11 @@ class Consumer(JobOwner):
         if busy is not None:
             previous = earlier_order(self.connection.chain, self.signer.address, service, index, busy)
         return Item(ddo, service, previous, userdata.get(did), algocustomdata)
+
+
+def _published_or_raw(wanted: JobRequest, published: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the algorithm of a request: the ordered one, or else the raw one."""
+    return {"meta": dict(wanted.algorithm)} if not isinstance(wanted.algorithm, str) else published[0]
 
 
 def _service(ddo: DDO, preferred: str | None) -> Service:

@@ -8,10 +8,6 @@ from typing import Any
 
 import click
 
-from sandbox.verbs.sdk_connections import Spending
-
-__all__ = ["Spending", "spending_options"]
-
 
 def spending_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--max-price`` and ``--slippage``, handed on as one ``spending``."""
@@ -33,6 +29,8 @@ def spending_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(function)
     def limited(*, most: tuple[str, ...], slippage: float, **others: Any) -> Any:
+        from c2d_box.client import Spending
+
         return function(spending=Spending(most, slippage / 100), **others)
 
     return limited

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from c2d_box.client import JobRequest
 from c2d_box.errors import Failed, Refused
 from c2d_box.units import ETHER
 from c2d_box.workflow import names
@@ -70,7 +71,7 @@ def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None =
         "", "6  The consumer orders both, pays on the chain, starts. The algorithm travels to the data:"
     )
     before = _balance(box)
-    job = yield from jobs.start(box, CONSUMER, dataset.did, algorithm.did)
+    job = yield from jobs.start(box, CONSUMER, JobRequest(dataset.did, algorithm.did))
     cost = before - _balance(box)
     job = yield from jobs.follow(box, CONSUMER, str(job["jobId"]))
     if job["status"] != State.FINISHED:
@@ -166,7 +167,7 @@ def _algorithm() -> assets.Offer:
 
 def _refused_start(box: Box, dataset: str, algorithm: str) -> Progress[dict[str, Any]]:
     try:
-        yield from jobs.start(box, CONSUMER, dataset, algorithm)
+        yield from jobs.start(box, CONSUMER, JobRequest(dataset, algorithm))
     except Refused as refusal:
         yield from _say(f"   {refusal.code}: {refusal.message}")
         yield from _say(*[f"     {line}" for line in reason_lines(refusal.details.get("reasons"))])

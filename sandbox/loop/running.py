@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from c2d_box.client import JobRequest
 from c2d_box.client.explanations import Version, algorithm_facts
+from c2d_box.client.spending import NO_LIMITS, Spending
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
 from c2d_box.workflow.states import State
 from sandbox.box import Box
@@ -23,7 +25,7 @@ from sandbox.run_memory import Known, Memory, digest, loop_memory
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import ACCOUNTS, signer
 from sandbox.verbs.identity import asset_mark
-from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, connection_to
+from sandbox.verbs.sdk_connections import connection_to
 
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import Verdict
@@ -86,15 +88,9 @@ def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
     algorithm, changed = yield from _algorithm(box, loop, memory, before)
     published += [algorithm] if changed else []
     permitted = yield from _permitted(box, loop, datasets, algorithm, difference, published, confirm)
-    started = yield from jobs.start(
-        box,
-        loop.who,
-        datasets[0],
-        algorithm,
-        additional=tuple(datasets[1:]),
-        environment=loop.environment,
-        spending=loop.spending,
-    )
+    first, *more = datasets
+    wanted = JobRequest(first, algorithm, tuple(more), loop.environment, spending=loop.spending)
+    started = yield from jobs.start(box, loop.who, wanted)
     job_id = str(started["jobId"])
     job = yield from jobs.follow(box, loop.who, job_id)
     folder = loop.folder / job_id[:8]

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from c2d_box.client import JobRequest
 from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.defaults import ENTRYPOINT, IMAGE
@@ -91,7 +92,7 @@ class TestConsumer:
 
     def run(self, dataset: str, algorithm: str, *additional: str, timeout: float = 300) -> Finished:
         """Order, start and wait; raise ``Refused`` where the Provider refuses."""
-        started = _do(jobs.start(self.box, self.account, dataset, algorithm, additional=additional))
+        started = _do(jobs.start(self.box, self.account, JobRequest(dataset, algorithm, additional)))
         job_id = str(started["jobId"])
         last = _do(jobs.follow(self.box, self.account, job_id, timeout))
         return Finished(self.box, self.account, job_id, last)

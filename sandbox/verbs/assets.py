@@ -19,11 +19,11 @@ from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from sandbox.progress import Progress, step
 from sandbox.verbs.accounts import signer
-from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, connection_to, consuming, publishing
+from sandbox.verbs.sdk_connections import connection_to, consuming, publishing
 
 if TYPE_CHECKING:
     from c2d_box.assets.permissions import EmptyLists, Verdict
-    from c2d_box.client import Pooled
+    from c2d_box.client import Pooled, Spending
     from c2d_box.client.explanations import Version
 
 IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
@@ -243,13 +243,11 @@ def _published(asset: Any, offer: Offer, kind: str, who: str) -> Published:
     return Published(asset.did, offer.name, kind, asset.nft, asset.datatoken, offer.price, who, asset.pool)
 
 
-def download(
-    box: Box, who: str, did: str, folder: Path, spending: Spending = NO_LIMITS
-) -> Progress[list[Path]]:
+def download(box: Box, who: str, did: str, folder: Path, spending: Spending) -> Progress[list[Path]]:
     """Order an ``access`` asset and bring its files to ``folder``."""
     text = f"ordering and downloading {short(did)}"
     with consuming(box, who) as party:
-        limits, slippage = spending.on(party), spending.slippage
+        limits, slippage = spending.on(party.connection.chain), spending.slippage
         return (
             yield from step(
                 "download", text, lambda: party.download(did, folder, limits=limits, slippage=slippage)

@@ -14,13 +14,13 @@ from c2d_box.errors import Failed, StateProblem, UsageError
 from c2d_box.workflow.manifests import SEALED
 from c2d_box.workflow.names import JOBS_NAMESPACE
 from sandbox.box import Box
-from sandbox.install.images import demand_image
 from sandbox.progress import Event, Progress, step
 from sandbox.verbs.assets import short
-from sandbox.verbs.sdk_connections import NO_LIMITS, Spending, consuming
+from sandbox.verbs.quotes import demand_algorithm_image
+from sandbox.verbs.sdk_connections import consuming
 
 if TYPE_CHECKING:
-    from c2d_box.client import Consumer
+    from c2d_box.client import Consumer, JobRequest
 
 Job = dict[str, Any]
 POLL_SECONDS = 0.2
@@ -35,42 +35,13 @@ class Fetched:
     size: int
 
 
-def start(
-    box: Box,
-    who: str,
-    dataset: str,
-    algorithm: str,
-    *,
-    additional: tuple[str, ...] = (),
-    environment: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    spending: Spending = NO_LIMITS,
-    output: Mapping[str, Any] | None = None,
-) -> Progress[Job]:
-    """Check, order, pay and start a job. Everything that can be refused is refused before anything is paid.
-
-    ``parameters`` reach the algorithm as its custom data; ``output`` says what becomes of the results, as the
-    SDK's ``start`` takes it.
-    """
-    text = f"ordering and starting {short(algorithm)} on {short(dataset)}"
+def start(box: Box, who: str, wanted: JobRequest) -> Progress[Job]:
+    """Check, order, pay and start a job. Everything that can be refused is refused before anything is
+    paid."""
+    text = f"ordering and starting {short(str(wanted.algorithm))} on {short(wanted.dataset)}"
     with consuming(box, who) as party:
-        container = party.connection.cache.ddo(algorithm).container
-        if container is not None:
-            demand_image(box, str(container.image), str(container.checksum), container.entrypoint)
-        started = yield from step(
-            "job.start",
-            text,
-            lambda: party.start(
-                dataset,
-                algorithm,
-                additional,
-                environment=environment,
-                algocustomdata=parameters,
-                limits=spending.on(party),
-                slippage=spending.slippage,
-                output=output,
-            ),
-        )
+        demand_algorithm_image(box, party, wanted)
+        started = yield from step("job.start", text, lambda: party.start_job(wanted))
     return dict(started.details)
 
 

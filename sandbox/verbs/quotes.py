@@ -14,7 +14,7 @@ from sandbox.install.images import demand_image
 from sandbox.verbs.sdk_connections import connection_to, consuming
 
 if TYPE_CHECKING:
-    from c2d_box.client import Consumer, Quote
+    from c2d_box.client import Consumer, JobRequest, Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +63,20 @@ def exact_totals(prices: Iterable[Price]) -> dict[str, str]:
     return {token: f"{amount:f}" for token, amount in due.items() if amount}
 
 
-def quote(
-    box: Box,
-    who: str,
-    dataset: str,
-    algorithm: str,
-    additional: tuple[str, ...] = (),
-    environment: str | None = None,
-) -> list[Price]:
+def quote(box: Box, who: str, wanted: JobRequest) -> list[Price]:
     """Return the prices of the job's assets, datasets first. Raises the refusal that ``start`` would meet."""
     with consuming(box, who) as party:
-        container = party.connection.cache.ddo(algorithm).container
-        if container is not None:
-            demand_image(box, str(container.image), str(container.checksum), container.entrypoint)
-        quoted = party.quote(dataset, algorithm, additional, environment=environment)
-        return _prices(party, quoted)
+        demand_algorithm_image(box, party, wanted)
+        return _prices(party, party.quote_job(wanted))
+
+
+def demand_algorithm_image(box: Box, party: Consumer, wanted: JobRequest) -> None:
+    """Refuse a published algorithm whose image is not on the node, before anything is paid."""
+    if not isinstance(wanted.algorithm, str):
+        return
+    container = party.connection.cache.ddo(wanted.algorithm).container
+    if container is not None:
+        demand_image(box, str(container.image), str(container.checksum), container.entrypoint)
 
 
 def quote_download(box: Box, who: str, did: str) -> list[Price]:

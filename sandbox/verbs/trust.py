@@ -123,8 +123,10 @@ def end(box: Box, who: str, did: str) -> Progress[None]:
 
 def simulate(box: Box, who: str, dataset: str, algorithm: str, additional: Sequence[str] = ()) -> Simulation:
     """Ask the Provider itself what ``who`` would get on starting this job now; nothing is paid."""
+    from c2d_box.client import JobRequest
+
     try:
-        prices = quote(box, who, dataset, algorithm, tuple(additional))
+        prices = quote(box, who, JobRequest(dataset, algorithm, tuple(additional)))
     except Refused as refusal:
         tree = refusal.details.get("reasons")
         reasons = tree if isinstance(tree, Mapping) else None

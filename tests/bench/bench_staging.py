@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from c2d_box.client import JobRequest
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 from sandbox.box import Box, open_box
 from sandbox.progress import run
@@ -104,7 +105,7 @@ def _curl(box: Box, access: dict[str, Any], beside: Path) -> float:
 
 def _staging(box: Box, pair: tuple[str, str], size: int) -> float:
     """Run a job; return the seconds that its configuration pod reports for the object, SHA-256 included."""
-    started = run(jobs.start(box, "consumer", *pair), _silent)
+    started = run(jobs.start(box, "consumer", JobRequest(*pair)), _silent)
     job = run(jobs.follow(box, "consumer", started["jobId"], timeout=600), _silent)
     assert job["status"] == 70, job
     texts = jobs.log_texts(box, "consumer", started["jobId"], "configuration")

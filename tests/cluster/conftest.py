@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.client import verification
+from c2d_box.client import JobRequest, verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box, open_box
@@ -147,7 +147,7 @@ def run_job(box: Box) -> Callable[[Pair], dict[str, Any]]:
     """Start a job and follow it to its end."""
 
     def run_to_end(pair: Pair) -> dict[str, Any]:
-        job = perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm))
+        job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
         return perform(jobs.follow(box, "consumer", job["jobId"], timeout=120))  # type: ignore[no-any-return]
 
     return run_to_end

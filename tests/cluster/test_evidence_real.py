@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from c2d_box.assets import signatures
-from c2d_box.client import verification
+from c2d_box.client import JobRequest, verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box
@@ -113,7 +113,7 @@ def test_encrypted_results_are_their_owners_alone(
     """Nothing of the job is to be read in the store, its logs included; the evidence agrees all the same."""
     pair = publish_pair("1\n2\n3\n", SUM + "print('the sum of the secret numbers is written')\n")
     output = {"encrypt": True}
-    started = perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm, output=output))
+    started = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm, output=output)))
     done = perform(jobs.follow(box, "consumer", started["jobId"], timeout=120))
     assert done["status"] == 70, done
     assert {item["encryption"] for item in done["results"]} == {"ecies"}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.client import verification
+from c2d_box.client import JobRequest, verification
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.pods.warden.__main__ import UNPROVEN
@@ -175,7 +175,7 @@ def ran(box: Box, folder: Path) -> dict[str, Any]:
     script, image = str(folder / "algorithm.py"), "c2d.local/algo-python"
     algorithm = perform(assets.publish_algorithm(box, "publisher", script, image, "python3 $ALGO", access))
     perform(assets.permit(box, "publisher", dataset.did, algorithm.did))
-    job = perform(jobs.start(box, "consumer", dataset.did, algorithm.did))
+    job = perform(jobs.start(box, "consumer", JobRequest(dataset.did, algorithm.did)))
     return dict(perform(jobs.follow(box, "consumer", job["jobId"], timeout=180)))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from c2d_box.client import Spending
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
@@ -50,7 +51,7 @@ def test_its_name_opens_it_to_nobody_through_the_provider(
     offer = assets.Offer("mine", "another's result", "x", 0.0, ("access",))
     with pytest.raises(C2DError):
         published = perform(assets.publish_dataset(box, "consumer2", f"ipfs://{place}", offer))
-        perform(assets.download(box, "consumer2", published.did, tmp_path))
+        perform(assets.download(box, "consumer2", published.did, tmp_path, Spending()))
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from c2d_box.client import JobRequest
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.install.chart_values import SERVICES
@@ -96,7 +97,7 @@ def test_kubo_has_no_peer_and_refuses_strangers(box: Box) -> None:
 
 
 def _run(box: Box, pair: Pair, ending: str) -> dict[str, Any]:
-    job = perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm))
+    job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
     if ending == "stopped":
         until(lambda: jobs.job(box, "consumer", job["jobId"])["status"] >= 40, what="the algorithm to run")
         perform(jobs.stop(box, "consumer", job["jobId"]))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from c2d_box.chain import nfts
+from c2d_box.client import JobRequest
 from c2d_box.errors import Refused
 from sandbox.box import Box
 from sandbox.keys import open_keys
@@ -33,10 +34,10 @@ def test_results_become_an_asset_that_another_account_orders_and_downloads(
     pair = publish_pair("a\nb\nc\n", COUNT)
     wish = {"publish": {"name": "Number of lines", "tags": ["counted"], "free": True}}
     with pytest.raises(Refused, match="C2D-RESULTS-NOT-PUBLISHABLE"):
-        perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm, output=wish))
+        perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm, output=wish)))
     with publishing(box, "publisher") as publisher:
         publisher.govern_results(pair.dataset, may_be_published=True)
-    job = perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm, output=wish))
+    job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm, output=wish)))
     end = perform(jobs.follow(box, "consumer", job["jobId"], timeout=180))
     assert end["status"] == 70, end
 

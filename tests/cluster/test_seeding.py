@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from c2d_box.client import JobRequest
 from sandbox.box import Box
 from sandbox.seeding import Sown, read, seed
 from sandbox.verbs import assets, jobs
@@ -92,7 +93,7 @@ def test_what_came_after_is_taken_back_and_the_box_works_on(bed: Bed, box: Box, 
     extra = bed.folder / "extra.csv"
     extra.write_text("x\n1\n")
     perform(assets.publish_dataset(box, "publisher", str(extra), assets.Offer("extra")))
-    started = perform(jobs.start(box, "consumer", sown.assets["people"], sown.assets["count"]))
+    started = perform(jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"])))
     done = perform(jobs.follow(box, "consumer", started["jobId"], timeout=120))
     assert done["status"] == 70
     assert _pairs(box) > before
@@ -100,6 +101,6 @@ def test_what_came_after_is_taken_back_and_the_box_works_on(bed: Bed, box: Box, 
     assert _pairs(box) == before
     assert jobs.jobs(box, "consumer") == []
     assert cli("kubectl", "get", "workflows", "-n", "c2d-jobs", "-o", "name").stdout == ""
-    again = perform(jobs.start(box, "consumer", sown.assets["people"], sown.assets["count"]))
+    again = perform(jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"])))
     assert perform(jobs.follow(box, "consumer", again["jobId"], timeout=120))["status"] == 70
     assert bed.sow().changed == ()

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import pytest
 
+from c2d_box.client import JobRequest
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
@@ -159,7 +160,7 @@ def _started(box: Box, pair: Pair, assassin: Assassin) -> str:
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            perform(jobs.start(box, "consumer", pair.dataset, pair.algorithm))
+            perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
         except C2DError as error:
             if assassin.heard.wait(5):
                 return error.code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
+from c2d_box.client import JobRequest, Spending
 from c2d_box.client.verification import Check, Verification
 from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
@@ -24,11 +25,9 @@ from sandbox.verbs.assets import Offer
 from sandbox.verbs.chain import Block, Happening, Transaction
 from sandbox.verbs.ddo_preview import Draft
 from sandbox.verbs.faucet import Holding
-from sandbox.verbs.output import Output
 from sandbox.verbs.permissions import Cell
 from sandbox.verbs.pods import Flow, Pod, Seen
 from sandbox.verbs.quotes import Price
-from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
 from sandbox.verbs.trust import Simulation, Trust
 from tui.app import BoxApp
@@ -157,7 +156,7 @@ class Recorded:
         self.problem: C2DError | None = None
         self.state = "running"
         self.done: list[tuple[str, ...]] = []
-        self.spending = NO_LIMITS
+        self.spending = Spending()
         self.refusal: C2DError | None = None
         self.over = threading.Event()
         self.hold = threading.Event()
@@ -317,19 +316,17 @@ class Recorded:
         self._answer()
         return self.log_lines[source][-lines:]
 
-    def quote(
-        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
-    ) -> list[Price]:
+    def quote(self, who: str, wanted: JobRequest) -> list[Price]:
         self._answer()
-        if dataset == PRIVATE:
+        if wanted.dataset == PRIVATE:
             raise Refused(
                 "C2D-NOT-TRUSTED-ALGO",
                 "the compute job was refused: the dataset's publisher has not permitted this algorithm",
                 "ask the publisher to permit it: c2d-box permit DATASET ALGORITHM",
             )
         return [
-            Price(dataset, "order", 3.0, "OCEAN", 0.0, "OCEAN"),
-            Price(algorithm, "order", 1.0, "OCEAN", 0.0, "OCEAN"),
+            Price(wanted.dataset, "order", 3.0, "OCEAN", 0.0, "OCEAN"),
+            Price(str(wanted.algorithm), "order", 1.0, "OCEAN", 0.0, "OCEAN"),
         ]
 
     def blocks(self) -> list[Block]:
@@ -393,7 +390,7 @@ class Recorded:
 
     def simulate(self, who: str, dataset: str, algorithm: str) -> Simulation:
         try:
-            return Simulation(who, True, prices=tuple(self.quote(who, dataset, algorithm, (), None)))
+            return Simulation(who, True, prices=tuple(self.quote(who, JobRequest(dataset, algorithm))))
         except Refused as refusal:
             return Simulation(who, False, refusal.code, refusal.message, refusal.next_step)
 
@@ -433,21 +430,11 @@ class Recorded:
         yield from self._do("down")
         self.state = "stopped"
 
-    def start(
-        self,
-        who: str,
-        dataset: str,
-        algorithm: str,
-        additional: Sequence[str],
-        environment: str | None,
-        parameters: Mapping[str, Any] | None = None,
-        output: Output | None = None,
-        spending: Spending = NO_LIMITS,
-    ) -> Progress[Mapping[str, Any]]:
-        self.spending = spending
-        told = [] if parameters is None else [json.dumps(dict(parameters))]
-        told += [] if output is None or output.asked() is None else [json.dumps(output.asked())]
-        yield from self._do("start", who, dataset, algorithm, *additional, str(environment), *told)
+    def start(self, who: str, wanted: JobRequest) -> Progress[Mapping[str, Any]]:
+        self.spending = wanted.spending
+        told = [json.dumps(each) for each in (wanted.parameters, wanted.output) if each is not None]
+        assets = (wanted.dataset, str(wanted.algorithm), *wanted.additional)
+        yield from self._do("start", who, *assets, str(wanted.environment), *told)
         return {"jobId": RUNNING}
 
     def stop(self, who: str, job_id: str) -> Progress[None]:

@@ -6,15 +6,15 @@ for none of them, least of all for web3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box, open_box
-from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
 from tui.backend.port import Ddo, Job
 
 if TYPE_CHECKING:
+    from c2d_box.client import JobRequest
     from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sandbox.verbs.chain import Block, Transaction
     from sandbox.verbs.ddo_preview import Draft
     from sandbox.verbs.faucet import Holding
-    from sandbox.verbs.output import Output
     from sandbox.verbs.permissions import Cell
     from sandbox.verbs.pods import Flow, Pod, Seen
     from sandbox.verbs.quotes import Price
@@ -136,12 +135,10 @@ class Verbs:
 
         return list(logs(self.box, source, lines=lines))
 
-    def quote(
-        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
-    ) -> list[Price]:
+    def quote(self, who: str, wanted: JobRequest) -> list[Price]:
         from sandbox.verbs.quotes import quote
 
-        return quote(self.box, who, dataset, algorithm, tuple(additional), environment)
+        return quote(self.box, who, wanted)
 
     def blocks(self) -> list[Block]:
         from sandbox.verbs.chain import blocks
@@ -218,31 +215,10 @@ class Verbs:
 
         return down(self.box)
 
-    def start(
-        self,
-        who: str,
-        dataset: str,
-        algorithm: str,
-        additional: Sequence[str],
-        environment: str | None,
-        parameters: Mapping[str, Any] | None = None,
-        output: Output | None = None,
-        spending: Spending = NO_LIMITS,
-    ) -> Progress[Any]:
+    def start(self, who: str, wanted: JobRequest) -> Progress[Any]:
         from sandbox.verbs.jobs import start
 
-        more = tuple(additional)
-        return start(
-            self.box,
-            who,
-            dataset,
-            algorithm,
-            additional=more,
-            environment=environment,
-            parameters=parameters,
-            spending=spending,
-            output=None if output is None else output.asked(),
-        )
+        return start(self.box, who, wanted)
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]:
         from sandbox.loop.running import run_script

@@ -6,13 +6,12 @@ methods are verbs: generators of progress events, run by :mod:`tui.actions.run`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sandbox.verbs.sdk_connections import NO_LIMITS, Spending
-
 if TYPE_CHECKING:
+    from c2d_box.client import JobRequest
     from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from sandbox.verbs.chain import Block, Transaction
     from sandbox.verbs.ddo_preview import Draft
     from sandbox.verbs.faucet import Holding
-    from sandbox.verbs.output import Output
     from sandbox.verbs.permissions import Cell
     from sandbox.verbs.pods import Flow, Pod, Seen
     from sandbox.verbs.quotes import Price
@@ -75,9 +73,7 @@ class Source(Protocol):
 
     def logs(self, source: str, lines: int) -> list[str]: ...
 
-    def quote(
-        self, who: str, dataset: str, algorithm: str, additional: Sequence[str], environment: str | None
-    ) -> list[Price]: ...
+    def quote(self, who: str, wanted: JobRequest) -> list[Price]: ...
 
     def blocks(self) -> list[Block]: ...
 
@@ -119,17 +115,7 @@ class Source(Protocol):
 
     def down(self) -> Progress[Any]: ...
 
-    def start(
-        self,
-        who: str,
-        dataset: str,
-        algorithm: str,
-        additional: Sequence[str],
-        environment: str | None,
-        parameters: Mapping[str, Any] | None = None,
-        output: Output | None = None,
-        spending: Spending = NO_LIMITS,
-    ) -> Progress[Any]: ...
+    def start(self, who: str, wanted: JobRequest) -> Progress[Any]: ...
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]: ...
 

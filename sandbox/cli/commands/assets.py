@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox.cli.declare import command, group
-from sandbox.cli.limits import Spending, spending_options
+from sandbox.cli.limits import spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, for_this_box, the_box
 from sandbox.cli.output import document, pairs, say, say_line, table
 from sandbox.defaults import ENTRYPOINT, IMAGE
 
 if TYPE_CHECKING:
+    from c2d_box.client import Spending
     from sandbox.verbs.assets import Offer
 
 REFUSED = 5

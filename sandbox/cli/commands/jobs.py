@@ -11,12 +11,13 @@ import click
 
 from c2d_box.workflow.states import State
 from sandbox.cli.declare import command, group
-from sandbox.cli.limits import Spending, spending_options
+from sandbox.cli.limits import spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, the_box
 from sandbox.cli.output import document, pairs, say, say_foreign, say_line, table
 
 if TYPE_CHECKING:
+    from c2d_box.client import Spending
     from sandbox.verbs.quotes import Price
 
 FAILED = 1
@@ -54,24 +55,22 @@ def start(
 
     --json: the job object, as `job` prints it.
     """
+    from c2d_box.client import JobRequest
     from sandbox.verbs import jobs as verbs
     from sandbox.verbs.output import Output
     from sandbox.verbs.parameters import parameters
 
     box, who = the_box(), acting("consumer")
-    output = Output(encrypt, publish or "", free)
-    started = verbs.start(
-        box,
-        who,
+    wanted = JobRequest(
         dataset,
         algorithm,
-        additional=additional,
-        environment=environment,
+        additional,
+        environment,
         parameters=parameters(told) or None,
+        output=Output(encrypt, publish or "", free).asked(),
         spending=spending,
-        output=output.asked(),
     )
-    job = perform(started)
+    job = perform(verbs.start(box, who, wanted))
     if wait:
         job = perform(verbs.follow(box, who, str(job["jobId"])))
     if not document(job):
@@ -96,13 +95,14 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
     --json: [{did, action, price, token, fee, fee_token, swap_fee, market_fee, market_token, due}], whole
     tokens; action is order, extend or none; swap_fee is a part of price; due is {token: exact sum as text}.
     """
+    from c2d_box.client import JobRequest
     from sandbox.verbs import quotes as verbs
 
     box, who = the_box(), acting("consumer")
     if algorithm is None:
         prices = verbs.quote_download(box, who, did)
     else:
-        prices = verbs.quote(box, who, did, algorithm, additional, environment)
+        prices = verbs.quote(box, who, JobRequest(did, algorithm, additional, environment))
     if not document(prices):
         rows = [
             (

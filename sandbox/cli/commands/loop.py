@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from sandbox.cli.declare import command, group
-from sandbox.cli.limits import Spending, spending_options
+from sandbox.cli.limits import spending_options
 from sandbox.cli.narration import perform
 from sandbox.cli.opening import acting, agreed, the_box
 from sandbox.cli.output import document, pairs, say_line
 from sandbox.defaults import ENTRYPOINT, IMAGE
+
+if TYPE_CHECKING:
+    from c2d_box.client import Spending
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)

@@ -9,24 +9,23 @@ from typing import Any
 import pytest
 
 from c2d_box.chain.amounts import whole
+from c2d_box.client.spending import Spending
 from c2d_box.errors import UsageError
 from sandbox.cli.app import invoke
 from sandbox.verbs import quotes
 from sandbox.verbs.quotes import Price, totals
-from sandbox.verbs.sdk_connections import Spending
 
 OCEAN, USDC = "0x" + "ab" * 20, "0x" + "cd" * 20
 
 
-def party() -> Any:
-    """A consumer whose chain knows two tokens."""
+def chain() -> Any:
+    """A chain that knows two tokens."""
     addresses = SimpleNamespace(ocean=OCEAN, raw={"MockUSDC": USDC, "chainId": 8996})
-    chain = SimpleNamespace(addresses=addresses, decimals=lambda token: 6 if token.lower() == USDC else 18)
-    return SimpleNamespace(connection=SimpleNamespace(chain=chain))
+    return SimpleNamespace(addresses=addresses, decimals=lambda token: 6 if token.lower() == USDC else 18)
 
 
 def limits(*said: str) -> dict[str, int] | None:
-    found = Spending(said).on(party())
+    found = Spending(said).on(chain())
     return None if found is None else {token.lower(): amount for token, amount in found.items()}
 
 

@@ -36,15 +36,15 @@ def again(app: BoxApp, job: JobView) -> None:
     if not job.inputs or not job.algorithm.startswith("did:"):
         app.notify("a job with a raw algorithm is started by the SDK only", timeout=3)
         return
-    source, who = app.source, app.consumer
-    dataset, more = job.inputs[0], job.inputs[1:]
-    words = ["start", dataset, job.algorithm, *(f"--with {did}" for did in more)]
-    names = app.names
+    from c2d_box.client import JobRequest
+
+    source, who, names = app.source, app.consumer, app.names
+    wanted = JobRequest(job.inputs[0], job.algorithm, job.inputs[1:])
     app.perform(
         Action(
             title=f"Run {names.get(job.algorithm, job.algorithm)} again?",
-            command=app.command(" ".join(words)),
-            verb=lambda _ask: source.start(who, dataset, job.algorithm, more, None),
+            command=app.command(wanted.command_line()),
+            verb=lambda _ask: source.start(who, wanted),
             effects=(
                 f"on {', '.join(names.get(did, did) for did in job.inputs)}, as they are now",
                 "an order that still covers it is used again; 5 shows the price",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
+from c2d_box.client.job_request import parameter_line
 from c2d_box.errors import UsageError
 from sandbox.verbs.parameters import parameters
 from tui.widgets.text import plain
@@ -31,7 +31,7 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
         self._known = known
 
     def compose(self) -> ComposeResult:
-        lines = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self._known.items()]
+        lines = [parameter_line(name, value) for name, value in self._known.items()]
         with Vertical(classes="dialog -tall"):
             yield Static("Parameters of the algorithm", classes="title", markup=False)
             yield Static(

@@ -4,8 +4,6 @@ as an asset.
 
 from __future__ import annotations
 
-import shlex
-
 from sandbox.verbs.output import Output
 from tui.dialogs.form import Field, FormDialog, Values
 from tui.widgets.text import safe
@@ -21,12 +19,6 @@ def worded(output: Output) -> str:
         readers = "free for whoever asks" if output.free else "for whom you give a datatoken"
         return f"results: an asset “{safe(output.publish)}” of yours, {readers}"
     return "results: as they are; C2D hands them to you alone, the store's operator can read them"
-
-
-def words(output: Output) -> list[str]:
-    """Return the choice as command-line options."""
-    publish = ["--publish", shlex.quote(output.publish)] if output.publish else []
-    return [*publish, *(["--free"] if output.free else []), *(["--encrypt"] if output.encrypt else [])]
 
 
 def asset_form(known: Output) -> FormDialog[Output]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -13,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import DataTable
 
+from c2d_box.client import JobRequest
 from sandbox.verbs.output import Output
 from tui.actions.action import Action
 from tui.screens.launch import results
@@ -42,7 +42,7 @@ class LaunchScreen(BoxScreen):
     def __init__(self) -> None:
         super().__init__()
         self._soon: Timer | None = None
-        self._checked: tuple[str, ...] = ()
+        self._checked: tuple[JobRequest, str] | None = None
 
     def body(self) -> ComposeResult:
         feeds = self.box_app.feeds
@@ -57,16 +57,22 @@ class LaunchScreen(BoxScreen):
         self.query_one("#datasets", ChoicePane).query_one(LiveTable).focus()
 
     @property
-    def chosen(self) -> tuple[str, str, tuple[str, ...], str | None] | None:
-        """The chosen dataset, algorithm, further datasets and environment; None while one of the first two is
-        missing.
-        """
+    def chosen(self) -> JobRequest | None:
+        """The chosen assets and environment; None while dataset or algorithm is missing."""
         datasets = self.query_one("#datasets", ChoicePane)
         dataset, algorithm = datasets.chosen, self.query_one("#algorithms", ChoicePane).chosen
         if not dataset or not algorithm:
             return None
         more = tuple(did for did in datasets.added if did != dataset)
-        return dataset, algorithm, more, self.query_one(EnvironmentPane).chosen or None
+        return JobRequest(dataset, algorithm, more, self.query_one(EnvironmentPane).chosen or None)
+
+    @property
+    def wanted(self) -> JobRequest | None:
+        """The chosen job with its parameters and what becomes of its results."""
+        chosen, pane = self.chosen, self.query_one(CheckPane)
+        if chosen is None:
+            return None
+        return replace(chosen, parameters=pane.parameters or None, output=pane.output.asked())
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
         self._check_soon()
@@ -91,10 +97,9 @@ class LaunchScreen(BoxScreen):
     def _check(self) -> None:
         self._soon = None
         chosen = self.chosen
-        key = () if chosen is None else (*chosen[:2], *chosen[2], str(chosen[3]), self.box_app.consumer)
-        if chosen is not None and key != self._checked:
+        if chosen is not None and (key := (chosen, self.box_app.consumer)) != self._checked:
             self._checked = key
-            self.query_one(CheckPane).check(*chosen)
+            self.query_one(CheckPane).check(chosen)
 
     def on_screen_resume(self) -> None:
         self._check_soon()
@@ -107,13 +112,8 @@ class LaunchScreen(BoxScreen):
         return self.box_app.command(self._words())
 
     def _words(self) -> str:
-        if self.chosen is None:
-            return "start --help"
-        dataset, algorithm, more, environment = self.chosen
-        words = ["start", dataset, algorithm, *(f"--with {did}" for did in more)]
-        words += [f"--environment {environment}"] if environment else []
-        words += [f"--param {shlex.quote(f'{k}={_word(v)}')}" for k, v in self.parameters.items()]
-        return " ".join([*words, *results.words(self.query_one(CheckPane).output)])
+        wanted = self.wanted
+        return "start --help" if wanted is None else wanted.command_line()
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -148,26 +148,22 @@ class LaunchScreen(BoxScreen):
         self.box_app.copy_command(self._words())
 
     def action_start(self) -> None:
-        chosen, check = self.chosen, self.query_one(CheckPane).result
-        if chosen is None or check is None:
+        wanted, check = self.wanted, self.query_one(CheckPane).result
+        if wanted is None or check is None:
             self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
             return
         if check.problems:
             self.notify(f"nothing was paid: {check.problems[0]}", severity="error", markup=False)
             return
-        self.box_app.perform(self._starting(check))
+        self.box_app.perform(self._starting(wanted, check))
 
-    def _starting(self, check: Check) -> Action:
-        assert self.chosen is not None
-        dataset, algorithm, more, environment = self.chosen
-        app, who, parameters = self.box_app, self.box_app.consumer, self.parameters
-        output = self.query_one(CheckPane).output
+    def _starting(self, wanted: JobRequest, check: Check) -> Action:
+        app, who, output = self.box_app, self.box_app.consumer, self.query_one(CheckPane).output
+        limited = replace(wanted, spending=check.spending)
         return Action(
             title="Order and start this job?",
-            command=app.command(self._words()),
-            verb=lambda _ask: app.source.start(
-                who, dataset, algorithm, more, environment, parameters or None, output, check.spending
-            ),
+            command=app.command(wanted.command_line()),
+            verb=lambda _ask: app.source.start(who, limited),
             effects=(
                 f"account {who} signs the orders on the chain",
                 *check.lines(app.names),
@@ -178,7 +174,3 @@ class LaunchScreen(BoxScreen):
             pokes=("jobs", "accounts"),
             done=app.note_started,
         )
-
-
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -12,9 +12,9 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from c2d_box.client import JobRequest, Spending
 from c2d_box.errors import C2DError, Refused
 from sandbox.verbs.output import Output
-from sandbox.verbs.sdk_connections import Spending
 from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView
 from tui.screens.launch.results import worded
@@ -170,14 +170,14 @@ class CheckPane(Pane):
         """The last answer about the current choice; None while there is none."""
         return self.feeds[0].reading.value if self.feeds else None
 
-    def check(self, dataset: str, algorithm: str, more: Sequence[str], environment: str | None) -> None:
+    def check(self, wanted: JobRequest) -> None:
         """Switch to this job: ask about it now and again while the pane is shown."""
         self.pause()
         app = self.box_app
 
         def ask() -> Check:
             try:
-                prices = app.source.quote(app.consumer, dataset, algorithm, more, environment)
+                prices = app.source.quote(app.consumer, wanted)
             except Refused as refusal:
                 return Check(refusal=refusal)
             return Check(prices, balance=_balance(app.source.accounts(), app.consumer))
