@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,6 +26,7 @@ from tui.widgets.header import KEYS, NAMES, SCREENS, TopLine
 from tui.widgets.tour import LESSONS, TourBar
 
 if TYPE_CHECKING:
+    from c2d_box.client import JobDetails
     from tui.actions.action import Action
     from tui.actions.run import Advanced, Asked, Run
     from tui.dialogs.form import FormDialog
@@ -160,9 +161,9 @@ class BoxApp(App[None]):
             line.redraw()
         self.notify(f"acting as {who or 'publisher and consumer'}", timeout=2, markup=False)
 
-    def note_started(self, job: Mapping[str, Any] | None) -> None:
+    def note_started(self, job: JobDetails | None) -> None:
         """Remember the job started last, so that the jobs table puts its cursor on it."""
-        self.started = str((job or {}).get("jobId", ""))
+        self.started = job.id if job is not None else ""
 
     @property
     def names(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from c2d_box.client.consumer import Consumer
 from c2d_box.client.explanations import explain
 from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.job_request import JobRequest
-from c2d_box.client.jobs import Job
+from c2d_box.client.jobs import Job, JobDetails
 from c2d_box.client.ordering import Cost, Quote
 from c2d_box.client.prices import Pooled
 from c2d_box.client.publisher import Asset, Publisher
@@ -24,6 +24,7 @@ __all__ = [
     "Consumer",
     "Cost",
     "Job",
+    "JobDetails",
     "JobOwner",
     "JobRequest",
     "Pooled",

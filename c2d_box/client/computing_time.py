@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from c2d_box.assets.addresses import same
+from c2d_box.client.jobs import JobDetails
 from c2d_box.client.ordering import Item, Quote, paid_until
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ def end_of_time(
     items: Sequence[Item],
     environment: str,
     seconds: int,
-    jobs: Sequence[Mapping[str, Any]],
+    jobs: Sequence[JobDetails],
 ) -> int:
     """Return when the job's time ends: ``seconds`` from now, or when what a broken start paid for ends, where
     that is at least half of them. A Provider that does not tell its jobs' orders cannot say which orders no
     job has used."""
     now = int(time.time())
-    if any(not job.get("orders") for job in jobs):
+    if any(not job.orders for job in jobs):
         return now + seconds
     used = orders_of(jobs)
     paid = [paid_until(chain, item, environment, used) for item in items]
@@ -41,9 +42,9 @@ def end_of_time(
     return min(left, default=now + seconds)
 
 
-def orders_of(jobs: Sequence[Mapping[str, Any]]) -> set[str]:
+def orders_of(jobs: Sequence[JobDetails]) -> set[str]:
     """Return the orders of jobs, by key, and by transaction where a Provider tells only that."""
-    return {str(key) for job in jobs for key in [*(job.get("orders") or []), job.get("agreementId")]}
+    return {order for job in jobs for order in (*job.orders, job.agreement)}
 
 
 def end_within(quote: Quote, limits: Mapping[str, int] | None) -> int | None:

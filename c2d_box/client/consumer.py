@@ -17,7 +17,7 @@ from c2d_box.client.answers import is_outage
 from c2d_box.client.computing_time import end_of_time, end_within, orders_of
 from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.job_request import Algorithm, JobRequest
-from c2d_box.client.jobs import Job, id_of, is_finished
+from c2d_box.client.jobs import Job, JobDetails, id_of
 from c2d_box.client.ordering import Item, Quote, earlier_order, quoted
 from c2d_box.client.paying import Payment, pay, telling
 from c2d_box.client.spending import Spending
@@ -71,7 +71,7 @@ class Consumer(JobOwner):
         longest = int(chosen.get("maxJobDuration") or 3600)
         seconds = min(3600, longest) if wanted.seconds is None else wanted.seconds
         jobs = self._jobs_unless_away() if wanted.reuse else None
-        busy = None if jobs is None else orders_of([job for job in jobs if not is_finished(job)])
+        busy = None if jobs is None else orders_of([job for job in jobs if not job.has_ended])
         data = wanted.userdata or {}
         items = [self._item(each, COMPUTE, data, busy) for each in wanted.datasets]
         if isinstance(wanted.algorithm, str):
@@ -150,7 +150,7 @@ class Consumer(JobOwner):
             request["output"] = output
         with telling(payments):
             details = self._post(request, before)
-        return Job(str(details["jobId"]), quote.costs, details)
+        return Job(details.id, quote.costs, details)
 
     def verify(self, job: Job | str) -> Verification:
         """Compare the job's evidence with chain, descriptions, files, image and results."""
@@ -218,23 +218,23 @@ class Consumer(JobOwner):
         who, market = self.signer.address, wanted.market
         return quoted(chain, who, items, answers, provider, environment, valid_until, market)
 
-    def _post(self, request: dict[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _post(self, request: dict[str, Any], before: Sequence[JobDetails]) -> JobDetails:
         """Start the job; where it stays uncertain whether it started, the job that appeared for these orders
         is the one."""
         try:
-            return self.connection.provider.start(self.signer, request)
+            return JobDetails.parse(self.connection.provider.start(self.signer, request))
         except Failed as error:
             if error.code != "C2D-START-UNCERTAIN":
                 raise
             items = [request["dataset"], request["algorithm"], *request.get("additionalDatasets", [])]
             orders = {item.get("transferTxId") for item in items} - {None}
-            known = {job.get("jobId") for job in before}
+            known = {job.id for job in before}
             for job in self.jobs():
-                if job.get("agreementId") in orders and job.get("jobId") not in known:
+                if job.agreement in orders and job.id not in known:
                     return job
             raise
 
-    def _jobs_unless_away(self) -> list[dict[str, Any]] | None:
+    def _jobs_unless_away(self) -> list[JobDetails] | None:
         """Return the account's jobs; None, whereupon no order is reused, while nobody can list them: the cost
         of a job can be told without them."""
         try:

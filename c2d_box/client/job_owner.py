@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.client import downloads, outcomes, unsealing
 from c2d_box.client.connection import Connection
-from c2d_box.client.jobs import Job, id_of, is_finished
+from c2d_box.client.jobs import Job, JobDetails, id_of
 from c2d_box.client.provider import save
 from c2d_box.errors import Failed, Refused
 from c2d_box.workflow.manifests import SEALED
@@ -28,11 +29,11 @@ class JobOwner:
         self.connection = connection
         self.signer = signer
 
-    def get_job_details(self, job: Job | str) -> dict[str, Any]:
+    def get_job_details(self, job: Job | str) -> JobDetails:
         """Return the job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has
         no such job."""
         found = self.connection.provider.jobs(self.signer.address, id_of(job), self.signer)
-        match = next((j for j in found if j.get("jobId") == id_of(job)), None)
+        match = next((each for each in map(JobDetails.parse, found) if each.id == id_of(job)), None)
         if match is None:
             raise Refused(
                 "C2D-JOB-UNKNOWN",
@@ -41,37 +42,36 @@ class JobOwner:
             )
         return match
 
-    def jobs(self) -> list[dict[str, Any]]:
+    def jobs(self) -> list[JobDetails]:
         """All jobs of this account."""
-        return self.connection.provider.jobs(self.signer.address, signer=self.signer)
+        found = self.connection.provider.jobs(self.signer.address, signer=self.signer)
+        return [JobDetails.parse(job) for job in found]
 
     def explain(self, job: Job | str) -> str:
         """Return two sentences: how the job ended and what to do about it."""
         return outcomes.explain(self.get_job_details(job))
 
-    def stop(self, job: Job | str) -> dict[str, Any]:
+    def stop(self, job: Job | str) -> JobDetails:
         """Ask the job to stop; what it wrote until then is published."""
-        return self.connection.provider.stop(self.signer, id_of(job))
+        return JobDetails.parse(self.connection.provider.stop(self.signer, id_of(job)))
 
-    def wait(self, job: Job | str, timeout: float = 3600) -> dict[str, Any]:
+    def wait(self, job: Job | str, timeout: float = 3600) -> JobDetails:
         """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
         deadline, pause = time.monotonic() + timeout, 0.1
         while True:
             details = self.get_job_details(job)
-            if is_finished(details):
+            if details.has_ended:
                 return details
             if time.monotonic() > deadline:
-                state = str(details.get("statusText", "")).strip()
                 raise Failed(
-                    "C2D-JOB-SLOW", f"job {id_of(job)} is still: {state}", f"c2d-box job {id_of(job)}"
+                    "C2D-JOB-SLOW", f"job {id_of(job)} is still: {details.text}", f"c2d-box job {id_of(job)}"
                 )
             time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(pause * 1.3, 2.0)
 
-    def results(self, job: Job | str) -> list[dict[str, Any]]:
+    def results(self, job: Job | str) -> list[Mapping[str, Any]]:
         """Return the job's results: ``filename, filesize, type, index``; empty until they are published."""
-        listed = self.get_job_details(job).get("results") or []
-        return [{"index": position, **entry} for position, entry in enumerate(listed)]
+        return list(self.get_job_details(job).results)
 
     def download_result(self, job: Job | str, index: int, to: str | Path) -> Path:
         """Write one result to the file ``to`` (or into the folder ``to`` under its own name), decrypted where

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from c2d_box.client.jobs import is_finished
-from c2d_box.workflow.states import State
+from c2d_box.client.jobs import JobDetails
 
 _STEPS: Mapping[int, tuple[str, str]] = {
     31: (
@@ -48,21 +46,20 @@ _STEPS: Mapping[int, tuple[str, str]] = {
 }
 
 
-def explain(details: Mapping[str, Any]) -> str:
-    """Explain a job object of the wire in two sentences, for the person who started the job."""
-    job, code, reason = str(details["jobId"]), int(details["status"]), _sentence(details.get("reason"))
-    if not is_finished(details):
-        state = str(details.get("statusText", "")).strip() or "unknown"
-        return f"The job has not ended: {state}. Follow it with: c2d-box job {job}."
-    if code == State.FINISHED:
+def explain(details: JobDetails) -> str:
+    """Explain a job in two sentences, for the person who started it."""
+    job, reason = details.id, _sentence(details.reason)
+    if not details.has_ended:
+        return f"The job has not ended: {details.text or 'unknown'}. Follow it with: c2d-box job {job}."
+    if details.has_succeeded:
         stopped = {1: "It was stopped by its owner.", 2: "It reached its time limit."}
-        first = stopped.get(int(details.get("stopreq") or 0), "The job finished.")
+        first = stopped.get(details.stop_reason, "The job finished.")
         return f"{first} Fetch what it left: c2d-box results {job} --to ."
-    what, step = _STEPS.get(code, ("The job did not finish", "Look at it: c2d-box job {job}."))
+    what, step = _STEPS.get(details.status, ("The job did not finish", "Look at it: c2d-box job {job}."))
     return f"{what}{f': {reason}' if reason else '.'} {step.format(job=job)}"
 
 
-def _sentence(reason: Any) -> str:
+def _sentence(reason: str) -> str:
     """Return the reason as one sentence: line breaks and inner ends of sentences would make it several."""
-    text = " ".join(str(reason or "").split()).rstrip(".")
+    text = " ".join(reason.split()).rstrip(".")
     return text.replace(". ", "; ") + "." if text else ""

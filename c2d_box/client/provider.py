@@ -18,6 +18,7 @@ import httpx
 
 from c2d_box.assets import lookups, signatures, statusproofs
 from c2d_box.client.answers import answer_of, client_for, demand, json_of, reaching, refusal
+from c2d_box.client.jobs import JobDetails
 from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ class Provider:
     def stop(self, signer: Signer, job_id: str) -> Fields:
         """Ask a job to stop. The signature names a dataset of the job: without a DID its text would be that
         of fetching a result, and a Provider takes it for neither."""
-        did = _first_dataset(self.jobs(signer.address, job_id))
+        named = [did for job in self.jobs(signer.address, job_id) for did in JobDetails.parse(job).inputs]
+        did = named[0] if named else ""
         fields = {"consumerAddress": signer.address, "jobId": job_id, **({"documentId": did} if did else {})}
 
         def put(proof: Fields) -> httpx.Response:
@@ -267,13 +269,6 @@ def _first(jobs: Any, problem: str) -> Fields:
     if not isinstance(job, dict) or "jobId" not in job:
         raise Failed("C2D-PROVIDER-ANSWER", f"the Provider {problem}", "see its log")
     return job
-
-
-def _first_dataset(jobs: list[Fields]) -> str:
-    """Return the DID of the job's first dataset, empty where the Provider does not tell it."""
-    named = jobs[0].get("inputDID") if jobs and isinstance(jobs[0], dict) else None
-    did = named[0] if isinstance(named, list) and named else named
-    return did if isinstance(did, str) else ""
 
 
 def _is_stale(response: httpx.Response) -> bool:

@@ -22,6 +22,7 @@ from c2d_box.assets.documents import compact, published
 from c2d_box.client.connection import Connection
 from c2d_box.client.consents import Executed, consent
 from c2d_box.client.job_owner import JobOwner
+from c2d_box.client.jobs import JobDetails
 from c2d_box.client.unsealing import is_sealed, plain_name
 from c2d_box.errors import C2DError, Refused
 from c2d_box.strict_json import WRAPPED, JsonRefused, parse_json
@@ -103,7 +104,7 @@ def fetch(consumer: JobOwner, job: str) -> dict[str, Any]:
 def _checks(
     consumer: JobOwner,
     job: str,
-    details: Mapping[str, Any],
+    details: JobDetails,
     found: Mapping[str, Any],
     code: bytes | None,
 ) -> Iterator[Check]:
@@ -112,7 +113,7 @@ def _checks(
     if wrong:
         return
     yield Check("job", found["job"] == job, f"the record is of job {found['job']}", "signature")
-    kept = (details.get("evidence") or {}).get("head")
+    kept = details.evidence_head
     yield Check("head", kept == found["head"], f"the job's status keeps head {kept}", "operator")
     order, run = evidence.evidence_facts(found, "order"), evidence.evidence_facts(found, "run")
     times = evidence.evidence_facts(found, "times")

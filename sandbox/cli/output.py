@@ -18,7 +18,9 @@ from sandbox.display_text import visible_line, visible_text
 
 
 def as_json(value: Any) -> Any:
-    """Dataclasses, paths and tuples as what JSON knows."""
+    """Dataclasses, paths and tuples as what JSON knows; jobs as their Provider wrote them."""
+    if (wire := getattr(value, "wire", None)) is not None:
+        return as_json(wire)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):

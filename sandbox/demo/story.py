@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from c2d_box.client import JobRequest
+from c2d_box.client import JobDetails, JobRequest
 from c2d_box.errors import Failed, Refused
 from c2d_box.units import ETHER
 from c2d_box.workflow import names
-from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.defaults import ENTRYPOINT, IMAGE
@@ -73,22 +72,22 @@ def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None =
     before = _balance(box)
     job = yield from jobs.start(box, CONSUMER, JobRequest(dataset.did, algorithm.did))
     cost = before - _balance(box)
-    job = yield from jobs.follow(box, CONSUMER, str(job["jobId"]))
-    if job["status"] != State.FINISHED:
+    job = yield from jobs.follow(box, CONSUMER, job.id)
+    if not job.has_succeeded:
         raise _unfinished(box, job)
 
     yield from _say(
         "", "7  Only what the algorithm wrote comes out. C2D hands it to the consumer and to nobody else:"
     )
-    target = folder / str(job["jobId"])[:8]
-    yield from jobs.fetch(box, CONSUMER, str(job["jobId"]), target)
+    target = folder / job.id[:8]
+    yield from jobs.fetch(box, CONSUMER, job.id, target)
     metrics = json.loads((target / "metrics.json").read_text())
-    listed = evidence(box, str(job["jobId"]))
+    listed = evidence(box, job.id)
     seconds = stages(job)
-    further = look_further(box, job, listed, target)
+    further = look_further(box, job.id, listed, target)
     yield from _tell_outcome(metrics, listed, seconds, cost, target, further)
     return Outcome(
-        job_id=str(job["jobId"]),
+        job_id=job.id,
         dataset=dataset.did,
         algorithm=algorithm.did,
         refusal=refusal,
@@ -128,11 +127,8 @@ def evidence(box: Box, job_id: str) -> list[dict[str, Any]]:
     return list(workflow.get("status", {}).get("results") or [])
 
 
-def look_further(
-    box: Box, job: Mapping[str, Any], listed: list[dict[str, Any]], target: Path
-) -> tuple[str, ...]:
+def look_further(box: Box, job_id: str, listed: list[dict[str, Any]], target: Path) -> tuple[str, ...]:
     """Commands with which a doubter sees each part for himself."""
-    job_id = str(job["jobId"])
     lines = [
         box.command(f"kubectl get workflow {job_id} -n {names.JOBS_NAMESPACE} -o yaml"),
         box.command("kubectl get pods -A"),
@@ -223,13 +219,12 @@ def _balance(box: Box) -> float:
     return float(chain.balance(signer(CONSUMER).address, chain.addresses.ocean)) / ETHER
 
 
-def _unfinished(box: Box, job: Mapping[str, Any]) -> Failed:
-    job_id = job["jobId"]
+def _unfinished(box: Box, job: JobDetails) -> Failed:
     return Failed(
         "C2D-DEMO-JOB-FAILED",
-        f"the job ended with {job['status']} {str(job['statusText']).strip()}",
-        f"{box.command(f'job logs {job_id} --kind all')}; {box.command('logs operator-engine')}",
-        reason=job.get("reason") or "not recorded",
+        f"the job ended with {job.status} {job.text}",
+        f"{box.command(f'job logs {job.id} --kind all')}; {box.command('logs operator-engine')}",
+        reason=job.reason or "not recorded",
     )
 
 

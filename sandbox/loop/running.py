@@ -6,16 +6,14 @@ and, after a yes, permitted by the account that owns the data. Then order, start
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from c2d_box.client import JobRequest
+from c2d_box.client import JobDetails, JobRequest
 from c2d_box.client.explanations import Version, algorithm_facts
 from c2d_box.client.spending import NO_LIMITS, Spending
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
-from c2d_box.workflow.states import State
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.defaults import ENTRYPOINT, IMAGE
@@ -54,7 +52,7 @@ class Loop:
 class Ran:
     """The ended job, and what was saved. ``published`` names what was new or changed."""
 
-    job: Mapping[str, Any]
+    job: JobDetails
     datasets: tuple[str, ...]
     algorithm: str
     published: tuple[str, ...]
@@ -64,7 +62,7 @@ class Ran:
 
     @property
     def succeeded(self) -> bool:
-        return int(self.job["status"]) == State.FINISHED
+        return self.job.has_succeeded
 
 
 def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
@@ -91,10 +89,9 @@ def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
     first, *more = datasets
     wanted = JobRequest(first, algorithm, tuple(more), loop.environment, spending=loop.spending)
     started = yield from jobs.start(box, loop.who, wanted)
-    job_id = str(started["jobId"])
-    job = yield from jobs.follow(box, loop.who, job_id)
-    folder = loop.folder / job_id[:8]
-    files = (yield from jobs.fetch(box, loop.who, job_id, folder)) if job.get("results") else []
+    job = yield from jobs.follow(box, loop.who, started.id)
+    folder = loop.folder / job.id[:8]
+    files = (yield from jobs.fetch(box, loop.who, job.id, folder)) if job.results else []
     return Ran(job, tuple(datasets), algorithm, tuple(published), tuple(permitted), folder, tuple(files))
 
 
@@ -248,7 +245,7 @@ def unfinished(box: Box, ran: Ran) -> C2DError:
     """Return the error for a job that did not finish; its logs were saved."""
     return Failed(
         "C2D-RUN-JOB-FAILED",
-        f"the job ended with {ran.job['status']} {str(ran.job['statusText']).strip()}",
-        f"read its log in {ran.folder}; {box.command('job ' + str(ran.job['jobId']))}",
-        reason=ran.job.get("reason") or "not recorded",
+        f"the job ended with {ran.job.status} {ran.job.text}",
+        f"read its log in {ran.folder}; {box.command(f'job {ran.job.id}')}",
+        reason=ran.job.reason or "not recorded",
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from c2d_box.client import JobRequest
-from c2d_box.workflow.states import State
+from c2d_box.client import JobDetails, JobRequest
 from sandbox.box import Box
 from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.progress import Progress, run
@@ -93,9 +92,8 @@ class TestConsumer:
     def run(self, dataset: str, algorithm: str, *additional: str, timeout: float = 300) -> Finished:
         """Order, start and wait; raise ``Refused`` where the Provider refuses."""
         started = _do(jobs.start(self.box, self.account, JobRequest(dataset, algorithm, additional)))
-        job_id = str(started["jobId"])
-        last = _do(jobs.follow(self.box, self.account, job_id, timeout))
-        return Finished(self.box, self.account, job_id, last)
+        last = _do(jobs.follow(self.box, self.account, started.id, timeout))
+        return Finished(self.box, self.account, last.id, last)
 
 
 @dataclass
@@ -105,20 +103,20 @@ class Finished:
     box: Box = field(repr=False)
     account: str
     id: str
-    details: Mapping[str, Any] = field(repr=False)
+    details: JobDetails = field(repr=False)
 
     @property
     def status(self) -> int:
         """Return the job's status number: 70 is finished, 75 an algorithm that failed."""
-        return int(self.details["status"])
+        return self.details.status
 
     @property
     def text(self) -> str:
-        return str(self.details["statusText"]).strip()
+        return self.details.text
 
     @property
     def succeeded(self) -> bool:
-        return self.status == State.FINISHED
+        return self.details.has_succeeded
 
     @cached_property
     def results(self) -> dict[str, bytes]:
@@ -134,8 +132,8 @@ class Finished:
         """Return a text for the report of a test that failed."""
         lines = [f"status {self.status} {self.text}"]
         for key in ("reason", "exitCode", "times"):
-            if self.details.get(key) not in (None, "", {}):
-                lines.append(f"{key} {self.details[key]}")
+            if (value := self.details.wire.get(key)) not in (None, "", {}):
+                lines.append(f"{key} {value}")
         for name, text in self.logs.items():
             lines += [f"--- {name}", text.rstrip()]
         return "\n".join([*lines, f"more: {self.box.command(f'job {self.id}')}"])

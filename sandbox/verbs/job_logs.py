@@ -11,7 +11,7 @@ CONTAINER = "algorithm"
 
 def said(box: Box, who: str, job_id: str, lines: int = 500) -> dict[str, str]:
     """Return log texts by name, for the job's owner; empty while there is nothing to read yet."""
-    if job(box, who, job_id).get("results"):
+    if job(box, who, job_id).results:
         return log_texts(box, who, job_id, "all")
     path = f"/api/v1/namespaces/{names.JOBS_NAMESPACE}/pods/{job_id}-algorithm/log"
     with box.kube() as kube:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from c2d_box.client import JobDetails
 
 ENDS = {
     "admitted": "waiting for a place",
@@ -21,7 +23,7 @@ ENDS = {
 """The stage that ends at each timestamp, in the order of the timestamps."""
 
 
-def stages(job: Mapping[str, Any]) -> dict[str, float]:
+def stages(job: JobDetails) -> dict[str, float]:
     """Return seconds by stage; a timestamp that a job does not have makes its stage part of the next one."""
     times = _times(job)
     before = times.get("accepted", min(times.values(), default=0.0))
@@ -33,7 +35,7 @@ def stages(job: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def overhead(job: Mapping[str, Any]) -> float | None:
+def overhead(job: JobDetails) -> float | None:
     """Return the seconds from accepted to results listed, less the algorithm's own run; None for a job
     without results.
     """
@@ -45,8 +47,5 @@ def overhead(job: Mapping[str, Any]) -> float | None:
     return times["finished"] - accepted - max(ran, 0.0)
 
 
-def _times(job: Mapping[str, Any]) -> dict[str, float]:
-    times = {name: float(value) for name, value in (job.get("times") or {}).items() if value}
-    if job.get("dateCreated"):
-        times.setdefault("accepted", float(job["dateCreated"]))
-    return times
+def _times(job: JobDetails) -> dict[str, float]:
+    return {**({"accepted": job.created} if job.created else {}), **job.times}

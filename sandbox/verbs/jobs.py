@@ -20,9 +20,8 @@ from sandbox.verbs.quotes import demand_algorithm_image
 from sandbox.verbs.sdk_connections import consuming
 
 if TYPE_CHECKING:
-    from c2d_box.client import Consumer, JobRequest
+    from c2d_box.client import Consumer, JobDetails, JobRequest
 
-Job = dict[str, Any]
 POLL_SECONDS = 0.2
 
 
@@ -35,46 +34,45 @@ class Fetched:
     size: int
 
 
-def start(box: Box, who: str, wanted: JobRequest) -> Progress[Job]:
+def start(box: Box, who: str, wanted: JobRequest) -> Progress[JobDetails]:
     """Check, order, pay and start a job. Everything that can be refused is refused before anything is
     paid."""
     text = f"ordering and starting {short(str(wanted.algorithm))} on {short(wanted.dataset)}"
     with consuming(box, who) as party:
         demand_algorithm_image(box, party, wanted)
         started = yield from step("job.start", text, lambda: party.start_job(wanted))
-    return dict(started.details)
+    return started.details
 
 
-def jobs(box: Box, who: str) -> list[Job]:
-    """Return all jobs of an account, in the Provider's wire format."""
+def jobs(box: Box, who: str) -> list[JobDetails]:
+    """Return all jobs of an account."""
     with consuming(box, who) as party:
         return party.jobs()
 
 
-def job(box: Box, who: str, job_id: str) -> Job:
-    """Return one job in the Provider's wire format."""
+def job(box: Box, who: str, job_id: str) -> JobDetails:
+    """Return one job."""
     with consuming(box, who) as party:
         return party.get_job_details(job_id)
 
 
-def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[Job]:
+def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[JobDetails]:
     """Yield events until the job ends; return its last state."""
     deadline, last, began = time.monotonic() + timeout, "", time.monotonic()
     with consuming(box, who) as party:
         while True:
             seen = party.get_job_details(job_id)
-            text = str(seen["statusText"]).strip()
-            if text != last:
-                yield Event("job.stage", "note", f"  {time.monotonic() - began:5.1f} s  {text}")
-                last = text
-            if seen.get("dateFinished"):
+            if seen.text != last:
+                yield Event("job.stage", "note", f"  {time.monotonic() - began:5.1f} s  {seen.text}")
+                last = seen.text
+            if seen.has_ended:
                 return seen
             if time.monotonic() > deadline:
-                raise Failed("C2D-JOB-SLOW", f"job {job_id} is still {text}", f"c2d-box job {job_id}")
+                raise Failed("C2D-JOB-SLOW", f"job {job_id} is still {last}", f"c2d-box job {job_id}")
             time.sleep(POLL_SECONDS)
 
 
-def stop(box: Box, who: str, job_id: str) -> Progress[Job]:
+def stop(box: Box, who: str, job_id: str) -> Progress[JobDetails]:
     """Stop a job; what it wrote until then is published."""
     with consuming(box, who) as party:
         yield from step("job.stop", f"stopping {job_id}", lambda: party.stop(job_id))
@@ -84,7 +82,7 @@ def stop(box: Box, who: str, job_id: str) -> Progress[Job]:
 def results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
     """Return the results a job left: filename, filesize, type, index."""
     with consuming(box, who) as party:
-        return list(party.results(job_id))
+        return party.results(job_id)
 
 
 def fetch(box: Box, who: str, job_id: str, folder: Path, index: int | None = None) -> Progress[list[Fetched]]:

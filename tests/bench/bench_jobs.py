@@ -19,7 +19,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from c2d_box.client import JobRequest
+from c2d_box.client import JobDetails, JobRequest
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import JOBS
@@ -92,9 +92,9 @@ def _publish(box: Box) -> tuple[str, str]:
     return dataset.did, algorithm.did
 
 
-def _job(box: Box, dataset: str, algorithm: str) -> dict[str, Any]:
+def _job(box: Box, dataset: str, algorithm: str) -> JobDetails:
     started = run(jobs.start(box, "consumer", JobRequest(dataset, algorithm)), _silent)
-    return run(jobs.follow(box, "consumer", started["jobId"], timeout=300), _silent)
+    return run(jobs.follow(box, "consumer", started.id, timeout=300), _silent)
 
 
 def _three_pods(kube: KubeApi, image: str) -> float:

@@ -106,9 +106,9 @@ def _curl(box: Box, access: dict[str, Any], beside: Path) -> float:
 def _staging(box: Box, pair: tuple[str, str], size: int) -> float:
     """Run a job; return the seconds that its configuration pod reports for the object, SHA-256 included."""
     started = run(jobs.start(box, "consumer", JobRequest(*pair)), _silent)
-    job = run(jobs.follow(box, "consumer", started["jobId"], timeout=600), _silent)
-    assert job["status"] == 70, job
-    texts = jobs.log_texts(box, "consumer", started["jobId"], "configuration")
+    job = run(jobs.follow(box, "consumer", started.id, timeout=600), _silent)
+    assert job.status == 70, job
+    texts = jobs.log_texts(box, "consumer", started.id, "configuration")
     for count, seconds in LINE.findall("\n".join(texts.values())):
         if int(count) == size:
             return float(seconds)

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from c2d_box.client import JobRequest, verification
+from c2d_box.client import JobDetails, JobRequest, verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box, open_box
@@ -32,6 +32,7 @@ from sandbox.verbs.down import reset
 from sandbox.verbs.sdk_connections import consuming
 from sandbox.verbs.up import up
 
+T = TypeVar("T")
 OFFSETS = range(1100, 1740, 20)
 """Below the range from which the kernel takes ports for outgoing connections."""
 SHELL_IMAGE = "c2d.local/algo-python"
@@ -59,7 +60,7 @@ def free_ports() -> Ports:
     pytest.fail(f"no free ports in {OFFSETS}")
 
 
-def perform(verb: Progress[Any]) -> Any:
+def perform(verb: Progress[T]) -> T:
     """Run a verb to its end."""
     return run(verb, narrate)
 
@@ -90,7 +91,7 @@ def kube(box: Box) -> Iterator[KubeApi]:
 @pytest.fixture(scope="session")
 def outcome(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The demo, run once for all tests that look at what it left."""
-    return perform(demo(box, tmp_path_factory.mktemp("demo"), yes=True))  # type: ignore[no-any-return]
+    return perform(demo(box, tmp_path_factory.mktemp("demo"), yes=True))
 
 
 @pytest.fixture(scope="session")
@@ -143,12 +144,12 @@ def publish_pair(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
 
 @pytest.fixture(scope="session")
-def run_job(box: Box) -> Callable[[Pair], dict[str, Any]]:
+def run_job(box: Box) -> Callable[[Pair], JobDetails]:
     """Start a job and follow it to its end."""
 
-    def run_to_end(pair: Pair) -> dict[str, Any]:
+    def run_to_end(pair: Pair) -> JobDetails:
         job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
-        return perform(jobs.follow(box, "consumer", job["jobId"], timeout=120))  # type: ignore[no-any-return]
+        return perform(jobs.follow(box, "consumer", job.id, timeout=120))
 
     return run_to_end
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from c2d_box.assets import signatures
-from c2d_box.client import JobRequest, verification
+from c2d_box.client import JobDetails, JobRequest, verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box
@@ -34,21 +34,19 @@ KEY = "0x" + "77" * 32
 
 
 @pytest.fixture(scope="module")
-def job(
-    publish_pair: Callable[[str, str], Pair], run_job: Callable[[Pair], dict[str, Any]]
-) -> dict[str, Any]:
+def job(publish_pair: Callable[[str, str], Pair], run_job: Callable[[Pair], JobDetails]) -> JobDetails:
     return run_job(publish_pair("1\n2\n3\n", SUM))
 
 
 @pytest.fixture(scope="module")
-def record(box: Box, job: dict[str, Any]) -> dict[str, Any]:
+def record(box: Box, job: JobDetails) -> dict[str, Any]:
     with consuming(box, "consumer") as party:
-        return verification.fetch(party, job["jobId"])
+        return verification.fetch(party, job.id)
 
 
-def disagreeing(box: Box, job: dict[str, Any], record: dict[str, Any], folder: Path) -> set[str]:
+def disagreeing(box: Box, job: JobDetails, record: dict[str, Any], folder: Path) -> set[str]:
     (folder / "record.json").write_text(json.dumps(record))
-    found = verify(box, "consumer", job["jobId"], folder / "record.json")
+    found = verify(box, "consumer", job.id, folder / "record.json")
     assert not found.sound
     return {check.name.partition(" ")[0] for check in found.checks if check.ok is False}
 
@@ -66,25 +64,23 @@ def rehashed(record: dict[str, Any], key: str | None = None) -> dict[str, Any]:
     return record
 
 
-def test_it_agrees_with_every_source(box: Box, job: dict[str, Any]) -> None:
-    assert job["status"] == 70, job
-    found = verify(box, "consumer", job["jobId"])
+def test_it_agrees_with_every_source(box: Box, job: JobDetails) -> None:
+    assert job.status == 70, job
+    found = verify(box, "consumer", job.id)
     assert found.sound, [check for check in found.checks if check.ok is not True]
     names = {check.name.partition(" ")[0] for check in found.checks if check.ok}
     assert {"record", "head", "environment", "order", "description", "file", "image", "isolation"} <= names
     assert "result sum.json" in {check.name for check in found.checks if check.ok}
-    assert explain(box, "consumer", job["jobId"]).startswith("The job finished.")
+    assert explain(box, "consumer", job.id).startswith("The job finished.")
 
 
-def test_the_image_is_the_bundles_by_its_digest(box: Box, job: dict[str, Any]) -> None:
+def test_the_image_is_the_bundles_by_its_digest(box: Box, job: JobDetails) -> None:
     """As on every other cluster: test_kind and test_existing ask the same."""
     image = Bundle.open(["algo-python-image"]).image("algo-python")
-    assert algorithm_images(box, job["jobId"]) == {image.digest}
+    assert algorithm_images(box, job.id) == {image.digest}
 
 
-def test_a_flipped_byte_is_found(
-    box: Box, job: dict[str, Any], record: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_flipped_byte_is_found(box: Box, job: JobDetails, record: dict[str, Any], tmp_path: Path) -> None:
     text = json.dumps(record)
     at = text.index('"sha256"') + 12
     flipped = json.loads(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
@@ -92,7 +88,7 @@ def test_a_flipped_byte_is_found(
 
 
 def test_one_altered_with_all_hashes_made_new_is_found(
-    box: Box, job: dict[str, Any], record: dict[str, Any], tmp_path: Path
+    box: Box, job: JobDetails, record: dict[str, Any], tmp_path: Path
 ) -> None:
     altered = copy.deepcopy(record)
     for entry in altered["entries"]:
@@ -114,23 +110,21 @@ def test_encrypted_results_are_their_owners_alone(
     pair = publish_pair("1\n2\n3\n", SUM + "print('the sum of the secret numbers is written')\n")
     output = {"encrypt": True}
     started = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm, output=output)))
-    done = perform(jobs.follow(box, "consumer", started["jobId"], timeout=120))
-    assert done["status"] == 70, done
-    assert {item["encryption"] for item in done["results"]} == {"ecies"}
-    workflow = (
-        kube.get(f"/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows/{done['jobId']}") or {}
-    )
+    done = perform(jobs.follow(box, "consumer", started.id, timeout=120))
+    assert done.status == 70, done
+    assert {item["encryption"] for item in done.results} == {"ecies"}
+    workflow = kube.get(f"/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows/{done.id}") or {}
     for result in workflow["status"]["results"]:
         url = result["url"].replace("ipfs://", box.urls["ipfs-gateway"].rstrip("/") + "/ipfs/")
         with urllib.request.urlopen(url, timeout=10) as answer:
             stored = answer.read()
         assert hashlib.sha256(stored).hexdigest() == result["sha256"]
         assert not {word for word in (b"sum", b"sha256", b"inputs") if word in stored}
-    fetched = perform(jobs.fetch(box, "consumer", done["jobId"], tmp_path))
+    fetched = perform(jobs.fetch(box, "consumer", done.id, tmp_path))
     assert (tmp_path / "sum.json").read_text() == '{"sum": 6}'
     assert all(item.path.suffix != ".ecies" for item in fetched)
-    (log,) = jobs.log_texts(box, "consumer", done["jobId"], "algorithm").values()
+    (log,) = jobs.log_texts(box, "consumer", done.id, "algorithm").values()
     assert "the secret numbers" in log
-    found = verify(box, "consumer", done["jobId"])
+    found = verify(box, "consumer", done.id)
     assert found.sound, [check for check in found.checks if check.ok is not True]
     assert "encryption" in {check.name for check in found.checks if check.ok}

@@ -12,11 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from c2d_box.client import JobRequest, verification
+from c2d_box.client import JobDetails, JobRequest, verification
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.pods.warden.__main__ import UNPROVEN
@@ -166,7 +165,7 @@ def test_a_second_box_is_not_let_in(guest: Box, foreign: Foreign) -> None:
     assert status(guest).state == "running"
 
 
-def ran(box: Box, folder: Path) -> dict[str, Any]:
+def ran(box: Box, folder: Path) -> JobDetails:
     """A small job to its end."""
     (folder / "data.csv").write_text("1\n")
     (folder / "algorithm.py").write_text("open('/data/outputs/done', 'w').write('done')\n")
@@ -176,11 +175,11 @@ def ran(box: Box, folder: Path) -> dict[str, Any]:
     algorithm = perform(assets.publish_algorithm(box, "publisher", script, image, "python3 $ALGO", access))
     perform(assets.permit(box, "publisher", dataset.did, algorithm.did))
     job = perform(jobs.start(box, "consumer", JobRequest(dataset.did, algorithm.did)))
-    return dict(perform(jobs.follow(box, "consumer", job["jobId"], timeout=180)))
+    return perform(jobs.follow(box, "consumer", job.id, timeout=180))
 
 
 def test_jobs_are_refused_where_nothing_holds(guest: Box, tmp_path: Path) -> None:
-    assert ran(guest, tmp_path)["status"] == 78
+    assert ran(guest, tmp_path).status == 78
 
 
 def test_after_down_nothing_of_it_runs_and_up_goes_on(guest: Box, foreign: Foreign) -> None:

@@ -58,4 +58,4 @@ def test_two_hundred_starts_with_one_order_are_one_job(
         mine = [job for job in connection.provider.jobs(signer.address) if job["agreementId"] in proofs]
         assert [job["jobId"] for job in mine] == list(started)
         end = perform(jobs.follow(box, "consumer", started.pop(), timeout=180))
-        assert end["status"] == 70, end
+        assert end.status == 70, end

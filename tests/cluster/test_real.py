@@ -35,7 +35,7 @@ def test_kubectl_sees_the_workflow_and_the_pods_of_a_job(
     box: Box, kubectl: Callable[..., str], publish_pair: Callable[[str, str], Pair]
 ) -> None:
     pair = publish_pair("a,b\n1,2\n", SLOW)
-    job_id = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))["jobId"]
+    job_id = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm))).id
     try:
         workflow = json.loads(kubectl("get", "workflow", job_id, "-n", "c2d-jobs", "-o", "json"))
         assert workflow["apiVersion"] == "oceanprotocol.com/v1alpha"

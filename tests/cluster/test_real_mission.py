@@ -210,8 +210,8 @@ def test_a_job_goes_on_when_the_screens_it_was_launched_from_are_killed(
     for pid in terminal.pids:
         os.kill(pid, signal.SIGKILL)
     terminal.until("ENDED-137")
-    (started,) = [job for job in jobs.jobs(box, "consumer") if job["algoDID"] == slow.algorithm]
-    assert not started["dateFinished"]
-    ended = perform(jobs.follow(box, "consumer", started["jobId"], timeout=180))
-    assert ended["status"] == FINISHED
-    assert "said.txt" in [result["filename"] for result in ended["results"]]
+    (started,) = [job for job in jobs.jobs(box, "consumer") if job.algorithm == slow.algorithm]
+    assert not started.has_ended
+    ended = perform(jobs.follow(box, "consumer", started.id, timeout=180))
+    assert ended.status == FINISHED
+    assert "said.txt" in [result["filename"] for result in ended.results]

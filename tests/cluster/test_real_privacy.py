@@ -9,12 +9,11 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from c2d_box.client import JobRequest
+from c2d_box.client import JobDetails, JobRequest
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.install.chart_values import SERVICES
@@ -56,7 +55,7 @@ def test_no_trace_of_data_or_algorithm_is_left_on_the_node(
     pair = publish_pair(f"id,secret\n1,{data}\n" * 50, f"# {program}\n{ENDINGS[ending]}")
     assert _places(box, data), "the search does not even find the publisher's own copy"
     job = _run(box, pair, ending)
-    until(lambda: _job_is_gone(kube, job["jobId"]), what="the job's pods and claim to be gone")
+    until(lambda: _job_is_gone(kube, job.id), what="the job's pods and claim to be gone")
     for canary in (data, program):
         assert [place for place in _places(box, canary) if not _is_store(kube, place)] == []
         assert [line for line in _all_logs(box) if canary in line] == []
@@ -72,7 +71,7 @@ def test_the_dataset_cannot_be_read_without_credentials(
 
 
 def test_the_dataset_is_not_on_ipfs(
-    box: Box, publish_pair: Callable[[str, str], Pair], run_job: Callable[[Pair], dict[str, Any]]
+    box: Box, publish_pair: Callable[[str, str], Pair], run_job: Callable[[Pair], JobDetails]
 ) -> None:
     canary = secrets.token_hex(16)
     run_job(publish_pair(f"id\n{canary}\n", COUNT))
@@ -96,13 +95,13 @@ def test_kubo_has_no_peer_and_refuses_strangers(box: Box) -> None:
         assert not peers.json().get("Peers")
 
 
-def _run(box: Box, pair: Pair, ending: str) -> dict[str, Any]:
+def _run(box: Box, pair: Pair, ending: str) -> JobDetails:
     job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
     if ending == "stopped":
-        until(lambda: jobs.job(box, "consumer", job["jobId"])["status"] >= 40, what="the algorithm to run")
-        perform(jobs.stop(box, "consumer", job["jobId"]))
-    ended: dict[str, Any] = perform(jobs.follow(box, "consumer", job["jobId"], timeout=120))
-    assert ended["status"] == {"finished": 70, "failed": 75, "stopped": 70}[ending]
+        until(lambda: jobs.job(box, "consumer", job.id).status >= 40, what="the algorithm to run")
+        perform(jobs.stop(box, "consumer", job.id))
+    ended = perform(jobs.follow(box, "consumer", job.id, timeout=120))
+    assert ended.status == {"finished": 70, "failed": 75, "stopped": 70}[ending]
     return ended
 
 

@@ -38,21 +38,21 @@ def test_results_become_an_asset_that_another_account_orders_and_downloads(
     with publishing(box, "publisher") as publisher:
         publisher.govern_results(pair.dataset, may_be_published=True)
     job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm, output=wish)))
-    end = perform(jobs.follow(box, "consumer", job["jobId"], timeout=180))
-    assert end["status"] == 70, end
+    end = perform(jobs.follow(box, "consumer", job.id, timeout=180))
+    assert end.status == 70, end
 
     with consuming(box, "consumer2") as other:
         owner, cache = signer("consumer").address, other.connection.cache
 
         def owned() -> dict[str, Any] | None:
-            found = cache.record(end["asset"])
+            found = cache.record(end.asset)
             return found if found["nft"]["owner"] == owner else None
 
         record = until(owned, what="the asset in the cache, with its owner")
         assert record["metadata"]["name"] == "Number of lines"
-        assert record["metadata"]["additionalInformation"]["c2d"]["job"] == job["jobId"]
+        assert record["metadata"]["additionalInformation"]["c2d"]["job"] == job.id
         register = open_keys(box.home.keys).address("register-key")
         token = record["datatokens"][0]["address"]
         assert not nfts.holds_roles(other.connection.chain, record["nftAddress"], token, register)
-        (fetched,) = other.download(end["asset"], tmp_path)
+        (fetched,) = other.download(end.asset, tmp_path)
     assert json.loads(fetched.read_text()) == {"lines": 3}

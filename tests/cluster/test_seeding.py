@@ -46,7 +46,7 @@ class Bed:
         return path
 
     def sow(self) -> Sown:
-        return perform(seed(self.box, read(self.list)))  # type: ignore[no-any-return]
+        return perform(seed(self.box, read(self.list)))
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +94,13 @@ def test_what_came_after_is_taken_back_and_the_box_works_on(bed: Bed, box: Box, 
     extra.write_text("x\n1\n")
     perform(assets.publish_dataset(box, "publisher", str(extra), assets.Offer("extra")))
     started = perform(jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"])))
-    done = perform(jobs.follow(box, "consumer", started["jobId"], timeout=120))
-    assert done["status"] == 70
+    done = perform(jobs.follow(box, "consumer", started.id, timeout=120))
+    assert done.status == 70
     assert _pairs(box) > before
     cli("reset", "--assets", "--yes")
     assert _pairs(box) == before
     assert jobs.jobs(box, "consumer") == []
     assert cli("kubectl", "get", "workflows", "-n", "c2d-jobs", "-o", "name").stdout == ""
     again = perform(jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"])))
-    assert perform(jobs.follow(box, "consumer", again["jobId"], timeout=120))["status"] == 70
+    assert perform(jobs.follow(box, "consumer", again.id, timeout=120)).status == 70
     assert bed.sow().changed == ()

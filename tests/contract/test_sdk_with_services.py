@@ -205,7 +205,7 @@ def test_nothing_runs_until_its_publisher_permits_it(
     publisher.permit(*assets)
     assert explain(connection, *assets).allowed
     job = consumer.start(*assets)
-    assert consumer.get_job_details(job)["owner"] == consumer.signer.address
+    assert consumer.get_job_details(job).owner == consumer.signer.address
 
 
 def test_paid_environments_are_paid_and_fees_extended(consumer: Consumer, assets: tuple[str, str]) -> None:

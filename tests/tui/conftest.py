@@ -12,7 +12,7 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
-from c2d_box.client import JobRequest, Spending
+from c2d_box.client import JobDetails, JobRequest, Spending
 from c2d_box.client.verification import Check, Verification
 from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
@@ -31,7 +31,7 @@ from sandbox.verbs.quotes import Price
 from sandbox.verbs.status import BoxStatus, Part, ResourceReport
 from sandbox.verbs.trust import Simulation, Trust
 from tui.app import BoxApp
-from tui.backend.port import Ddo, Job
+from tui.backend.port import Ddo
 from tui.dialogs.form import FormDialog
 from tui.screens.cluster.reading import ContainerLogs
 from tui.widgets.base_screen import BoxScreen
@@ -70,7 +70,9 @@ def _ddo(did: str, kind: str, name: str, price: float) -> Ddo:
     }
 
 
-def _job(job_id: str, status: int, text: str, began: float, ended: float | None, **more: Any) -> Job:
+def _job(
+    job_id: str, status: int, text: str, began: float, ended: float | None, **more: Any
+) -> dict[str, Any]:
     return {
         "jobId": job_id,
         "owner": "0x" + "7" * 40,
@@ -162,7 +164,7 @@ class Recorded:
         self.hold = threading.Event()
         self.hold.set()
         self.boot_fails = False
-        self.job_list: list[Job] = [
+        self.job_list: list[dict[str, Any]] = [
             _job(RUNNING, 40, "Running algorithm ", NOW - 42, None),
             _job(DONE, 70, "Job finished", NOW - 120, NOW - 108.9, results=RESULTS, times=TIMES, exitCode=0),
             _job(BROKEN, 75, "Algorithm failed", NOW - 900, NOW - 890, reason="exit code 1", exitCode=1),
@@ -236,13 +238,13 @@ class Recorded:
         self._answer()
         return ResourceReport(900 << 20, {"kube-apiserver": 300 << 20, "containerd": 80 << 20})
 
-    def jobs(self, who: str) -> list[Job]:
+    def jobs(self, who: str) -> list[JobDetails]:
         self._answer()
-        return list(self.job_list)
+        return [JobDetails.parse(job) for job in self.job_list]
 
-    def job(self, who: str, job_id: str) -> Job:
+    def job(self, who: str, job_id: str) -> JobDetails:
         self._answer()
-        return next(job for job in self.job_list if job["jobId"] == job_id)
+        return JobDetails.parse(next(job for job in self.job_list if job["jobId"] == job_id))
 
     def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
         self._answer()
@@ -430,15 +432,16 @@ class Recorded:
         yield from self._do("down")
         self.state = "stopped"
 
-    def start(self, who: str, wanted: JobRequest) -> Progress[Mapping[str, Any]]:
+    def start(self, who: str, wanted: JobRequest) -> Progress[JobDetails]:
         self.spending = wanted.spending
         told = [json.dumps(each) for each in (wanted.parameters, wanted.output) if each is not None]
         assets = (wanted.dataset, str(wanted.algorithm), *wanted.additional)
         yield from self._do("start", who, *assets, str(wanted.environment), *told)
-        return {"jobId": RUNNING}
+        return JobDetails.parse({"jobId": RUNNING})
 
-    def stop(self, who: str, job_id: str) -> Progress[None]:
-        return self._do("stop", who, job_id)
+    def stop(self, who: str, job_id: str) -> Progress[JobDetails]:
+        yield from self._do("stop", who, job_id)
+        return self.job(who, job_id)
 
     def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[None]:
         return self._do("fetch", who, job_id, str(folder), str(index))

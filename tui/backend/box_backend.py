@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box, open_box
-from tui.backend.port import Ddo, Job
+from tui.backend.port import Ddo
 
 if TYPE_CHECKING:
-    from c2d_box.client import JobRequest
+    from c2d_box.client import JobDetails, JobRequest
     from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
@@ -63,12 +63,12 @@ class Verbs:
 
         return resources(self.box)
 
-    def jobs(self, who: str) -> list[Job]:
+    def jobs(self, who: str) -> list[JobDetails]:
         from sandbox.verbs.jobs import jobs
 
-        return list(jobs(self.box, who))
+        return jobs(self.box, who)
 
-    def job(self, who: str, job_id: str) -> Job:
+    def job(self, who: str, job_id: str) -> JobDetails:
         from sandbox.verbs.jobs import job
 
         return job(self.box, who, job_id)
@@ -215,7 +215,7 @@ class Verbs:
 
         return down(self.box)
 
-    def start(self, who: str, wanted: JobRequest) -> Progress[Any]:
+    def start(self, who: str, wanted: JobRequest) -> Progress[JobDetails]:
         from sandbox.verbs.jobs import start
 
         return start(self.box, who, wanted)
@@ -225,7 +225,7 @@ class Verbs:
 
         return run_script(self.box, loop, confirm)
 
-    def stop(self, who: str, job_id: str) -> Progress[Any]:
+    def stop(self, who: str, job_id: str) -> Progress[JobDetails]:
         from sandbox.verbs.jobs import stop
 
         return stop(self.box, who, job_id)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from c2d_box.client import JobRequest
+    from c2d_box.client import JobDetails, JobRequest
     from c2d_box.client.verification import Verification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from sandbox.verbs.status import BoxStatus, ResourceReport
     from sandbox.verbs.trust import Simulation, Trust
 
-Job = Mapping[str, Any]
-"""A job as the Provider's API answers it."""
 Ddo = Mapping[str, Any]
 """An asset's record as the metadata cache has it."""
 
@@ -49,9 +47,9 @@ class Source(Protocol):
 
     def resources(self) -> ResourceReport: ...
 
-    def jobs(self, who: str) -> list[Job]: ...
+    def jobs(self, who: str) -> list[JobDetails]: ...
 
-    def job(self, who: str, job_id: str) -> Job: ...
+    def job(self, who: str, job_id: str) -> JobDetails: ...
 
     def job_logs(self, who: str, job_id: str) -> Mapping[str, str]: ...
 
@@ -115,11 +113,11 @@ class Source(Protocol):
 
     def down(self) -> Progress[Any]: ...
 
-    def start(self, who: str, wanted: JobRequest) -> Progress[Any]: ...
+    def start(self, who: str, wanted: JobRequest) -> Progress[JobDetails]: ...
 
     def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]: ...
 
-    def stop(self, who: str, job_id: str) -> Progress[Any]: ...
+    def stop(self, who: str, job_id: str) -> Progress[JobDetails]: ...
 
     def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[Any]: ...
 

@@ -43,7 +43,7 @@ def _started(feeds: Questions) -> int:
 
 
 def _ended(feeds: Questions) -> int:
-    return sum(bool(job.get("dateFinished")) for job in feeds.jobs.reading.value or ())
+    return sum(job.has_ended for job in feeds.jobs.reading.value or ())
 
 
 LESSONS = (

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from c2d_box.workflow.states import State
 from sandbox.cli.declare import command, group
 from sandbox.cli.limits import spending_options
 from sandbox.cli.narration import perform
@@ -17,7 +18,7 @@ from sandbox.cli.opening import acting, the_box
 from sandbox.cli.output import document, pairs, say, say_foreign, say_line, table
 
 if TYPE_CHECKING:
-    from c2d_box.client import Spending
+    from c2d_box.client import JobDetails, Spending
     from sandbox.verbs.quotes import Price
 
 FAILED = 1
@@ -72,12 +73,12 @@ def start(
     )
     job = perform(verbs.start(box, who, wanted))
     if wait:
-        job = perform(verbs.follow(box, who, str(job["jobId"])))
+        job = perform(verbs.follow(box, who, job.id))
     if not document(job):
         _show(job)
         if not wait:
-            print(f"\nnext: {box.command('job ' + str(job['jobId']))}", file=sys.stderr)
-    if wait and job["status"] != State.FINISHED:
+            print(f"\nnext: {box.command(f'job {job.id}')}", file=sys.stderr)
+    if wait and not job.has_succeeded:
         raise click.exceptions.Exit(FAILED)
 
 
@@ -128,12 +129,10 @@ def jobs() -> None:
     """
     from sandbox.verbs.jobs import jobs as verb
 
-    found = sorted(verb(the_box(), acting("consumer")), key=lambda j: str(j["dateCreated"]), reverse=True)
+    listed = verb(the_box(), acting("consumer"))
+    found = sorted(listed, key=lambda job: job.created or math.inf, reverse=True)
     if not document(found):
-        rows = [
-            (j["jobId"], j["status"], j["statusText"].strip(), _when(j["dateCreated"]), _took(j))
-            for j in found
-        ]
+        rows = [(job.id, job.status, job.text, _when(job.created), _took(job)) for job in found]
         table(["job", "status", "text", "created", "took"], rows)
 
 
@@ -199,8 +198,7 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
     if folder is None:
         listed = verbs.results(box, who, job_id)
         if not document(listed):
-            rows = [(item["index"], item["filename"], item["type"], item["filesize"]) for item in listed]
-            table(["index", "file", "type", "bytes"], rows, empty="no results (yet)")
+            table(["index", "file", "type", "bytes"], map(_result_row, listed), empty="no results (yet)")
         return
     fetched = perform(verbs.fetch(box, who, job_id, folder, index))
     if not document(fetched):
@@ -237,19 +235,19 @@ def stop(job_id: str) -> None:
         _show(seen)
 
 
-def _show(seen: dict[str, Any]) -> None:
+def _show(seen: JobDetails) -> None:
     from sandbox.verbs.job_timeline import overhead, stages
 
     pairs(
         {
-            "job": seen["jobId"],
-            "status": f"{seen['status']} {str(seen['statusText']).strip()}",
-            **({"reason": seen["reason"]} if seen.get("reason") else {}),
-            "algorithm": seen.get("algoDID"),
-            "inputs": seen.get("inputDID"),
-            "owner": seen.get("owner"),
-            "created": _when(seen.get("dateCreated")),
-            "finished": _when(seen.get("dateFinished")),
+            "job": seen.id,
+            "status": f"{seen.status} {seen.text}",
+            **({"reason": seen.reason} if seen.reason else {}),
+            "algorithm": seen.algorithm or None,
+            "inputs": seen.inputs or None,
+            "owner": seen.owner or None,
+            "created": _when(seen.created),
+            "finished": _when(seen.ended),
         }
     )
     if seconds := stages(seen):
@@ -257,10 +255,9 @@ def _show(seen: dict[str, Any]) -> None:
         table(["stage", "seconds"], seconds.items())
         cost = overhead(seen)
         say(f"overhead (all but the algorithm): {cost:.2f} s" if cost is not None else "")
-    if seen.get("results"):
+    if seen.results:
         say()
-        rows = [(item["index"], item["filename"], item["type"], item["filesize"]) for item in seen["results"]]
-        table(["index", "file", "type", "bytes"], rows)
+        table(["index", "file", "type", "bytes"], map(_result_row, seen.results))
 
 
 def _amount(amount: float, token: str) -> str:
@@ -275,18 +272,16 @@ def _datatoken(price: Price) -> str:
     return f"{_amount(price.price, price.token)}{fees}"
 
 
-def _named(seen: dict[str, Any]) -> tuple[str, int, str]:
-    return seen["jobId"], seen["status"], seen["statusText"].strip()
+def _result_row(result: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(result[key] for key in ("index", "filename", "type", "filesize"))
 
 
-def _when(moment: Any) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(float(moment))) if moment else "-"
+def _when(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment)) if moment else "-"
 
 
-def _took(seen: dict[str, Any]) -> str:
-    if not seen.get("dateFinished"):
-        return "-"
-    return f"{float(seen['dateFinished']) - float(seen['dateCreated']):.1f} s"
+def _took(seen: JobDetails) -> str:
+    return f"{seen.ended - seen.created:.1f} s" if seen.has_ended else "-"
 
 
 for subcommand in (show, job_logs):

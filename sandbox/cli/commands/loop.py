@@ -71,9 +71,7 @@ def run(
     )
     ran = perform(run_script(box, loop, agreed))
     if not document(ran):
-        pairs(
-            {"job": ran.job["jobId"], "status": f"{ran.job['status']} {str(ran.job['statusText']).strip()}"}
-        )
+        pairs({"job": ran.job.id, "status": f"{ran.job.status} {ran.job.text}"})
         for item in ran.files:
             say_line(item.path)
     if not ran.succeeded:

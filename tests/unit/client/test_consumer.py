@@ -13,7 +13,7 @@ import pytest
 
 from c2d_box.chain import accounts
 from c2d_box.client import Consumer, Job
-from c2d_box.client.jobs import stage_seconds
+from c2d_box.client.jobs import JobDetails, stage_seconds
 from c2d_box.errors import C2DError, Failed, Refused
 
 FILE = {"type": "url", "url": "https://data.example.org/cells.csv"}
@@ -36,8 +36,8 @@ def test_a_job_is_ordered_paid_and_started(world: Any, assets: Any) -> None:
     assert set(body) == names
     assert (body["environment"], body["nonce"]) == ("free", "2")
     assert set(body["dataset"]) == {"documentId", "serviceId", "transferTxId"}
-    assert world.consumer.get_job_details(job)["jobId"] == job.id == str(job)
-    assert [j["jobId"] for j in world.consumer.jobs()] == [job.id]
+    assert world.consumer.get_job_details(job).id == job.id == str(job)
+    assert [j.id for j in world.consumer.jobs()] == [job.id]
 
 
 def test_additional_datasets_user_data_and_raw_code_are_sent(world: Any, assets: Any) -> None:
@@ -270,7 +270,7 @@ def test_results_and_logs_are_fetched(world: Any, assets: Any, tmp_path: Path) -
     ]
     listed = [{"filename": n, "filesize": len(c), "type": k} for n, k, c, _d in world.provider.results]
     world.provider.jobs[job.id] |= {"results": listed, "dateFinished": "2.0", "statusText": "Job finished"}
-    assert world.consumer.wait(job)["statusText"] == "Job finished"
+    assert world.consumer.wait(job).text == "Job finished"
     assert [r["index"] for r in world.consumer.results(job)] == [0, 1]
     assert world.consumer.logs(job) == "done\n"
     assert world.consumer.read_result(job.id, 0) == b"{}"
@@ -281,7 +281,7 @@ def test_results_and_logs_are_fetched(world: Any, assets: Any, tmp_path: Path) -
 
 def test_a_stop_is_signed(world: Any, assets: Any) -> None:
     job = world.consumer.start(*assets)
-    assert world.consumer.stop(job)["stopreq"] == 1
+    assert world.consumer.stop(job).stop_reason == 1
 
 
 def test_waiting_ends_with_a_deadline(world: Any, assets: Any) -> None:
@@ -300,9 +300,9 @@ def test_a_download_is_ordered_once_and_stays_in_its_folder(world: Any, assets: 
 
 
 def test_stage_seconds_come_from_the_jobs_moments() -> None:
-    details = {"times": {"accepted": "1.0", "running": "3.5", "finished": "4.0", "publishing": None}}
-    assert stage_seconds(details) == {"accepted": 2.5, "running": 0.5}
-    assert stage_seconds({}) == {}
+    times = {"accepted": "1.0", "running": "3.5", "finished": "4.0", "publishing": None}
+    assert stage_seconds(JobDetails.parse({"times": times})) == {"accepted": 2.5, "running": 0.5}
+    assert stage_seconds(JobDetails.parse({})) == {}
 
 
 def test_a_job_prints_as_its_id() -> None:

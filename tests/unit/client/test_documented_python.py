@@ -53,9 +53,9 @@ def test_the_readmes_python_starts_a_job(
     ports = Ports()
     assert opened == [tuple(f"http://127.0.0.1:{p}" for p in (ports.provider, ports.cache, ports.chain))]
     (sent,) = world.provider.sent("compute")
-    assert sent["consumerAddress"] == world.consumer.signer.address == names["details"]["owner"]
+    assert sent["consumerAddress"] == world.consumer.signer.address == names["details"].owner
     assert sent["dataset"]["documentId"] == assets[0] and sent["algorithm"]["documentId"] == assets[1]
-    assert names["details"]["jobId"] == names["job"].id
+    assert names["details"].id == names["job"].id
 
 
 def test_the_python_of_the_disclosure_page_sets_its_rules(world: World, assets: tuple[str, str]) -> None:

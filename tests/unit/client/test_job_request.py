@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.client import JobRequest, Spending
+from c2d_box.client import JobDetails, JobRequest, Spending
 from c2d_box.client.job_request import parameter_line
 from sandbox.cli.app import invoke
 from sandbox.progress import Progress
@@ -62,9 +62,9 @@ def test_the_command_line_starts_the_same_job(
     assert wanted.command_line() == f"start {DATASET} {ALGORITHM}{options}"
     asked = []
 
-    def start(_box: Any, _who: str, request: JobRequest) -> Progress[dict[str, Any]]:
+    def start(_box: Any, _who: str, request: JobRequest) -> Progress[JobDetails]:
         asked.append(request)
-        return {"jobId": "1" * 32, "status": 1, "statusText": "Warming up"}
+        return JobDetails.parse({"jobId": "1" * 32, "status": 1, "statusText": "Warming up"})
         yield
 
     monkeypatch.setattr(jobs, "start", start)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from c2d_box.client import JobDetails
 from c2d_box.client.outcomes import explain
 from c2d_box.workflow import states
 
 JOB = "0" * 32
 
 
-def details(code: int, **more: object) -> dict[str, object]:
-    return {
-        "jobId": JOB,
-        "status": code,
-        "statusText": states.state_text(code),
-        "dateFinished": "1.0",
-        **more,
-    }
+def details(code: int, **more: object) -> JobDetails:
+    told = {"jobId": JOB, "status": code, "statusText": states.state_text(code), "dateFinished": "1.0"}
+    return JobDetails.parse({**told, **more})
 
 
 @pytest.mark.parametrize("code", sorted(states.FINAL))

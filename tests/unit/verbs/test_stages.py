@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from c2d_box.client import JobDetails
 from sandbox.verbs.job_timeline import overhead, stages
 
-JOB = {
-    "dateCreated": "100.0",
-    "times": {
-        "bound": "100.5",
-        "staged": "101.5",
-        "started": "101.7",
-        "exited": "105.7",
-        "finished": "106.0",
-    },
-}
+JOB = JobDetails.parse(
+    {
+        "dateCreated": "100.0",
+        "times": {
+            "bound": "100.5",
+            "staged": "101.5",
+            "started": "101.7",
+            "exited": "105.7",
+            "finished": "106.0",
+        },
+    }
+)
 
 
 def test_stages_come_in_their_order_and_add_up() -> None:
@@ -30,10 +33,10 @@ def test_overhead_is_everything_but_the_algorithm() -> None:
 
 
 def test_a_job_that_never_ran_has_stages_but_no_overhead() -> None:
-    job = {"dateCreated": "1.0", "times": {"admitted": "2.0", "finished": "3.0"}}
+    job = JobDetails.parse({"dateCreated": "1.0", "times": {"admitted": "2.0", "finished": "3.0"}})
     assert overhead(job) is None
     assert sum(stages(job).values()) == pytest.approx(2.0)
 
 
 def test_a_job_just_accepted_has_no_stages() -> None:
-    assert stages({"dateCreated": "1.0", "times": {}}) == {}
+    assert stages(JobDetails.parse({"dateCreated": "1.0", "times": {}})) == {}

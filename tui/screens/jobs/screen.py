@@ -55,7 +55,7 @@ class JobsScreen(BoxScreen):
         """The job under the cursor."""
         row = self.table.selected if self.table is not None else None
         known = self.box_app.feeds.jobs.reading.value or ()
-        found = next((job for job in known if row and job["jobId"] == row.key), None)
+        found = next((job for job in known if row and job.id == row.key), None)
         return None if found is None else JobView.of(found)
 
     def action_stop(self) -> None:

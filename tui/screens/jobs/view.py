@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from c2d_box.workflow.states import State
 from tui.widgets.live_table import Row
 from tui.widgets.text import lasting, moment, one_line, short
+
+if TYPE_CHECKING:
+    from c2d_box.client import JobDetails
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +29,17 @@ class JobView:
     stopping: bool
 
     @classmethod
-    def of(cls, job: Mapping[str, Any]) -> JobView:
-        inputs = job.get("inputDID") or []
+    def of(cls, job: JobDetails) -> JobView:
         return cls(
-            id=str(job["jobId"]),
-            status=int(job["status"]),
-            text=one_line(job.get("statusText") or "").strip(),
-            algorithm=str(job.get("algoDID") or ""),
-            inputs=tuple(map(str, [inputs] if isinstance(inputs, str) else inputs)),
-            created=float(job.get("dateCreated") or 0),
-            ended=float(job.get("dateFinished") or 0),
-            reason=str(job.get("reason") or ""),
-            stopping=bool(job.get("stopreq")),
+            id=job.id,
+            status=job.status,
+            text=one_line(job.text).strip(),
+            algorithm=job.algorithm,
+            inputs=job.inputs,
+            created=job.created,
+            ended=job.ended,
+            reason=job.reason,
+            stopping=bool(job.stop_reason),
         )
 
     @property

@@ -4,7 +4,8 @@ and evidence.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -20,6 +21,9 @@ from tui.widgets.log_view import LogView
 from tui.widgets.pane import Pane
 from tui.widgets.text import lasting, moment, plain, safe, short, size
 
+if TYPE_CHECKING:
+    from c2d_box.client import JobDetails
+
 BAR = 24
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}
 
@@ -30,7 +34,7 @@ class JobsPane(Pane):
     def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._assets = assets
-        self._known: dict[str, tuple[dict[str, Any], JobView, Row]] = {}
+        self._known: dict[str, tuple[JobDetails, JobView, Row]] = {}
 
     def body(self) -> ComposeResult:
         yield LiveTable("job", "state", "algorithm", "took", "reason", "created", id="jobs-table")
@@ -58,7 +62,7 @@ class JobsPane(Pane):
         """Rebuild only rows whose job has changed or still runs: there may be thousands."""
         app, before = self.box_app, self._known
         now, names = app.clock(), app.names
-        self._known = {job["jobId"]: _worded(job, before.get(job["jobId"]), now, names) for job in value}
+        self._known = {job.id: _worded(job, before.get(job.id), now, names) for job in value}
         newest = sorted(self._known.values(), key=lambda known: -known[1].created)
         table = self.query_one(LiveTable)
         table.show(row for _, _, row in newest)
@@ -81,11 +85,11 @@ class JobsPane(Pane):
 
 
 def _worded(
-    job: dict[str, Any],
-    before: tuple[dict[str, Any], JobView, Row] | None,
+    job: JobDetails,
+    before: tuple[JobDetails, JobView, Row] | None,
     now: float,
     names: dict[str, str],
-) -> tuple[dict[str, Any], JobView, Row]:
+) -> tuple[JobDetails, JobView, Row]:
     if before is not None and before[0] == job and not before[1].running:
         return before
     view = JobView.of(job)
@@ -103,7 +107,7 @@ class FactsPane(Pane):
         self.query_one("#facts", Static).update(facts(value, self.box_app.clock(), self.box_app.names))
 
 
-def facts(job: dict[str, Any], now: float, names: dict[str, str]) -> Text:
+def facts(job: JobDetails, now: float, names: dict[str, str]) -> Text:
     """Return the job's facts in words, then a bar per stage."""
     view = JobView.of(job)
     lines = [
@@ -111,11 +115,11 @@ def facts(job: dict[str, Any], now: float, names: dict[str, str]) -> Text:
         ("reason", view.reason),
         ("algorithm", _named(view.algorithm, names)),
         *[("input", _named(did, names)) for did in view.inputs],
-        ("environment", job.get("environment")),
-        ("owner", job.get("owner")),
+        ("environment", job.environment),
+        ("owner", job.owner),
         ("created", moment(view.created)),
         ("took", lasting(view.took(now))),
-        ("exit code", job.get("exitCode")),
+        ("exit code", job.exit_code),
     ]
     drawn = Text()
     for name, value in lines:
@@ -128,7 +132,7 @@ def _named(did: str, names: dict[str, str]) -> str:
     return f"{names[did]}  {short(did, 12)}" if did in names else did
 
 
-def _timeline(job: dict[str, Any]) -> Text:
+def _timeline(job: JobDetails) -> Text:
     spent = stages(job)
     drawn = Text()
     longest = max(spent.values(), default=0.0) or 1.0
@@ -146,13 +150,13 @@ class ResultsPane(Pane):
 
     def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
         super().__init__(title, feed, id=id)
-        self.listed: list[dict[str, Any]] = []
+        self.listed: Sequence[Mapping[str, Any]] = ()
 
     def body(self) -> ComposeResult:
         yield LiveTable("#", "file", "type", "size", id="results-table")
 
-    def show(self, value: Any) -> None:
-        self.listed = listed = value.get("results") or []
+    def show(self, value: JobDetails) -> None:
+        self.listed = listed = value.results
         self.query_one(LiveTable).show(
             Row(str(index), (str(index), entry["filename"], entry["type"], size(entry.get("filesize"))))
             for index, entry in enumerate(listed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from rich.console import Group, RenderableType
@@ -154,7 +154,7 @@ class PreviewScreen(BoxScreen):
         Binding("c", "as_command", "As command", id="preview.command"),
     ]
 
-    def __init__(self, job_id: str, index: int, entry: dict[str, Any]) -> None:
+    def __init__(self, job_id: str, index: int, entry: Mapping[str, Any]) -> None:
         super().__init__()
         self.job_id, self.index, self.entry = job_id, index, entry
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,7 +11,6 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import DataTable
 
-from tui.backend.port import Job
 from tui.dialogs.line import AskLine
 from tui.live.feed import Feed
 from tui.screens.jobs.actions import saving
@@ -22,7 +22,10 @@ from tui.widgets.live_table import LiveTable, Row
 from tui.widgets.pane import Listed, Pane
 from tui.widgets.text import short, size
 
-Entry = tuple[str, int | None, dict[str, Any]]
+if TYPE_CHECKING:
+    from c2d_box.client import JobDetails
+
+Entry = tuple[str, int | None, Mapping[str, Any]]
 
 
 class OutputsPane(Pane):
@@ -31,7 +34,7 @@ class OutputsPane(Pane):
     def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
         super().__init__(title, feed, assets, id=id)
         self.entries: dict[str, Entry] = {}
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, JobDetails] = {}
 
     def body(self) -> ComposeResult:
         yield LiveTable("result", "size", "type", id="outputs-table")
@@ -46,18 +49,17 @@ class OutputsPane(Pane):
             self.post_message(Listed())
 
     def show(self, value: Any) -> None:
-        jobs = sorted(value, key=lambda job: -float(job.get("dateCreated") or 0))
-        self.entries, self.jobs, rows = {}, {str(job["jobId"]): job for job in jobs}, []
+        jobs = sorted(value, key=lambda job: -job.created)
+        self.entries, self.jobs, rows = {}, {job.id: job for job in jobs}, []
         for job in jobs:
-            listed = job.get("results") or []
-            if listed:
-                rows += self._of(JobView.of(job), listed)
+            if job.results:
+                rows += self._of(JobView.of(job), job.results)
         self.query_one(LiveTable).show(rows)
         files = sum(index is not None for _, index, _ in self.entries.values())
         self.border_title = f"Outputs: {files} files" if files else "Outputs: none yet"
         self.post_message(Listed())
 
-    def _of(self, view: JobView, listed: list[dict[str, Any]]) -> list[Row]:
+    def _of(self, view: JobView, listed: Sequence[Mapping[str, Any]]) -> list[Row]:
         self.entries[view.id] = (view.id, None, {})
         rows = [Row(view.id, (f"{view.mark} {short(view.id)}", "", view.state), view.tone)]
         for index, entry in enumerate(listed):

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tui.backend.port import Job
 from tui.screens.jobs.view import JobView
 from tui.widgets.text import lasting, moment, safe, short, size
 
+if TYPE_CHECKING:
+    from c2d_box.client import JobDetails
 
-def left(job: Job, names: Mapping[str, str]) -> Text:
+
+def left(job: JobDetails, names: Mapping[str, str]) -> Text:
     """Return the summary; ``names`` are names of assets by DID, as far as they are known."""
-    view, results = JobView.of(job), job.get("results") or []
-    total = sum(int(entry.get("filesize") or 0) for entry in results)
+    view = JobView.of(job)
+    total = sum(int(entry.get("filesize") or 0) for entry in job.results)
     lines = [
         ("state", f"{view.mark} {view.status} {view.state}"),
         ("reason", view.reason),
         ("algorithm", names.get(view.algorithm) or short(view.algorithm)),
         *[("input", names.get(did) or short(did)) for did in view.inputs],
         ("ended", f"{moment(view.ended)} after {lasting(view.took(view.ended))}" if view.ended else ""),
-        ("results", f"{len(results)}, {size(total)}"),
+        ("results", f"{len(job.results)}, {size(total)}"),
     ]
     drawn = Text()
     for name, value in lines:
