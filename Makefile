@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # One worker waits for clusters most of the time; the other runs what needs none.
 WORKERS ?= -n 2 --dist loadgroup
-# A failed test is run once more; one that passes then is reported as flaky, by name.
+# A failed test is run once more; one that passes then is reported as flaky, by name, and put into tests/flaky.txt.
 RERUNS ?= --reruns 1
 
 # `make unit T=provider/test_fields.py`: one file or folder below the target's own, slow tests too.
 T ?=
 QUICK := -m "not slow and not root and not bundle"
 
-.PHONY: help demo test verify unit tui cluster coverage check fmt docs bench release clean
+.PHONY: help demo test verify unit tui cluster coverage check fmt docs bench flaky release clean
 
 help:  ## this list
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -70,7 +70,10 @@ bench: $(STAMP)  ## figures on this machine, of a box that is up
 	@$(BIN)/python -m tests.bench.bench_provider
 	@$(BIN)/python -m tests.bench.bench_download
 
-release: $(STAMP)  ## wheel, bundle and checksums, in dist/
+flaky:  ## no test may be on the list of flaky ones
+	@! grep -v -e '^#' -e '^$$' tests/flaky.txt || { echo "flaky tests, see tests/flaky.txt: mend them first"; exit 1; }
+
+release: flaky $(STAMP)  ## wheel, bundle and checksums, in dist/
 	@rm -rf dist
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@$(BIN)/c2d-box --yes bundle build

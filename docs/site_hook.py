@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 RECORDS = "docs/adr/"
 LINK = re.compile(r"\]\(([^)#\s]+)")
 ITEM = re.compile(r"(?:\d+\.|[*-]) ")
+DIAGRAM = re.compile(r"^```mermaid\n.*?^```\n", re.DOTALL | re.MULTILINE)
+"""The theme would load a program from another host to draw it. A table of the same content follows it."""
 FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """The pictures of screens name a font on another host."""
 ROLE = re.compile(r":[a-z]+:(?=<code>)")
@@ -55,14 +57,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Write lists as Python-Markdown reads them.
+    """Leave diagrams out, and write lists as Python-Markdown reads them.
 
     What belongs to an item is indented by four columns there, by two or three on code-hosting sites. After an
     item of several paragraphs the next one needs an empty line before it.
     """
     lines: list[str] = []
     missing, several, fenced = 0, False, False
-    for line in markdown.splitlines():
+    for line in DIAGRAM.sub("", markdown).splitlines():
         indented = line.startswith(" ")
         if line and not indented:
             item = None if fenced else ITEM.match(line)

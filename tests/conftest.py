@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from tests import needs
 
 T = TypeVar("T")
+FLAKY_LIST = Path(__file__).with_name("flaky.txt")
+"""No release is made while a test is on it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,18 +64,22 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def flaky_tests(stats: Mapping[str, Sequence[pytest.TestReport]]) -> list[str]:
     """Tests that failed and passed when they were run once more: each is a defect, of the test or of the
-    product (docs/development/testing.md).
+    product (docs/development/testing.md). xdist appends its group to a test's id, which is taken away.
     """
     failed = {report.nodeid for report in stats.get("failed", ())}
-    return sorted({report.nodeid for report in stats.get("rerun", ())} - failed)
+    rerun = {report.nodeid for report in stats.get("rerun", ())}
+    return sorted(re.sub(r"@(cluster|/.*\.py)$", "", name) for name in rerun - failed)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     found = flaky_tests(terminalreporter.stats)
-    if found:
-        terminalreporter.section("flaky: failed at first and passed when run once more")
-        for name in found:
-            terminalreporter.line(f"FLAKY {name}")
+    if not found:
+        return
+    terminalreporter.section(f"flaky: failed at first and passed when run once more, see {FLAKY_LIST}")
+    for name in found:
+        terminalreporter.line(f"FLAKY {name}")
+    listed = FLAKY_LIST.read_text().splitlines() if FLAKY_LIST.exists() else []
+    FLAKY_LIST.write_text("\n".join([*listed, *(name for name in found if name not in listed)]) + "\n")
 
 
 @pytest.fixture(scope="session")

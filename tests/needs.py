@@ -28,21 +28,27 @@ class Need:
 
 NEEDS: dict[str, Need] = {
     "slow": Need(
-        fixtures=frozenset({"ganache", "local", "local_chain", "ocean", "process", "world"}),
+        fixtures=frozenset({"bazaar", "ganache", "local", "local_chain", "ocean", "process", "world"}),
         places=(
             "unit/assets/test_ddo.py",
             "unit/bundle/test_closure.py",
+            "unit/chain/test_pools.py::test_a_chain_without_the_contracts_says_so",
             "unit/hostile",
             "unit/operator_engine/test_plan_properties.py",
             "unit/operator_engine/test_plan_reachable.py",
             "unit/operator_service/test_locks.py",
             "unit/operator_service/test_lock_races.py",
+            "unit/pods/test_disclosure.py::test_sixteen_megabytes_are_checked_in_little_memory",
             "unit/provider/test_liveness.py",
+            "unit/provider/test_stale_permissions.py",
+            "unit/service/test_each_service.py::test_an_idle_connection_outlives_the_clients",
             "unit/storage/test_slow_strangers.py",
+            "unit/strict_json/test_recursion.py::test_importing_all_of_a_service_leaves_the_limit",
             "unit/test_verification_commands.py",
             "unit/testchain/test_clients.py",
             "unit/testchain/test_crash.py",
             "unit/testchain/test_http.py",
+            "unit/verbs/test_large_files.py",
         ),
     ),
     "root": Need(

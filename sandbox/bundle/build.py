@@ -18,6 +18,7 @@ from sandbox.bundle.build_dependencies import NODE, go_is_enough, install, insta
 from sandbox.bundle.cache import Cache, Entry
 from sandbox.bundle.commands import Commands
 from sandbox.bundle.parts import catalogue, programs
+from sandbox.bundle.parts.go_licenses import GoLicenses
 from sandbox.bundle.parts.go_programs import GoPrograms
 from sandbox.bundle.parts.go_toolchain import GO_TOOLCHAIN
 from sandbox.bundle.parts.recipe import Recipe, architecture
@@ -126,7 +127,7 @@ def _provide_packages(
 
 def _provide_go(cache: Cache, missing: Sequence[Recipe], machine: str) -> Progress[Path]:
     """Return a Go toolchain that is new enough: the machine's, else one that is fetched as a part."""
-    if not any(isinstance(recipe, GoPrograms) for recipe in missing) or go_is_enough():
+    if not any(isinstance(recipe, GoPrograms | GoLicenses) for recipe in missing) or go_is_enough():
         return Path("go")
     yield Event("bundle.go-toolchain", "note", "no Go, or one too old, on this machine: getting one")
     keys = {GO_TOOLCHAIN.name: GO_TOOLCHAIN.key(machine, {})}

@@ -1,4 +1,4 @@
-"""Figures of the test chain on this machine: ``python -m tests.bench.bench_chain``.
+"""Figures of the test chain on this machine: ``python -m tests.bench.bench_chain [--record]``.
 
 Prints one JSON object: transactions per second (sequential mints of an ERC-20 token), eth_getLogs over
 5,000 blocks, start with the state kept, resident memory, and the time from a block to a waiting reader.
@@ -6,6 +6,7 @@ Prints one JSON object: transactions per second (sequential mints of an ERC-20 t
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -23,6 +24,7 @@ from sandbox.testchain.local import LocalChain, start
 from sandbox.testchain.node import open_node
 from sandbox.testchain.rpc import HttpRpc, LocalRpc
 from sandbox.testchain.settings import Settings
+from tests.verification_table import RECORD_HELP, record_figure
 
 MINTS = 300
 BLOCKS = 5_000
@@ -30,6 +32,9 @@ WAITS = 20
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--record", action="store_true", help=RECORD_HELP)
+    options = parser.parse_args()
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="c2d-bench-chain-") as folder:
         scratch, data = Path(folder), Path(folder) / "data"
@@ -49,6 +54,15 @@ def main() -> None:
         chain.stop()
         figures["megabytes_on_disk"] = sum(f.stat().st_size for f in data.iterdir()) / 1e6
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=2))
+    if options.record:
+        record_figure("bench_chain", _summary(figures))
+
+
+def _summary(figures: dict[str, float]) -> str:
+    return (
+        f"{figures['mints_per_second']:.0f} mints/s, {figures['get_logs_5000_blocks_all_match_ms']:.0f} ms, "
+        f"{figures['start_with_state_seconds']:.1f} s"
+    )
 
 
 def _mint(rpc: Any, ocean: str, owner: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """A large file through the Provider: ``python -m tests.bench.bench_download [--mib 1024] [--rounds 5]``.
 
+With ``--record`` the figure is written into the table of claims.
+
 curl straight from the source and through the Provider take turns; the ratio of their medians is the
 figure, since megabytes per second differ from machine to machine. Then, apart from that: what other
 requests take meanwhile, eight downloads at once, and how much the Provider's memory grew at its peak.
@@ -15,11 +17,13 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from tests.bench.ordered import Buyer, buyers
 from tests.bench.source import source_of
+from tests.verification_table import RECORD_HELP, record_figure
 from tests.worlds.local import World, world_in
 from tests.worlds.processes import memory, resident
 
@@ -30,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--record", action="store_true", help=RECORD_HELP)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="c2d-bench-download-") as folder:
         path = Path(folder) / "data.csv"
@@ -37,10 +42,23 @@ def main() -> None:
             for _ in range(options.mib):
                 file.write(b"x" * (1 << 20))
         with source_of(path) as url, world_in(Path(folder), url.rpartition("/")[0]) as world:
-            print(json.dumps(measured(world, url, options.mib << 20, options.rounds), indent=2))
+            found = measured(world, url, options.mib << 20, options.rounds)
+    print(json.dumps(found, indent=2))
+    if options.record:
+        record_figure("bench_download", _summary(found))
 
 
-def measured(world: World, url: str, size: int, rounds: int) -> dict[str, object]:
+def _summary(found: dict[str, Any]) -> str:
+    through, straight = found["through_mb_per_second"], found["straight_mb_per_second"]
+    return (
+        f"{found['ratio_of_medians']:.2f} ({through:,} of {straight:,} MB/s, {found['bytes'] >> 20:,} MiB); "
+        f"{found['other_requests_meanwhile']['p99_ms']} ms; "
+        f"slowest ÷ fastest {found['eight_at_once']['slowest_to_fastest']}; "
+        f"{found['peak_memory_growth_mib']} MiB"
+    )
+
+
+def measured(world: World, url: str, size: int, rounds: int) -> dict[str, Any]:
     asset = world.publish(files=[{"type": "url", "url": url, "method": "GET"}], service="access", price=0)
     downloading = buyers(world, asset, AT_ONCE)
     provider = world.processes[-1].pid

@@ -1,5 +1,7 @@
 """What a job costs beside its algorithm: ``python -m tests.bench.bench_jobs [--home HOME] [--rounds N]``.
 
+With ``--record`` the figure is written into the table of claims.
+
 On a running box, in one run and taking turns: a no-op job (accepted → results listed, less the algorithm's
 own time) and three bare pods one after the other (created → Succeeded as a watcher sees it). Prints one
 JSON object; the ratio of the medians is what the project promises, since seconds differ from machine to
@@ -27,6 +29,7 @@ from sandbox.install.images import find_image
 from sandbox.progress import run
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.job_timeline import overhead, stages
+from tests.verification_table import RECORD_HELP, record_figure
 
 IMAGE = "c2d.local/algo-python"
 PROGRAM = "print('nothing to do')\nopen('/data/outputs/done', 'w').write('done')\n"
@@ -46,20 +49,26 @@ def main() -> None:
         shares.append(stages(job).get("Kubernetes confirms its end", 0.0))
         bare.append(_three_pods(kube, f"{IMAGE}@{find_image(box, IMAGE).checksum}"))
     ratios = [cost / pods for cost, pods in zip(costs, bare, strict=True)]
-    print(
-        json.dumps(
-            {
-                "rounds": options.rounds,
-                "overhead_median_seconds": round(statistics.median(costs), 3),
-                "three_bare_pods_median_seconds": round(statistics.median(bare), 3),
-                "ratio_of_medians": round(statistics.median(costs) / statistics.median(bare), 3),
-                "ratio_p95": round(_p95(ratios), 3),
-                "ratio_worst_round": round(max(ratios), 3),
-                "confirmation_median_seconds": round(statistics.median(shares), 3),
-                "load": os.getloadavg()[0],
-            },
-            indent=2,
-        )
+    figures = {
+        "rounds": options.rounds,
+        "overhead_median_seconds": round(statistics.median(costs), 3),
+        "three_bare_pods_median_seconds": round(statistics.median(bare), 3),
+        "ratio_of_medians": round(statistics.median(costs) / statistics.median(bare), 3),
+        "ratio_p95": round(_p95(ratios), 3),
+        "ratio_worst_round": round(max(ratios), 3),
+        "confirmation_median_seconds": round(statistics.median(shares), 3),
+        "load": os.getloadavg()[0],
+    }
+    print(json.dumps(figures, indent=2))
+    if options.record:
+        record_figure("bench_jobs", _summary(figures))
+
+
+def _summary(figures: dict[str, float]) -> str:
+    return (
+        f"{figures['overhead_median_seconds']:.2f} s, ratio {figures['ratio_of_medians']:.2f}, "
+        f"p95 {figures['ratio_p95']:.2f}; "
+        f"Kubernetes' confirmation {figures['confirmation_median_seconds']:.1f} s of it"
     )
 
 
@@ -73,6 +82,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--record", action="store_true", help=RECORD_HELP)
     return parser.parse_args()
 
 

@@ -1,5 +1,7 @@
 """Requests per second and latency of the Provider: ``python -m tests.bench.bench_provider [--seconds 3]``.
 
+With ``--record`` the figure is written into the table of claims.
+
 Each question with 1, 8 and 64 clients; beside it the ratio to an ASGI application that does nothing, served
 the same way in the same run. The chain, the metadata cache and the source of files are real processes (an
 operator-service of the tests answers for the cluster), unlike in the figures known of the original, whose
@@ -28,6 +30,7 @@ import httpx
 
 from tests.bench.load import Figures, Script, load, request
 from tests.bench.ordered import Buyer, buyers
+from tests.verification_table import RECORD_HELP, record_figure
 from tests.worlds.local import World, rules, world_in
 from tests.worlds.outside import free_port
 
@@ -65,9 +68,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3.0, help="of each cell")
     parser.add_argument("--only", default="", help="a regular expression of questions")
+    parser.add_argument("--record", action="store_true", help=RECORD_HELP)
     options = parser.parse_args()
+    if options.record and options.only:
+        parser.error("--record writes the figures of all questions")
     with tempfile.TemporaryDirectory(prefix="c2d-bench-provider-") as folder, world_in(Path(folder)) as world:
-        print(json.dumps(measured(world, options.seconds, options.only), indent=2))
+        found = measured(world, options.seconds, options.only)
+    print(json.dumps(found, indent=2))
+    if options.record:
+        record_figure("bench_provider", _summary(found))
+
+
+def _summary(found: dict[str, Any]) -> str:
+    cells = {name: cells["8"] for name, cells in found["questions"].items()}
+    rates = [f"{name} {cell['per_second']:,.0f} ({cell['ratio_to_bare']})" for name, cell in cells.items()]
+    started = found["seconds_from_start"]
+    return (
+        f"with 8 clients (ratio to the bare application): {', '.join(rates)}; "
+        f"wanted figures missed: {', '.join(found['targets_missed']) or 'none'}; "
+        f"{found['pss_mib']:.0f} MiB PSS; answers {started['answers']} s after its start, "
+        f"asks the chain after {started['asks_the_chain']} s"
+    )
 
 
 def measured(world: World, seconds: float, only: str) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,18 +65,47 @@ def rows() -> list[Row]:
     ]
 
 
-@cache
-def modules() -> tuple[ast.Module, ...]:
-    files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
-    return tuple(ast.parse(file.read_text()) for file in files)
+@dataclass
+class CodeFindings:
+    """What the packages say that is held against the table."""
 
-
-def texts(module: ast.Module) -> Iterator[ast.Constant]:
+    texts: set[str] = field(default_factory=set)
     """Texts that are values; docstrings are not."""
-    prose = {node.value for node in ast.walk(module) if isinstance(node, ast.Expr)}
-    for node in ast.walk(module):
+    exits: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Exit statuses by code, as far as a call of an error's class names both."""
+    refusals: set[str] = field(default_factory=set)
+    """Names of refusals that Provider and permission rules give."""
+
+    @property
+    def codes(self) -> set[str]:
+        return {code_at_start(text) for text in self.texts} - {""}
+
+
+@cache
+def code_findings() -> CodeFindings:
+    """Read each module and let its tree go: trees that are kept slow down every garbage collection."""
+    found = CodeFindings()
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            collect_findings(ast.parse(file.read_text()), found)
+    return found
+
+
+def collect_findings(module: ast.Module, found: CodeFindings) -> None:
+    nodes, named = list(ast.walk(module)), constants(module)
+    prose = {node.value for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose:
-            yield node
+            found.texts.add(node.value)
+        if not (isinstance(node, ast.Call) and node.args):
+            continue
+        if (name := called(node)) in STATUSES:
+            first = node.args[0]
+            text = named.get(first.id, "") if isinstance(first, ast.Name) else getattr(first, "value", "")
+            if code := code_at_start(str(text)):
+                found.exits[code].add(STATUSES[name])
+        if name in REFUSERS and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
+            found.refusals.add(str(node.args[1].value))
 
 
 def code_at_start(text: str) -> str:
@@ -88,28 +116,8 @@ def code_at_start(text: str) -> str:
     return found[0]
 
 
-def codes_in_code() -> set[str]:
-    found = {code_at_start(str(node.value)) for module in modules() for node in texts(module)}
-    return found - {""}
-
-
 def called(node: ast.Call) -> str:
     return ast.unparse(node.func).rpartition(".")[2]
-
-
-def exits_in_code() -> dict[str, set[int]]:
-    """Exit statuses by code, as far as a call of an error's class names both."""
-    found: defaultdict[str, set[int]] = defaultdict(set)
-    for module in modules():
-        named = constants(module)
-        for node in ast.walk(module):
-            if not (isinstance(node, ast.Call) and node.args and called(node) in STATUSES):
-                continue
-            first = node.args[0]
-            text = named.get(first.id, "") if isinstance(first, ast.Name) else getattr(first, "value", "")
-            if code := code_at_start(str(text)):
-                found[code].add(STATUSES[called(node)])
-    return found
 
 
 def constants(module: ast.Module) -> dict[str, str]:
@@ -123,19 +131,6 @@ def constants(module: ast.Module) -> dict[str, str]:
     }
 
 
-def refusals_in_code() -> set[str]:
-    """Names of refusals that Provider and permission rules give."""
-    return {
-        str(node.args[1].value)
-        for module in modules()
-        for node in ast.walk(module)
-        if isinstance(node, ast.Call)
-        and called(node) in REFUSERS
-        and len(node.args) > 1
-        and isinstance(node.args[1], ast.Constant)
-    }
-
-
 def code_of(refusal: str) -> str:
     """As :mod:`c2d_box.client.answers` makes it."""
     return f"C2D-{refusal.upper().replace('_', '-')}"
@@ -143,7 +138,10 @@ def code_of(refusal: str) -> str:
 
 def test_every_code_has_a_row_and_every_row_a_code() -> None:
     written = {row.code for row in rows()}
-    assert {"without a row": codes_in_code() - written, "in no code": written - codes_in_code()} == {
+    assert {
+        "without a row": code_findings().codes - written,
+        "in no code": written - code_findings().codes,
+    } == {
         "without a row": set(),
         "in no code": set(),
     }
@@ -157,7 +155,7 @@ def test_the_rows_are_sorted_and_say_something() -> None:
 
 
 def test_exit_statuses_are_those_of_the_code() -> None:
-    known = exits_in_code()
+    known = code_findings().exits
     wrong = {
         row.code: (row.exit, known[row.code])
         for row in rows()
@@ -169,15 +167,14 @@ def test_exit_statuses_are_those_of_the_code() -> None:
 
 def test_no_retired_code_is_used_again() -> None:
     retired = set(table()["retired"])
-    assert retired & (codes_in_code() | {row.code for row in rows()}) == set()
+    assert retired & (code_findings().codes | {row.code for row in rows()}) == set()
 
 
 def test_every_refusal_has_a_row_and_every_row_a_refusal() -> None:
-    in_code = refusals_in_code()
+    in_code = code_findings().refusals
     assert len(in_code) > 10
     assert in_code - table()["refusals"].keys() == set()
-    used = {str(node.value) for module in modules() for node in texts(module)}
-    assert table()["refusals"].keys() - used == set()
+    assert table()["refusals"].keys() - code_findings().texts == set()
 
 
 def test_refusals_that_the_client_explains_are_rows() -> None:

@@ -59,11 +59,11 @@ class GoPrograms(Recipe):
                 *("-tags", self.tags, "-ldflags", f"-s -w {self.ldflags}".strip(), "-o", target, package),
             ],
             cwd=module,
-            env=_environment(bench, self.cgo),
+            env=go_environment(bench, self.cgo),
         )
 
 
-def _environment(bench: Bench, cgo: bool) -> dict[str, str]:
+def go_environment(bench: Bench, cgo: bool) -> dict[str, str]:
     return {
         "CGO_ENABLED": "1" if cgo else "0",
         "GOOS": "linux",

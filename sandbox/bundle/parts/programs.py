@@ -6,6 +6,7 @@ Estimates are for two cores and empty caches; a machine that built a part once u
 from __future__ import annotations
 
 from sandbox.bundle.parts.c_programs import CProgram
+from sandbox.bundle.parts.go_licenses import GoLicenses, linked_programs
 from sandbox.bundle.parts.go_programs import GoPrograms
 from sandbox.bundle.parts.recipe import Recipe
 
@@ -25,7 +26,7 @@ _CNI = "github.com/containernetworking/plugins"
 
 GATE = CProgram(name="gate", version="1", seconds=1, mib=1, source="c2d_box/pods/gate/gate.c")
 
-PROGRAMS: tuple[Recipe, ...] = (
+GO_PROGRAMS = (
     GoPrograms(
         name="kube",
         version=KUBERNETES,
@@ -101,6 +102,18 @@ PROGRAMS: tuple[Recipe, ...] = (
         programs=(("kubo", "github.com/ipfs/kubo/cmd/ipfs"),),
     ),
     GoPrograms(name="forwarder", version="1", seconds=5, mib=20, programs=(("forwarder", "."),)),
+)
+
+PROGRAMS: tuple[Recipe, ...] = (
+    *GO_PROGRAMS,
     GATE,
     CProgram(name="pause", version="1", seconds=1, mib=1, source="sandbox/bundle/recipes/c/pause.c"),
+    GoLicenses(
+        name="go-licenses",
+        version="1",
+        seconds=10,
+        mib=10,
+        needs=tuple(recipe.name for recipe in GO_PROGRAMS),
+        programs=linked_programs(GO_PROGRAMS),
+    ),
 )

@@ -141,14 +141,20 @@ def page() -> str:
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> s1"]
     for state in State:
         if state in {each for step in STEPS for each in step}:
-            lines.append(f"    s{state.value}: {state.value} {states.state_text(state).strip()}")
+            lines.append(f"    s{state.value}: {_title(state)}")
     lines += [f"    s{a.value} --> s{b.value}: {text.replace(':', ',')}" for (a, b), text in STEPS.items()]
     lines += [f"    s{state.value} --> [*]" for state in sorted(states.FINAL)]
-    lines += ["```", "", "## What there is of a job", ""]
+    lines += ["```", "", "| state | next | when |", "|---|---|---|"]
+    lines += [f"| {_title(a)} | {_title(b)} | {text} |" for (a, b), text in STEPS.items()]
+    lines += ["", "## What there is of a job", ""]
     lines += ["What can be seen besides the WorkFlow itself; in an end it is on its way out:", ""]
     lines += ["| state | seen |", "|---|---|"]
     order = ("volume", "configuration pod", "algorithm pod", "publishing pod")
     for state, there in sorted(walked().things.items()):
         shown = ", ".join(each for each in order if each in there) or "nothing"
-        lines.append(f"| {state.value} {states.state_text(state).strip()} | {shown} |")
+        lines.append(f"| {_title(state)} | {shown} |")
     return HEAD + "\n".join(lines) + "\n"
+
+
+def _title(state: State) -> str:
+    return f"{state.value} {states.state_text(state).strip()}"
