@@ -228,7 +228,7 @@ class Frames:
 
 def _play(telling: int) -> None:
     """Run the application over a recorded box, with a log that is written all the time."""
-    from tui.runtime.entry import prepare
+    from tui.entry import prepare
 
     prepare()
     from tui.app import BoxApp

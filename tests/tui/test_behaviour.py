@@ -297,7 +297,7 @@ async def test_jobs_points_at_the_job_that_was_launched(opened: Open, settle: Se
         check = app.screen.query_one(CheckPane)
         await _until(pilot, lambda: check.result is not None)
         await _press(pilot, settle, "s", "right", "enter")
-        await _until(pilot, lambda: bool(recorded.done) and not app.runs)
+        await _until(pilot, lambda: bool(recorded.done) and not app.runner.runs)
         await _press(pilot, settle, "escape", "2")
         row = app.screen.query_one(LiveTable).selected
         assert row is not None and row.key == RUNNING
@@ -364,7 +364,7 @@ async def test_leaving_the_dialog_does_not_stop_the_verb(opened: Open, settle: S
         await _press(pilot, settle, "x", "right", "enter", "escape")
         assert len(app.screen_stack) == 1
         recorded.hold.set()
-        await _until(pilot, lambda: bool(recorded.done) and not app.runs)
+        await _until(pilot, lambda: bool(recorded.done) and not app.runner.runs)
 
 
 async def test_leaving_while_a_verb_is_under_way_asks_first(
@@ -379,7 +379,7 @@ async def test_leaving_while_a_verb_is_under_way_asks_first(
         await _press(pilot, settle, "enter")
         assert app.is_running and not isinstance(app.screen, Question)
         recorded.hold.set()
-        await _until(pilot, lambda: not app.runs)
+        await _until(pilot, lambda: not app.runner.runs)
         await pilot.press("q")
         await _until(pilot, lambda: not app.is_running)
 
@@ -452,7 +452,7 @@ def test_nothing_heavy_is_imported_before_the_first_paint() -> None:
     import sys
 
     program = (
-        "import sys, tui.app, tui.backend.box_backend, tui.runtime.entry, tui.screens.dashboard.screen;"
+        "import sys, tui.app, tui.backend.box_backend, tui.entry, tui.screens.dashboard.screen;"
         "print([m for m in ('web3', 'kubernetes', 'httpx', 'pydantic', 'eth_account') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -69,7 +69,7 @@ async def test_read_only_changes_nothing(change: str, opened: Open, settle: Sett
             assert isinstance(app.screen, ActionDialog)
             assert app.screen.query_one("#proceed", Button).disabled
         await _press(pilot, settle, "right", "enter", "enter")
-        assert (recorded.done, app.runs) == ([], [])
+        assert (recorded.done, app.runner.runs) == ([], [])
 
 
 def test_every_screen_can_be_had_as_a_command() -> None:

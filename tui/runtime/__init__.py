@@ -1,1 +1,1 @@
-"""The TUI as a process: entry, terminal, themes, remembered state, the list of screens."""
+"""The TUI as a process: terminal, themes, remembered state, and the port to the application."""

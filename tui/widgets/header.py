@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from rich.text import Text
 from textual.widgets import Static
 
 from tui.live.feed import Fresh
-
-if TYPE_CHECKING:
-    from tui.app import BoxApp
+from tui.runtime.app_port import port_of
 
 SCREENS = {
     "dashboard": "Dash",
@@ -40,24 +36,20 @@ class TopLine(Static):
         super().__init__(markup=False)
         self._current = current
 
-    @property
-    def _app(self) -> BoxApp:
-        return cast("BoxApp", self.app)
-
     def on_mount(self) -> None:
-        self._app.feeds.status.join(self)
+        port_of(self).feeds.status.join(self)
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw())
         self.redraw()
 
     def on_unmount(self) -> None:
-        self._app.feeds.status.leave(self)
+        port_of(self).feeds.status.leave(self)
 
     def on_fresh(self, event: Fresh) -> None:
         if event.changed:
             self.redraw()
 
     def redraw(self) -> None:
-        app = self._app
+        app = port_of(self)
         reading = app.feeds.status.reading
         state = reading.value.state if reading.value and not reading.problem else "unknown"
         mark = {"running": "●", "unknown": "?", "absent": "○", "stopped": "○"}.get(state, "◐")

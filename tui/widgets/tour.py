@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.widgets import Static
 
 from tui.live.feed import Feed, Fresh
+from tui.runtime.app_port import port_of
 
 if TYPE_CHECKING:
-    from tui.app import BoxApp
     from tui.live.feed_registry import Questions
 
 
@@ -116,12 +116,8 @@ class TourBar(Static):
         self._since: tuple[int, int] | None = None
 
     @property
-    def _app(self) -> BoxApp:
-        return cast("BoxApp", self.app)
-
-    @property
     def _listened(self) -> tuple[Feed[Any], ...]:
-        feeds = self._app.feeds
+        feeds = port_of(self).feeds
         return feeds.assets, feeds.permissions, feeds.jobs
 
     def on_mount(self) -> None:
@@ -139,19 +135,19 @@ class TourBar(Static):
 
     def on_fresh(self, _event: Fresh) -> None:
         """Go to the next lesson if the user has done what this one asks for."""
-        step = self._app.memory.tour
+        step = port_of(self).memory.tour
         lesson = LESSONS[step] if 0 <= step < len(LESSONS) else None
         if lesson is None or lesson.count is None or not all(feed.answers for feed in self._listened):
             return
-        now = lesson.count(self._app.feeds)
+        now = lesson.count(port_of(self).feeds)
         if self._since is None or self._since[0] != step:
             self._since = (step, now)
         elif now > self._since[1]:
-            self._app.tour_to(step + 1)
+            port_of(self).tour_to(step + 1)
 
     def redraw(self) -> None:
         """Show the current lesson, or hide the bar."""
-        step = self._app.memory.tour
+        step = port_of(self).memory.tour
         on = 0 <= step < len(LESSONS)
         self.set_class(on, "-on")
         self._listen(on)

@@ -13,10 +13,10 @@ from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
 if TYPE_CHECKING:
-    from tui.app import BoxApp
+    from tui.runtime.app_port import AppPort
 
 
-def script_form(app: BoxApp, data: str) -> FormDialog[Action]:
+def script_form(app: AppPort, data: str) -> FormDialog[Action]:
     """Return the form of the loop; ``data`` is the DID chosen now, or empty."""
     fields = (
         Field("script", "Script (ctrl+o picks)", file=True, placeholder="./count.py"),
@@ -44,7 +44,7 @@ def script_form(app: BoxApp, data: str) -> FormDialog[Action]:
     return FormDialog("Run a script", fields, _preview, action)
 
 
-def _loop(app: BoxApp, values: Values) -> Loop:
+def _loop(app: AppPort, values: Values) -> Loop:
     script, data = Path(values["script"]).expanduser(), shlex.split(values["data"])
     if not script.is_file():
         raise UsageError("C2D-RUN-NO-FILE", f"{script} is not a file", "give the path of a script")
