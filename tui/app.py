@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,30 +19,18 @@ from tui.live.change_watcher import Watcher
 from tui.live.feed import Clock
 from tui.live.feed_registry import Questions
 from tui.runtime.gc_policy import Collecting
+from tui.runtime.screen_table import SCREENS
 from tui.runtime.terminal_guard import leave_when_asked
 from tui.runtime.themes import DARK, THEMES
 from tui.runtime.ui_state import Memory
 from tui.widgets.base_screen import BoxScreen
-from tui.widgets.header import KEYS, NAMES, SCREENS, TopLine
+from tui.widgets.header import TopLine
 from tui.widgets.tour import LESSONS, TourBar
 
 if TYPE_CHECKING:
     from tui.action_runner import ActionRunner
     from tui.actions.action import Action
     from tui.actions.run import Advanced, Asked, Run
-
-CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
-
-
-def _opening(name: str) -> Callable[[], Screen[None]]:
-    """Return a factory that imports a screen's folder only when the screen is first shown."""
-
-    def make() -> Screen[None]:
-        made = getattr(import_module(f"tui.screens.{name}.screen"), CLASSES[name])()
-        assert isinstance(made, Screen)
-        return made
-
-    return make
 
 
 def _commands() -> type[Provider]:
@@ -57,14 +44,19 @@ class BoxApp(App[None]):
 
     TITLE = "c2d-box"
     CSS_PATH = "app.tcss"
-    MODES = {name: _opening(name) for name in SCREENS}  # noqa: RUF012
+    MODES = {entry.name: entry.open for entry in SCREENS.values()}  # noqa: RUF012
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
-                NAMES.get(key, key), f"go('{name}')", title, show=False, key_display=key, id=f"screen.{name}"
+                each.key,
+                f"go('{each.name}')",
+                each.title,
+                show=False,
+                key_display=each.key,
+                id=f"screen.{each.name}",
             )
-            for key, (name, title) in zip(KEYS, SCREENS.items(), strict=True)
+            for each in SCREENS.values()
         ),
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("colon", "command_line", "Command", show=False, id="app.command", key_display=":"),
@@ -152,6 +144,10 @@ class BoxApp(App[None]):
         for screen in self.screen_stack:
             for bar in screen.query(TourBar):
                 bar.redraw()
+
+    def key_of(self, screen: str) -> str:
+        """Return the key that opens a screen, also where the user has bound another one."""
+        return self.memory.keys.get(f"screen.{screen}", SCREENS[screen].key).partition(",")[0]
 
     def act_as(self, who: str | None) -> None:
         """Act as another account from now on; None means the usual roles, publisher and consumer."""

@@ -16,8 +16,8 @@ from textual.widgets import Input
 from sandbox.verbs.accounts import ROLES
 from tui.actions import box_lifecycle
 from tui.runtime.app_port import AppPort, port_of
+from tui.runtime.screen_table import SCREENS
 from tui.runtime.themes import THEMES
-from tui.widgets.header import SCREENS
 
 
 @dataclass(frozen=True)

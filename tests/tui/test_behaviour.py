@@ -17,10 +17,10 @@ from tui.app import BoxApp
 from tui.dialogs.action import ActionDialog, Question
 from tui.dialogs.form import FormDialog
 from tui.dialogs.running import RunDialog
+from tui.runtime.screen_table import SCREENS
 from tui.screens.boot.screen import BootScreen
 from tui.screens.jobs.widgets import JobsPane
 from tui.screens.launch.widgets import CheckPane
-from tui.widgets.header import KEYS, NAMES, SCREENS
 from tui.widgets.live_table import LiveTable, Row
 
 Open = Callable[..., BoxApp]
@@ -48,8 +48,8 @@ async def test_number_keys_show_every_screen(opened: Open, settle: Settle) -> No
     app = opened()
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        for key, name in zip(KEYS, SCREENS, strict=True):
-            await _press(pilot, settle, NAMES.get(key, key))
+        for name, entry in SCREENS.items():
+            await _press(pilot, settle, entry.key)
             assert app.current_mode == name
 
 

@@ -19,8 +19,9 @@ from textual.widgets import DirectoryTree, TabbedContent, TextArea
 from tests.conftest import sample
 from tests.tui.bindings import keys
 from tui.app import BoxApp
+from tui.runtime.screen_table import SCREENS
 from tui.screens.outputs.trees import JsonTree
-from tui.widgets.header import SCREENS
+from tui.widgets.header import TopLine
 from tui.widgets.live_table import LiveTable
 from tui.widgets.log_view import LogView
 from tui.widgets.tour import TourBar
@@ -333,3 +334,20 @@ async def test_every_key_can_be_another_one(
         for key, check in (("f6", row(1)), ("k", row(0)), ("f5", on("ActionDialog")), ("f7", mode("jobs"))):
             await pilot.press(key)
             await _until(pilot, lambda check=check: bool(check(app)))  # type: ignore[misc]
+
+
+async def test_the_screens_tell_the_key_that_the_user_has_bound(
+    opened: Callable[..., BoxApp], settle: Settle, recorded: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "tui.json"
+    file.write_text(json.dumps({"keys": {"screen.launch": "f5"}, "tour": 6}))
+    app = opened("jobs", memory_file=file)
+    recorded.empty()
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        assert "f5Launch" in str(app.screen.query_one(TopLine).render())
+        assert "f5 launches one" in str(app.screen.query_one("#empty").render())
+        app.tour_to(5)
+        assert "f5 then s" in str(app.screen.query_one(TourBar).render())
+        await pilot.press("f5")
+        await _until(pilot, lambda: app.current_mode == "launch")

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from tests.conftest import sample
 from tui.app import BoxApp
-from tui.widgets.header import SCREENS
+from tui.runtime.screen_table import SCREENS
 
 Settle = Callable[[Pilot[None]], Awaitable[None]]
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)

@@ -1,1 +1,1 @@
-"""The TUI as a process: terminal, themes, remembered state, and the port to the application."""
+"""The TUI as a process: terminal, themes, remembered state, table of screens, port to the application."""

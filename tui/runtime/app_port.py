@@ -51,6 +51,10 @@ class AppPort(Protocol):
         """Show the screen of this name."""
         ...
 
+    def key_of(self, screen: str) -> str:
+        """Return the key that opens the screen of this name, as the user has bound it."""
+        ...
+
     def tour_to(self, step: int) -> None:
         """Show a lesson of the tour; a negative step hides the tour."""
         ...

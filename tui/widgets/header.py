@@ -7,24 +7,7 @@ from textual.widgets import Static
 
 from tui.live.feed import Fresh
 from tui.runtime.app_port import port_of
-
-SCREENS = {
-    "dashboard": "Dash",
-    "jobs": "Jobs",
-    "assets": "Assets",
-    "permissions": "Permit",
-    "launch": "Launch",
-    "outputs": "Outputs",
-    "logs": "Logs",
-    "accounts": "Who",
-    "doctor": "Doctor",
-    "chain": "Chain",
-    "cluster": "Kube",
-}
-"""Screen names and their short titles, in the order of ``KEYS``."""
-KEYS = "1234567890-"
-NAMES = {"0": "0", "-": "minus"}
-"""Textual's names of the keys that are not digits 1 to 9."""
+from tui.runtime.screen_table import SCREENS
 
 
 class TopLine(Static):
@@ -60,8 +43,8 @@ class TopLine(Static):
         if app.read_only:
             line.append("  read-only", f"bold {app.current_theme.warning}")
         line.append("\n")
-        for key, (name, title) in zip(KEYS, SCREENS.items(), strict=True):
+        for name, entry in SCREENS.items():
             style = f"bold reverse {app.current_theme.primary}" if name == self._current else ""
-            line.append(f"{key}{title}", style)
+            line.append(f"{app.key_of(name)}{entry.title}", style)
             line.append(" ")
         self.update(line)

@@ -84,7 +84,7 @@ class DatatokensPane(Pane):
 
 
 class AccountsScreen(BoxScreen):
-    """The accounts screen (key 8)."""
+    """The accounts screen."""
 
     NAME = "accounts"
     CSS_PATH = "accounts.tcss"

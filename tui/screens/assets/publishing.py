@@ -71,7 +71,7 @@ def _preview(app: AppPort, kind: str, values: Values) -> str:
     lines += ["✓ it can be published" if can_be else "", _files(values["source"])]
     lines.append(f"an order costs {offer.price:g} OCEAN" if offer.price else "orders are free")
     if kind == "dataset" and values["service"] == "compute":
-        lines.append("nobody may compute on it until you permit an algorithm (4)")
+        lines.append(f"nobody may compute on it until you permit an algorithm ({app.key_of('permissions')})")
     elif kind == "dataset":
         lines.append("whoever orders it can download the file itself")
     return "\n".join([*lines, "", "the DDO that you sign:", json.dumps(drawn.document, indent=2)])

@@ -16,7 +16,7 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class AssetsScreen(BoxScreen):
-    """The assets screen (key 3)."""
+    """The assets screen."""
 
     NAME = "assets"
     CSS_PATH = "assets.tcss"

@@ -15,7 +15,7 @@ from tui.widgets.live_table import LiveTable
 
 
 class ChainScreen(BoxScreen):
-    """The chain screen (key 0)."""
+    """The chain screen."""
 
     NAME = "chain"
     CSS_PATH = "chain.tcss"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DashboardScreen(BoxScreen):
-    """The dashboard (key 1). On a box that is down it offers to boot it, once."""
+    """The dashboard. On a box that is down it offers to boot it, once."""
 
     NAME = "dashboard"
     CSS_PATH = "dashboard.tcss"

@@ -65,7 +65,7 @@ def _distinct(findings: list[Finding]) -> list[Finding]:
 
 
 class DoctorScreen(BoxScreen):
-    """The doctor screen (key 9)."""
+    """The doctor screen."""
 
     NAME = "doctor"
     CSS_PATH = "doctor.tcss"

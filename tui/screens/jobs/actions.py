@@ -47,7 +47,7 @@ def again(app: AppPort, job: JobView) -> None:
             verb=lambda _ask: source.start(who, dataset, job.algorithm, more, None),
             effects=(
                 f"on {', '.join(names.get(did, did) for did in job.inputs)}, as they are now",
-                "an order that still covers it is used again; 5 shows the price",
+                f"an order that still covers it is used again; {app.key_of('launch')} shows the price",
             ),
             losses=("what an order costs, where none covers it any more",),
             proceed="Order and start",

@@ -18,7 +18,7 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class JobsScreen(BoxScreen):
-    """The jobs screen (key 2)."""
+    """The jobs screen."""
 
     NAME = "jobs"
     CSS_PATH = "jobs.tcss"

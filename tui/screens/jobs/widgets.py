@@ -67,8 +67,8 @@ class JobsPane(Pane):
             app.started = ""
         running = sum(view.running for _, view, _ in newest)
         self.border_title = f"Jobs of {app.consumer}: {len(newest)}, {running} running"
-        empty = "" if newest else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
-        self.query_one("#empty", Static).update(empty)
+        launching = f"{app.key_of('launch')} launches one: a dataset, an algorithm, an environment."
+        self.query_one("#empty", Static).update("" if newest else f"No jobs yet. {launching}")
 
     def tick(self) -> None:
         """Update the run time of running jobs although no answer came; only of rows in view."""

@@ -24,7 +24,7 @@ from tui.widgets.live_table import LiveTable
 
 
 class LaunchScreen(BoxScreen):
-    """The launch screen (key 5). Nothing is paid before the check has been seen and confirmed."""
+    """The launch screen. Nothing is paid before the check has been seen and confirmed."""
 
     NAME = "launch"
     CSS_PATH = "launch.tcss"
@@ -152,8 +152,9 @@ class LaunchScreen(BoxScreen):
         if chosen is None or check is None:
             self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
             return
-        if check.problems:
-            self.notify(f"nothing was paid: {check.problems[0]}", severity="error", markup=False)
+        problems = check.problems(self.box_app.key_of("accounts"))
+        if problems:
+            self.notify(f"nothing was paid: {problems[0]}", severity="error", markup=False)
             return
         self.box_app.perform(self._starting(check))
 

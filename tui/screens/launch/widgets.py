@@ -51,14 +51,17 @@ class Check:
         most = tuple(f"{amount * 1.01:.18f}:{token}" for token, amount in self.totals.items())
         return Spending(most or ("0",))
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """Reasons why the job would not start, known before anything is paid."""
+    def problems(self, accounts_key: str) -> tuple[str, ...]:
+        """Return the reasons why the job would not start, known before anything is paid. ``accounts_key``
+        opens the screen where there is test money.
+        """
         if self.refusal is not None:
             return (f"{self.refusal.code}: {self.refusal.message}",)
         due = self.totals.get("OCEAN", 0.0)
         if self.balance is not None and due > self.balance:
-            return (f"{due:g} OCEAN are due and {self.balance:g} are there: 8, f gives test money",)
+            return (
+                f"{due:g} OCEAN are due and {self.balance:g} are there: {accounts_key}, f gives test money",
+            )
         return ()
 
     @property
@@ -202,12 +205,13 @@ class CheckPane(Pane):
             drawn.append(f"\nto pay:  {total}\n", "bold")
             if check.balance is not None:
                 drawn.append(f"you have {check.balance:g} OCEAN ({self.box_app.consumer})\n")
-            for problem in check.problems:
+            problems = check.problems(self.box_app.key_of("accounts"))
+            for problem in problems:
                 drawn.append(f"✗ {safe(problem)}\n", "bold")
             if self.parameters:
                 drawn.append(f"\nparameters: {safe(json.dumps(dict(self.parameters)))}\n")
             drawn.append(f"\n{worded(self.output)}\n")
             drawn.append("e encrypts them, a makes an asset\n", "dim")
-            if not check.problems:
+            if not problems:
                 drawn.append("\ns orders and starts, after asking")
         self.query_one("#verdict", Static).update(drawn)

@@ -14,7 +14,7 @@ from tui.widgets.log_view import LogView
 
 
 class LogsScreen(BoxScreen):
-    """The logs screen (key 7)."""
+    """The logs screen."""
 
     NAME = "logs"
     CSS_PATH = "logs.tcss"

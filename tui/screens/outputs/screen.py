@@ -71,7 +71,7 @@ class OutputsPane(Pane):
 
 
 class OutputsScreen(BoxScreen):
-    """The outputs screen (key 6)."""
+    """The outputs screen."""
 
     NAME = "outputs"
     CSS_PATH = "outputs.tcss"

@@ -17,7 +17,7 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class PermissionsScreen(BoxScreen):
-    """The permissions screen (key 4)."""
+    """The permissions screen."""
 
     NAME = "permissions"
     CSS_PATH = "permissions.tcss"
