@@ -18,7 +18,7 @@ from tui.dialogs.action import ActionDialog, Question
 from tui.dialogs.form import FormDialog
 from tui.dialogs.running import RunDialog
 from tui.runtime.screen_table import SCREENS
-from tui.screens.boot.screen import BootScreen
+from tui.screens.boot import BootScreen
 from tui.screens.jobs.widgets import JobsPane
 from tui.screens.launch.widgets import CheckPane
 from tui.widgets.live_table import LiveTable, Row

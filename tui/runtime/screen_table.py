@@ -37,8 +37,8 @@ SCREENS = {
         ScreenEntry("launch", "Launch", "5", "launch.screen:LaunchScreen"),
         ScreenEntry("outputs", "Outputs", "6", "outputs.screen:OutputsScreen"),
         ScreenEntry("logs", "Logs", "7", "logs.screen:LogsScreen"),
-        ScreenEntry("accounts", "Who", "8", "accounts.screen:AccountsScreen"),
-        ScreenEntry("doctor", "Doctor", "9", "doctor.screen:DoctorScreen"),
+        ScreenEntry("accounts", "Who", "8", "accounts:AccountsScreen"),
+        ScreenEntry("doctor", "Doctor", "9", "doctor:DoctorScreen"),
         ScreenEntry("chain", "Chain", "0", "chain.screen:ChainScreen"),
         ScreenEntry("cluster", "Kube", "-", "cluster.screen:ClusterScreen"),
     )

@@ -19,7 +19,6 @@ class AssetsScreen(BoxScreen):
     """The assets screen."""
 
     NAME = "assets"
-    CSS_PATH = "assets.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "publish_dataset", "New dataset", id="assets.dataset"),
         Binding("a", "publish_algorithm", "New algorithm", id="assets.algorithm"),

@@ -41,7 +41,6 @@ class YamlScreen(BoxScreen):
     """The YAML of an object as Kubernetes has it now."""
 
     NAME = "cluster"
-    CSS_PATH = "cluster.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="yaml.command")]
 
     def __init__(self, kind: str, namespace: str, name: str) -> None:
@@ -133,7 +132,6 @@ class PodLogScreen(BoxScreen):
     """The logs of all containers of a pod."""
 
     NAME = "cluster"
-    CSS_PATH = "cluster.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="podlog.command")]
 
     def __init__(self, pod: Pod) -> None:

@@ -21,7 +21,6 @@ class JobsScreen(BoxScreen):
     """The jobs screen."""
 
     NAME = "jobs"
-    CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,d", "open", "Open", id="jobs.open"),
         Binding("y", "yaml", "WorkFlow", show=False, id="jobs.yaml"),

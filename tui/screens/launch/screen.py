@@ -27,7 +27,11 @@ class LaunchScreen(BoxScreen):
     """The launch screen. Nothing is paid before the check has been seen and confirmed."""
 
     NAME = "launch"
-    CSS_PATH = "launch.tcss"
+    CSS = """
+    #datasets, #algorithms { height: 2fr; }
+    #environments { height: 1fr; min-height: 5; }
+    #check { width: 1fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start", id="launch.start"),
         Binding("space", "add", "Add", id="launch.add"),

@@ -17,7 +17,7 @@ class LogsScreen(BoxScreen):
     """The logs screen."""
 
     NAME = "logs"
-    CSS_PATH = "logs.tcss"
+    CSS = "#logs { padding: 0; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "as_command", "As command", id="logs.command"),
     ]

@@ -74,7 +74,10 @@ class OutputsScreen(BoxScreen):
     """The outputs screen."""
 
     NAME = "outputs"
-    CSS_PATH = "outputs.tcss"
+    CSS = """
+    #outputs, #preview-pane { width: 1fr; }
+    OutputsScreen.-wide #preview-pane { width: 2fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "save", "Save", id="outputs.save"),
         Binding("o", "open_cid", "Open CID", id="outputs.cid"),

@@ -69,7 +69,10 @@ class SimulationScreen(BoxScreen):
     """Simulates one dataset and one algorithm for every role."""
 
     NAME = "permissions"
-    CSS_PATH = "permissions.tcss"
+    CSS = """
+    #answer-scroll { height: 1fr; border-top: solid $primary; }
+    #answer { height: auto; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "as_command", "As command", id="simulate.command"),
     ]

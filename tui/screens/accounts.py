@@ -87,7 +87,10 @@ class AccountsScreen(BoxScreen):
     """The accounts screen."""
 
     NAME = "accounts"
-    CSS_PATH = "accounts.tcss"
+    CSS = """
+    #accounts { height: 2fr; }
+    #datatokens { height: 1fr; min-height: 5; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "act", "Act as", id="accounts.act"),
         Binding("R,shift+r", "roles", "Usual roles", id="accounts.roles", key_display="R"),

@@ -21,7 +21,12 @@ class BootScreen(BoxScreen, RunFollower):
     """Offers to boot; after enter it shows the step graph, and it closes itself when the box is up."""
 
     NAME = "dashboard"
-    CSS_PATH = "boot.tcss"
+    CSS = """
+    #boot { border: round $primary; padding: 0 2; }
+    #boot-title { text-style: bold; }
+    #boot-outcome { height: auto; padding: 0 2; }
+    #boot-outcome.-bad { color: $text-error; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,u", "boot", "Boot", id="boot.up"),
         Binding("escape", "back", "Dashboard", id="boot.back"),
