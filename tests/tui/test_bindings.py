@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import DirectoryTree, TabbedContent, TextArea
 
 from tests.conftest import sample
 from tests.tui.bindings import keys
+from tests.tui.key_steps import Settle, wait_until
 from tui.app import BoxApp
 from tui.runtime.screen_table import SCREENS
 from tui.screens.outputs.trees import JsonTree
@@ -27,7 +27,6 @@ from tui.widgets.log_view import LogView
 from tui.widgets.tour import TourBar
 
 Check = Callable[[BoxApp], object]
-Settle = Callable[[Pilot[None]], Awaitable[None]]
 SIZE = (120, 40)
 KEYS = {f"{key.where} {key.id}": key for key in keys()}
 
@@ -312,15 +311,7 @@ async def test_a_key_does_what_it_says(
             await settle(pilot)
         assert not case.check(app), "it was so before the key"
         await pilot.press(key.key)
-        await _until(pilot, lambda: bool(case.check(app)))
-
-
-async def _until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("the key had no effect")
+        await wait_until(pilot, lambda: bool(case.check(app)))
 
 
 async def test_every_key_can_be_another_one(
@@ -333,7 +324,7 @@ async def test_every_key_can_be_another_one(
         await settle(pilot)
         for key, check in (("f6", row(1)), ("k", row(0)), ("f5", on("ActionDialog")), ("f7", mode("jobs"))):
             await pilot.press(key)
-            await _until(pilot, lambda check=check: bool(check(app)))  # type: ignore[misc]
+            await wait_until(pilot, lambda check=check: bool(check(app)))  # type: ignore[misc]
 
 
 async def test_the_screens_tell_the_key_that_the_user_has_bound(
@@ -350,4 +341,4 @@ async def test_the_screens_tell_the_key_that_the_user_has_bound(
         app.tour_to(5)
         assert "f5 then s" in str(app.screen.query_one(TourBar).render())
         await pilot.press("f5")
-        await _until(pilot, lambda: app.current_mode == "launch")
+        await wait_until(pilot, lambda: app.current_mode == "launch")
