@@ -342,3 +342,17 @@ async def test_the_screens_tell_the_key_that_the_user_has_bound(
         assert "f5 then s" in str(app.screen.query_one(TourBar).render())
         await pilot.press("f5")
         await wait_until(pilot, lambda: app.current_mode == "launch")
+
+
+async def test_the_header_shows_every_key_however_long_they_are(
+    opened: Callable[..., BoxApp], settle: Settle, tmp_path: Path
+) -> None:
+    file, bound = tmp_path / "tui.json", {name: f"f{n}" for n, name in enumerate(SCREENS, 2)}
+    file.write_text(json.dumps({"keys": {f"screen.{name}": key for name, key in bound.items()}}))
+    app = opened("jobs", memory_file=file)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        line = app.screen.query_one(TopLine).render_line(1).text
+        assert [word[: len(key)] for word, key in zip(line.split(), bound.values(), strict=True)] == [
+            *bound.values()
+        ]

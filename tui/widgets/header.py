@@ -24,6 +24,9 @@ class TopLine(Static):
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw())
         self.redraw()
 
+    def on_resize(self) -> None:
+        self.redraw()
+
     def on_unmount(self) -> None:
         port_of(self).feeds.status.leave(self)
 
@@ -43,8 +46,18 @@ class TopLine(Static):
         if app.read_only:
             line.append("  read-only", f"bold {app.current_theme.warning}")
         line.append("\n")
-        for name, entry in SCREENS.items():
+        for name, word in self._words().items():
             style = f"bold reverse {app.current_theme.primary}" if name == self._current else ""
-            line.append(f"{app.key_of(name)}{entry.title}", style)
+            line.append(word, style)
             line.append(" ")
         self.update(line)
+
+    def _words(self) -> dict[str, str]:
+        """Return each screen's key and title, the titles cut as far as it takes to show all keys."""
+        keys = {name: port_of(self).key_of(name) for name in SCREENS}
+        words = {name: key + SCREENS[name].title for name, key in keys.items()}
+        width, longest = self.content_size.width, max(len(entry.title) for entry in SCREENS.values())
+        while width and longest and sum(map(len, words.values())) + len(words) - 1 > width:
+            longest -= 1
+            words = {name: key + SCREENS[name].title[:longest] for name, key in keys.items()}
+        return words
