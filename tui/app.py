@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib import import_module
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -14,35 +14,24 @@ from textual.command import Provider
 from textual.events import Event, Key
 from textual.screen import Screen
 
-from tui.backend.port import Source
+from tui.backend.port import Ddo, Source
 from tui.live.change_watcher import Watcher
 from tui.live.feed import Clock
 from tui.live.feed_registry import Questions
 from tui.runtime.gc_policy import Collecting
+from tui.runtime.screen_table import SCREENS
 from tui.runtime.terminal_guard import leave_when_asked
 from tui.runtime.themes import DARK, THEMES
 from tui.runtime.ui_state import Memory
-from tui.widgets.header import KEYS, NAMES, SCREENS, TopLine
+from tui.widgets.base_screen import BoxScreen
+from tui.widgets.header import TopLine
 from tui.widgets.tour import LESSONS, TourBar
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
+    from tui.action_runner import ActionRunner
     from tui.actions.action import Action
     from tui.actions.run import Advanced, Asked, Run
-    from tui.dialogs.form import FormDialog
-
-CLASSES = {name: f"{name.capitalize()}Screen" for name in SCREENS}
-
-
-def _opening(name: str) -> Callable[[], Screen[None]]:
-    """Return a factory that imports a screen's folder only when the screen is first shown."""
-
-    def make() -> Screen[None]:
-        made = getattr(import_module(f"tui.screens.{name}.screen"), CLASSES[name])()
-        assert isinstance(made, Screen)
-        return made
-
-    return make
 
 
 def _commands() -> type[Provider]:
@@ -56,14 +45,19 @@ class BoxApp(App[None]):
 
     TITLE = "c2d-box"
     CSS_PATH = "app.tcss"
-    MODES = {name: _opening(name) for name in SCREENS}  # noqa: RUF012
+    MODES = {entry.name: entry.open for entry in SCREENS.values()}  # noqa: RUF012
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
-                NAMES.get(key, key), f"go('{name}')", title, show=False, key_display=key, id=f"screen.{name}"
+                each.key,
+                f"go('{each.name}')",
+                each.title,
+                show=False,
+                key_display=each.key,
+                id=f"screen.{each.name}",
             )
-            for key, (name, title) in zip(KEYS, SCREENS.items(), strict=True)
+            for each in SCREENS.values()
         ),
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("colon", "command_line", "Command", show=False, id="app.command", key_display=":"),
@@ -95,8 +89,7 @@ class BoxApp(App[None]):
         self.feeds = Questions(source, lambda: self.consumer, clock, pace)
         self.watcher = Watcher(source, self.feeds)
         self.collecting = Collecting()
-        self.runs: list[Run] = []
-        self._named: tuple[Any, dict[str, str]] = (None, {})
+        self._named: tuple[list[Ddo] | None, dict[str, str]] = (None, {})
         self.started = ""
         """The job started last, until the table of jobs has pointed at it."""
         for known in THEMES.values():
@@ -153,6 +146,10 @@ class BoxApp(App[None]):
             for bar in screen.query(TourBar):
                 bar.redraw()
 
+    def key_of(self, screen: str) -> str:
+        """Return the key that opens a screen, also where the user has bound another one."""
+        return self.memory.keys.get(f"screen.{screen}", SCREENS[screen].key).partition(",")[0]
+
     def act_as(self, who: str | None) -> None:
         """Act as another account from now on; None means the usual roles, publisher and consumer."""
         self.chosen_account = who
@@ -190,42 +187,33 @@ class BoxApp(App[None]):
         self.copy_to_clipboard(text)
         self.notify(f"$ {text}\ncopied", timeout=4, markup=False)
 
+    @cached_property
+    def runner(self) -> ActionRunner:
+        """The runs of this application, and the only code path that changes anything."""
+        from tui.action_runner import ActionRunner
+
+        return ActionRunner(self)
+
     def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
-        """Confirm, run and show an action; see :mod:`tui.actions.runner`."""
-        from tui.actions.runner import perform
+        """Confirm, run and show an action."""
+        self.runner.perform(action, then)
 
-        perform(self, action, then)
-
-    def fill(self, form: FormDialog[Action], *, then: Callable[[Run], None] | None = None) -> None:
+    def fill(self, form: Screen[Action | None], *, then: Callable[[Run], None] | None = None) -> None:
         """Show a form, then confirm and run the action that its values make."""
-        from tui.actions.runner import fill
-
-        fill(self, form, then)
-
-    def begin(self, action: Action) -> Run:
-        """Run an action that the user has confirmed."""
-        from tui.actions.runner import begin
-
-        return begin(self, action)
+        self.runner.fill(form, then)
 
     def on_advanced(self, event: Advanced) -> None:
-        from tui.actions.runner import advanced
-
-        advanced(self, event.run)
+        self.runner.forward(event.run)
 
     def on_asked(self, event: Asked) -> None:
-        from tui.actions.runner import asked
-
-        asked(self, event)
+        self.runner.put_question(event)
 
     async def action_quit(self) -> None:
         self.leave()
 
     def leave(self) -> None:
         """Leave the TUI; the box goes on. Confirms first while a verb is running."""
-        from tui.actions.runner import leave
-
-        leave(self)
+        self.runner.leave()
 
     def action_command_line(self) -> None:
         from tui.command_palette import CommandLine
@@ -241,10 +229,17 @@ class BoxApp(App[None]):
             binding = active.binding
             if binding.description and not binding.system:
                 keys.setdefault(binding.description, self.get_key_display(binding))
-        name = str(getattr(self.screen, "NAME", "") or "this screen")
+        name = self.screen.NAME if isinstance(self.screen, BoxScreen) else "this screen"
         self.push_screen(HelpDialog(name, [(key, text) for text, key in keys.items()]))
 
     def on_unmount(self) -> None:
         self.watcher.stop()
         self.feeds.gate.set()
         self.memory.save(self.memory_file)
+
+
+if TYPE_CHECKING:
+    from tui.runtime.app_port import AppPort
+
+    _PORT: type[AppPort] = BoxApp
+    """mypy proves here that the application is what :func:`tui.runtime.app_port.port_of` says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,11 +15,9 @@ from textual.widgets import Input
 
 from sandbox.verbs.accounts import ROLES
 from tui.actions import box_lifecycle
+from tui.runtime.app_port import AppPort, port_of
+from tui.runtime.screen_table import SCREENS
 from tui.runtime.themes import THEMES
-from tui.widgets.header import SCREENS
-
-if TYPE_CHECKING:
-    from tui.app import BoxApp
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Saying:
     do: Callable[[], object]
 
 
-def sayings(app: BoxApp) -> Iterator[Saying]:
+def sayings(app: AppPort) -> Iterator[Saying]:
     """Yield every command that is available now."""
     for name in SCREENS:
         yield Saying(name, f"go to {name}", lambda name=name: app.go(name))  # type: ignore[misc]
@@ -50,12 +48,12 @@ class BoxCommands(Provider):
     """The palette's view of :func:`sayings`."""
 
     async def discover(self) -> Hits:
-        for saying in sayings(cast("BoxApp", self.app)):
+        for saying in sayings(port_of(self.screen)):
             yield DiscoveryHit(saying.words, saying.do, help=saying.text)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for saying in sayings(cast("BoxApp", self.app)):
+        for saying in sayings(port_of(self.screen)):
             score = matcher.match(f"{saying.words} {saying.text}")
             if score > 0:
                 yield Hit(score, matcher.highlight(saying.words), saying.do, help=saying.text)
@@ -71,16 +69,16 @@ class CommandLine(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Close", id="command.close")]
 
     def compose(self) -> ComposeResult:
-        words = [saying.words for saying in sayings(cast("BoxApp", self.app))]
+        words = [saying.words for saying in sayings(port_of(self))]
         yield Input(placeholder=": jobs, up, as consumer2, theme light …", suggester=SuggestFromList(words))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        app = cast("BoxApp", self.app)
+        app = port_of(self)
         said = " ".join(event.value.split()).lower()
         known = {saying.words: saying for saying in sayings(app)} | {"q": Saying("q", "", app.leave)}
         found = known.get(said) or next((s for w, s in known.items() if said and w.startswith(said)), None)
-        app.pop_screen()
+        self.app.pop_screen()
         if found is None:
             app.notify(f"nothing is called {said!r}; ctrl+p lists what is", severity="warning", markup=False)
         else:
-            app.call_later(found.do)
+            self.app.call_later(found.do)

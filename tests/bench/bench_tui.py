@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import importlib.util
 import json
 import os
 import pty
@@ -24,23 +23,12 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PAINTED = b"Health"
 SIZE = (120, 40)
 JOBS, RATE, KEYS = 5000, 200, 200
-
-
-def recording() -> ModuleType:
-    """Import the tests' recorded box."""
-    spec = importlib.util.spec_from_file_location("recorded", ROOT / "tests" / "tui" / "conftest.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["recorded"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Terminal:
@@ -228,21 +216,22 @@ class Frames:
 
 def _play(telling: int) -> None:
     """Run the application over a recorded box, with a log that is written all the time."""
-    from tui.runtime.entry import prepare
+    from tui.entry import prepare
 
     prepare()
+    from tests.tui.recorded_box import Recorded
+    from tests.tui.recorded_data import NOW, recorded_pod
     from tui.app import BoxApp
     from tui.screens.jobs.detail import JobScreen
     from tui.widgets.live_table import LiveTable
     from tui.widgets.log_view import LogView
 
-    recorded: Any = recording()
-    box = recorded.Recorded().many(JOBS)
+    box: Any = Recorded().many(JOBS)
     now = time.time()
     for job in box.job_list:
-        job["dateCreated"] = f"{now - recorded.NOW + float(job['dateCreated']):.6f}"
+        job["dateCreated"] = f"{now - NOW + float(job['dateCreated']):.6f}"
     job_id = str(box.job_list[2]["jobId"])
-    box.pod_list = [recorded._pod("c2d-jobs", "streaming", "Running", 0, job_id, ("algorithm",))]
+    box.pod_list = [recorded_pod("c2d-jobs", "streaming", "Running", 0, job_id, ("algorithm",))]
     box.pods = lambda _job_id="": list(box.pod_list)
 
     def stream(namespace: str, pod: str, container: str) -> Iterator[str]:

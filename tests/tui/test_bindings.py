@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import DirectoryTree, TabbedContent, TextArea
 
 from tests.conftest import sample
 from tests.tui.bindings import keys
+from tests.tui.key_steps import Settle, wait_until
 from tui.app import BoxApp
+from tui.runtime.screen_table import SCREENS
 from tui.screens.outputs.trees import JsonTree
-from tui.widgets.header import SCREENS
+from tui.widgets.header import TopLine
 from tui.widgets.live_table import LiveTable
 from tui.widgets.log_view import LogView
 from tui.widgets.tour import TourBar
 
 Check = Callable[[BoxApp], object]
-Settle = Callable[[Pilot[None]], Awaitable[None]]
 SIZE = (120, 40)
 KEYS = {f"{key.where} {key.id}": key for key in keys()}
 
@@ -311,15 +311,7 @@ async def test_a_key_does_what_it_says(
             await settle(pilot)
         assert not case.check(app), "it was so before the key"
         await pilot.press(key.key)
-        await _until(pilot, lambda: bool(case.check(app)))
-
-
-async def _until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("the key had no effect")
+        await wait_until(pilot, lambda: bool(case.check(app)))
 
 
 async def test_every_key_can_be_another_one(
@@ -332,4 +324,35 @@ async def test_every_key_can_be_another_one(
         await settle(pilot)
         for key, check in (("f6", row(1)), ("k", row(0)), ("f5", on("ActionDialog")), ("f7", mode("jobs"))):
             await pilot.press(key)
-            await _until(pilot, lambda check=check: bool(check(app)))  # type: ignore[misc]
+            await wait_until(pilot, lambda check=check: bool(check(app)))  # type: ignore[misc]
+
+
+async def test_the_screens_tell_the_key_that_the_user_has_bound(
+    opened: Callable[..., BoxApp], settle: Settle, recorded: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "tui.json"
+    file.write_text(json.dumps({"keys": {"screen.launch": "f5"}, "tour": 6}))
+    app = opened("jobs", memory_file=file)
+    recorded.empty()
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        assert "f5Launch" in str(app.screen.query_one(TopLine).render())
+        assert "f5 launches one" in str(app.screen.query_one("#empty").render())
+        app.tour_to(5)
+        assert "f5 then s" in str(app.screen.query_one(TourBar).render())
+        await pilot.press("f5")
+        await wait_until(pilot, lambda: app.current_mode == "launch")
+
+
+async def test_the_header_shows_every_key_however_long_they_are(
+    opened: Callable[..., BoxApp], settle: Settle, tmp_path: Path
+) -> None:
+    file, bound = tmp_path / "tui.json", {name: f"f{n}" for n, name in enumerate(SCREENS, 2)}
+    file.write_text(json.dumps({"keys": {f"screen.{name}": key for name, key in bound.items()}}))
+    app = opened("jobs", memory_file=file)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        line = app.screen.query_one(TopLine).render_line(1).text
+        assert [word[: len(key)] for word, key in zip(line.split(), bound.values(), strict=True)] == [
+            *bound.values()
+        ]

@@ -11,6 +11,7 @@ from sandbox.progress import Event
 from tui.actions.step_board import StepBoard
 from tui.screens.logs.merging import fresh, merged, stamp, worded
 from tui.screens.outputs.preview import preview
+from tui.widgets.step_graph import board_lines
 from tui.widgets.text import age, lasting, one_line, safe, size
 
 
@@ -105,7 +106,7 @@ def test_a_group_closes_when_its_steps_are_done_and_opens_when_one_fails() -> No
     board.fold(Event("a.one", "done", "one", seconds=1, at=0))
     board.fold(Event("b.one", "started", "one", at=0))
     board.fold(Event("b.two", "failed", "two", seconds=2, at=0))
-    assert str(board.lines(5.0)).splitlines() == [
+    assert str(board_lines(board, 5.0)).splitlines() == [
         "✓ a          1 step  1.0 s",
         "✗ b          1/2",
         "  ├ → one  5.0 s",

@@ -5,23 +5,22 @@ where it was left.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Button
 
 from tests.conftest import sample
 from tests.tui.bindings import keys
+from tests.tui.key_steps import Settle, press_keys, wait_until
 from tui.app import BoxApp
 from tui.dialogs.action import ActionDialog
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.tour import TourBar
 
 Open = Callable[..., BoxApp]
-Settle = Callable[[Pilot[None]], Awaitable[None]]
 SIZE = (120, 40)
 CHANGES = {
     "up": ("dashboard", "u"),
@@ -44,32 +43,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("change", sample(sorted(CHANGES), 3, seed, full))
 
 
-async def _press(pilot: Pilot[None], settle: Settle, *pressed: str) -> None:
-    for key in pressed:
-        await pilot.press(key)
-        await settle(pilot)
-
-
-async def _until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not come true")
-
-
 async def test_read_only_changes_nothing(change: str, opened: Open, settle: Settle, recorded: Any) -> None:
     """Each change ends at a dialog that shows its command and cannot be agreed to."""
     screen, *pressed = CHANGES[change]
     app = opened(screen, read_only=True)
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await _press(pilot, settle, *pressed)
+        await press_keys(pilot, settle, *pressed)
         if change != "publish":  # an empty form leads no further
             assert isinstance(app.screen, ActionDialog)
             assert app.screen.query_one("#proceed", Button).disabled
-        await _press(pilot, settle, "right", "enter", "enter")
-        assert (recorded.done, app.runs) == ([], [])
+        await press_keys(pilot, settle, "right", "enter", "enter")
+        assert (recorded.done, app.runner.runs) == ([], [])
 
 
 def test_every_screen_can_be_had_as_a_command() -> None:
@@ -90,16 +75,16 @@ async def test_the_tour_is_left_and_taken_up_where_it_was(
     app = opened("dashboard", memory_file=file)
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await _press(pilot, settle, "T", "N", "N", "T")
+        await press_keys(pilot, settle, "T", "N", "N", "T")
         assert not app.screen.query_one(TourBar).display
-        await _press(pilot, settle, "2", "T")
+        await press_keys(pilot, settle, "2", "T")
         assert _lesson(app).startswith("3/8")
-        await _press(pilot, settle, "T")
+        await press_keys(pilot, settle, "T")
     again = opened("dashboard", memory_file=file)
     async with again.run_test(size=SIZE) as pilot:
         await settle(pilot)
         assert not again.screen.query_one(TourBar).display
-        await _press(pilot, settle, "T")
+        await press_keys(pilot, settle, "T")
         assert _lesson(again).startswith("3/8")
 
 
@@ -114,11 +99,11 @@ async def test_a_lesson_is_over_when_the_thing_was_really_done(
     app.memory.tour = 5
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await _until(pilot, lambda: all(feed.answers for feed in _told(app)))
+        await wait_until(pilot, lambda: all(feed.answers for feed in _told(app)))
         await settle(pilot)
         recorded.job_list.append({**recorded.job_list[0], "jobId": "9" * 32})
         app.feeds.poke("jobs")
-        await _until(pilot, lambda: app.memory.tour == 6)
+        await wait_until(pilot, lambda: app.memory.tour == 6)
         assert _lesson(app).startswith("7/8 Watch")
 
 

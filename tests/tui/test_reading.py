@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from textual.pilot import Pilot
 from textual.widgets import Static
 
+from tests.tui.key_steps import Settle, press_keys, wait_until
 from tui.app import BoxApp
 from tui.dialogs.action import ActionDialog
 from tui.screens.jobs.widgets import JobLogPane
 from tui.widgets.log_view import LogView
 
 Open = Callable[..., BoxApp]
-Settle = Callable[[Pilot[None]], Awaitable[None]]
 SIZE = (100, 30)
-
-
-async def _press(pilot: Pilot[None], settle: Settle, *keys: str) -> None:
-    for key in keys:
-        await pilot.press(key)
-        await settle(pilot)
-
-
-async def _until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not come true")
 
 
 def _odd(recorded: Any) -> None:
@@ -45,19 +30,19 @@ async def test_matches_are_gone_through_among_all_lines(opened: Open, settle: Se
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         view = app.screen.query_one(LogView)
-        await _press(pilot, settle, "slash", "o", "d", "d", "enter")
+        await press_keys(pilot, settle, "slash", "o", "d", "d", "enter")
         assert len(view.shown) == 7
         places = []
         for key in ("n", "n", "N", "n", "n"):
-            await _press(pilot, settle, key)
+            await press_keys(pilot, settle, key)
             places.append(view.found)
         assert (places, len(view.shown)) == ([17, 47, 17, 47, 77], 200)
         assert view.scroll_offset.y == 77 - view.ABOVE
         recorded.log_lines["provider"].append("line 200 odd")
-        await _press(pilot, settle, "r")
-        await _until(pilot, lambda: len(view.lines) == 201)
+        await press_keys(pilot, settle, "r")
+        await wait_until(pilot, lambda: len(view.lines) == 201)
         assert (view.found, view.scroll_offset.y, view.following) == (77, 77 - view.ABOVE, False)
-        await _press(pilot, settle, *"nnnnnn")
+        await press_keys(pilot, settle, *"nnnnnn")
         assert view.found == 200, "the last one is not left"
 
 
@@ -69,9 +54,9 @@ async def test_the_filter_comes_back_and_without_one_there_are_no_matches(
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         view = app.screen.query_one(LogView)
-        await _press(pilot, settle, "slash", "o", "d", "d", "enter", "n", "f")
+        await press_keys(pilot, settle, "slash", "o", "d", "d", "enter", "n", "f")
         assert (view.found is None, len(view.shown), view.following) == (True, 7, True)
-        await _press(pilot, settle, "escape", "N", "n")
+        await press_keys(pilot, settle, "escape", "N", "n")
         assert (view.found is None, len(view.shown)) == (True, 200)
 
 
@@ -87,12 +72,12 @@ async def test_results_can_be_asked_for_encrypted(opened: Open, settle: Settle, 
     app = opened("launch")
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await _press(pilot, settle, "e", "s")
+        await press_keys(pilot, settle, "e", "s")
         assert isinstance(app.screen, ActionDialog)
-        await _press(pilot, settle, "y")
+        await press_keys(pilot, settle, "y")
         assert app.clipboard.endswith(" --encrypt")
-        await _press(pilot, settle, "right", "enter")
-        await _until(pilot, lambda: bool(recorded.done))
+        await press_keys(pilot, settle, "right", "enter")
+        await wait_until(pilot, lambda: bool(recorded.done))
         assert (recorded.done[0][0], recorded.done[0][-1]) == ("start", '{"encrypt": true}')
 
 
@@ -100,12 +85,12 @@ async def test_results_can_be_asked_for_as_an_asset(opened: Open, settle: Settle
     app = opened("launch")
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await _press(pilot, settle, "e", "a", *"mine", "tab", "enter", "down", "enter", "ctrl+s", "s")
+        await press_keys(pilot, settle, "e", "a", *"mine", "tab", "enter", "down", "enter", "ctrl+s", "s")
         assert isinstance(app.screen, ActionDialog)
-        await _press(pilot, settle, "y")
+        await press_keys(pilot, settle, "y")
         assert app.clipboard.endswith(" --publish mine --free")
-        await _press(pilot, settle, "right", "enter")
-        await _until(pilot, lambda: bool(recorded.done))
+        await press_keys(pilot, settle, "right", "enter")
+        await wait_until(pilot, lambda: bool(recorded.done))
         assert json.loads(recorded.done[0][-1]) == {"publish": {"name": "mine", "free": True}}
 
 
@@ -113,7 +98,7 @@ async def test_the_frame_of_a_log_says_its_lines_and_its_age(opened: Open, settl
     app = opened("jobs")
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await _press(pilot, settle, "l")
+        await press_keys(pilot, settle, "l")
         pane = app.screen.query_one(JobLogPane)
         pane.tick()
         assert str(pane.border_subtitle) == "2 lines · following · now"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from tests.conftest import sample
+from tests.tui.key_steps import Settle
 from tui.app import BoxApp
-from tui.widgets.header import SCREENS
+from tui.runtime.screen_table import SCREENS
 
-Settle = Callable[[Pilot[None]], Awaitable[None]]
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)
 SIZES = {"80x24": SMALL, "120x40": USUAL, "240x70": LARGE}
 STATES = ("normal", "empty", "many", "gone", "error")

@@ -31,6 +31,14 @@ class Asked(Message, bubble=False):
         self.run, self.question, self.answer = run, question, answer
 
 
+class RunFollower:
+    """A screen that shows a run: it gets the run's :class:`Advanced` messages."""
+
+    def follows(self, run: Run) -> bool:
+        """Return whether the screen shows this run now."""
+        raise NotImplementedError
+
+
 class Run:
     """One execution of an action. ``listener`` (the app) gets a message for every event."""
 

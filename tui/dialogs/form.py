@@ -44,7 +44,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
     why it cannot.
     """
 
-    CSS_PATH = ["dialogs.tcss", "form.tcss"]  # noqa: RUF012
+    CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="form.cancel"),

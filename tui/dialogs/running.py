@@ -4,7 +4,7 @@ run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,12 +12,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from tui.actions.run import Advanced, Run
-from tui.actions.step_board import StepGraph
+from tui.actions.run import Advanced, Run, RunFollower
+from tui.runtime.app_port import port_of
+from tui.widgets.step_graph import StepGraph
 from tui.widgets.text import plain
-
-if TYPE_CHECKING:
-    from tui.app import BoxApp
 
 
 def outcome(run: Run) -> str:
@@ -32,7 +30,7 @@ def outcome(run: Run) -> str:
     return "\n".join(lines)
 
 
-class RunDialog(ModalScreen[None]):
+class RunDialog(ModalScreen[None], RunFollower):
     """Shows the progress and the end of one run."""
 
     CSS_PATH = "dialogs.tcss"
@@ -58,12 +56,15 @@ class RunDialog(ModalScreen[None]):
         self.set_interval(0.5, self.redraw)
         self.redraw()
 
+    def follows(self, run: Run) -> bool:
+        return run is self.run
+
     def on_advanced(self, event: Advanced) -> None:
-        if event.run is self.run:
+        if self.follows(event.run):
             self.redraw()
 
     def redraw(self) -> None:
-        self.query_one(StepGraph).redraw(cast("BoxApp", self.app).clock())
+        self.query_one(StepGraph).redraw(port_of(self).clock())
         self.query_one("#outcome", Static).update(plain(outcome(self.run)))
         self.query_one("#outcome").set_class(self.run.problem is not None, "-bad")
         if not self.run.over:

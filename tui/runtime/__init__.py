@@ -1,1 +1,1 @@
-"""The TUI as a process: entry, terminal, themes, remembered state, the list of screens."""
+"""The TUI as a process: terminal, themes, remembered state, table of screens, port to the application."""

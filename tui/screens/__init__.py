@@ -1,1 +1,1 @@
-"""One folder per screen: screen, widgets, styles."""
+"""A module for each screen, or a folder where it has several panes, dialogs or actions of its own."""

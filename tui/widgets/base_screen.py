@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
+from tui.runtime.app_port import AppPort, port_of
 from tui.widgets.header import TopLine
 from tui.widgets.live_table import LiveTable
-from tui.widgets.pane import Pane
+from tui.widgets.pane import Pane, PaneScreen
 from tui.widgets.tour import TourBar
 
-if TYPE_CHECKING:
-    from tui.app import BoxApp
 
-
-class BoxScreen(Screen[None]):
+class BoxScreen(PaneScreen):
     """A screen of the box. Subclasses compose :meth:`body` and set ``NAME``, the screen's name in
     ``SCREENS``.
     """
@@ -35,11 +32,9 @@ class BoxScreen(Screen[None]):
     ]
 
     @property
-    def box_app(self) -> BoxApp:
-        return cast("BoxApp", self.app)
-
-    finding = False
-    """True while the user is typing in the filter: panes that load late must not take the focus then."""
+    def box_app(self) -> AppPort:
+        """The application, for what only it can do."""
+        return port_of(self)
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.NAME)

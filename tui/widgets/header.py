@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from rich.text import Text
 from textual.widgets import Static
 
 from tui.live.feed import Fresh
-
-if TYPE_CHECKING:
-    from tui.app import BoxApp
-
-SCREENS = {
-    "dashboard": "Dash",
-    "jobs": "Jobs",
-    "assets": "Assets",
-    "permissions": "Permit",
-    "launch": "Launch",
-    "outputs": "Outputs",
-    "logs": "Logs",
-    "accounts": "Who",
-    "doctor": "Doctor",
-    "chain": "Chain",
-    "cluster": "Kube",
-}
-"""Screen names and their short titles, in the order of ``KEYS``."""
-KEYS = "1234567890-"
-NAMES = {"0": "0", "-": "minus"}
-"""Textual's names of the keys that are not digits 1 to 9."""
+from tui.runtime.app_port import port_of
+from tui.runtime.screen_table import SCREENS
 
 
 class TopLine(Static):
@@ -40,24 +19,23 @@ class TopLine(Static):
         super().__init__(markup=False)
         self._current = current
 
-    @property
-    def _app(self) -> BoxApp:
-        return cast("BoxApp", self.app)
-
     def on_mount(self) -> None:
-        self._app.feeds.status.join(self)
+        port_of(self).feeds.status.join(self)
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw())
         self.redraw()
 
+    def on_resize(self) -> None:
+        self.redraw()
+
     def on_unmount(self) -> None:
-        self._app.feeds.status.leave(self)
+        port_of(self).feeds.status.leave(self)
 
     def on_fresh(self, event: Fresh) -> None:
         if event.changed:
             self.redraw()
 
     def redraw(self) -> None:
-        app = self._app
+        app = port_of(self)
         reading = app.feeds.status.reading
         state = reading.value.state if reading.value and not reading.problem else "unknown"
         mark = {"running": "●", "unknown": "?", "absent": "○", "stopped": "○"}.get(state, "◐")
@@ -68,8 +46,18 @@ class TopLine(Static):
         if app.read_only:
             line.append("  read-only", f"bold {app.current_theme.warning}")
         line.append("\n")
-        for key, (name, title) in zip(KEYS, SCREENS.items(), strict=True):
+        for name, word in self._words().items():
             style = f"bold reverse {app.current_theme.primary}" if name == self._current else ""
-            line.append(f"{key}{title}", style)
+            line.append(word, style)
             line.append(" ")
         self.update(line)
+
+    def _words(self) -> dict[str, str]:
+        """Return each screen's key and title, the titles cut as far as it takes to show all keys."""
+        keys = {name: port_of(self).key_of(name) for name in SCREENS}
+        words = {name: key + SCREENS[name].title for name, key in keys.items()}
+        width, longest = self.content_size.width, max(len(entry.title) for entry in SCREENS.values())
+        while width and longest and sum(map(len, words.values())) + len(words) - 1 > width:
+            longest -= 1
+            words = {name: key + SCREENS[name].title[:longest] for name, key in keys.items()}
+        return words

@@ -21,6 +21,7 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey, RowKey
 
+from tui.runtime.app_port import port_of
 from tui.widgets.text import one_line
 
 MANY = 50
@@ -90,8 +91,7 @@ class LiveTable(DataTable[Text]):
     @property
     def _memory(self) -> dict[str, int]:
         """Column widths that the user chose for this table, by title."""
-        memory = getattr(self.app, "memory", None)
-        return {} if memory is None or self.id is None else memory.widths.setdefault(self.id, {})
+        return {} if self.id is None else port_of(self).memory.widths.setdefault(self.id, {})
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let h and l move between cells; where whole rows are selected, leave these keys to the screen."""

@@ -5,24 +5,30 @@ Subclasses compose their widgets and implement :meth:`Pane.show`, which is only 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.live.feed import Feed, Fresh
+from tui.runtime.app_port import AppPort, port_of
 from tui.widgets.text import age, one_line, plain
-
-if TYPE_CHECKING:
-    from tui.app import BoxApp
 
 
 class Listed(Message):
     """A pane's list was updated, so the chosen row may be another."""
+
+
+class PaneScreen(Screen[None]):
+    """A screen of panes."""
+
+    finding = False
+    """True while the user is typing in the filter: panes that load late must not take the focus then."""
 
 
 class Pane(Vertical):
@@ -48,8 +54,9 @@ class Pane(Vertical):
         self._remark = ""
 
     @property
-    def box_app(self) -> BoxApp:
-        return cast("BoxApp", self.app)
+    def box_app(self) -> AppPort:
+        """The application, for what only it can do."""
+        return port_of(self)
 
     def compose(self) -> ComposeResult:
         yield Static(classes="gone", markup=False)
@@ -90,7 +97,7 @@ class Pane(Vertical):
 
     def begin(self, widget: Widget) -> None:
         """Focus the widget that gets keys first, unless the user is typing in the filter."""
-        if not getattr(self.screen, "finding", False):
+        if not (isinstance(self.screen, PaneScreen) and self.screen.finding):
             widget.focus()
 
     def tick(self) -> None:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.widgets import Static
 
 from tui.live.feed import Feed, Fresh
+from tui.runtime.app_port import port_of
+from tui.runtime.screen_table import SCREENS
 
 if TYPE_CHECKING:
-    from tui.app import BoxApp
     from tui.live.feed_registry import Questions
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One step of the tour; it is done when ``count`` grows. Without ``count`` only N leads on."""
+    """One step of the tour; it is done when ``count`` grows. Without ``count`` only N leads on. In ``text``
+    and ``keys`` the name of a screen in braces stands for its key.
+    """
 
     title: str
     text: str
@@ -52,53 +55,53 @@ LESSONS = (
         "Data often may not leave its owner. Here it does not: an algorithm travels to it, runs in a pod "
         "without any network, and only its results come out. This box is all of it: Kubernetes, a chain with "
         "Ocean's contracts, the Provider, the operator.",
-        "1 shows that everything is ready",
+        "{dashboard} shows that everything is ready",
     ),
     Lesson(
         "Publish data",
         "You are the publisher. A file goes into a private store; on the chain stand an NFT, a datatoken and "
         "a description (DDO) in which the file's place is encrypted. No file? ctrl+o picks one.",
-        "3 then n: fill in the form, ctrl+s",
+        "{assets} then n: fill in the form, ctrl+s",
         _assets("dataset"),
     ),
     Lesson(
         "Publish an algorithm",
         "A script and the image it runs in. c2d-box new algorithm NAME makes one that works. Its checksums "
         "will stand in every permission, so nobody can swap it later.",
-        "3 then a",
+        "{assets} then a",
         _assets("algorithm"),
     ),
     Lesson(
         "See it refused",
         "You are a consumer now. Choose the data and the algorithm: the Provider says no, and why, before "
         "anything is paid. A dataset trusts nobody until its publisher says so.",
-        "5, tab between the lists, then N",
+        "{launch}, tab between the lists, then N",
     ),
     Lesson(
         "Permit it",
         "The publisher reads the algorithm and permits exactly this version of it. You see the change of the "
         "DDO before you sign. t shows the switches that reach further, and what they would mean.",
-        "4, choose the cell, enter",
+        "{permissions}, choose the cell, enter",
         _allowed,
     ),
     Lesson(
         "Run it",
-        "Order both, pay on the chain, start. The order is a transaction: 0 shows it decoded.",
-        "5 then s",
+        "Order both, pay on the chain, start. The order is a transaction: {chain} shows it decoded.",
+        "{launch} then s",
         _started,
     ),
     Lesson(
         "Watch",
         "configuration fetches data and algorithm; warden proves that no way leads out; the algorithm runs; "
         "judge looks at what it wrote; upload stores it. Then data, algorithm and pods are deleted.",
-        "2, enter; l logs, p pods",
+        "{jobs}, enter; l logs, p pods",
         _ended,
     ),
     Lesson(
         "Results",
         "Only what the algorithm wrote is left, and C2D hands it to you alone. s saves it. The one-command "
         "way to all of this: c2d-box run SCRIPT --data FILE.",
-        "6, s saves; T ends the tour",
+        "{outputs}, s saves; T ends the tour",
     ),
 )
 
@@ -116,12 +119,8 @@ class TourBar(Static):
         self._since: tuple[int, int] | None = None
 
     @property
-    def _app(self) -> BoxApp:
-        return cast("BoxApp", self.app)
-
-    @property
     def _listened(self) -> tuple[Feed[Any], ...]:
-        feeds = self._app.feeds
+        feeds = port_of(self).feeds
         return feeds.assets, feeds.permissions, feeds.jobs
 
     def on_mount(self) -> None:
@@ -139,19 +138,19 @@ class TourBar(Static):
 
     def on_fresh(self, _event: Fresh) -> None:
         """Go to the next lesson if the user has done what this one asks for."""
-        step = self._app.memory.tour
+        step = port_of(self).memory.tour
         lesson = LESSONS[step] if 0 <= step < len(LESSONS) else None
         if lesson is None or lesson.count is None or not all(feed.answers for feed in self._listened):
             return
-        now = lesson.count(self._app.feeds)
+        now = lesson.count(port_of(self).feeds)
         if self._since is None or self._since[0] != step:
             self._since = (step, now)
         elif now > self._since[1]:
-            self._app.tour_to(step + 1)
+            port_of(self).tour_to(step + 1)
 
     def redraw(self) -> None:
         """Show the current lesson, or hide the bar."""
-        step = self._app.memory.tour
+        step = port_of(self).memory.tour
         on = 0 <= step < len(LESSONS)
         self.set_class(on, "-on")
         self._listen(on)
@@ -159,7 +158,8 @@ class TourBar(Static):
             return
         lesson, drawn = LESSONS[step], Text()
         drawn.append(f"{step + 1}/{len(LESSONS)} {lesson.title}\n", "bold")
-        drawn.append(f"{lesson.text}\n")
-        drawn.append(f"▶ {lesson.keys}\n", "bold")
+        keys = {name: port_of(self).key_of(name) for name in SCREENS}
+        drawn.append(lesson.text.format_map(keys) + "\n")
+        drawn.append(f"▶ {lesson.keys.format_map(keys)}\n", "bold")
         drawn.append("N next · B back · T leaves, and comes back here", "dim")
         self.update(drawn)

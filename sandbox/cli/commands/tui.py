@@ -18,7 +18,7 @@ from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
 from sandbox.cli.settings import current
 
-SCREENS = {"tui": "tui.runtime.entry:main", "serve": "tui.web.serving:main"}
+SCREENS = {"tui": "tui.entry:main", "serve": "tui.web.serving:main"}
 THEMES = click.Choice(["dark", "light", "high-contrast", "no-colour"])
 
 

@@ -10,16 +10,16 @@ from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
 if TYPE_CHECKING:
-    from tui.app import BoxApp
     from tui.backend.port import Ddo
+    from tui.runtime.app_port import AppPort
 
 
-def find(app: BoxApp, did: str) -> Ddo | None:
+def find(app: AppPort, did: str) -> Ddo | None:
     """Return the asset's DDO from the last answer of the feed, or None."""
     return next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == did), None)
 
 
-def edit(app: BoxApp, did: str) -> None:
+def edit(app: AppPort, did: str) -> None:
     """Open a form with the asset's current name and description."""
     ddo = find(app, did)
     if ddo is None:
@@ -53,7 +53,7 @@ def edit(app: BoxApp, did: str) -> None:
     app.fill(FormDialog(f"Edit {now['name']}", fields, preview, action))
 
 
-def end(app: BoxApp, did: str) -> None:
+def end(app: AppPort, did: str) -> None:
     """Confirm, then end the asset's life on the chain."""
     who, source, name = app.publisher, app.source, app.names.get(did, did)
     app.perform(

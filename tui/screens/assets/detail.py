@@ -17,7 +17,7 @@ class AssetScreen(BoxScreen):
     """Shows one asset; opened from the table, esc goes back."""
 
     NAME = "assets"
-    CSS_PATH = "assets.tcss"
+    CSS = "#ddo #words { margin-bottom: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll(1)", show=False, id="asset.down"),
         Binding("k", "scroll(-1)", show=False, id="asset.up"),

@@ -17,7 +17,7 @@ from tui.widgets.text import size
 if TYPE_CHECKING:
     from sandbox.install.images import ContainerImage
     from sandbox.verbs.assets import Offer
-    from tui.app import BoxApp
+    from tui.runtime.app_port import AppPort
 
 TITLE = Field("title", "Name", placeholder="the file's name")
 SOURCE = Field("source", "File (ctrl+o picks) or URL", file=True, placeholder="./data.csv or https://…")
@@ -31,7 +31,7 @@ def _offer_fields(service: str) -> tuple[Field, ...]:
     )
 
 
-def dataset_form(app: BoxApp) -> FormDialog[Action]:
+def dataset_form(app: AppPort) -> FormDialog[Action]:
     """Return the form that publishes a dataset."""
     fields = (SOURCE, TITLE, *_offer_fields("compute"))
     return FormDialog(
@@ -39,7 +39,7 @@ def dataset_form(app: BoxApp) -> FormDialog[Action]:
     )
 
 
-def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> FormDialog[Action]:
+def algorithm_form(app: AppPort, images: Sequence[ContainerImage] | None) -> FormDialog[Action]:
     """Return the form that publishes an algorithm; ``images`` are those on the node, None while they are
     unknown.
     """
@@ -56,7 +56,7 @@ def algorithm_form(app: BoxApp, images: Sequence[ContainerImage] | None) -> Form
     )
 
 
-def _preview(app: BoxApp, kind: str, values: Values) -> str:
+def _preview(app: AppPort, kind: str, values: Values) -> str:
     """Return the DDO as it would be signed, and what is wrong with it."""
     try:
         offer = _offer(values, check=False)
@@ -71,7 +71,7 @@ def _preview(app: BoxApp, kind: str, values: Values) -> str:
     lines += ["✓ it can be published" if can_be else "", _files(values["source"])]
     lines.append(f"an order costs {offer.price:g} OCEAN" if offer.price else "orders are free")
     if kind == "dataset" and values["service"] == "compute":
-        lines.append("nobody may compute on it until you permit an algorithm (4)")
+        lines.append(f"nobody may compute on it until you permit an algorithm ({app.key_of('permissions')})")
     elif kind == "dataset":
         lines.append("whoever orders it can download the file itself")
     return "\n".join([*lines, "", "the DDO that you sign:", json.dumps(drawn.document, indent=2)])
@@ -122,7 +122,7 @@ def _words(kind: str, values: Values, offer: Offer) -> str:
     return " ".join(words)
 
 
-def _effects(app: BoxApp, kind: str, offer: Offer) -> tuple[str, ...]:
+def _effects(app: AppPort, kind: str, offer: Offer) -> tuple[str, ...]:
     return (
         f"account {app.publisher} signs: an NFT and a datatoken for this {kind} on the chain",
         "the file's place is encrypted to the Provider",
@@ -130,7 +130,7 @@ def _effects(app: BoxApp, kind: str, offer: Offer) -> tuple[str, ...]:
     )
 
 
-def _dataset(app: BoxApp) -> Callable[[Values], Action]:
+def _dataset(app: AppPort) -> Callable[[Values], Action]:
     def action(values: Values) -> Action:
         offer, who = _offer(values), app.publisher
         return Action(
@@ -145,7 +145,7 @@ def _dataset(app: BoxApp) -> Callable[[Values], Action]:
     return action
 
 
-def _algorithm(app: BoxApp) -> Callable[[Values], Action]:
+def _algorithm(app: AppPort) -> Callable[[Values], Action]:
     def action(values: Values) -> Action:
         offer, who = _offer(values), app.publisher
         image, entrypoint = values["image"], values["entrypoint"]

@@ -16,10 +16,9 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class AssetsScreen(BoxScreen):
-    """The assets screen (key 3)."""
+    """The assets screen."""
 
     NAME = "assets"
-    CSS_PATH = "assets.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "publish_dataset", "New dataset", id="assets.dataset"),
         Binding("a", "publish_algorithm", "New algorithm", id="assets.algorithm"),

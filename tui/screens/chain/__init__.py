@@ -1,0 +1,1 @@
+"""The chain screen: transactions and blocks, decoded."""

@@ -15,10 +15,13 @@ from tui.widgets.live_table import LiveTable
 
 
 class ChainScreen(BoxScreen):
-    """The chain screen (key 0)."""
+    """The chain screen."""
 
     NAME = "chain"
-    CSS_PATH = "chain.tcss"
+    CSS = """
+    #transactions, #blocks, #decoded { height: 1fr; }
+    ChainScreen.-wide #decoded { height: 2fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("b", "blocks", "Blocks / transactions", id="chain.blocks"),
         Binding("enter,d", "read", "Read on", show=False, id="chain.read"),

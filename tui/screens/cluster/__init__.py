@@ -1,0 +1,1 @@
+"""The cluster screen: pods, workflows and events, with their YAML and logs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -27,12 +27,12 @@ class TextPane(Pane):
         view.following = False
         view.focus()
 
-    def show(self, value: Any) -> None:
+    def show(self, value: str) -> None:
         view = self.query_one(LogView)
         place, found = view.scroll_offset.y, view.found
         view.clear()
         view.found = found
-        view.extend(str(value).splitlines())
+        view.extend(value.splitlines())
         view.following = False
         view.scroll_to(y=place, animate=False)
 
@@ -41,7 +41,6 @@ class YamlScreen(BoxScreen):
     """The YAML of an object as Kubernetes has it now."""
 
     NAME = "cluster"
-    CSS_PATH = "cluster.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="yaml.command")]
 
     def __init__(self, kind: str, namespace: str, name: str) -> None:
@@ -133,7 +132,6 @@ class PodLogScreen(BoxScreen):
     """The logs of all containers of a pod."""
 
     NAME = "cluster"
-    CSS_PATH = "cluster.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="podlog.command")]
 
     def __init__(self, pod: Pod) -> None:

@@ -20,7 +20,10 @@ class ClusterScreen(BoxScreen):
     """The cluster screen (key minus)."""
 
     NAME = "cluster"
-    CSS_PATH = "cluster.tcss"
+    CSS = """
+    #pods { height: 2fr; }
+    #flows, #happenings { height: 1fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,y,d", "yaml", "YAML", id="cluster.yaml", key_display="y"),
         Binding("l", "logs", "Logs", id="cluster.logs"),

@@ -1,0 +1,1 @@
+"""The dashboard: health, memory, the last jobs, and the next step."""

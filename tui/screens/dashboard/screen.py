@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 
 
 class DashboardScreen(BoxScreen):
-    """The dashboard (key 1). On a box that is down it offers to boot it, once."""
+    """The dashboard. On a box that is down it offers to boot it, once."""
 
     NAME = "dashboard"
-    CSS_PATH = "dashboard.tcss"
+    CSS = """
+    #health { width: 1fr; }
+    #next { height: 6; }
+    #memory { height: 5; }
+    #memory Sparkline { height: 1; }
+    #memory #largest { height: 2; color: $text-muted; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "up", "Up", id="box.up"),
         Binding("D,shift+d", "down", "Down", id="box.down", key_display="D"),
@@ -61,7 +67,7 @@ class DashboardScreen(BoxScreen):
         self.box_app.perform(action, then=self._boot)
 
     def _boot(self, run: Run | None = None) -> None:
-        from tui.screens.boot.screen import BootScreen
+        from tui.screens.boot import BootScreen
 
         self.app.push_screen(BootScreen(run))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.widgets import Sparkline, Static
 
+from c2d_box.client import JobDetails
 from tui.live.feed import Feed
 from tui.screens.jobs.view import JobView, row
 from tui.widgets.live_table import LiveTable, Row
@@ -15,6 +16,7 @@ from tui.widgets.text import plain, size
 
 if TYPE_CHECKING:
     from sandbox.verbs.status import BoxStatus, Part, ResourceReport
+    from tui.runtime.app_port import AppPort
 
 MARKS = {"ready": "✓", "failed": "✗", "backing-off": "✗", "stopped": "○", "absent": "○", "unknown": "?"}
 TONES = {"ready": "good", "failed": "bad", "backing-off": "bad", "stopped": "quiet", "absent": "quiet"}
@@ -44,22 +46,28 @@ class NextPane(Pane):
 
     def show(self, status: BoxStatus) -> None:
         body = self.query_one(".body", Static)
-        body.update(plain("\n".join(_next(status, self.box_app.read_only))))
+        body.update(plain("\n".join(_next(status, self.box_app))))
 
 
-def _next(status: BoxStatus, read_only: bool) -> list[str]:
+def _next(status: BoxStatus, app: AppPort) -> list[str]:
+    key = app.key_of
     if status.state in ("absent", "stopped"):
         down = "The box is down." if status.state == "stopped" else "There is no box here yet."
-        return [down, "boot it from a shell" if read_only else "u  boots it"]
+        return [down, "boot it from a shell" if app.read_only else "u  boots it"]
     if status.state == "running":
         return [
             "The box is up.",
             "T  guided tour, 8 steps on this live box",
-            "3  publish   4  permit   5  launch   2  watch",
+            f"{key('assets')}  publish   {key('permissions')}  permit   {key('launch')}  launch   "
+            f"{key('jobs')}  watch",
         ]
     troubled = [part.name for part in status.parts if part.state != "ready"]
     lines = [f"The box is {status.state}.", *([status.detail] if status.detail else [])]
-    return [*lines, f"waiting for {', '.join(troubled[:3])}" if troubled else "", "7  logs   9  doctor"]
+    return [
+        *lines,
+        f"waiting for {', '.join(troubled[:3])}" if troubled else "",
+        f"{key('logs')}  logs   {key('doctor')}  doctor",
+    ]
 
 
 class LastJobsPane(Pane):
@@ -68,7 +76,7 @@ class LastJobsPane(Pane):
     def body(self) -> ComposeResult:
         yield LiveTable("job", "state", "took", id="recent")
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[JobDetails]) -> None:
         views = sorted(map(JobView.of, value), key=lambda view: -view.created)
         rows = [row(view, self.box_app.clock()) for view in views[:20]]
         self.query_one(LiveTable).show(
@@ -79,7 +87,7 @@ class LastJobsPane(Pane):
 class MemoryPane(Pane):
     """The box's memory, now and over the last minutes."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[ResourceReport], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._history: list[float] = []
 

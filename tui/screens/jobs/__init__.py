@@ -1,0 +1,1 @@
+"""The jobs screen, the screen of one job, and the actions on a job."""

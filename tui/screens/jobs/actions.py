@@ -9,10 +9,10 @@ from tui.actions.action import Action
 from tui.screens.jobs.view import JobView
 
 if TYPE_CHECKING:
-    from tui.app import BoxApp
+    from tui.runtime.app_port import AppPort
 
 
-def stopping(app: BoxApp, job: JobView) -> None:
+def stopping(app: AppPort, job: JobView) -> None:
     """Confirm, then stop the job; an ended job only gets a notice."""
     if not job.running:
         app.notify(f"{job.id[:8]} has ended: {job.text}", timeout=3, markup=False)
@@ -31,7 +31,7 @@ def stopping(app: BoxApp, job: JobView) -> None:
     )
 
 
-def again(app: BoxApp, job: JobView) -> None:
+def again(app: AppPort, job: JobView) -> None:
     """Confirm, then start the same algorithm on the same datasets again."""
     if not job.inputs or not job.algorithm.startswith("did:"):
         app.notify("a job with a raw algorithm is started by the SDK only", timeout=3)
@@ -47,7 +47,7 @@ def again(app: BoxApp, job: JobView) -> None:
             verb=lambda _ask: source.start(who, wanted),
             effects=(
                 f"on {', '.join(names.get(did, did) for did in job.inputs)}, as they are now",
-                "an order that still covers it is used again; 5 shows the price",
+                f"an order that still covers it is used again; {app.key_of('launch')} shows the price",
             ),
             losses=("what an order costs, where none covers it any more",),
             proceed="Order and start",
@@ -57,7 +57,7 @@ def again(app: BoxApp, job: JobView) -> None:
     )
 
 
-def saving(app: BoxApp, job_id: str, index: int | None = None) -> Action:
+def saving(app: AppPort, job_id: str, index: int | None = None) -> Action:
     """Return the action that fetches results into a folder named after the job, below the
     working directory.
     """

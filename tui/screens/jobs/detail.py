@@ -47,7 +47,12 @@ class JobScreen(BoxScreen):
 
     NAME = "jobs"
     FILTER_STAYS = False
-    CSS_PATH = "jobs.tcss"
+    CSS = """
+    #facts-pane, #job-tabs { height: 1fr; }
+    #job-tabs TabPane { padding: 0; height: 1fr; }
+    #job-tabs ContentSwitcher { height: 1fr; }
+    #job-tabs Tabs { height: 2; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(title[0], f"look('{name}')", title[2:], show=False, id=f"job.{name}")

@@ -18,10 +18,9 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class JobsScreen(BoxScreen):
-    """The jobs screen (key 2)."""
+    """The jobs screen."""
 
     NAME = "jobs"
-    CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,d", "open", "Open", id="jobs.open"),
         Binding("y", "yaml", "WorkFlow", show=False, id="jobs.yaml"),

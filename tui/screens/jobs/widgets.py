@@ -13,6 +13,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from sandbox.verbs.job_timeline import overhead, stages
+from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.cluster.reading import ContainerLogs
 from tui.screens.jobs.view import JobView, row
@@ -23,6 +24,8 @@ from tui.widgets.text import lasting, moment, plain, safe, short, size
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
+    from c2d_box.client.verification import Check, Verification
+    from sandbox.verbs.pods import Pod
 
 BAR = 24
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}
@@ -31,7 +34,7 @@ AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○
 class JobsPane(Pane):
     """The table of all jobs, newest first; the feed ``assets`` gives the names of their algorithms."""
 
-    def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[JobDetails]], assets: Feed[list[Ddo]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._assets = assets
         self._known: dict[str, tuple[JobDetails, JobView, Row]] = {}
@@ -58,7 +61,7 @@ class JobsPane(Pane):
         else:
             await super().take(feed)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[JobDetails]) -> None:
         """Rebuild only rows whose job has changed or still runs: there may be thousands."""
         app, before = self.box_app, self._known
         now, names = app.clock(), app.names
@@ -71,8 +74,8 @@ class JobsPane(Pane):
             app.started = ""
         running = sum(view.running for _, view, _ in newest)
         self.border_title = f"Jobs of {app.consumer}: {len(newest)}, {running} running"
-        empty = "" if newest else "No jobs yet. 5 launches one: a dataset, an algorithm, an environment."
-        self.query_one("#empty", Static).update(empty)
+        launching = f"{app.key_of('launch')} launches one: a dataset, an algorithm, an environment."
+        self.query_one("#empty", Static).update("" if newest else f"No jobs yet. {launching}")
 
     def tick(self) -> None:
         """Update the run time of running jobs although no answer came; only of rows in view."""
@@ -103,7 +106,7 @@ class FactsPane(Pane):
         with VerticalScroll(can_focus=True):
             yield Static(id="facts", markup=False)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: JobDetails) -> None:
         self.query_one("#facts", Static).update(facts(value, self.box_app.clock(), self.box_app.names))
 
 
@@ -148,7 +151,7 @@ def _timeline(job: JobDetails) -> Text:
 class ResultsPane(Pane):
     """The job's results; ``listed`` is the list as the Provider answered it."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[JobDetails], id: str) -> None:
         super().__init__(title, feed, id=id)
         self.listed: Sequence[Mapping[str, Any]] = ()
 
@@ -169,7 +172,7 @@ class JobLogPane(ContainerLogs):
     results.
     """
 
-    def __init__(self, title: str, logs: Feed[Any], pods: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, logs: Feed[Mapping[str, str]], pods: Feed[list[Pod]], id: str) -> None:
         super().__init__(title, id=id)
         self._logs, self._pods = logs, pods
         self.feeds = (pods, logs)
@@ -210,7 +213,7 @@ class ExplainPane(AskedPane):
         with VerticalScroll(can_focus=True):
             yield Static("asking …", id="explained", markup=False)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: str) -> None:
         self.query_one("#explained", Static).update(plain(value))
 
 
@@ -227,11 +230,11 @@ class EvidencePane(AskedPane):
     def body(self) -> ComposeResult:
         yield LiveTable("check", "agrees", "source", id="evidence-table")
 
-    def show(self, value: Any) -> None:
+    def show(self, value: Verification) -> None:
         self.query_one(LiveTable).show(map(_check, value.checks))
         self.border_title = f"Evidence: {VERDICTS[value.verdict]}"
 
 
-def _check(check: Any) -> Row:
+def _check(check: Check) -> Row:
     mark, word, tone = AGREES[check.ok]
     return Row(check.name, (f"{mark} {check.name}", word, check.text), tone)

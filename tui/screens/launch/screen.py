@@ -24,10 +24,14 @@ from tui.widgets.live_table import LiveTable
 
 
 class LaunchScreen(BoxScreen):
-    """The launch screen (key 5). Nothing is paid before the check has been seen and confirmed."""
+    """The launch screen. Nothing is paid before the check has been seen and confirmed."""
 
     NAME = "launch"
-    CSS_PATH = "launch.tcss"
+    CSS = """
+    #datasets, #algorithms { height: 2fr; }
+    #environments { height: 1fr; min-height: 5; }
+    #check { width: 1fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start", id="launch.start"),
         Binding("space", "add", "Add", id="launch.add"),
@@ -152,8 +156,9 @@ class LaunchScreen(BoxScreen):
         if wanted is None or check is None:
             self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
             return
-        if check.problems:
-            self.notify(f"nothing was paid: {check.problems[0]}", severity="error", markup=False)
+        problems = check.problems(self.box_app.key_of("accounts"))
+        if problems:
+            self.notify(f"nothing was paid: {problems[0]}", severity="error", markup=False)
             return
         self.box_app.perform(self._starting(wanted, check))
 

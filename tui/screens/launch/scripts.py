@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from sandbox.loop.running import Loop
+from sandbox.loop.running import Loop, Ran
 from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
 if TYPE_CHECKING:
-    from tui.app import BoxApp
+    from tui.runtime.app_port import AppPort
 
 
-def script_form(app: BoxApp, data: str) -> FormDialog[Action]:
+def script_form(app: AppPort, data: str) -> FormDialog[Action]:
     """Return the form of the loop; ``data`` is the DID chosen now, or empty."""
     fields = (
         Field("script", "Script (ctrl+o picks)", file=True, placeholder="./count.py"),
@@ -24,6 +24,9 @@ def script_form(app: BoxApp, data: str) -> FormDialog[Action]:
         Field("image", "Image", IMAGE),
         Field("entrypoint", "Entrypoint", ENTRYPOINT),
     )
+
+    def noted(ran: Ran) -> None:
+        app.note_started(ran.job)
 
     def action(values: Values) -> Action:
         loop, source = _loop(app, values), app.source
@@ -38,13 +41,13 @@ def script_form(app: BoxApp, data: str) -> FormDialog[Action]:
             ),
             proceed="Run",
             pokes=("jobs", "assets", "permissions", "accounts"),
-            done=lambda ran: app.note_started(getattr(ran, "job", None)),
+            done=noted,
         )
 
     return FormDialog("Run a script", fields, _preview, action)
 
 
-def _loop(app: BoxApp, values: Values) -> Loop:
+def _loop(app: AppPort, values: Values) -> Loop:
     script, data = Path(values["script"]).expanduser(), shlex.split(values["data"])
     if not script.is_file():
         raise UsageError("C2D-RUN-NO-FILE", f"{script} is not a file", "give the path of a script")

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from c2d_box.client import JobRequest, Spending
 from c2d_box.errors import C2DError, Refused
 from sandbox.verbs.output import Output
+from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView
 from tui.screens.launch.results import worded
@@ -51,14 +52,17 @@ class Check:
         most = tuple(f"{amount * 1.01:.18f}:{token}" for token, amount in self.totals.items())
         return Spending(most or ("0",))
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """Reasons why the job would not start, known before anything is paid."""
+    def problems(self, accounts_key: str) -> tuple[str, ...]:
+        """Return the reasons why the job would not start, known before anything is paid. ``accounts_key``
+        opens the screen where there is test money.
+        """
         if self.refusal is not None:
             return (f"{self.refusal.code}: {self.refusal.message}",)
         due = self.totals.get("OCEAN", 0.0)
         if self.balance is not None and due > self.balance:
-            return (f"{due:g} OCEAN are due and {self.balance:g} are there: 8, f gives test money",)
+            return (
+                f"{due:g} OCEAN are due and {self.balance:g} are there: {accounts_key}, f gives test money",
+            )
         return ()
 
     @property
@@ -94,7 +98,7 @@ def _price(price: Price, names: Mapping[str, str]) -> str:
 class ChoicePane(Pane):
     """Assets of one kind; the row under the cursor is the choice, ``added`` are further datasets."""
 
-    def __init__(self, title: str, feed: Feed[Any], kind: str, id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Ddo]], kind: str, id: str) -> None:
         super().__init__(title, feed, id=id)
         self._kind = kind
         self.added: list[str] = []
@@ -116,8 +120,8 @@ class ChoicePane(Pane):
             self.added.append(did)
         self.again()
 
-    def show(self, value: Any) -> None:
-        views = [view for view in map(AssetView.of, value or []) if view.kind == self._kind]
+    def show(self, value: list[Ddo]) -> None:
+        views = [view for view in map(AssetView.of, value) if view.kind == self._kind]
         rows = []
         for view in views:
             mark = "+ " if view.did in self.added else ""
@@ -137,7 +141,7 @@ class EnvironmentPane(Pane):
         row = self.query_one(LiveTable).selected
         return row.key if row else ""
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Mapping[str, Any]]) -> None:
         self.query_one(LiveTable).show(
             Row(
                 str(env["id"]),
@@ -202,12 +206,13 @@ class CheckPane(Pane):
             drawn.append(f"\nto pay:  {total}\n", "bold")
             if check.balance is not None:
                 drawn.append(f"you have {check.balance:g} OCEAN ({self.box_app.consumer})\n")
-            for problem in check.problems:
+            problems = check.problems(self.box_app.key_of("accounts"))
+            for problem in problems:
                 drawn.append(f"✗ {safe(problem)}\n", "bold")
             if self.parameters:
                 drawn.append(f"\nparameters: {safe(json.dumps(dict(self.parameters)))}\n")
             drawn.append(f"\n{worded(self.output)}\n")
             drawn.append("e encrypts them, a makes an asset\n", "dim")
-            if not check.problems:
+            if not problems:
                 drawn.append("\ns orders and starts, after asking")
         self.query_one("#verdict", Static).update(drawn)

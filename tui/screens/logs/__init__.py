@@ -1,0 +1,1 @@
+"""The logs screen: all components in one stream."""

@@ -14,10 +14,10 @@ from tui.widgets.log_view import LogView
 
 
 class LogsScreen(BoxScreen):
-    """The logs screen (key 7)."""
+    """The logs screen."""
 
     NAME = "logs"
-    CSS_PATH = "logs.tcss"
+    CSS = "#logs { padding: 0; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "as_command", "As command", id="logs.command"),
     ]

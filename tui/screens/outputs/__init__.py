@@ -1,0 +1,1 @@
+"""The outputs screen: results of jobs, with a preview."""

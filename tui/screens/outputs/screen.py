@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import DataTable
 
+from tui.backend.port import Ddo
 from tui.dialogs.line import AskLine
 from tui.live.feed import Feed
 from tui.screens.jobs.actions import saving
@@ -31,7 +32,7 @@ Entry = tuple[str, int | None, Mapping[str, Any]]
 class OutputsPane(Pane):
     """Jobs with results, newest first, their files below them."""
 
-    def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[JobDetails]], assets: Feed[list[Ddo]], id: str) -> None:
         super().__init__(title, feed, assets, id=id)
         self.entries: dict[str, Entry] = {}
         self.jobs: dict[str, JobDetails] = {}
@@ -73,10 +74,13 @@ class OutputsPane(Pane):
 
 
 class OutputsScreen(BoxScreen):
-    """The outputs screen (key 6)."""
+    """The outputs screen."""
 
     NAME = "outputs"
-    CSS_PATH = "outputs.tcss"
+    CSS = """
+    #outputs, #preview-pane { width: 1fr; }
+    OutputsScreen.-wide #preview-pane { width: 2fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "save", "Save", id="outputs.save"),
         Binding("o", "open_cid", "Open CID", id="outputs.cid"),

@@ -12,7 +12,7 @@ from tui.dialogs.form import Field, FormDialog, Values
 
 if TYPE_CHECKING:
     from sandbox.verbs.permissions import Cell
-    from tui.app import BoxApp
+    from tui.runtime.app_port import AppPort
 
 ANSWERS = ("no", "yes")
 FLAGS = {
@@ -23,7 +23,7 @@ FLAGS = {
 LISTS = {"publishers": "Publishers (accounts)", "markets": "Marketplaces (addresses)"}
 
 
-def permitting(app: BoxApp, cell: Cell, names: dict[str, str]) -> Action:
+def permitting(app: AppPort, cell: Cell, names: dict[str, str]) -> Action:
     """Return the action that permits a denied pair or revokes an allowed one."""
     who, source = app.publisher, app.source
     dataset = names.get(cell.dataset, cell.dataset)
@@ -47,7 +47,7 @@ def permitting(app: BoxApp, cell: Cell, names: dict[str, str]) -> Action:
     )
 
 
-def trust_form(app: BoxApp, dataset: str, name: str) -> FormDialog[Action] | None:
+def trust_form(app: AppPort, dataset: str, name: str) -> FormDialog[Action] | None:
     """Return the form with the trust switches of one dataset; None while its DDO is not known."""
     ddo = next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == dataset), None)
     if ddo is None:
@@ -112,7 +112,7 @@ def _text(value: object) -> str:
     return str(value).lower()
 
 
-def _action(app: BoxApp, dataset: str, name: str, rules: Rules) -> Callable[[Values], Action]:
+def _action(app: AppPort, dataset: str, name: str, rules: Rules) -> Callable[[Values], Action]:
     def action(values: Values) -> Action:
         wanted, who = _wanted(rules, values), app.publisher
         if wanted.empty:

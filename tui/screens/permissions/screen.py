@@ -17,10 +17,13 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class PermissionsScreen(BoxScreen):
-    """The permissions screen (key 4)."""
+    """The permissions screen."""
 
     NAME = "permissions"
-    CSS_PATH = "permissions.tcss"
+    CSS = """
+    #matrix { height: 2fr; }
+    #why { height: 1fr; min-height: 8; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "change", "Permit / revoke", id="permissions.toggle"),
         Binding("t", "trust", "Trust further", id="permissions.trust"),

@@ -64,7 +64,8 @@ class MatrixPane(Pane):
         self.names = names(assets)
         self.cells = {(cell.dataset, cell.algorithm): cell for cell in permissions}
         algorithms = tuple(dict.fromkeys(cell.algorithm for cell in permissions))
-        empty = "" if permissions else "Publish a dataset and an algorithm first (3)."
+        publishing = f"Publish a dataset and an algorithm first ({self.box_app.key_of('assets')})."
+        empty = "" if permissions else publishing
         self.query_one("#empty", Static).update(empty)
         self.query_one("#empty").display = not permissions
         await self._columns(algorithms)

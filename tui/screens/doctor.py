@@ -65,10 +65,10 @@ def _distinct(findings: list[Finding]) -> list[Finding]:
 
 
 class DoctorScreen(BoxScreen):
-    """The doctor screen (key 9)."""
+    """The doctor screen."""
 
     NAME = "doctor"
-    CSS_PATH = "doctor.tcss"
+    CSS = "#fix { height: auto; max-height: 8; border-top: solid $primary; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="doctor.command")]
 
     def body(self) -> ComposeResult:

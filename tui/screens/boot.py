@@ -10,18 +10,23 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui.actions import box_lifecycle
-from tui.actions.run import Advanced, Run
-from tui.actions.step_board import StepGraph
+from tui.actions.run import Advanced, Run, RunFollower
 from tui.dialogs.running import outcome
 from tui.widgets.base_screen import BoxScreen
+from tui.widgets.step_graph import StepGraph
 from tui.widgets.text import plain
 
 
-class BootScreen(BoxScreen):
+class BootScreen(BoxScreen, RunFollower):
     """Offers to boot; after enter it shows the step graph, and it closes itself when the box is up."""
 
     NAME = "dashboard"
-    CSS_PATH = "boot.tcss"
+    CSS = """
+    #boot { border: round $primary; padding: 0 2; }
+    #boot-title { text-style: bold; }
+    #boot-outcome { height: auto; padding: 0 2; }
+    #boot-outcome.-bad { color: $text-error; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,u", "boot", "Boot", id="boot.up"),
         Binding("escape", "back", "Dashboard", id="boot.back"),
@@ -77,8 +82,11 @@ class BootScreen(BoxScreen):
         self.query_one("#boot").mount(StepGraph(run.board))
         self.call_after_refresh(self.redraw)
 
+    def follows(self, run: Run) -> bool:
+        return run is self.run
+
     def on_advanced(self, event: Advanced) -> None:
-        if event.run is not self.run:
+        if not self.follows(event.run):
             return
         self.redraw()
         self._leave_when_up()

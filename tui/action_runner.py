@@ -1,0 +1,99 @@
+"""The only code path that changes anything: confirm, run, show the steps, report the end.
+
+Imported with the first key that needs it: importing dialogs and forms earlier would cost the first paint 40
+ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui.actions.action import Action
+from tui.actions.run import Advanced, Asked, Run, RunFollower
+from tui.dialogs.action import ActionDialog, Question
+from tui.dialogs.running import RunDialog
+from tui.runtime.app_port import port_of
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.screen import Screen
+
+Then = Callable[[Run], None]
+
+
+class ActionRunner:
+    """Owns the runs of an application; ``runs`` are those under way, in the order in which they began."""
+
+    def __init__(self, app: App[None]) -> None:
+        self.runs: list[Run] = []
+        self._app, self._port = app, port_of(app)
+
+    def perform(self, action: Action, then: Then | None) -> None:
+        """Ask for confirmation, then run. ``then`` is called with the started run, instead of opening the
+        usual dialog.
+        """
+
+        def decided(go_on: bool | None) -> None:
+            if not go_on:
+                return
+            run = self.begin(action)
+            if then is not None:
+                then(run)
+            else:
+                self._app.push_screen(RunDialog(run))
+
+        self._app.push_screen(ActionDialog(action, read_only=self._port.read_only), decided)
+
+    def fill(self, form: Screen[Action | None], then: Then | None) -> None:
+        """Show a form, then confirm and run the action that its values make."""
+        self._app.push_screen(form, lambda action: self.perform(action, then) if action is not None else None)
+
+    def begin(self, action: Action) -> Run:
+        """Run an action that the user has confirmed."""
+        run = Run(action, self._app)
+        self.runs.append(run)
+        run.start()
+        return run
+
+    def forward(self, run: Run) -> None:
+        """Forward a run's progress to the screens that show it; at its end, refresh feeds and notify the
+        user.
+        """
+        followers = [
+            screen
+            for screen in self._app.screen_stack
+            if isinstance(screen, RunFollower) and screen.follows(run)
+        ]
+        for screen in followers:
+            screen.post_message(Advanced(run))
+        if run.over and run in self.runs:
+            self.runs.remove(run)
+            if run.problem is None:
+                run.action.done(run.result)
+            self._port.feeds.poke(*run.action.pokes)
+            if not followers:
+                self._tell_end(run)
+
+    def _tell_end(self, run: Run) -> None:
+        if run.problem is None:
+            self._app.notify(f"✓ {run.action.title}", markup=False)
+        else:
+            problem = f"{run.problem.code}: {run.problem.message}"
+            self._app.notify(f"✗ {problem}", severity="error", markup=False)
+
+    def put_question(self, asked: Asked) -> None:
+        """Show a running verb's question; its thread blocks until it is answered."""
+        said = asked.run.board.notes[-60:]
+        self._app.push_screen(Question(asked.question, said), lambda yes: asked.answer.set_result(bool(yes)))
+
+    def leave(self) -> None:
+        """Leave the TUI; the box goes on. Confirm first while a verb is running: leaving would end
+        it half-way.
+        """
+        if not self.runs:
+            self._app.exit()
+            return
+        title = self.runs[-1].action.title.rstrip("?")
+        question = f"{title}: this is under way and ends half-way (doing it again goes on). Leave?"
+        self._app.push_screen(Question(question), lambda yes: self._app.exit() if yes else None)

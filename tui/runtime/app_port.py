@@ -1,0 +1,116 @@
+"""What screens, dialogs and widgets may ask of the application: the port, and the one way to reach it.
+
+They stand below :mod:`tui.app`, which builds them, so they know it by this protocol only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+    from textual.notifications import SeverityLevel
+    from textual.screen import Screen
+    from textual.theme import Theme
+
+    from c2d_box.client import JobDetails
+    from tui.actions.action import Action
+    from tui.actions.run import Run
+    from tui.backend.port import Source
+    from tui.live.feed import Clock
+    from tui.live.feed_registry import Questions
+    from tui.runtime.ui_state import Memory
+
+
+class AppPort(Protocol):
+    """The application of one box, as everything on its screen sees it."""
+
+    source: Source
+    feeds: Questions
+    memory: Memory
+    clock: Clock
+    read_only: bool
+    started: str
+    """The job started last, until the table of jobs has pointed at it."""
+
+    @property
+    def publisher(self) -> str: ...
+
+    @property
+    def consumer(self) -> str: ...
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of assets by DID, as far as they are known."""
+        ...
+
+    @property
+    def current_theme(self) -> Theme: ...
+
+    def go(self, name: str) -> None:
+        """Show the screen of this name."""
+        ...
+
+    def key_of(self, screen: str) -> str:
+        """Return the key that opens the screen of this name, as the user has bound it."""
+        ...
+
+    def tour_to(self, step: int) -> None:
+        """Show a lesson of the tour; a negative step hides the tour."""
+        ...
+
+    def act_as(self, who: str | None) -> None:
+        """Act as another account from now on; None means the usual roles."""
+        ...
+
+    def choose(self, theme: str) -> None:
+        """Use a theme, now and in later runs."""
+        ...
+
+    def note_started(self, job: JobDetails) -> None:
+        """Remember the job started last."""
+        ...
+
+    def command(self, arguments: str) -> str:
+        """Return the command line for this box and the chosen account."""
+        ...
+
+    def copy_command(self, arguments: str) -> None:
+        """Copy such a command line, and show it."""
+        ...
+
+    def copy_text(self, text: str) -> None:
+        """Copy a whole command line, and show it."""
+        ...
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None: ...
+
+    def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
+        """Confirm, run and show an action. ``then`` gets the started run, instead of the usual dialog."""
+        ...
+
+    def fill(self, form: Screen[Action | None], *, then: Callable[[Run], None] | None = None) -> None:
+        """Show a form, then confirm and run the action that its values make."""
+        ...
+
+    def action_help(self) -> None:
+        """List the keys of the screen that is shown."""
+        ...
+
+    def leave(self) -> None:
+        """Leave the TUI; the box goes on."""
+        ...
+
+
+def port_of(node: MessagePump) -> AppPort:
+    """Return the application that this screen or widget belongs to; ``tui.app`` lets mypy check the cast."""
+    return cast("AppPort", node.app)
