@@ -53,6 +53,11 @@ async def test_number_keys_show_every_screen(opened: Open, settle: Settle) -> No
             assert app.current_mode == name
 
 
+def test_the_header_has_room_for_the_titles_of_all_screens() -> None:
+    line = " ".join(key + title for key, title in zip(KEYS, SCREENS.values(), strict=True))
+    assert len(line) <= 80 - 2, "a terminal of 80 columns, less the padding"
+
+
 async def test_a_confirmation_focuses_cancel_and_escape_changes_nothing(
     opened: Open, settle: Settle, recorded: Any
 ) -> None:
