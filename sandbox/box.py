@@ -12,16 +12,15 @@ import sys
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from c2d_box.errors import StateProblem
 from c2d_box.files import replace_file
 from sandbox.home import Home
-from sandbox.settings import BEHIND, DEFAULT_NAME, NODE_PORTS, ChainChoice, Existing, Ports, Settings
+from sandbox.settings import DEFAULT_NAME, NODE_PORTS, ChainChoice, Existing, Ports, Settings
 
 if TYPE_CHECKING:
     from c2d_box.kubernetes.sync_client import KubeApi
-    from sandbox.bundle import Bundle
     from sandbox.clusters.port import Cluster
 
 PROGRAM = "c2d-box"
@@ -50,25 +49,9 @@ class Box:
     @cached_property
     def cluster(self) -> Cluster:
         """Return the cluster that carries this box."""
-        from sandbox.clusters.native.record import Options
+        from sandbox.clusters.driver_registry import ClusterRequest, driver_of
 
-        options = Options(egress=self.settings.chain.rpc_url is not None)
-        if self.settings.cluster == "kind":
-            from sandbox.clusters.kind.driver import KindCluster
-
-            return KindCluster(self.home, BundleParts(), self.name, self.published, options)
-        if self.settings.cluster == "k3d":
-            from sandbox.clusters.k3d.driver import K3dCluster
-
-            return K3dCluster(self.home, BundleParts(), self.name, self.published, options)
-        if self.settings.cluster == "existing":
-            from sandbox.clusters.existing.driver import ExistingCluster
-
-            behind = {NODE_PORTS[name]: service for name, service in BEHIND.items()}
-            return ExistingCluster(self.home, BundleParts(), self.name, self.settings.existing, behind)
-        from sandbox.clusters.native.driver import NativeCluster
-
-        return NativeCluster(self.home, _BundleWhenNeeded(), self.name, options)
+        return driver_of(self.settings.cluster).make(ClusterRequest(self.home, self.settings, self.published))
 
     @property
     def published(self) -> dict[int, int]:
@@ -119,44 +102,6 @@ def program() -> str:
         return PROGRAM
     here = Path.cwd()
     return shlex.quote(str(called.relative_to(here) if called.is_relative_to(here) else called))
-
-
-class _BundleWhenNeeded:
-    """Opens the bundle in the cache on first use: only booting a box needs it, looking at one does not."""
-
-    @property
-    def kubernetes_version(self) -> str:
-        return self._bundle().kubernetes_version
-
-    def binary(self, name: str) -> Path:
-        return self._bundle().binary(name)
-
-    def image(self, name: str) -> Any:
-        return self._bundle().image(name)
-
-    def _bundle(self) -> Bundle:
-        from sandbox.bundle import Bundle
-
-        return Bundle.open()
-
-
-class BundleParts:
-    """Gives single programs of the bundle: where Docker carries the cluster the other parts need not be
-    there.
-    """
-
-    def binary(self, name: str) -> Path:
-        from sandbox.bundle import Bundle
-
-        return Bundle.open([name]).binary(name)
-
-    def node_image(self) -> Any:
-        from sandbox.bundle import Bundle
-
-        try:
-            return Bundle.open(["node-image"]).node_image
-        except StateProblem:
-            return None
 
 
 def default_home(name: str) -> Home:

@@ -50,11 +50,6 @@ def content_path(place: str) -> str | None:
     return f"{parts.netloc}/{path}" if _is_plain(path) else None
 
 
-def name(place: str) -> str:
-    """The last part of a place."""
-    return unquote(urlsplit(place).path).rsplit("/", 1)[-1]
-
-
 def _is_plain(path: str) -> bool:
     """Return whether the path is made of names, with nothing that means another folder."""
     return bool(path) and not any(part in ("", ".", "..") for part in path.split("/"))

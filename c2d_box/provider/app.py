@@ -39,7 +39,7 @@ from c2d_box.provider.settings import Settings
 from c2d_box.provider.table import ENDPOINTS
 from c2d_box.provider.tokens import Tokens
 from c2d_box.provider.visitors import Allowance, visitor
-from c2d_box.storage import AddressRules, Fetcher, Gateways, Storage, Timeouts
+from c2d_box.storage import AddressRules, Fetcher, Storage, Timeouts
 
 _LARGEST_PER_MINUTE = 16
 """The bytes that may be read for hashes for one network address within a minute, counted in algorithms of the
@@ -121,7 +121,7 @@ def assemble(
         ledger=ledger,
         storage=Storage(
             fetcher,
-            Gateways(fetch.ipfs_gateway, fetch.arweave_gateway),
+            fetch.gateways,
             ledger.read_contract,
             results,
             spend=_budget(fetch.max_algorithm_length),

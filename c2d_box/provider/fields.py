@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from c2d_box.assets.files import FILE_TYPES
+
 Data = Mapping[str, Any]
 Rule = Callable[[Data, str], str | None]
 
@@ -207,14 +209,13 @@ DECRYPT = (
 )
 
 FILEINFO = (
-    Field(
-        "type",
-        (required_without("did"), one_of("ipfs", "url", "arweave", "graphql", "smartcontract", "s3")),
-    ),
+    Field("type", (required_without("did"), one_of(*FILE_TYPES))),
     Field("did", (required_without("type"), matches(r"^did:op"))),
-    Field("hash", (required_if("type", "ipfs"),)),
-    Field("url", (required_if("type", "url"),)),
-    Field("transactionId", (required_if("type", "arweave"),)),
+    *(
+        Field(each.required_key, (required_if("type", each.type),))
+        for each in FILE_TYPES.values()
+        if each.required_key
+    ),
     Field("serviceId", (required_without("type"),)),
 )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyNetwork
 
+from c2d_box.assets.files import FILE_TYPES
 from c2d_box.provider.nonces import Start
 from c2d_box.provider.tokens import LONGEST_SECONDS
 from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
@@ -32,6 +33,11 @@ class FetchSection(SettingsSection):
     max_checksum_length: int = 5_242_880
     max_algorithm_length: int = 33_554_432
     timeout: float = 10.0
+
+    @property
+    def gateways(self) -> dict[str, str | None]:
+        """The gateway of each type of file that is read through one."""
+        return {name: getattr(self, f"{name}_gateway") for name, each in FILE_TYPES.items() if each.gateway}
 
 
 class TrustSection(SettingsSection):

@@ -1,7 +1,7 @@
-"""Where bytes come from: url, ipfs, arweave, graphql, contract call and s3 behind one small port.
+"""Reads file objects of every type behind one small port.
 
-Each type's module turns a file object into one HTTP request (a contract call aside); :mod:`fetcher` alone
-sends it.
+A type's own module says which HTTP request reads it (:mod:`c2d_box.assets.files`); signed requests, contract
+calls and results have a module here. :mod:`fetcher` alone sends requests.
 """
 
 from c2d_box.storage.addresses import AddressRules, Origin
@@ -19,14 +19,13 @@ from c2d_box.storage.fetcher import Fetcher
 from c2d_box.storage.http1 import Timeouts
 from c2d_box.storage.port import Meta, OpenFile, Probe
 from c2d_box.storage.resultstore import IpfsResults, ResultStore, S3Results
-from c2d_box.storage.sources import Gateways, Storage
+from c2d_box.storage.sources import Storage
 
 __all__ = [
     "AddressRules",
     "ChainAway",
     "Fetcher",
     "Forbidden",
-    "Gateways",
     "IpfsResults",
     "Meta",
     "OpenFile",

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from c2d_box.assets import results, salted_blocks
 from c2d_box.assets.files import IpfsFile, ResultFile
-from c2d_box.storage import ipfs
 from c2d_box.storage.addresses import Origin
 from c2d_box.storage.errors import Forbidden, Rejected, Unreachable, Unusable
 from c2d_box.storage.fetcher import Fetcher
+from c2d_box.storage.gateways import gateway_url
 from c2d_box.storage.http1 import HttpRequest
 from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
 
@@ -81,7 +81,7 @@ class ResultStore:
     async def require_foreign(self, file: IpfsFile) -> None:
         """Raises Forbidden where ``file`` is a result, StorageError where that cannot be told."""
         assert isinstance(self.place, IpfsResults)
-        plain = ipfs.request(IpfsFile(file.hash), self.place.gateway).url
+        plain = gateway_url(file, self.place.gateway, file.request(None).url)
         request = HttpRequest("GET", f"{plain}?format=raw", {"accept": "application/vnd.ipld.raw"})
         response = await self.fetcher.fetch(request)
         try:
@@ -102,8 +102,3 @@ class ResultStore:
     def _content_url(self, path: str) -> str:
         assert isinstance(self.place, IpfsResults)
         return f"{self.place.gateway.rstrip('/')}/ipfs/{quote(path, safe='/')}"
-
-
-def filename(file: ResultFile) -> str:
-    """The last part of the result's name."""
-    return results.name(file.place)

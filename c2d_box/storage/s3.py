@@ -15,7 +15,3 @@ def request(file: S3File, endpoint: str, method: str) -> HttpRequest:
     url = endpoint.rstrip("/") + object_path(file.bucket, file.object_key)
     credentials = Credentials(file.access_key_id, file.secret_access_key, file.region)
     return HttpRequest(method, url, signed_headers(method, url, credentials), follow=False)
-
-
-def filename(file: S3File) -> str:
-    return file.object_key.rstrip("/").rsplit("/", 1)[-1]

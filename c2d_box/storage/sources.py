@@ -7,22 +7,13 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from c2d_box.assets.filenames import name_in
-from c2d_box.assets.files import (
-    ArweaveFile,
-    FileObject,
-    GraphqlFile,
-    IpfsFile,
-    ResultFile,
-    S3File,
-    SmartContractFile,
-    UrlFile,
-)
-from c2d_box.storage import arweave, graphql, ipfs, resultstore, s3, smartcontract, url
+from c2d_box.assets.files import FileObject, IpfsFile, ResultFile, S3File, SmartContractFile
+from c2d_box.storage import s3, smartcontract
 from c2d_box.storage.codings import coding_of, is_packed, unpacked
 from c2d_box.storage.errors import (
     ChainAway,
@@ -34,6 +25,7 @@ from c2d_box.storage.errors import (
     Unusable,
 )
 from c2d_box.storage.fetcher import Fetcher, Response
+from c2d_box.storage.gateways import gateway_url
 from c2d_box.storage.http1 import NO_ANSWER, HttpRequest
 from c2d_box.storage.port import Meta, OpenFile, Probe
 from c2d_box.storage.readings import Readings
@@ -48,35 +40,30 @@ _AT_ONCE = 8
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)\Z")
 
 
-@dataclass(frozen=True)
-class Gateways:
-    ipfs: str | None = None
-    arweave: str | None = None
-
-
 class Storage:
     """Opens and probes file objects of every type, all through one :class:`Fetcher`."""
 
     def __init__(
         self,
         fetcher: Fetcher,
-        gateways: Gateways | None = None,
+        gateways: Mapping[str, str | None] | None = None,
         contracts: ContractReader | None = None,
         results: ResultStore | None = None,
         *,
         probe_seconds: float = 30.0,
         spend: Callable[[int], None] = lambda count: None,
     ) -> None:
-        """``results``: where jobs' results are; without it result assets cannot be read. ``probe_seconds``:
-        what looking at a file or hashing it may take in all. ``spend`` is told of all bytes that are read
-        for a hash, as they come; what it raises ends the reading.
+        """``gateways``: the operator's, by type of file. ``results``: where jobs' results are; without it
+        result assets cannot be read. ``probe_seconds``: what looking at a file or hashing it may take in all.
+        ``spend`` is told of all bytes that are read for a hash, as they come; what it raises ends the
+        reading.
         """
         self._readings = Readings()
         self._spend = spend
         self._results = results
         self._fetcher = fetcher
         self._probe_seconds = probe_seconds
-        self._gateways = gateways or Gateways()
+        self._gateways = gateways or {}
         self._contracts = contracts
 
     async def open(
@@ -199,14 +186,6 @@ class Storage:
     def _request(self, file: FileObject, userdata: UserData, method: str) -> HttpRequest:
         """``method`` is GET or HEAD; a POST stays one."""
         match file:
-            case UrlFile():
-                request = url.request(file, userdata)
-            case IpfsFile():
-                request = ipfs.request(file, self._gateways.ipfs)
-            case ArweaveFile():
-                request = arweave.request(file, self._gateways.arweave)
-            case GraphqlFile():
-                request = graphql.request(file, userdata)
             case S3File():
                 return s3.request(file, self._fetcher.renamed(file.endpoint), method)
             case ResultFile():
@@ -215,20 +194,25 @@ class Storage:
                 return self._results.request(file, method)
             case SmartContractFile():
                 raise AssertionError("a contract call is no HTTP request")
-        return replace(request, method="HEAD") if method == "HEAD" and request.method == "GET" else request
+        wanted = file.request(userdata)
+        url = gateway_url(file, self._gateways.get(file.type), wanted.url) if file.gateway else wanted.url
+        return HttpRequest(
+            method if wanted.method == "GET" else wanted.method, url, wanted.headers, wanted.body
+        )
 
     def _via(self, file: FileObject) -> Fetcher:
         """The result store is behind a fetcher of its own: no other file object leads there."""
         if self._results is None:
             return self._fetcher
         inside = isinstance(file, ResultFile) or (
-            isinstance(file, IpfsFile) and self._results.is_gateway(self._gateways.ipfs)
+            isinstance(file, IpfsFile) and self._results.is_gateway(self._gateways.get(file.type))
         )
         return self._results.fetcher if inside else self._fetcher
 
     async def _require_permitted(self, file: FileObject) -> None:
         """Raises Forbidden for a result of a job that is asked for by its mere name."""
-        if isinstance(file, IpfsFile) and self._results and self._results.is_gateway(self._gateways.ipfs):
+        gateway = self._gateways.get(IpfsFile.type)
+        if isinstance(file, IpfsFile) and self._results and self._results.is_gateway(gateway):
             await self._results.require_foreign(file)
 
     async def _fetched(self, request: HttpRequest, fetcher: Fetcher) -> Response:
@@ -236,8 +220,8 @@ class Storage:
         try:
             return await fetcher.fetch(request)
         except OwnAway as problem:
-            gateways = (self._gateways.ipfs, self._gateways.arweave)
-            if problem.text == NO_ANSWER and any(each and request.url.startswith(each) for each in gateways):
+            gateways = [gateway for gateway in self._gateways.values() if gateway]
+            if problem.text == NO_ANSWER and any(request.url.startswith(gateway) for gateway in gateways):
                 raise Unreachable("the gateway does not find it in time") from None
             raise
 
@@ -269,19 +253,9 @@ def _meta(response: Response, file: FileObject) -> Meta:
 def _filename(file: FileObject, disposition: str) -> str:
     """The source's own name for it, else the last part of its address; of content that is addressed by its
     hash a gateway's name could be that hash."""
-    if isinstance(file, UrlFile | S3File | GraphqlFile) and (given := name_in(disposition)):
+    if file.names_itself and (given := name_in(disposition)):
         return given
-    match file:
-        case UrlFile():
-            return url.filename(file)
-        case IpfsFile():
-            return ipfs.filename(file)
-        case S3File():
-            return s3.filename(file)
-        case ResultFile():
-            return resultstore.filename(file)
-        case _:
-            return ""
+    return file.filename()
 
 
 async def _counted(response: Response) -> AsyncIterator[bytes]:

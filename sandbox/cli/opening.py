@@ -11,11 +11,9 @@ import click
 
 from c2d_box.errors import C2DError
 from sandbox.box import PROGRAM, Box, open_box
+from sandbox.cli.command_table import BOXLESS, COMMANDS
 from sandbox.cli.settings import Settings, current
 from sandbox.display_text import visible_text
-
-BOXLESS = frozenset({"bundle"})
-"""Commands that are about no box."""
 
 
 def the_box() -> Box:
@@ -43,8 +41,6 @@ def for_this_box(text: str, settings: Settings | None = None) -> str:
 
 @cache
 def _commands() -> re.Pattern[str]:
-    from sandbox.cli.app import COMMANDS
-
     verbs = "|".join(sorted(set(COMMANDS) - BOXLESS, key=len, reverse=True))
     return re.compile(rf"(?<![\w/.-]){PROGRAM} ({verbs})\b")
 

@@ -23,8 +23,8 @@ from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.progress import Event, Progress
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
+from sandbox.verbs.chain_connection import chain_of
 from sandbox.verbs.job_timeline import overhead, stages
-from sandbox.verbs.sdk_connections import chain_of
 from sandbox.verbs.up import UpReport, up
 
 PUBLISHER, CONSUMER = "publisher", "consumer"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from sandbox.clusters.driver_registry import driver_of
 from sandbox.doctor import bundle, docker, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
 from sandbox.settings import Existing
@@ -32,7 +33,7 @@ def examine(
     checks: list[Check] = [
         *([partial(native.needs, home)] if cluster == "native" else []),
         *([partial(guest.existing, existing)] if cluster == "existing" and existing else []),
-        partial(docker.docker, cluster in ("kind", "k3d"), cache),
+        partial(docker.docker, driver_of(cluster).uses_docker, cache),
         partial(docker.windows, home),
         machine.distribution,
         machine.rights,

@@ -7,17 +7,16 @@ Linux.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import C2DError, EnvironmentProblem, UsageError
+from sandbox.clusters.driver_registry import driver_of
 
 if TYPE_CHECKING:
     from sandbox.box import Box
 
-DRIVERS = ("native", "kind", "k3d", "existing")
 IMAGES = ("runtime", "postgres", "kubo", "s3", "algo-python", "algo-node")
 
 
@@ -87,17 +86,7 @@ def _prefers_k3d() -> bool:
 
 def parts_for(driver: str) -> tuple[str, ...] | None:
     """Return the parts of the bundle that a box on this driver needs; None: all the usual ones."""
-    if driver == "native":
+    missing_parts = driver_of(driver).missing_parts
+    if missing_parts is None:
         return None
-    return (*(f"{name}-image" for name in IMAGES), "helm", *_tools(driver))
-
-
-def _tools(driver: str) -> tuple[str, ...]:
-    """Return other projects' commands that the driver runs and that are not on this machine."""
-    from sandbox.clusters.k3d import tool as k3d
-    from sandbox.clusters.kind import tool as kind
-
-    if driver == "existing":
-        return () if shutil.which("kubectl") else ("kube",)
-    found = kind.installed() if driver == "kind" else k3d.installed()
-    return () if found else (driver,)
+    return (*(f"{name}-image" for name in IMAGES), "helm", *missing_parts())

@@ -48,7 +48,7 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
 
     Docker's own format has no digest; it is written anew as an OCI archive, always with the same one.
     """
-    from sandbox.bundle.oci import docker_save, image_archives
+    from sandbox.bundle.oci import archive_inspection, docker_save
     from sandbox.bundle.oci.shell_probe import has_shell
     from sandbox.bundle.parts.recipe import architecture
 
@@ -57,7 +57,9 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
             "C2D-IMAGE-NO-FILE", f"{archive} is not a file", "docker save IMAGE -o FILE makes one"
         )
     inspected = yield from step(
-        "image.inspect", f"reading {archive.name}", lambda: image_archives.inspect(archive, architecture())
+        "image.inspect",
+        f"reading {archive.name}",
+        lambda: archive_inspection.inspect(archive, architecture()),
     )
     with tempfile.TemporaryDirectory(prefix="c2d-image-") as scratch:
         source = archive
@@ -70,7 +72,7 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
                 "writing it as an OCI archive",
                 lambda: docker_save.convert(archive, source, work, architecture()),
             )
-        shell = has_shell(image_archives.inspect(source, architecture()))
+        shell = has_shell(archive_inspection.inspect(source, architecture()))
         digest = yield from box.cluster.load_image(source)
     _note_shell(box, digest, shell)
     name, tag = split_reference(inspected.name)

@@ -23,9 +23,9 @@ from sandbox.progress import Event, Progress
 from sandbox.seeding.declaration import AccountSeed, AssetSeed, Declaration
 from sandbox.verbs import assets, trust
 from sandbox.verbs.accounts import signer
+from sandbox.verbs.chain_connection import chain_of
 from sandbox.verbs.faucet import faucet
 from sandbox.verbs.identity import asset_mark
-from sandbox.verbs.sdk_connections import chain_of
 
 FIXED = ("type", "owner", "price", "services", "timeout")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from c2d_box.errors import UsageError
 from c2d_box.units import ETHER
 from sandbox.box import Box
+from sandbox.verbs.chain_connection import chain_of
 
 if TYPE_CHECKING:
     from c2d_box.chain.accounts import Signer
@@ -55,7 +56,6 @@ def signer(who: str) -> Signer:
 def accounts(box: Box, count: int = ACCOUNTS) -> list[Account]:
     """Return every account with its balances as of now."""
     from c2d_box.chain import accounts as keys
-    from sandbox.verbs.sdk_connections import chain_of
 
     chain = chain_of(box)
     roles = {index: role for role, index in ROLES.items()}

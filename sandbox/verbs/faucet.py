@@ -9,7 +9,8 @@ from c2d_box.units import ETHER
 from sandbox.box import Box
 from sandbox.progress import Progress, step
 from sandbox.verbs.accounts import signer
-from sandbox.verbs.sdk_connections import chain_of, connection_to
+from sandbox.verbs.chain_connection import chain_of
+from sandbox.verbs.sdk_connections import connection_to
 
 MOST = 1_000_000.0
 

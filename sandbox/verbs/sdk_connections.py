@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from c2d_box.errors import StateProblem
 from sandbox.box import Box
 from sandbox.verbs.accounts import signer
+from sandbox.verbs.chain_connection import demand_contracts
 
 if TYPE_CHECKING:
-    from c2d_box.chain import Chain
     from c2d_box.client import Connection, Consumer, Publisher
 
 
@@ -21,8 +20,7 @@ def connection_to(box: Box) -> Connection:
     """
     from c2d_box.client import Connection
 
-    if not box.home.address_file.exists():
-        raise StateProblem("C2D-BOX-DOWN", "this box is not up", box.command("up"))
+    demand_contracts(box)
     return Connection(
         provider_url=box.urls["provider"],
         cache_url=box.urls["cache"],
@@ -48,12 +46,3 @@ def consuming(box: Box, who: str) -> Iterator[Consumer]:
 
     with connection_to(box) as connection:
         yield Consumer(connection, signer(who))
-
-
-def chain_of(box: Box) -> Chain:
-    """Return the box's chain with Ocean's contracts."""
-    from c2d_box.chain import Chain, addresses
-
-    if not box.home.address_file.exists():
-        raise StateProblem("C2D-BOX-DOWN", "this box is not up", box.command("up"))
-    return Chain(box.urls["chain"], addresses.load(box.home.address_file, box.settings.chain.chain_id))

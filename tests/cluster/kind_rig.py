@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import docker_engine as engine
-from sandbox.box import BundleParts
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.build_dependencies import install, missing_packages
 from sandbox.bundle.commands import Commands
+from sandbox.clusters.bundle_parts import BundleParts
 from sandbox.clusters.kind import addresses
 from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.native.record import Options

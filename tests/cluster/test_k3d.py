@@ -17,11 +17,11 @@ import pytest
 
 from c2d_box.errors import C2DError
 from sandbox import docker_engine as docker
-from sandbox.box import BundleParts
 from sandbox.bundle import Bundle, build
 from sandbox.bundle.oci import deterministic_tar, image_archives
 from sandbox.bundle.parts.kind_node_image import _describe_for_docker
 from sandbox.bundle.parts.recipe import architecture
+from sandbox.clusters.bundle_parts import BundleParts
 from sandbox.clusters.k3d import configuration, trust
 from sandbox.clusters.k3d.driver import K3dCluster
 from sandbox.clusters.kind import driver

@@ -17,7 +17,7 @@ from c2d_box.assets.files import IpfsFile, ResultFile
 from c2d_box.errors import C2DError
 from c2d_box.pods.upload import ipfs
 from c2d_box.pods.upload.sending import Entry, Sent
-from c2d_box.storage import AddressRules, Fetcher, Forbidden, Gateways, IpfsResults, ResultStore, Storage
+from c2d_box.storage import AddressRules, Fetcher, Forbidden, IpfsResults, ResultStore, Storage
 from sandbox.bundle import Bundle
 from tests.worlds.kubo import Kubo, kubo_in
 
@@ -96,7 +96,7 @@ def test_a_guess_is_not_confirmed(kubo: Kubo, sent: dict[str, Sent], options: st
 
 async def test_the_provider_reads_it_for_its_holder_alone(kubo: Kubo, sent: dict[str, Sent]) -> None:
     store = ResultStore(IpfsResults(kubo.gateway), "secret", Fetcher(AddressRules([kubo.gateway])))
-    storage = Storage(Fetcher(AddressRules()), Gateways(kubo.gateway), results=store)
+    storage = Storage(Fetcher(AddressRules()), {"ipfs": kubo.gateway}, results=store)
     published = rpc(kubo, "add?cid-version=1", kubo.admin_token, files={"file": b"a table"}).json()["Hash"]
     assert (await storage.probe(IpfsFile(published), checksum_limit=99)).valid
     old = rpc(kubo, "add", kubo.admin_token, files={"file": LARGE}).json()["Hash"]

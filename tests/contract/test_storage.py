@@ -11,20 +11,12 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets.files import (
-    ArweaveFile,
-    FileObject,
-    GraphqlFile,
-    IpfsFile,
-    S3File,
-    SmartContractFile,
-    UrlFile,
-)
-from c2d_box.storage import AddressRules, Fetcher, Gateways, OpenFile, Storage, StorageError
+from c2d_box.assets.files import FILE_TYPES, FileObject, SmartContractFile, UrlFile, parse_file
+from c2d_box.storage import AddressRules, Fetcher, OpenFile, Storage, StorageError
+from tests.file_samples import sample_files
 
 CONTENT = b'"' + b"0123456789" * 20_000 + b'"'
-ABI = {"name": "text", "type": "function", "stateMutability": "view", "inputs": [], "outputs": []}
-KINDS = ["url", "url POST", "ipfs", "arweave", "graphql", "s3", "smartcontract"]
+KINDS = ["url POST", *FILE_TYPES]
 
 
 class Source:
@@ -64,20 +56,13 @@ async def world() -> AsyncIterator[tuple[Source, Storage]]:
     source.origin = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     fetcher = Fetcher(AddressRules([source.origin]))
     async with listening:
-        yield source, Storage(fetcher, Gateways(source.origin, source.origin), source.contract)
+        yield source, Storage(fetcher, dict.fromkeys(FILE_TYPES, source.origin), source.contract)
 
 
 def file_of(kind: str, origin: str) -> FileObject:
-    files: dict[str, FileObject] = {
-        "url": UrlFile(f"{origin}/secret/data.json"),
-        "url POST": UrlFile(f"{origin}/secret", "POST"),
-        "ipfs": IpfsFile("QmSecret"),
-        "arweave": ArweaveFile("secret"),
-        "graphql": GraphqlFile(f"{origin}/secret", "{ secret }"),
-        "s3": S3File(origin, "us-east-1", "bucket", "secret/data.json", "secret-id", "secret-key"),
-        "smartcontract": SmartContractFile("0x" + "11" * 20, 0, ABI),
-    }
-    return files[kind]
+    if kind == "url POST":
+        return UrlFile(f"{origin}/secret", "POST")
+    return parse_file(sample_files(origin)[kind])
 
 
 async def read(opened: OpenFile) -> bytes:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from _pytest.mark.expression import Expression
 
-from sandbox.cli.app import COMMANDS
+from sandbox.cli.command_table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/adr/*.md", "docs/development/*.md")

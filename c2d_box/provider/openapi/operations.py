@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from c2d_box.assets.files import FILE_TYPES
 from c2d_box.provider import fields
 from c2d_box.provider.openapi import schemas as s
 from c2d_box.provider.openapi.schemas import Schema, array, obj, ref
@@ -40,7 +41,7 @@ PARAMETERS: dict[str, Schema] = {
     "token": s.STRING,
     "transactionId": s.TX,
     "transferTxId": s.TX,
-    "type": {"enum": ["url", "ipfs", "arweave", "graphql", "smartcontract", "s3"]},
+    "type": {"enum": list(FILE_TYPES)},
     "url": s.STRING,
     "userAddress": s.ADDRESS,
     "userdata": s.USER_DATA,

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from c2d_box.assets.files import FILE_TYPES
+
 Schema = dict[str, Any]
 
 
@@ -64,24 +66,8 @@ _FILE = {
     "type": "object",
     "required": ["type"],
     "properties": {
-        "type": {"enum": ["url", "ipfs", "arweave", "graphql", "smartcontract", "s3"]},
-        "url": STRING,
-        "method": {"enum": ["GET", "POST", "get", "post"]},
-        "headers": {"type": "object", "additionalProperties": STRING},
-        "hash": STRING,
-        "transactionId": STRING,
-        "query": STRING,
-        "address": ADDRESS,
-        "chainId": INTEGER,
-        "abi": {"type": "object"},
-        "s3Access": obj(
-            endpoint=STRING,
-            region=STRING,
-            bucket=STRING,
-            objectKey=STRING,
-            accessKeyId=STRING,
-            secretAccessKey=STRING,
-        ),
+        "type": {"enum": list(FILE_TYPES)},
+        **{key: schema for each in FILE_TYPES.values() for key, schema in each.properties.items()},
         "checksum": BOOLEAN,
         "userdata": USER_DATA,
         "consumerAddress": ADDRESS,

@@ -10,23 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.assets.addresses import same
 from c2d_box.assets.ddo import ACCESS
-from c2d_box.assets.files import (
-    ArweaveFile,
-    FileObject,
-    FileObjectError,
-    GraphqlFile,
-    IpfsFile,
-    S3File,
-    UrlFile,
-    parse_file,
-)
+from c2d_box.assets.files import FileObject, FileObjectError, parse_file
 from c2d_box.chain.orders import OrderInvalid
 from c2d_box.provider import claims, fields
 from c2d_box.provider.caller import Caller
@@ -60,7 +50,8 @@ async def fileinfo(request: Request) -> Response:
         files, is_hidden, limit = await _files_of_service(provider, offered, data, caller)
     else:
         files, is_hidden, limit = [_plain_file(data)], False, provider.settings.fetch.max_checksum_length
-        if caller is None and not provider.settings.compat.unsigned_sources and _relays(files[0], userdata):
+        needs_signature = not provider.settings.compat.unsigned_sources
+        if caller is None and needs_signature and files[0].sends_more_than_get(userdata):
             raise Refusal(UNSIGNED)
     if caller is not None:
         caller.use_nonce(provider.nonces)
@@ -128,20 +119,6 @@ def _plain_file(data: Mapping[str, Any]) -> FileObject:
         return parse_file({key: data[key] for key in data if key not in _APART})
     except FileObjectError as problem:
         raise Refusal(str(problem)) from None
-
-
-def _relays(file: FileObject, userdata: Mapping[str, Any] | None) -> bool:
-    """Return whether reading the file sends more than a bare GET to a place that its author has chosen."""
-    match file:
-        case UrlFile():
-            chosen = file.method != "GET" or file.headers or "@" in urlsplit(file.url).netloc
-        case GraphqlFile() | S3File():
-            return True
-        case IpfsFile() | ArweaveFile():
-            chosen = file.headers
-        case _:
-            chosen = False
-    return bool(chosen or userdata)
 
 
 def _described(index: int, file: FileObject, probe: Probe, is_hidden: bool) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""Writes images as OCI archives and reads image archives that users bring.
+"""Writes images as OCI archives, and has the values of which archives are made.
 
 An OCI archive is a tar of blobs named by their hash, plus ``index.json`` that says which of them is the
 manifest. The digest of that manifest is the image's identity: it is what a DDO's ``checksum`` holds and what
-the cluster resolves. An archive that ``docker save`` made has no manifest;
-:mod:`sandbox.bundle.oci.docker_save` gives it one, always the same.
+the cluster resolves.
 """
 
 from __future__ import annotations
@@ -180,35 +179,6 @@ def _add_blob(archive: tarfile.TarFile, blob: Blob) -> None:
         archive.addfile(header, stream)
 
 
-def inspect(path: Path, architecture: str) -> ArchivedImage:
-    """Read an archive's image: its name, digest and configuration; every blob's hash is checked.
-
-    Of an image for several architectures the one for ``architecture`` is read. Raises a coded error where the
-    archive is not an image, holds several, or none for this machine.
-    """
-    from sandbox.bundle.oci import docker_save as docker_archive
-
-    with Archive(path) as archive, archive.documents_as_expected():
-        if "index.json" not in archive:
-            return docker_archive.inspect(archive, architecture)
-        name, manifest_descriptor = _choose(archive, "index.json", architecture)
-        manifest = archive.parsed(archive.blob(manifest_descriptor), "the manifest")
-        config = archive.parsed(archive.blob(manifest["config"]), "the configuration")
-        check_architecture(archive, config, architecture)
-        for layer in manifest["layers"]:
-            if "sha256:" + archive.sha256(archive.blob_name(layer)) != layer["digest"]:
-                raise archive.broken(f"the layer {layer['digest']} has another hash")
-        layers = tuple(layer["digest"] for layer in manifest["layers"])
-        return ArchivedImage(
-            path,
-            name,
-            manifest_descriptor["digest"],
-            str(config["architecture"]),
-            config.get("config") or {},
-            layers,
-        )
-
-
 def check_architecture(archive: Archive, config: Any, architecture: str) -> None:
     """Refuse an image whose programs this machine cannot run."""
     if not isinstance(config, dict) or config.get("os", "linux") != "linux" or "architecture" not in config:
@@ -219,46 +189,3 @@ def check_architecture(archive: Archive, config: Any, architecture: str) -> None
             f"The image in {archive.path} is for {config['architecture']}; this machine is {architecture}.",
             f"Build it with `docker build --platform linux/{architecture}`.",
         )
-
-
-def _choose(archive: Archive, name: str, architecture: str) -> tuple[str, dict[str, Any]]:
-    """Return the one manifest of an index that is for this machine, and the name the archive gives it."""
-    index = archive.document(name)
-    entries = [entry for entry in index.get("manifests", []) if not _is_attestation(entry)]
-    names = {entry.get("annotations", {}).get(NAME, "") for entry in entries}
-    if len(names) > 1:
-        raise UsageError(
-            "C2D-IMAGE-AMBIGUOUS",
-            f"{archive.path} holds several images: {', '.join(sorted(names))}.",
-            "Save one image per file.",
-        )
-    chosen = _for_architecture(archive, entries, architecture)
-    image_name = (chosen.get("annotations") or {}).get(NAME, "") or next(iter(names), "")
-    if chosen.get("mediaType") in (INDEX, DOCKER_INDEX):
-        inner = archive.parsed(archive.blob(chosen), "the inner index")
-        candidates = [entry for entry in inner.get("manifests", []) if not _is_attestation(entry)]
-        chosen = _for_architecture(archive, candidates, architecture)
-    return image_name, chosen
-
-
-def _for_architecture(archive: Archive, entries: list[Any], architecture: str) -> dict[str, Any]:
-    if not entries:
-        raise archive.broken("its index lists no image")
-    if len(entries) == 1:
-        only: dict[str, Any] = entries[0]
-        return only
-    for entry in entries:
-        if entry.get("platform", {}).get("architecture") == architecture:
-            found: dict[str, Any] = entry
-            return found
-    kinds = ", ".join(sorted({str(entry.get("platform", {}).get("architecture")) for entry in entries}))
-    raise UsageError(
-        "C2D-IMAGE-ARCHITECTURE",
-        f"The image in {archive.path} is for {kinds}; this machine is {architecture}.",
-        f"Build it with `docker build --platform linux/{architecture}`.",
-    )
-
-
-def _is_attestation(entry: Any) -> bool:
-    platform = entry.get("platform") or {}
-    return platform.get("architecture") == "unknown" or platform.get("os") == "unknown"

@@ -300,7 +300,7 @@ def chosen(parts: Iterable[str] | None) -> list[Recipe]:
 
 def is_product(recipe: Recipe) -> bool:
     """Return whether a box runs this part, rather than only another part being made from it."""
-    return recipe in programs.PROGRAMS or recipe in IMAGES or recipe.name in ("kind", "k3d", "node-image")
+    return recipe in (*programs.PROGRAMS, *IMAGES) or isinstance(recipe, GoPrograms | NodeImage)
 
 
 def part_named(name: str) -> str:

@@ -17,13 +17,14 @@ from sandbox.cli.narration import perform
 from sandbox.cli.opening import agreed, the_box
 from sandbox.cli.output import document, pairs, say
 from sandbox.cli.settings import current
+from sandbox.clusters.driver_registry import DRIVERS
 from sandbox.settings import ChainChoice, Settings
 
 
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
 @click.option(
     "--cluster",
-    type=click.Choice(["auto", "native", "kind", "k3d", "existing"]),
+    type=click.Choice(["auto", *DRIVERS]),
     help="What carries the box. auto: what it has, else kind where Docker answers, else native.",
 )
 @click.option(

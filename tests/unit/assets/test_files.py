@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c2d_box.assets import ecies, files
-from c2d_box.assets.files import FileObjectError, parse_file, seal, unseal
+from c2d_box.assets.files import FILE_TYPES, FileObjectError, parse_file, seal, unseal
 from c2d_box.assets.signatures import private_key
+from tests.file_samples import sample_files
 
 KEY = b"\x11" * 32
 NFT = "0x1234567890AbcdEF1234567890aBcdef12345678"
@@ -178,6 +179,42 @@ def test_arguments_of_a_contract_call_come_in_the_abis_order() -> None:
 def test_no_repr_shows_where_the_files_are(value: dict[str, Any]) -> None:
     assert "hush" not in repr(parse_file(value))
     assert "hush" not in str([parse_file(value)])
+
+
+@pytest.mark.parametrize("name", FILE_TYPES)
+def test_a_registered_type_keeps_its_keys_and_its_secrets(name: str) -> None:
+    value = sample_files("https://example.org", "hush")[name]
+    file = parse_file(value)
+    assert type(file) is FILE_TYPES[name] and file.type == name
+    assert parse_file(json.loads(json.dumps(file.to_dict()))) == file
+    assert set(file.to_dict()) - {"type"} <= set(file.properties), "all keys are in the OpenAPI document"
+    assert "hush" not in repr(file)
+    if file.required_key:
+        with pytest.raises(FileObjectError):
+            parse_file({**value, file.required_key: ""})
+
+
+@pytest.mark.parametrize("name", FILE_TYPES)
+def test_anything_but_a_bare_get_is_named_as_more(name: str) -> None:
+    """Unsigned callers may not make the Provider send it."""
+    value = sample_files("https://example.org")[name]
+    assert parse_file(value).sends_more_than_get(None) is (name != "smartcontract")
+    assert parse_file(value).sends_more_than_get({"a": 1})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "url", "url": "https://user@example.org/x"},
+        {"type": "url", "url": "https://example.org/x", "method": "post"},
+        {"type": "url", "url": "https://example.org/x"},
+        {"type": "ipfs", "hash": "Qm"},
+        {"type": "arweave", "transactionId": "t"},
+    ],
+)
+def test_userinfo_and_post_are_more_than_a_bare_get(value: dict[str, Any]) -> None:
+    expected = "method" in value or "user@" in value.get("url", "")
+    assert parse_file(value).sends_more_than_get(None) is expected
 
 
 RESULT = {"type": "result", "job": "j", "place": "s3://results/j/outputs/a", "proof": "ab"}

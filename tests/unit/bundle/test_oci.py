@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import UsageError
-from sandbox.bundle.oci import deterministic_tar, image_archives
+from sandbox.bundle.oci import archive_inspection, deterministic_tar, image_archives
 from sandbox.bundle.oci.archive_reader import MAX_DOCUMENT
 
 CREATED = "2026-01-01T00:00:00Z"
@@ -96,7 +96,7 @@ def test_a_layer_used_twice_is_stored_once(tmp_path: Path) -> None:
 
 def test_an_archive_is_read_back(tmp_path: Path) -> None:
     path, digest = archive(tmp_path)
-    image = image_archives.inspect(path, "amd64")
+    image = archive_inspection.inspect(path, "amd64")
     assert (image.name, image.digest, image.architecture) == ("c2d.local/runtime:latest", digest, "amd64")
     assert image.config["Env"] == ["PATH=/bin"]
     assert len(image.layers) == 2
@@ -106,7 +106,7 @@ def test_an_archive_is_read_back(tmp_path: Path) -> None:
 def test_an_image_of_another_architecture_is_refused(tmp_path: Path) -> None:
     path, _ = archive(tmp_path, architecture="arm64")
     with pytest.raises(UsageError) as caught:
-        image_archives.inspect(path, "amd64")
+        archive_inspection.inspect(path, "amd64")
     assert caught.value.code == "C2D-IMAGE-ARCHITECTURE"
     assert "linux/amd64" in caught.value.next_step
 
@@ -143,8 +143,8 @@ def several_architectures(folder: Path) -> Path:
 
 def test_of_several_architectures_this_machines_is_taken(tmp_path: Path) -> None:
     path = several_architectures(tmp_path)
-    assert image_archives.inspect(path, "arm64").architecture == "arm64"
-    assert image_archives.inspect(path, "amd64").name == "docker.io/me/mine:1"
+    assert archive_inspection.inspect(path, "arm64").architecture == "arm64"
+    assert archive_inspection.inspect(path, "amd64").name == "docker.io/me/mine:1"
 
 
 def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
     index["manifests"] = [entry, {**entry, "annotations": {image_archives.NAME: "other:1"}}]
     files["index.json"] = json.dumps(index).encode()
     with pytest.raises(UsageError) as caught:
-        image_archives.inspect(pack(tmp_path / "two.tar", files), "amd64")
+        archive_inspection.inspect(pack(tmp_path / "two.tar", files), "amd64")
     assert caught.value.code == "C2D-IMAGE-AMBIGUOUS"
 
 
@@ -166,7 +166,7 @@ def test_a_blob_with_another_hash_is_refused(tmp_path: Path) -> None:
         if name.startswith("blobs/"):
             forged = pack(tmp_path / "forged.tar", {**files, name: data[:-1] + bytes([data[-1] ^ 1])})
             with pytest.raises(UsageError) as caught:
-                image_archives.inspect(forged, "amd64")
+                archive_inspection.inspect(forged, "amd64")
             assert caught.value.code == "C2D-IMAGE-ARCHIVE"
 
 
@@ -191,13 +191,13 @@ def test_a_blob_with_another_hash_is_refused(tmp_path: Path) -> None:
 )
 def test_an_archive_that_is_no_image_is_refused_with_a_code(tmp_path: Path, files: dict[str, bytes]) -> None:
     with pytest.raises(UsageError) as caught:
-        image_archives.inspect(pack(tmp_path / "bad.tar", files), "amd64")
+        archive_inspection.inspect(pack(tmp_path / "bad.tar", files), "amd64")
     assert caught.value.code == "C2D-IMAGE-ARCHIVE"
 
 
 def test_what_is_no_tar_or_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with pytest.raises(UsageError, match="C2D-IMAGE-ARCHIVE"):
-        image_archives.inspect(tmp_path / "text", "amd64")
+        archive_inspection.inspect(tmp_path / "text", "amd64")
     with pytest.raises(UsageError, match="C2D-IMAGE-FILE"):
-        image_archives.inspect(tmp_path / "none", "amd64")
+        archive_inspection.inspect(tmp_path / "none", "amd64")

@@ -12,7 +12,7 @@ import pytest
 from c2d_box.errors import EnvironmentProblem, StateProblem
 from sandbox.bundle import Bundle, build, build_dependencies, list_parts, verify
 from sandbox.bundle.cache import Cache
-from sandbox.bundle.oci import image_archives
+from sandbox.bundle.oci import archive_inspection, image_archives
 from sandbox.bundle.parts import catalogue
 from sandbox.bundle.parts.image_recipes import ImageRecipe, Placed
 from sandbox.bundle.parts.recipe import Bench, Recipe, architecture
@@ -73,7 +73,7 @@ def test_a_built_bundle_gives_its_programs_and_images(cache: Cache) -> None:
     image = opened.image("tool")
     assert image.reference == "c2d.local/tool:latest"
     assert image.pinned == f"c2d.local/tool@{image.digest}"
-    read = image_archives.inspect(image.archive, architecture())
+    read = archive_inspection.inspect(image.archive, architecture())
     assert (read.digest, read.name) == (image.digest, image.reference)
     assert [found.name for found in opened.images] == ["tool"]
     assert opened.kubernetes_version.startswith("v1.")

@@ -13,7 +13,8 @@ import click
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, Failed, Refused, StateProblem, UsageError
-from sandbox.cli.app import COMMANDS, invoke, root
+from sandbox.cli.app import invoke, root
+from sandbox.cli.command_table import COMMANDS
 from sandbox.cli.failures import report
 from sandbox.cli.settings import Settings
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import Failed
-from sandbox.box import BundleParts
 from sandbox.clusters.archive_names import PINNED, ArchivedImage, listed, unpinned
+from sandbox.clusters.bundle_parts import BundleParts
 from sandbox.clusters.kind import driver
 from sandbox.clusters.kind import node as kind_node
 from sandbox.clusters.native import configuration

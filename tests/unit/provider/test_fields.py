@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from c2d_box.provider import fields
+from c2d_box.provider.settings import FetchSection
 
 PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -135,3 +136,7 @@ ALL = (
 )
 def test_any_data_is_judged(rules: tuple[fields.Field, ...], data: dict[str, Any]) -> None:
     fields.check(data, rules)
+
+
+def test_each_type_behind_a_gateway_has_a_setting() -> None:
+    assert FetchSection(ipfs_gateway="http://i").gateways == {"ipfs": "http://i", "arweave": None}

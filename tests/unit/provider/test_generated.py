@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from c2d_box.assets import signatures
+from c2d_box.assets.files import FILE_TYPES
 from c2d_box.provider.openapi.document import document
 from c2d_box.provider.routes.discovery import VERSION
 from c2d_box.provider.table import ENDPOINTS
@@ -186,7 +187,7 @@ def test_no_signature_that_the_owner_did_not_make_is_taken(world: World, many: M
 
 
 FILES = st.fixed_dictionaries(
-    {"type": st.sampled_from(["url", "ipfs", "arweave", "graphql", "smartcontract", "s3", "ftp"])},
+    {"type": st.sampled_from([*FILE_TYPES, "ftp"])},
     optional={
         "url": st.sampled_from(
             [

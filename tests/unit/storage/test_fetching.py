@@ -16,7 +16,6 @@ from c2d_box.storage import (
     AddressRules,
     Fetcher,
     Forbidden,
-    Gateways,
     Rejected,
     Storage,
     StorageError,
@@ -82,7 +81,7 @@ async def server() -> AsyncIterator[Server]:
 def storage(*allow: str, **options: object) -> Storage:
     timeouts = Timeouts(connect=1, head=0.5, idle=0.5)
     fetcher = Fetcher(AddressRules(allow), timeouts=timeouts, **options)  # type: ignore[arg-type]
-    return Storage(fetcher, Gateways(*allow[:1], *allow[:1]))
+    return Storage(fetcher, dict.fromkeys(("ipfs", "arweave"), *allow[:1]))
 
 
 async def content(opened: object) -> bytes:
@@ -270,6 +269,8 @@ async def test_gateways() -> None:
             opened.close()
         with pytest.raises(Unusable):
             await made.open(IpfsFile("../api/v0/shutdown"))
+        with pytest.raises(Unusable):
+            await made.open(ArweaveFile(".."))
         with pytest.raises(Unusable):
             await Storage(Fetcher(AddressRules())).open(IpfsFile("QmCid"))
 

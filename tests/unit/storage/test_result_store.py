@@ -19,7 +19,6 @@ from c2d_box.storage import (
     AddressRules,
     Fetcher,
     Forbidden,
-    Gateways,
     IpfsResults,
     ResultStore,
     S3Results,
@@ -51,7 +50,7 @@ class Node:
         self.published = gateway.add(b"a publisher's own table")
         self.place = f"ipfs://{salted_blocks.text(self.tree.root)}/outputs/metrics.json"
         store = ResultStore(IpfsResults(url), SECRET, Fetcher(AddressRules([url])))
-        self.storage = Storage(Fetcher(AddressRules()), Gateways(url), results=store)
+        self.storage = Storage(Fetcher(AddressRules()), {"ipfs": url}, results=store)
 
     async def read(self, file: FileObject) -> bytes:
         opened = await self.storage.open(file)
@@ -121,7 +120,7 @@ async def test_a_proof_is_for_one_asset_and_one_place(node: Node, part: str) -> 
 async def test_without_a_secret_nothing_is_proven(node: Node) -> None:
     for secret in (None, ""):
         store = ResultStore(IpfsResults(node.url), secret, Fetcher(AddressRules([node.url])))
-        storage = Storage(Fetcher(AddressRules()), Gateways(node.url), results=store)
+        storage = Storage(Fetcher(AddressRules()), {"ipfs": node.url}, results=store)
         with pytest.raises(Forbidden):
             await storage.open(sealed(node.place))
     with pytest.raises(StorageError):

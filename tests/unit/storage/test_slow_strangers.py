@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 from c2d_box.assets.files import IpfsFile, UrlFile
-from c2d_box.storage import AddressRules, Fetcher, Gateways, Storage, Timeouts, Unreachable
+from c2d_box.storage import AddressRules, Fetcher, Storage, Timeouts, Unreachable
 from c2d_box.storage.addresses import Origin, Resolver
 from c2d_box.storage.errors import Forbidden, OwnAway
 from c2d_box.storage.places import FetchPlaces
@@ -235,7 +235,7 @@ async def test_content_that_a_gateway_never_finds_is_no_outage() -> None:
         gateway.answer = store.answer = lambda target: [5.0]
         timeouts = Timeouts(head=0.2, opening=0.4)
         fetcher = Fetcher(AddressRules([gateway.origin, store.origin]), timeouts=timeouts)
-        made = Storage(fetcher, Gateways(ipfs=gateway.origin))
+        made = Storage(fetcher, {"ipfs": gateway.origin})
         probe = await made.probe(IpfsFile("Qm" + "a" * 44))
         assert (probe.valid, probe.reason) == (False, "the gateway does not find it in time")
         with pytest.raises(OwnAway):

@@ -11,7 +11,7 @@ import pytest
 
 from c2d_box.errors import Refused
 from sandbox.box import Box
-from sandbox.bundle.oci import image_archives, shell_probe
+from sandbox.bundle.oci import archive_inspection, image_archives, shell_probe
 from sandbox.home import Home
 from sandbox.install import images
 from sandbox.install.images import ContainerImage
@@ -41,7 +41,7 @@ def image(folder: Path, *layers: list[ENTRY], packed: bool = False) -> image_arc
     image_archives.write(
         target, name="x:1", architecture="amd64", layers=blobs, settings=settings, created="2026"
     )
-    return image_archives.inspect(target, "amd64")
+    return archive_inspection.inspect(target, "amd64")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_layer_that_cannot_be_read_leaves_it_open(tmp_path: Path) -> None:
     image_archives.write(
         made.archive, name="x:1", architecture="amd64", layers=[blob], settings=settings, created="2026"
     )
-    assert shell_probe.has_shell(image_archives.inspect(made.archive, "amd64")) is None
+    assert shell_probe.has_shell(archive_inspection.inspect(made.archive, "amd64")) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""Type ``url``: GET or POST with the publisher's headers; user data goes into the query, or into a POST's
+JSON body."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+from urllib.parse import unquote, urlencode, urlsplit
+
+from c2d_box.assets.files.file_object import (
+    HEADERS,
+    MISSING_KEYS,
+    STRING,
+    FileObject,
+    FileObjectError,
+    SourceRequest,
+    UserData,
+    headers_entry,
+    is_http_url,
+    parse_headers,
+)
+
+_NO_NAME = "Invalid file name format. It was not possible to get the file name."
+
+
+@dataclass(frozen=True)
+class UrlFile(FileObject):
+    """A file behind an HTTP URL."""
+
+    type: ClassVar[str] = "url"
+    properties: ClassVar[Mapping[str, Any]] = {
+        "url": STRING,
+        "method": {"enum": ["GET", "POST", "get", "post"]},
+        "headers": HEADERS,
+    }
+    required_key: ClassVar[str] = "url"
+    names_itself: ClassVar[bool] = True
+
+    url: str = field(repr=False)
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        url, method = value.get("url"), value.get("method") or "GET"
+        if not isinstance(url, str) or not url or not isinstance(method, str):
+            raise FileObjectError(MISSING_KEYS)
+        if method.upper() not in ("GET", "POST"):
+            raise FileObjectError(f"Unsafe method {method[:32].lower()}.")
+        if not is_http_url(url):
+            raise FileObjectError(_NO_NAME)
+        return cls(url, method.upper(), parse_headers(value))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": "url", "url": self.url, "method": self.method, **headers_entry(self.headers)}
+
+    def request(self, userdata: UserData) -> SourceRequest:
+        url, headers = without_userinfo(self.url, self.headers)
+        if self.method == "POST":
+            body = json.dumps(userdata or {}, separators=(",", ":")).encode()
+            return SourceRequest("POST", url, {"Content-Type": "application/json", **headers}, body)
+        return SourceRequest("GET", _with_query(url, userdata), headers)
+
+    def filename(self) -> str:
+        """Return the last segment of the path."""
+        return unquote(urlsplit(self.url).path.rstrip("/").rsplit("/", 1)[-1])
+
+
+def without_userinfo(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """``user:password@`` of a URL as the Authorization header that it means."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, dict(headers)
+    userinfo, _, netloc = parts.netloc.rpartition("@")
+    basic = b64encode(unquote(userinfo).encode()).decode()
+    return parts._replace(netloc=netloc).geturl(), {"Authorization": f"Basic {basic}", **headers}
+
+
+def _with_query(url: str, userdata: UserData) -> str:
+    if not userdata:
+        return url
+    parts = urlsplit(url)
+    added = urlencode({key: _as_text(value) for key, value in userdata.items()})
+    return parts._replace(query=f"{parts.query}&{added}" if parts.query else added).geturl()
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

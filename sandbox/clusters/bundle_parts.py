@@ -1,0 +1,49 @@
+"""The bundle as drivers use it: opened on first use, because looking at a box needs none of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c2d_box.errors import StateProblem
+
+if TYPE_CHECKING:
+    from sandbox.bundle import Bundle
+
+
+class WholeBundle:
+    """All usual parts, of which a native cluster is made."""
+
+    @property
+    def kubernetes_version(self) -> str:
+        return self._bundle().kubernetes_version
+
+    def binary(self, name: str) -> Path:
+        return self._bundle().binary(name)
+
+    def image(self, name: str) -> Any:
+        return self._bundle().image(name)
+
+    def _bundle(self) -> Bundle:
+        from sandbox.bundle import Bundle
+
+        return Bundle.open()
+
+
+class BundleParts:
+    """Gives single programs of the bundle: where Docker carries the cluster the other parts need not be
+    there.
+    """
+
+    def binary(self, name: str) -> Path:
+        from sandbox.bundle import Bundle
+
+        return Bundle.open([name]).binary(name)
+
+    def node_image(self) -> Any:
+        from sandbox.bundle import Bundle
+
+        try:
+            return Bundle.open(["node-image"]).node_image
+        except StateProblem:
+            return None

@@ -1,0 +1,108 @@
+"""All drivers. An entry says how a driver is made, what it needs, and nothing that starts anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.clusters.bundle_parts import BundleParts, WholeBundle
+from sandbox.clusters.port import Cluster
+from sandbox.home import Home
+from sandbox.settings import BEHIND, NODE_PORTS, Settings
+
+if TYPE_CHECKING:
+    from sandbox.clusters.native.record import Options
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRequest:
+    """The box for which a cluster is made. ``published``: port of 127.0.0.1 to NodePort."""
+
+    home: Home
+    settings: Settings
+    published: Mapping[int, int]
+
+    @property
+    def options(self) -> Options:
+        from sandbox.clusters.native.record import Options
+
+        return Options(egress=self.settings.chain.rpc_url is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDriver:
+    """An entry of the registry. Its functions import the driver when they are called: ``--help`` needs none.
+
+    ``missing_parts`` names other projects' commands that the driver runs and that are not on this machine, as
+    parts of the bundle; it is None where the driver needs the whole bundle. ``uses_docker``: a missing Docker
+    engine is a problem for ``doctor``.
+    """
+
+    name: str
+    make: Callable[[ClusterRequest], Cluster]
+    missing_parts: Callable[[], tuple[str, ...]] | None = None
+    uses_docker: bool = False
+
+
+def driver_of(name: str) -> ClusterDriver:
+    """Return the driver of that name; native where none was chosen yet."""
+    return DRIVERS.get(name, _NATIVE)
+
+
+def _native_cluster(request: ClusterRequest) -> Cluster:
+    from sandbox.clusters.native.driver import NativeCluster
+
+    return NativeCluster(request.home, WholeBundle(), request.settings.name, request.options)
+
+
+def _kind_cluster(request: ClusterRequest) -> Cluster:
+    from sandbox.clusters.kind.driver import KindCluster
+
+    name = request.settings.name
+    return KindCluster(request.home, BundleParts(), name, request.published, request.options)
+
+
+def _kind_parts() -> tuple[str, ...]:
+    from sandbox.clusters.kind.tool import installed
+
+    return () if installed() else ("kind",)
+
+
+def _k3d_cluster(request: ClusterRequest) -> Cluster:
+    from sandbox.clusters.k3d.driver import K3dCluster
+
+    name = request.settings.name
+    return K3dCluster(request.home, BundleParts(), name, request.published, request.options)
+
+
+def _k3d_parts() -> tuple[str, ...]:
+    from sandbox.clusters.k3d.tool import installed
+
+    return () if installed() else ("k3d",)
+
+
+def _existing_cluster(request: ClusterRequest) -> Cluster:
+    from sandbox.clusters.existing.driver import ExistingCluster
+
+    behind = {NODE_PORTS[name]: service for name, service in BEHIND.items()}
+    settings = request.settings
+    return ExistingCluster(request.home, BundleParts(), settings.name, settings.existing, behind)
+
+
+def _existing_parts() -> tuple[str, ...]:
+    return () if shutil.which("kubectl") else ("kube",)
+
+
+_NATIVE = ClusterDriver("native", _native_cluster)
+
+DRIVERS: dict[str, ClusterDriver] = {
+    driver.name: driver
+    for driver in (
+        _NATIVE,
+        ClusterDriver("kind", _kind_cluster, _kind_parts, uses_docker=True),
+        ClusterDriver("k3d", _k3d_cluster, _k3d_parts, uses_docker=True),
+        ClusterDriver("existing", _existing_cluster, _existing_parts),
+    )
+}
