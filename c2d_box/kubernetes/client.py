@@ -35,11 +35,11 @@ class HttpCluster:
     """One namespace of one cluster, over one pooled HTTP client."""
 
     def __init__(self, connection: ClusterConnection, namespace: str) -> None:
-        self._connection = connection
         self._namespace = namespace
         self._client = httpx.AsyncClient(
             base_url=connection.server,
             verify=connection.tls,
+            auth=connection.authorize,
             trust_env=False,
             timeout=httpx.Timeout(10.0, pool=30.0),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=40),
@@ -152,11 +152,7 @@ class HttpCluster:
             path,
             params=params,
             content=None if body is None else json.dumps(body, separators=(",", ":")),
-            headers={
-                **(_JSON if body is not None else {}),
-                **(headers or {}),
-                **self._connection.authorization(),
-            },
+            headers={**(_JSON if body is not None else {}), **(headers or {})},
             timeout=httpx.Timeout(10.0, read=read, pool=30.0),
         )
 

@@ -89,10 +89,11 @@ class MemoryCluster:
         self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
     ) -> Object:
         known = await self._known("patch", resource, name)
-        for field in ("uid", "resourceVersion"):
-            wanted = (patch.get("metadata") or {}).get(field)
-            if wanted is not None and wanted != known["metadata"][field]:
-                raise VersionConflict(f"{resource.plural} {name} has been modified", 409)
+        has, wanted = known["metadata"], patch.get("metadata") or {}
+        if wanted.get("resourceVersion") not in (None, has["resourceVersion"]):
+            raise VersionConflict(f"{resource.plural} {name} has been modified", 409)
+        if wanted.get("uid") not in (None, has["uid"]):
+            raise ClusterError(f"{resource.plural} {name}: the uid cannot be changed", 422)
         if status:
             patch = {"status": patch.get("status", {})}
         else:

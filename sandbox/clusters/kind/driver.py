@@ -300,7 +300,7 @@ class KindCluster:
         """Wait until the node is ready by a report after ``since`` (Unix seconds), so after a restart."""
         began = time.monotonic()
         yield Event("cluster.ready", "started", "waiting for the node")
-        while not api.node_is_ready(self.kubeconfig, record.node, since):
+        while not api.reports_ready_node(self.kubeconfig, record.node, since):
             if time.monotonic() - began > READY_PATIENCE:
                 raise Failed(
                     "C2D-NODE-NOT-READY",
