@@ -50,7 +50,7 @@ class Box:
     @cached_property
     def cluster(self) -> Cluster:
         """Return the cluster that carries this box."""
-        from sandbox.clusters.native.record import Options
+        from sandbox.clusters.driver_record import Options
 
         options = Options(egress=self.settings.chain.rpc_url is not None)
         if self.settings.cluster == "kind":
