@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from c2d_box.errors import StateProblem
 from sandbox.home import Home
@@ -34,3 +35,18 @@ def changing(home: Home, verb: str) -> Iterator[None]:
         file.write(f"c2d-box {verb} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})")
         file.flush()
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether some process holds the lock; the lock is not kept."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

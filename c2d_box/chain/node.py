@@ -13,6 +13,7 @@ from c2d_box.chain.addresses import Addresses
 from c2d_box.chain.failures import wrapped
 from c2d_box.chain.views import View, answers
 from c2d_box.errors import StateProblem
+from c2d_box.retry import Backoff
 from c2d_box.units import LOCAL_CHAIN_ID
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Chain:
         A transaction that the node does not know is given only ``unknown`` seconds, so that an invented hash
         holds nobody up.
         """
-        start, pause = time.monotonic(), 0.01
+        start, backoff = time.monotonic(), Backoff(0.01, 1.0, 1.5)
         while True:
             found = self.receipt(tx)
             waited = time.monotonic() - start
@@ -123,8 +124,7 @@ class Chain:
                 return found
             if waited >= unknown and not self.knows(tx):
                 return None
-            time.sleep(min(pause, timeout - waited))
-            pause = min(pause * 1.5, 1.0)
+            time.sleep(min(backoff.next_pause(), timeout - waited))
 
     def decimals(self, token: str) -> int:
         """The decimals of an ERC20 token; they never change, so they are asked for once."""

@@ -11,6 +11,7 @@ import httpx
 from c2d_box.assets.ddo import DDO
 from c2d_box.client.answers import answer_of, client_for, demand, json_of, reaching
 from c2d_box.errors import Failed, Refused
+from c2d_box.retry import Backoff
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _ROOT = "/api/aquarius/assets"
@@ -85,7 +86,7 @@ class Cache:
 
     def wait_for(self, did: str, tx: str, timeout: float = 60) -> dict[str, Any]:
         """The record once the cache has indexed transaction ``tx``."""
-        deadline, pause = time.monotonic() + timeout, 0.03
+        deadline, backoff = time.monotonic() + timeout, Backoff(0.03, 1.0, 1.5)
         while True:
             found = self._find(did)
             if found is not None and (found.get("event") or {}).get("tx", "").lower() == tx.lower():
@@ -96,8 +97,7 @@ class Cache:
                     f"the metadata cache has not indexed {did} for {timeout:.0f} s: {self._problem(tx)}",
                     f"look at {self.url}/api/aquarius/state/ddo?txId={tx}",
                 )
-            time.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
+            time.sleep(backoff.next_pause())
 
     def _find(self, did: str) -> dict[str, Any] | None:
         with reaching("metadata cache", self.url):

@@ -14,6 +14,7 @@ from c2d_box.client.connection import Connection
 from c2d_box.client.jobs import Job, JobDetails, id_of
 from c2d_box.client.provider import save
 from c2d_box.errors import Failed, Refused
+from c2d_box.retry import Backoff
 from c2d_box.workflow.manifests import SEALED
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class JobOwner:
 
     def wait(self, job: Job | str, timeout: float = 3600) -> JobDetails:
         """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
-        deadline, pause = time.monotonic() + timeout, 0.1
+        deadline, backoff = time.monotonic() + timeout, Backoff(0.1, 2.0, 1.3)
         while True:
             details = self.get_job_details(job)
             if details.has_ended:
@@ -66,8 +67,7 @@ class JobOwner:
                 raise Failed(
                     "C2D-JOB-SLOW", f"job {id_of(job)} is still: {details.text}", f"c2d-box job {id_of(job)}"
                 )
-            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-            pause = min(pause * 1.3, 2.0)
+            time.sleep(min(backoff.next_pause(), max(0.0, deadline - time.monotonic())))
 
     def results(self, job: Job | str) -> list[Mapping[str, Any]]:
         """Return the job's results: ``filename, filesize, type, index``; empty until they are published."""

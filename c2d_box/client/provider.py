@@ -20,6 +20,7 @@ from c2d_box.assets import lookups, signatures, statusproofs
 from c2d_box.client.answers import answer_of, client_for, demand, json_of, reaching, refusal
 from c2d_box.client.jobs import JobDetails
 from c2d_box.errors import Failed, Refused
+from c2d_box.files import open_replacement
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
@@ -253,14 +254,9 @@ class Provider:
 
 def save(response: httpx.Response, path: Path) -> Path:
     """Write a stream to ``path``, complete or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            for chunk in response.iter_bytes(1 << 18):
-                file.write(chunk)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with open_replacement(path) as file:
+        for chunk in response.iter_bytes(1 << 18):
+            file.write(chunk)
     return path
 
 

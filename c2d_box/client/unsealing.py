@@ -9,6 +9,7 @@ from typing import Any
 
 from c2d_box.assets import ecies
 from c2d_box.errors import Refused
+from c2d_box.files import open_replacement
 from c2d_box.workflow.manifests import SEALED
 
 
@@ -36,15 +37,12 @@ def opened(key: bytes, content: bytes) -> bytes:
 def open_file(key: bytes, source: Path, target: Path) -> Path:
     """Decrypt ``source`` into ``target``, whole or not at all; ``source`` stays. Raises Refused
     C2D-RESULT-SEALED."""
-    part = target.with_name(f".{target.name}.part")
     try:
-        with source.open("rb") as sealed, part.open("wb") as plain:
+        with source.open("rb") as sealed, open_replacement(target) as plain:
             ecies.decrypt_stream(key, sealed, plain)
-        return part.replace(target)
     except ecies.DecryptionError as error:
         raise _not_ours(str(source)) from error
-    finally:
-        part.unlink(missing_ok=True)
+    return target
 
 
 def _not_ours(what: str) -> Refused:

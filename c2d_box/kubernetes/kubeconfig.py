@@ -1,17 +1,26 @@
-"""Finds the API server and our credentials: from inside a pod, or from a kubeconfig."""
+"""Finds the API server and our credentials: from inside a pod, or from a kubeconfig.
+
+The one reader of kubeconfigs: contexts by name, certificates inline or as files, tokens inline or as files,
+credential plugins. The API server's certificate is always checked, also where the kubeconfig says otherwise.
+"""
 
 from __future__ import annotations
 
-import atexit
 import base64
+import json
 import os
 import ssl
+import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from c2d_box.errors import StateProblem
+import httpx
+
+from c2d_box.errors import Failed, StateProblem, UsageError
+from c2d_box.strict_json import JsonRefused
 from c2d_box.strict_yaml import parse_yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -25,14 +34,39 @@ class ClusterConnection:
 
     server: str
     tls: ssl.SSLContext
-    ca_file: Path | None = None
+    token: str = field(default="", repr=False)
     token_file: Path | None = None
-    certificate: tuple[Path, Path] | None = None
 
-    def authorization(self) -> dict[str, str]:
-        if self.token_file is None:
-            return {}
-        return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
+    def authorize(self, request: httpx.Request) -> httpx.Request:
+        """Add the token to a request; httpx calls this as its ``auth``."""
+        token = self.token if self.token_file is None else self.token_file.read_text().strip()
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class KubeconfigContext:
+    """One context of a kubeconfig, with the cluster and the user that it names."""
+
+    name: str
+    context: Mapping[str, Any]
+    cluster: Mapping[str, Any]
+    user: Mapping[str, Any] = field(repr=False)
+    folder: Path
+    """The kubeconfig's own, which relative paths in it start from."""
+
+    def read_file(self, path: str) -> bytes:
+        try:
+            return self.folder.joinpath(path).read_bytes()
+        except OSError as cause:
+            raise _unusable(f"{self.folder.joinpath(path)} cannot be read.") from cause
+
+    def read_material(self, section: Mapping[str, Any], key: str) -> bytes:
+        """Return TLS material of ``section``, given inline or as a file; empty where it is not given."""
+        if f"{key}-data" in section:
+            return base64.b64decode(section[f"{key}-data"])
+        return self.read_file(section[key]) if key in section else b""
 
 
 def find_connection(kubeconfig: Path | None = None) -> ClusterConnection:
@@ -55,51 +89,86 @@ def find_connection(kubeconfig: Path | None = None) -> ClusterConnection:
 
 def in_cluster() -> ClusterConnection:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    authority = ACCOUNT / "ca.crt"
     return ClusterConnection(
         server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-        tls=ssl.create_default_context(cafile=str(authority)),
-        ca_file=authority,
+        tls=ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt")),
         token_file=ACCOUNT / "token",
     )
 
 
-def from_kubeconfig(path: Path) -> ClusterConnection:
-    """Return the connection of the current context; client certificates or a token file, as files
-    or inline."""
-    config = parse_yaml(path.read_bytes())
-    context = _named(config["contexts"], config["current-context"])["context"]
-    cluster = _named(config["clusters"], context["cluster"])["cluster"]
-    user = _named(config["users"], context["user"])["user"]
-    authority = _file(cluster, "certificate-authority", path)
-    tls = ssl.create_default_context(cafile=str(authority) if authority else None)
-    certificate, key = _file(user, "client-certificate", path), _file(user, "client-key", path)
-    token = Path(user["tokenFile"]) if "tokenFile" in user else _file(user, "token", path, encoded=False)
+def from_kubeconfig(path: Path, context: str = "") -> ClusterConnection:
+    """Return the connection of a kubeconfig's context ``context``, by default of its current one."""
+    found = find_context(read_kubeconfig(path), path, context)
+    user = dict(found.user)
+    if "exec" in user:
+        user |= _ask_plugin(user["exec"])
+    authority = found.read_material(found.cluster, "certificate-authority")
+    tls = ssl.create_default_context(cadata=authority.decode() if authority else None)
+    certificate = found.read_material(user, "client-certificate")
+    key = found.read_material(user, "client-key")
     if certificate and key:
-        tls.load_cert_chain(certificate, key)
-    return ClusterConnection(
-        server=cluster["server"].rstrip("/"),
-        tls=tls,
-        ca_file=authority,
-        token_file=token,
-        certificate=(certificate, key) if certificate and key else None,
-    )
+        with tempfile.NamedTemporaryFile(prefix="c2d-", suffix=".pem") as both:
+            both.write(certificate + b"\n" + key)
+            both.flush()
+            tls.load_cert_chain(both.name)
+    token_file = found.folder / user["tokenFile"] if "tokenFile" in user else None
+    return ClusterConnection(found.cluster["server"].rstrip("/"), tls, user.get("token", ""), token_file)
 
 
-def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(entry for entry in entries if entry["name"] == name)
+def read_kubeconfig(path: Path) -> dict[str, Any]:
+    """Return a kubeconfig's content. Raises UsageError where it cannot be read."""
+    try:
+        document = parse_yaml(path.read_bytes())
+    except (OSError, JsonRefused) as cause:
+        raise UsageError("C2D-EXISTING-KUBECONFIG", f"{path} cannot be read.", "Check the file.") from cause
+    return document if isinstance(document, dict) else {}
 
 
-def _file(section: dict[str, Any], key: str, beside: Path, *, encoded: bool = True) -> Path | None:
-    """Return the file that ``key`` names, or a private file with its inline data that is removed at exit."""
-    if encoded and key in section:
-        return beside.parent / str(section[key])
-    data = section.get(f"{key}-data" if encoded else key)
-    if data is None:
-        return None
-    content = base64.b64decode(data) if encoded else data.encode()
-    handle, name = tempfile.mkstemp(prefix="c2d-kube-")
-    atexit.register(Path(name).unlink, missing_ok=True)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    return Path(name)
+def find_context(document: Mapping[str, Any], path: Path, name: str = "") -> KubeconfigContext:
+    """Return a context of the kubeconfig ``document``, by default the current one. Raises UsageError where
+    something that it names is not described. ``path``: where the document was read.
+    """
+    chosen = name or str(document.get("current-context", ""))
+
+    def section(kind: str, wanted: str) -> Mapping[str, Any]:
+        for entry in document.get(kind) or ():
+            if isinstance(entry, dict) and entry.get("name") == wanted:
+                return entry.get(kind[:-1]) or {}
+        raise _unusable(f"{path} names {wanted or 'nothing'} in {kind} and does not describe it.")
+
+    context = section("contexts", chosen)
+    cluster = section("clusters", str(context.get("cluster")))
+    user = section("users", str(context.get("user")))
+    if "server" not in cluster:
+        raise _unusable(f"{path} names no server of the cluster {context.get('cluster')}.")
+    return KubeconfigContext(chosen, context, cluster, user, path.parent)
+
+
+def _unusable(text: str) -> UsageError:
+    return UsageError("C2D-EXISTING-KUBECONFIG", text, "Check it with kubectl: kubectl config view")
+
+
+def _ask_plugin(plugin: Mapping[str, Any]) -> dict[str, str]:
+    """Run a credential plugin (client.authentication.k8s.io); return a token, or certificate and key."""
+    environment = {entry["name"]: entry["value"] for entry in plugin.get("env") or ()}
+    question = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}
+    environment["KUBERNETES_EXEC_INFO"] = json.dumps(question)
+    command = [plugin["command"], *(plugin.get("args") or ())]
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True
+        )
+        said = json.loads(done.stdout)["status"]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as cause:
+        raise Failed(
+            "C2D-KUBECONFIG-PLUGIN",
+            f"the kubeconfig's credential plugin {command[0]} gave no credentials",
+            "try it with kubectl: kubectl get --raw /readyz",
+        ) from cause
+    names = {"clientCertificateData": "client-certificate-data", "clientKeyData": "client-key-data"}
+    found = {
+        ours: base64.b64encode(said[theirs].encode()).decode()
+        for theirs, ours in names.items()
+        if theirs in said
+    }
+    return {**found, **({"token": said["token"]} if "token" in said else {})}

@@ -1,8 +1,8 @@
-"""The Cluster port in memory: the adapter that tests of engine and service run on.
+"""The Cluster port in memory: the adapter that tests of the services run on.
 
-It follows the rules that those two rely on (versions, merge patches, the status subresource, finalizers,
-uids, graceful deletion) and passes the same contract suite as the real one. Deleted pods and claims stay,
-marked as deleted, until :meth:`vanish` stands in for the kubelet or the provisioner.
+It follows the rules that those rely on (versions, merge and JSON patches, the status subresource,
+finalizers, uids, graceful deletion) and passes the same contract suite as the real one. Deleted pods and
+claims stay, marked as deleted, until :meth:`vanish` stands in for the kubelet or the provisioner.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import copy
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from c2d_box import timestamps
@@ -56,6 +56,9 @@ class MemoryCluster:
         ]
         return found, str(self._version)
 
+    async def has_several(self, resource: ResourceKind) -> bool:
+        return len(self.names(resource)) > 1
+
     async def watch(
         self, resource: ResourceKind, version: str, selector: str = ""
     ) -> AsyncIterator[WatchEvent]:
@@ -85,18 +88,23 @@ class MemoryCluster:
     async def patch(
         self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
     ) -> Object:
-        await self._called("patch", resource, name)
-        known = self._objects.get((resource.plural, name))
-        if known is None:
-            raise ObjectGone(f"{resource.plural} {name} not found", 404)
-        wanted = (patch.get("metadata") or {}).get("resourceVersion")
-        if wanted is not None and wanted != known["metadata"]["resourceVersion"]:
+        known = await self._known("patch", resource, name)
+        has, wanted = known["metadata"], patch.get("metadata") or {}
+        if wanted.get("resourceVersion") not in (None, has["resourceVersion"]):
             raise VersionConflict(f"{resource.plural} {name} has been modified", 409)
+        if wanted.get("uid") not in (None, has["uid"]):
+            raise ClusterError(f"{resource.plural} {name}: the uid cannot be changed", 422)
         if status:
             patch = {"status": patch.get("status", {})}
         else:
             patch = {key: value for key, value in patch.items() if key != "status"}
-        merged = _merge(known, patch)
+        return await self._replace(resource, known, _merge(known, patch))
+
+    async def patch_json(self, resource: ResourceKind, name: str, steps: Sequence[Object]) -> Object:
+        known = await self._known("patch", resource, name)
+        return await self._replace(resource, known, _patched(known, steps))
+
+    async def _replace(self, resource: ResourceKind, known: Object, merged: Object) -> Object:
         if merged == known:
             return copy.deepcopy(known)
         metadata = merged["metadata"]
@@ -148,6 +156,13 @@ class MemoryCluster:
 
     # -- inside
 
+    async def _known(self, verb: str, resource: ResourceKind, name: str) -> Object:
+        await self._called(verb, resource, name)
+        known = self._objects.get((resource.plural, name))
+        if known is None:
+            raise ObjectGone(f"{resource.plural} {name} not found", 404)
+        return known
+
     async def _called(self, verb: str, resource: ResourceKind, name: str) -> None:
         await asyncio.sleep(0)
         self.calls.append((verb, resource.plural, name))
@@ -186,6 +201,28 @@ def _merge(into: Object, patch: Object) -> Object:
         else:
             merged[key] = copy.deepcopy(value)
     return merged
+
+
+def _patched(body: Object, steps: Sequence[Object]) -> Object:
+    """Apply a JSON patch (RFC 6902) of the operations ``test``, ``add`` and ``remove``."""
+    made = copy.deepcopy(body)
+    for step in steps:
+        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in step["path"].split("/")[1:]]
+        target: Any = made
+        try:
+            for part in parents:
+                target = target[part]
+            if isinstance(target, list) and step["op"] == "add" and last == "-":
+                target.append(step["value"])
+            elif step["op"] == "add":
+                target[last] = step["value"]
+            elif step["op"] == "remove":
+                del target[last]
+            elif target[last] != step["value"]:
+                raise KeyError(last)
+        except KeyError as error:
+            raise ClusterError(f"the step {step['op']} {step['path']} failed", 422) from error
+    return made
 
 
 def _selected(body: Object, selector: str) -> bool:

@@ -1,4 +1,4 @@
-"""The port to one namespace of Kubernetes: only the calls that operator-service and engine need.
+"""The port to one namespace of Kubernetes: only the calls that the services need.
 
 Objects are the API's own JSON. Every write is safe to repeat: creating an existing object and deleting a
 missing one are told apart from failures, and an update can name the version it was decided on.
@@ -6,7 +6,7 @@ missing one are told apart from failures, and an update can name the version it 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -21,6 +21,8 @@ class ResourceKind:
 
     prefix: str
     plural: str
+    namespaced: bool = True
+    """False where the objects belong to the cluster as a whole."""
 
 
 PODS = ResourceKind("/api/v1", "pods")
@@ -29,6 +31,9 @@ SECRETS = ResourceKind("/api/v1", "secrets")
 CONFIG_MAPS = ResourceKind("/api/v1", "configmaps")
 EVENTS = ResourceKind("/api/v1", "events")
 LEASES = ResourceKind("/apis/coordination.k8s.io/v1", "leases")
+NODES = ResourceKind("/api/v1", "nodes", namespaced=False)
+VOLUMES = ResourceKind("/api/v1", "persistentvolumes", namespaced=False)
+STORAGE_CLASSES = ResourceKind("/apis/storage.k8s.io/v1", "storageclasses", namespaced=False)
 
 
 class ClusterError(Failed):
@@ -62,12 +67,18 @@ class WatchEvent:
 
 
 class Cluster(Protocol):
-    """One namespace. Every call raises ClusterError where Kubernetes refuses or does not answer."""
+    """One namespace, and the objects that belong to none. Every call raises ClusterError where Kubernetes
+    refuses or does not answer.
+    """
 
     async def get(self, resource: ResourceKind, name: str) -> Object | None: ...
 
     async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
         """Return all objects with the labels of ``selector``, and the version to watch from."""
+        ...
+
+    async def has_several(self, resource: ResourceKind) -> bool:
+        """Return whether there are two objects or more; no more than two are read."""
         ...
 
     def watch(self, resource: ResourceKind, version: str, selector: str = "") -> AsyncIterator[WatchEvent]:
@@ -86,6 +97,12 @@ class Cluster(Protocol):
         VersionConflict.
 
         ``status`` addresses the status subresource. Raises ObjectGone.
+        """
+        ...
+
+    async def patch_json(self, resource: ResourceKind, name: str, steps: Sequence[Object]) -> Object:
+        """Apply a JSON patch (RFC 6902); where a ``test`` in it fails, it raises ClusterError with status
+        422. Raises ObjectGone.
         """
         ...
 

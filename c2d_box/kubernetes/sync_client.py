@@ -6,21 +6,16 @@ Objects are the API's JSON as dictionaries. Errors have codes; 404 is an answer 
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import ssl
-import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from c2d_box.errors import Failed, StateProblem
+from c2d_box.kubernetes.kubeconfig import from_kubeconfig
 from c2d_box.strict_json import JsonRefused, parse_json
-from c2d_box.strict_yaml import parse_yaml
 
 Object = dict[str, Any]
 FIELD_MANAGER = "c2d-box"
@@ -37,11 +32,11 @@ class KubeApi:
         """Connect to the cluster that ``kubeconfig`` names."""
         if not kubeconfig.exists():
             raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", "c2d-box up")
-        context = _Context(kubeconfig)
+        connection = from_kubeconfig(kubeconfig)
         client = httpx.Client(
-            base_url=context.server,
-            verify=context.tls,
-            headers=context.headers,
+            base_url=connection.server,
+            verify=connection.tls,
+            auth=connection.authorize,
             timeout=timeout,
             trust_env=False,
         )
@@ -84,9 +79,17 @@ class KubeApi:
             )
         )
 
-    def merge(self, path: str, body: Object) -> None:
-        """Change single fields of an object that another manager owns."""
-        headers = {"content-type": "application/merge-patch+json"}
+    def create(self, path: str, body: Object) -> None:
+        """Create an object in the list at ``path``; one that exists is left as it is."""
+        answer = self._send("POST", path, json=body)
+        if answer.status_code != 409:
+            self._object(answer)
+
+    def merge(self, path: str, body: Object, *, strategic: bool = False) -> None:
+        """Change single fields of an object that another manager owns; with ``strategic`` also single
+        entries of its lists.
+        """
+        headers = {"content-type": f"application/{'strategic-' if strategic else ''}merge-patch+json"}
         self._object(self._send("PATCH", path, headers=headers, content=json.dumps(body)))
 
     def delete(self, path: str) -> None:
@@ -151,63 +154,3 @@ class KubeApi:
             f"Kubernetes refused {answer.request.method} {answer.request.url.path}: {reason}",
             "c2d-box status",
         )
-
-
-class _Context:
-    """Server, TLS material and credentials of a kubeconfig's current context."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        document = parse_yaml(kubeconfig.read_bytes())
-        context = _named(document["contexts"], document["current-context"])["context"]
-        cluster = _named(document["clusters"], context["cluster"])["cluster"]
-        user = dict(_named(document["users"], context["user"])["user"])
-        if "exec" in user:
-            user |= _asked(user["exec"])
-        self.server: str = cluster["server"]
-        self.headers = {"authorization": f"Bearer {user['token']}"} if user.get("token") else {}
-        authority = _material(cluster, "certificate-authority", kubeconfig.parent)
-        self.tls = ssl.create_default_context(cadata=authority.decode() if authority else None)
-        certificate = _material(user, "client-certificate", kubeconfig.parent)
-        key = _material(user, "client-key", kubeconfig.parent)
-        if certificate and key:
-            with tempfile.NamedTemporaryFile(prefix="c2d-", suffix=".pem") as both:
-                both.write(certificate + b"\n" + key)
-                both.flush()
-                self.tls.load_cert_chain(both.name)
-
-
-def _asked(plugin: Mapping[str, Any]) -> dict[str, str]:
-    """Run a credential plugin (client.authentication.k8s.io); return a token, or certificate and key."""
-    environment = {entry["name"]: entry["value"] for entry in plugin.get("env") or ()}
-    question = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}
-    environment["KUBERNETES_EXEC_INFO"] = json.dumps(question)
-    command = [plugin["command"], *(plugin.get("args") or ())]
-    try:
-        done = subprocess.run(
-            command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True
-        )
-        said = json.loads(done.stdout)["status"]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as cause:
-        raise Failed(
-            "C2D-KUBECONFIG-PLUGIN",
-            f"the kubeconfig's credential plugin {command[0]} gave no credentials",
-            "try it with kubectl: kubectl get --raw /readyz",
-        ) from cause
-    names = {"clientCertificateData": "client-certificate-data", "clientKeyData": "client-key-data"}
-    found = {
-        ours: base64.b64encode(said[theirs].encode()).decode()
-        for theirs, ours in names.items()
-        if theirs in said
-    }
-    return {**found, **({"token": said["token"]} if "token" in said else {})}
-
-
-def _named(entries: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    return next(entry for entry in entries if entry["name"] == name)
-
-
-def _material(source: Mapping[str, Any], name: str, folder: Path) -> bytes:
-    """Return TLS material that is given inline or as a file; empty where it is not given."""
-    if f"{name}-data" in source:
-        return base64.b64decode(source[f"{name}-data"])
-    return folder.joinpath(source[name]).read_bytes() if name in source else b""

@@ -18,7 +18,8 @@ from c2d_box.assets.filenames import disposition
 from c2d_box.assets.results import content_path, object_key
 from c2d_box.operator_service.arguments import Refusal
 from c2d_box.operator_service.settings import Settings
-from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
+from c2d_box.storage.s3_client import S3Endpoint
+from c2d_box.storage.sigv4 import Credentials
 from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
@@ -92,13 +93,15 @@ class Results:
         else:
             key = object_key(result.url, bucket=store.bucket, job=job)
             if key is not None:
-                url = store.endpoint.rstrip("/") + object_path(store.bucket, key)
-                return url, {**headers, **signed_headers("GET", url, self._credentials(store))}
+                request = self._endpoint(store).sign("GET", store.bucket, key)
+                return request.url, {**headers, **request.headers}
         raise Refusal(404, "This result is in a store that is not configured any more.")
 
-    def _credentials(self, store: S3Store) -> Credentials:
-        access = (self._secrets / "s3-access-key").read_text().strip()
-        return Credentials(access, (self._secrets / "s3-secret-key").read_text().strip(), store.region)
+    def _endpoint(self, store: S3Store) -> S3Endpoint:
+        access, secret = (
+            (self._secrets / f"s3-{part}-key").read_text().strip() for part in ("access", "secret")
+        )
+        return S3Endpoint(store.endpoint, Credentials(access, secret, store.region))
 
 
 def _media_type(filename: str, upstream: Mapping[str, str]) -> str:

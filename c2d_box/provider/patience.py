@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from c2d_box.chain.orders import OrderInvalid, OrderNotMined
 from c2d_box.provider.visitors import Allowance, visitor
+from c2d_box.retry import Backoff
 
 T = TypeVar("T")
 
@@ -44,12 +45,11 @@ class Patience:
         with self._place() as free:
             if not free:
                 raise unmined
-            began, pause = time.monotonic(), 0.02
+            began, backoff = time.monotonic(), Backoff(0.02, 1.0, 1.5)
             while (waited := time.monotonic() - began) < seconds:
                 if waited >= UNKNOWN_SECONDS and not await known():
                     break
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, 1.0)
+                await asyncio.sleep(backoff.next_pause())
                 try:
                     return await verified()
                 except OrderNotMined:

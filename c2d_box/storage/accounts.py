@@ -9,18 +9,15 @@ anything in another bucket.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from xml.sax.saxutils import escape
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from c2d_box.storage.sigv4 import Credentials, signed_headers
+from c2d_box.storage.s3_client import S3Client, S3Endpoint, S3Error
+from c2d_box.storage.sigv4 import Credentials
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "engine": ("s3:PutObject", "s3:DeleteObject"),
@@ -41,44 +38,17 @@ class AccountSettings(BaseModel):
     secrets_dir: Path = Field(default=Path("/etc/c2d/secrets"), alias="secretsDir")
 
 
-class AccountRefused(Exception):
-    """The server answered, and not with success."""
-
-
-def make_accounts(settings: AccountSettings, client: httpx.Client) -> None:
-    """Raises AccountRefused, httpx.TransportError while the server is not there yet."""
-    root = _credentials(settings, "s3")
+def make_accounts(settings: AccountSettings) -> None:
+    """Make the accounts, and write the bucket's policy. Raises S3Error, also while the server is not there
+    yet.
+    """
+    endpoint = S3Endpoint(settings.endpoint, _credentials(settings, "s3"))
+    client = S3Client(endpoint, timeout_seconds=10.0, uses_proxies=False)
     keys = {name: _credentials(settings, f"s3-{name}") for name in ACTIONS}
     for key in keys.values():
-        fields = {"Access": key.access_key_id, "Secret": key.secret_access_key, "Role": "user"}
-        body = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
-        url = f"{settings.endpoint}/create-user"
-        _send(client, root, "PATCH", url, f"<Account>{body}</Account>".encode(), {201, 409})
-    policy = bucket_policy(settings.bucket, {name: key.access_key_id for name, key in keys.items()})
-    _send(client, root, "PUT", f"{settings.endpoint}/{settings.bucket}?policy=", policy, {200, 204})
-
-
-def bucket_policy(bucket: str, access_keys: Mapping[str, str]) -> bytes:
-    """Who may do what with the objects of the result bucket."""
-    statements = [
-        {
-            "Effect": "Allow",
-            "Principal": {"AWS": [access_keys[name]]},
-            "Action": list(actions),
-            "Resource": [f"arn:aws:s3:::{bucket}/*"],
-        }
-        for name, actions in ACTIONS.items()
-    ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}).encode()
-
-
-def _send(
-    client: httpx.Client, root: Credentials, method: str, url: str, body: bytes, good: set[int]
-) -> None:
-    headers = signed_headers(method, url, root, payload=hashlib.sha256(body).hexdigest())
-    answer = client.request(method, url, content=body, headers=dict(headers))
-    if answer.status_code not in good:
-        raise AccountRefused(f"{method} {answer.url.path}: {answer.status_code} {answer.text[:200]}")
+        client.create_account(key)
+    allowed = {keys[name].access_key_id: actions for name, actions in ACTIONS.items()}
+    client.put_policy(settings.bucket, allowed)
 
 
 def _credentials(settings: AccountSettings, prefix: str) -> Credentials:
@@ -93,19 +63,19 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True)
     settings = AccountSettings.model_validate_json(parser.parse_args().config.read_text())
     until = time.monotonic() + PATIENCE_SECONDS
-    with httpx.Client(trust_env=False, timeout=10.0) as client:
-        while True:
-            try:
-                make_accounts(settings, client)
-            except (AccountRefused, httpx.TransportError) as problem:
-                if time.monotonic() >= until:
-                    print(f"gave up: {problem}", file=sys.stderr, flush=True)
-                    return 1
-                print(f"not yet: {type(problem).__name__} {problem}", flush=True)
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                print(f"{len(ACTIONS)} accounts may use the bucket {settings.bucket}", flush=True)
-                return 0
+    while True:
+        try:
+            make_accounts(settings)
+        except S3Error as problem:
+            told = f"{type(problem.__cause__ or problem).__name__} {problem}"
+            if time.monotonic() >= until:
+                print(f"gave up: {told}", file=sys.stderr, flush=True)
+                return 1
+            print(f"not yet: {told}", flush=True)
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            print(f"{len(ACTIONS)} accounts may use the bucket {settings.bucket}", flush=True)
+            return 0
 
 
 if __name__ == "__main__":

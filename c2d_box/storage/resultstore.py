@@ -17,7 +17,8 @@ from c2d_box.storage.errors import Forbidden, Rejected, Unreachable, Unusable
 from c2d_box.storage.fetcher import Fetcher
 from c2d_box.storage.gateways import gateway_url
 from c2d_box.storage.http1 import HttpRequest
-from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
+from c2d_box.storage.s3_client import S3Endpoint
+from c2d_box.storage.sigv4 import Credentials
 
 _BLOCK = 2 << 20
 """Bytes that a block of an IPFS node may have."""
@@ -75,8 +76,7 @@ class ResultStore:
             raise Forbidden(_UNPROVEN)
         if self.place.credentials is None:
             raise Unusable("this Provider has no key of the result store")
-        url = self.place.endpoint.rstrip("/") + object_path(self.place.bucket, key)
-        return HttpRequest(method, url, signed_headers(method, url, self.place.credentials), follow=False)
+        return S3Endpoint(self.place.endpoint, self.place.credentials).sign(method, self.place.bucket, key)
 
     async def require_foreign(self, file: IpfsFile) -> None:
         """Raises Forbidden where ``file`` is a result, StorageError where that cannot be told."""

@@ -67,9 +67,12 @@ def signed_headers(
     }
 
 
-def object_path(bucket: str, key: str) -> str:
-    """Path-style address of an object, encoded as SigV4 wants it (once, slash kept)."""
-    return f"/{quote(bucket, safe='')}/{quote(key.lstrip('/'), safe='/~-._')}"
+def object_path(bucket: str, key: str = "") -> str:
+    """Return the path-style address of an object, or of a bucket, encoded as SigV4 wants it (once, slash
+    kept).
+    """
+    path = f"/{quote(bucket, safe='')}"
+    return f"{path}/{quote(key, safe='/~-._')}" if key else path
 
 
 def _key(credentials: Credentials, day: str) -> bytes:

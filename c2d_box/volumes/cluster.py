@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from c2d_box.retry import Backoff
-from c2d_box.service.json_logging import loggable
+from c2d_box.kubernetes import port as kubernetes
+from c2d_box.kubernetes.informer import Informer
+from c2d_box.kubernetes.port import (
+    CLAIMS,
+    EVENTS,
+    NODES,
+    STORAGE_CLASSES,
+    VOLUMES,
+    AlreadyExists,
+    ClusterError,
+    Object,
+    ObjectGone,
+    ResourceKind,
+    VersionConflict,
+)
 from c2d_box.volumes import claims
-from c2d_box.volumes.api import Api, ApiError, Expired
 from c2d_box.volumes.claims import Claim, StorageClass, Volume
 
-log = logging.getLogger("c2d.volumes")
-CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
-VOLUMES = "/api/v1/persistentvolumes"
-NODES = "/api/v1/nodes"
 KEPT_SECONDS = 60.0
 """Seconds for which the number of nodes is used again. The provisioner of a node that is added asks anew."""
 
@@ -43,72 +49,59 @@ class Cluster(Protocol):
 
 
 class WatchedCluster:
-    """The adapter to a real API server. ``changed`` is called with the name of each volume that something
-    changed for.
+    """The adapter to Kubernetes, given by namespace. ``changed`` is called with the name of each volume that
+    something changed for.
     """
 
-    def __init__(self, api: Api, namespaces: tuple[str, ...], changed: Callable[[str], None]) -> None:
-        self._api, self._namespaces, self._changed = api, namespaces, changed
+    def __init__(self, namespaces: Mapping[str, kubernetes.Cluster], changed: Callable[[str], None]) -> None:
+        self._namespaces, self._changed = namespaces, changed
+        self._cluster = next(iter(namespaces.values()))
+        """Any of them reaches the objects that belong to no namespace."""
         self.claims: dict[str, Claim] = {}
         self.volumes: dict[str, Volume] = {}
         self.classes: dict[str, StorageClass] = {}
-        self._feeds = {
-            CLASSES: self._class_seen,
-            VOLUMES: self._volume_seen,
-            **{f"/api/v1/namespaces/{n}/persistentvolumeclaims": self._claim_seen for n in namespaces},
+        self._classes_copy = self._copy(self._cluster, STORAGE_CLASSES, self._class_seen)
+        self._volumes_copy = self._copy(self._cluster, VOLUMES, self._volume_seen)
+        self._claims_copies = {
+            namespace: self._copy(cluster, CLAIMS, self._claim_seen)
+            for namespace, cluster in namespaces.items()
         }
-        self._synced: set[str] = set()
-        self.current = asyncio.Event()
+        self._copies = (self._classes_copy, self._volumes_copy, *self._claims_copies.values())
+        self.listed = asyncio.Event()
         """Set once everything has been listed: before that, nothing may be concluded from an absence."""
         self._only_node, self._asked = False, -KEPT_SECONDS
 
-    async def follow(self) -> None:
-        """Keep everything current until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for path, seen in self._feeds.items():
-                group.create_task(self._follow(path, seen))
+    @property
+    def is_current(self) -> bool:
+        """True once everything has been listed, and while all of it is still followed."""
+        return all(informer.is_current for informer in self._copies)
 
-    async def _follow(self, path: str, seen: Callable[[str, dict[str, Any]], str]) -> None:
-        known: dict[str, dict[str, Any]] = {}
-        backoff, version = Backoff(0.1, 5.0), ""
-        while True:
-            try:
-                if not version:
-                    items, version = await self._api.list(path)
-                    listed = {item["metadata"]["uid"]: item for item in items}
-                    changes = [("DELETED", known[uid]) for uid in known.keys() - listed.keys()]
-                    changes += [("ADDED", item) for item in listed.values()]
-                    known = listed
-                    names = {seen(kind, item) for kind, item in changes}
-                    self._sync(path, names)
-                backoff.reset()
-                async for kind, item in self._api.watch(path, version):
-                    version = item["metadata"]["resourceVersion"]
-                    if kind != "BOOKMARK":
-                        known[item["metadata"]["uid"]] = item
-                        if kind == "DELETED":
-                            del known[item["metadata"]["uid"]]
-                        self._changed(seen(kind, item))
-            except Expired:
-                version = ""
-            except ApiError as problem:
-                log.warning("watch interrupted", extra={"path": path, "problem": loggable(problem)})
-                if problem.status:
-                    version = ""
-                await asyncio.sleep(backoff.next_pause())
-
-    def _sync(self, path: str, names: set[str]) -> None:
-        self._synced.add(path)
-        if len(self._synced) == len(self._feeds) and not self.current.is_set():
-            self.current.set()
-            names = names | self.claims.keys() | self.volumes.keys()
-        for name in names:
+    async def start(self) -> None:
+        """Begin to follow, and return once everything has been listed."""
+        for informer in self._copies:
+            informer.start()
+        for informer in self._copies:
+            await informer.synced.wait()
+        self.listed.set()
+        for name in self.claims.keys() | self.volumes.keys():
             self._changed(name)
 
-    def _class_seen(self, kind: str, item: dict[str, Any]) -> str:
+    async def stop(self) -> None:
+        for informer in self._copies:
+            await informer.stop()
+
+    def _copy(
+        self, cluster: kubernetes.Cluster, kind: ResourceKind, seen: Callable[[Object, bool], str]
+    ) -> Informer:
+        """Return a copy whose changes go to ``seen``, which returns the name of the volume concerned."""
+        informer = Informer(cluster, kind)
+        informer.listen(lambda item, deleted: self._changed(seen(item, deleted)))
+        return informer
+
+    def _class_seen(self, item: Object, deleted: bool) -> str:
         name = item["metadata"]["name"]
         found = claims.storage_class(item)
-        if kind == "DELETED" or found is None:
+        if deleted or found is None:
             self.classes.pop(name, None)
         else:
             self.classes[name] = found
@@ -117,19 +110,19 @@ class WatchedCluster:
                     self._changed(volume)
         return ""
 
-    def _claim_seen(self, kind: str, item: dict[str, Any]) -> str:
+    def _claim_seen(self, item: Object, deleted: bool) -> str:
         found = claims.claim(item)
-        if kind == "DELETED":
+        if deleted:
             self.claims.pop(found.volume_name, None)
         else:
             self.claims[found.volume_name] = found
         return found.volume_name
 
-    def _volume_seen(self, kind: str, item: dict[str, Any]) -> str:
+    def _volume_seen(self, item: Object, deleted: bool) -> str:
         found = claims.volume(item, self._namespaces)
         if found is None:
             return ""
-        if kind == "DELETED":
+        if deleted:
             self.volumes.pop(found.name, None)
         else:
             self.volumes[found.name] = found
@@ -139,76 +132,76 @@ class WatchedCluster:
         """Return whether the cluster has one node. Asked at most once a minute, since each job
         waits for it."""
         if time.monotonic() - self._asked >= KEPT_SECONDS:
-            answer = await self._api.call("GET", f"{NODES}?limit=2")
-            self._only_node, self._asked = len(answer["items"]) == 1, time.monotonic()
+            self._only_node = not await self._cluster.has_several(NODES)
+            self._asked = time.monotonic()
         return self._only_node
 
     async def protect(self, claim: Claim) -> None:
         """Append our finalizer. By position, not by version: the volume controller annotates new claims at
         the same moment, and a conflict would cost two more round trips.
         """
-        patch: list[dict[str, Any]] = [
+        steps: list[Object] = [
             {"op": "test", "path": "/metadata/uid", "value": claim.uid},
             {"op": "add", "path": "/metadata/finalizers/-", "value": claims.FINALIZER},
         ]
         if not claim.finalizers:
-            patch[1] = {"op": "add", "path": "/metadata/finalizers", "value": [claims.FINALIZER]}
-        self.claims[claim.volume_name] = claims.claim(await self._api.call("PATCH", _path(claim), patch))
+            steps[1] = {"op": "add", "path": "/metadata/finalizers", "value": [claims.FINALIZER]}
+        await self._patch_claim(claim, steps)
+
+    async def _patch_claim(self, claim: Claim, steps: list[Object]) -> None:
+        cluster, copy = self._namespaces[claim.namespace], self._claims_copies[claim.namespace]
+        copy.put(await cluster.patch_json(CLAIMS, claim.name, steps))
 
     async def unprotect(self, claim: Claim) -> None:
         """Remove our finalizer, if the claim is still in the version that was planned on; else plan anew."""
+        cluster, copy = self._namespaces[claim.namespace], self._claims_copies[claim.namespace]
         left = [finalizer for finalizer in claim.finalizers if finalizer != claims.FINALIZER]
         same = {"uid": claim.uid, "resourceVersion": claim.version}
         try:
-            await self._api.call("PATCH", _path(claim), {"metadata": {**same, "finalizers": left}})
-        except ApiError as problem:
-            if problem.status == 409:
-                self.claims[claim.volume_name] = claims.claim(await self._api.call("GET", _path(claim)))
-                return
-            if problem.status != 404:
-                raise
-        self.claims.pop(claim.volume_name, None)
+            copy.drop_object(
+                await cluster.patch(CLAIMS, claim.name, {"metadata": {**same, "finalizers": left}})
+            )
+        except VersionConflict:
+            if found := await cluster.get(CLAIMS, claim.name):
+                copy.put(found)
+        except ObjectGone:
+            self.claims.pop(claim.volume_name, None)
 
     async def give_back(self, claim: Claim) -> None:
         """Take the scheduler's choice of a node off the claim, so that it chooses again, as the provisioners
         of the Kubernetes project do. Where somebody was faster, nothing is done.
         """
         pointer = f"/metadata/annotations/{claims.SELECTED_NODE.replace('/', '~1')}"
-        patch = [
+        steps: list[Object] = [
             {"op": "test", "path": "/metadata/uid", "value": claim.uid},
             {"op": "test", "path": pointer, "value": claim.selected_node},
             {"op": "remove", "path": pointer},
         ]
         try:
-            self.claims[claim.volume_name] = claims.claim(await self._api.call("PATCH", _path(claim), patch))
-        except ApiError as problem:
+            await self._patch_claim(claim, steps)
+        except ClusterError as problem:
             if problem.status not in (404, 422):
                 raise
 
     async def publish(self, claim: Claim, path: str, node: str) -> None:
+        made: Object | None
         try:
-            made = await self._api.call("POST", VOLUMES, claims.manifest(claim, path, node))
-        except ApiError as problem:
-            if problem.status != 409:
-                raise
-            made = await self._api.call("GET", f"{VOLUMES}/{claim.volume_name}")
-        found = claims.volume(made, self._namespaces)
-        if found:
-            self.volumes[found.name] = found
+            made = await self._cluster.create(VOLUMES, claims.manifest(claim, path, node))
+        except AlreadyExists:
+            made = await self._cluster.get(VOLUMES, claim.volume_name)
+        if made is not None:
+            self._volumes_copy.put(made)
 
     async def retire(self, volume: Volume) -> None:
-        with _gone_is_fine():
-            await self._api.call("DELETE", f"{VOLUMES}/{volume.name}")
+        await self._cluster.delete(VOLUMES, volume.name)
 
     async def tell(self, claim: Claim, reason: str, message: str) -> None:
         """Write a warning event on the claim; there is one object per reason, which a repetition updates."""
         key = hashlib.sha256(f"{claim.uid}{reason}".encode()).hexdigest()[:16]
-        path, now = (
-            f"/api/v1/namespaces/{claim.namespace}/events",
-            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        cluster, name = self._namespaces[claim.namespace], f"{claim.name}.{key}"
         event = {
-            "metadata": {"name": f"{claim.name}.{key}", "namespace": claim.namespace},
+            "metadata": {"name": name, "namespace": claim.namespace},
             "involvedObject": {
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
@@ -225,22 +218,6 @@ class WatchedCluster:
             "count": 1,
         }
         try:
-            await self._api.call("POST", path, event)
-        except ApiError as problem:
-            if problem.status == 409:
-                await self._api.call(
-                    "PATCH", f"{path}/{claim.name}.{key}", {"message": message, "lastTimestamp": now}
-                )
-
-
-def _path(claim: Claim) -> str:
-    return f"/api/v1/namespaces/{claim.namespace}/persistentvolumeclaims/{claim.name}"
-
-
-@contextlib.contextmanager
-def _gone_is_fine() -> Any:
-    try:
-        yield
-    except ApiError as problem:
-        if problem.status != 404:
-            raise
+            await cluster.create(EVENTS, event)
+        except AlreadyExists:
+            await cluster.patch(EVENTS, name, {"message": message, "lastTimestamp": now})

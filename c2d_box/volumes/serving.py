@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from c2d_box.kubernetes.client import HttpCluster
+from c2d_box.kubernetes.kubeconfig import find_connection
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.liveness import LIVEZ
-from c2d_box.volumes.api import Api
 from c2d_box.volumes.cluster import WatchedCluster
 from c2d_box.volumes.controller import Controller
 from c2d_box.volumes.disks import Disks
@@ -27,29 +28,32 @@ WEIGH_SECONDS = 600.0
 
 async def serve(settings: Settings, node: str) -> None:
     """Serve until cancelled."""
-    api = Api.from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else Api.in_cluster()
+    connection = find_connection(settings.kubeconfig)
+    namespaces = {name: HttpCluster(connection, name) for name in settings.namespaces}
 
     def changed(name: str) -> None:
-        if cluster.current.is_set():  # until then an absence means nothing
+        if cluster.listed.is_set():  # until then an absence means nothing
             controller.changed(name)
 
-    cluster = WatchedCluster(api, settings.namespaces, changed)
+    cluster = WatchedCluster(namespaces, changed)
     controller = Controller(cluster, Disks(settings.root, settings.reserve_bytes), node)
-    app, listen = application(cluster.current.is_set), settings.listen
+    app, listen = application(lambda: cluster.is_current), settings.listen
     server = EmbeddedServer(server_config(app, listen.host, listen.port, stop_seconds=1))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve())
-            group.create_task(cluster.follow())
+            group.create_task(cluster.start())
             group.create_task(_sweep(cluster, controller))
             group.create_task(_weigh(cluster, controller))
     finally:
         await controller.stop()
-        await api.close()
+        await cluster.stop()
+        for http in namespaces.values():
+            await http.close()
 
 
 async def _sweep(cluster: WatchedCluster, controller: Controller) -> None:
-    await cluster.current.wait()
+    await cluster.listed.wait()
     log.info("serving")
     while True:
         await controller.sweep()
@@ -57,14 +61,14 @@ async def _sweep(cluster: WatchedCluster, controller: Controller) -> None:
 
 
 async def _weigh(cluster: WatchedCluster, controller: Controller) -> None:
-    await cluster.current.wait()
+    await cluster.listed.wait()
     while True:
         await controller.weigh()
         await asyncio.sleep(WEIGH_SECONDS)
 
 
 def application(is_ready: Callable[[], bool]) -> Starlette:
-    """Return the application that answers the probes: ready once everything has been listed."""
+    """Return the application that answers the probes: ready while the cluster is followed."""
 
     async def readyz(_: Request) -> Response:
         ready = is_ready()

@@ -20,7 +20,7 @@ class Settings(SettingsSection):
 
     listen: Listen = Listen()
     root: Path
-    namespaces: tuple[str, ...]
+    namespaces: tuple[str, ...] = Field(min_length=1)
     reserve_bytes: int = Field(default=1 << 30, ge=0)
     kubeconfig: Path | None = None
     """Needed only to run it outside the cluster; inside, the pod's service account is used."""

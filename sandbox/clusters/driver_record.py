@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -13,6 +13,16 @@ from sandbox.clusters.port import Isolation
 
 FORMAT = 1
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of a native or kind cluster that a user or a test chose."""
+
+    egress: bool = False
+    """Let service pods leave the machine. Job pods never can."""
+    isolation_off: bool = False
+    """Give job classes the ordinary pod network. For tests that must see themselves fail, never for users."""
 
 
 class Recorded(Protocol):

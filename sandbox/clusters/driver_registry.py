@@ -13,7 +13,7 @@ from sandbox.home import Home
 from sandbox.settings import BEHIND, NODE_PORTS, Settings
 
 if TYPE_CHECKING:
-    from sandbox.clusters.native.record import Options
+    from sandbox.clusters.driver_record import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class ClusterRequest:
 
     @property
     def options(self) -> Options:
-        from sandbox.clusters.native.record import Options
+        from sandbox.clusters.driver_record import Options
 
         return Options(egress=self.settings.chain.rpc_url is not None)
 

@@ -16,9 +16,9 @@ from sandbox.bundle import Bundle, build
 from sandbox.bundle.build_dependencies import install, missing_packages
 from sandbox.bundle.commands import Commands
 from sandbox.clusters.bundle_parts import BundleParts
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.kind import addresses
 from sandbox.clusters.kind.driver import KindCluster
-from sandbox.clusters.native.record import Options
 from sandbox.home import Home
 from sandbox.progress import run
 from tests.cluster.docker_rig import Engine, docker_engine

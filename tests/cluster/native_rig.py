@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from sandbox.bundle import Bundle, Image
 from sandbox.bundle.oci import image_archives
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.layout import Layout
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.processes import Identity, outer_numbers
-from sandbox.clusters.native.record import Options
 from sandbox.home import Home
 from sandbox.progress import Event, run
 

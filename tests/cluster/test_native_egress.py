@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.clusters.native.record import Options
+from sandbox.clusters.driver_record import Options
 from tests.cluster.native_rig import (
     TestBox,
     nothing_left,

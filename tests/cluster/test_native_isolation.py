@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.clusters.native.record import Options, Record
+from sandbox.clusters.driver_record import Options
+from sandbox.clusters.native.record import Record
 from sandbox.clusters.port import Isolation
 from tests.cluster.isolation import (
     ALIVE,

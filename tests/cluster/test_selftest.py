@@ -15,8 +15,8 @@ import pytest
 from sandbox.attacks.catalogue import ATTACKS
 from sandbox.box import Box
 from sandbox.bundle import Bundle
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import Cluster
 from sandbox.home import Home
 from sandbox.install import isolation

@@ -13,11 +13,13 @@ import pytest
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.port import ClusterError
 from c2d_box.operator_engine.effects import result_expiry
+from c2d_box.storage.s3_client import S3Client
 from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore, ReadingKey
-from tests.worlds.versitygw import versitygw_in
+from tests.contract.s3_suite import *  # noqa: F403 - the tests themselves
+from tests.worlds.versitygw import send_request, versitygw_in
 
 MINE, ANOTHERS, RESULTS = "published-" + "a" * 40, "published-" + "b" * 40, "results"
 CONTENT = b"name,age\nAda,36\n"
@@ -50,9 +52,14 @@ def sealed(store: ObjectStore, key: ReadingKey) -> ObjectStore:
     return ObjectStore(store.endpoint, key.access_key, key.secret_key)
 
 
+@pytest.fixture
+def client(store: ObjectStore) -> S3Client:
+    return store.client
+
+
 def test_it_reads_what_was_published(sealed: ObjectStore) -> None:
     assert sealed.exists(MINE, "x/people.csv")
-    answer = sealed._sent("GET", f"/{MINE}/x/people.csv")
+    answer = send_request(sealed, "GET", f"/{MINE}/x/people.csv")
     assert (answer.status_code, answer.content) == (200, CONTENT)
 
 
@@ -82,19 +89,20 @@ def test_it_reads_what_was_published(sealed: ObjectStore) -> None:
 def test_it_does_nothing_else(
     sealed: ObjectStore, store: ObjectStore, method: str, path: str, query: str
 ) -> None:
-    answer = sealed._sent(
+    answer = send_request(
+        sealed,
         method,
         path,
         b"" if method in ("GET", "HEAD", "DELETE") else b"<x/>",
         dict(parse_qsl(query, keep_blank_values=True)),
     )
     assert answer.status_code == 403, answer.text
-    kept = store._sent("GET", f"/{MINE}/x/people.csv")
+    kept = send_request(store, "GET", f"/{MINE}/x/people.csv")
     assert kept.content == CONTENT
 
 
 def test_it_sees_no_bucket(sealed: ObjectStore) -> None:
-    answer = sealed._sent("GET", "/")
+    answer = send_request(sealed, "GET", "/")
     assert answer.status_code == 403 or MINE not in answer.text
 
 

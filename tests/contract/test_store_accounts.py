@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 
 from c2d_box.assets import ecies
@@ -29,7 +28,7 @@ from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore
-from tests.worlds.versitygw import ROOT, SECRET, versitygw_in
+from tests.worlds.versitygw import ROOT, SECRET, send_request, versitygw_in
 
 PUBLISHED, RESULTS, CONTENT = "published-" + "a" * 40, "results", b'{"accuracy": 0.93}'
 JOB, OTHER = "0" * 31 + "1", "0" * 31 + "2"
@@ -58,9 +57,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
             (secrets / f"{name}-access-key").write_text(access)
             (secrets / f"{name}-secret-key").write_text(secret + "\n")
         settings = AccountSettings(endpoint=made.endpoint, bucket=RESULTS, secretsDir=secrets)
-        with httpx.Client(trust_env=False) as client:
-            for _ in range(2):  # an upgrade does it again
-                make_accounts(settings, client)
+        for _ in range(2):  # an upgrade does it again
+            make_accounts(settings)
         yield made
 
 
@@ -92,13 +90,15 @@ def test_each_service_can_do_its_work_alone(
 ) -> None:
     plain, _, query = path.partition("?")
     asked = dict([query.split("=")]) if query else None
-    answer = seen_by(store, name)._sent(method, plain, b"" if method in ("GET", "DELETE") else b"x", asked)
+    answer = send_request(
+        seen_by(store, name), method, plain, b"" if method in ("GET", "DELETE") else b"x", asked
+    )
     assert answer.status_code in ((200, 204) if name in may else (403,)), answer.text
 
 
 def test_no_service_sees_a_bucket(store: ObjectStore) -> None:
     for name in ACTIONS:
-        answer = seen_by(store, name)._sent("GET", "/")
+        answer = send_request(seen_by(store, name), "GET", "/")
         assert answer.status_code == 403 or PUBLISHED not in answer.text
 
 
@@ -162,7 +162,7 @@ async def test_what_is_sealed_onto_the_chain_opens_nothing(store: ObjectStore) -
     for access, secret in ((file.proof[:20], file.proof), (file.job, file.proof), (file.proof, "")):
         holder = ObjectStore(store.endpoint, access, secret)
         for path in ("/", f"/{RESULTS}", f"/{RESULTS}/{OTHER}/outputs/a", f"/{PUBLISHED}/x/table.csv"):
-            assert holder._sent("GET", path).status_code == 403
+            assert send_request(holder, "GET", path).status_code == 403
     reader = Credentials("PROVIDER", "of provider <&>", "us-east-1")
     inside = ResultStore(
         S3Results(store.endpoint, RESULTS, reader), "shared", Fetcher(AddressRules([store.endpoint]))

@@ -21,6 +21,7 @@ from sandbox.install.chart_values import chart_folder, secrets
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from tests.worlds.outside import free_port
+from tests.worlds.versitygw import send_request
 
 IMAGES = {name: f"c2d.local/{name}@sha256:{'a' * 64}" for name in ("runtime", "postgres", "kubo", "s3")}
 
@@ -142,5 +143,5 @@ def test_the_job_makes_the_keys_that_the_services_secrets_hold(place: Place) -> 
             ("PUT", f"/results/job/{service}"),
             ("DELETE", f"/results/job/{service}"),
         )
-        assert tuple(seen._sent(*call).status_code for call in calls) == expected
-        assert seen._sent("GET", "/results", query={"list-type": "2"}).status_code == 403
+        assert tuple(send_request(seen, *call).status_code for call in calls) == expected
+        assert send_request(seen, "GET", "/results", query={"list-type": "2"}).status_code == 403

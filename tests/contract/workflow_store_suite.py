@@ -9,12 +9,21 @@ from collections.abc import AsyncIterator
 import pytest
 
 from c2d_box.kubernetes.informer import Informer
-from c2d_box.kubernetes.port import SECRETS, AlreadyExists, Cluster, Object, ObjectGone, VersionConflict
+from c2d_box.kubernetes.port import (
+    SECRETS,
+    AlreadyExists,
+    Cluster,
+    ClusterError,
+    Object,
+    ObjectGone,
+    VersionConflict,
+)
 from c2d_box.workflow import resource
 from c2d_box.workflow.resource import WORKFLOWS
 
 __all__ = [
     "test_a_finalizer_holds_what_is_deleted",
+    "test_a_json_patch_is_applied_as_a_whole_or_not_at_all",
     "test_a_patch_of_another_version_is_refused",
     "test_an_informer_follows",
     "test_another_object_of_that_name_is_left_alone",
@@ -68,6 +77,28 @@ async def test_a_patch_of_another_version_is_refused(cluster: Cluster, workflow:
         await cluster.patch(WORKFLOWS, "no-such", {"spec": {"stop": True}})
 
 
+async def test_a_json_patch_is_applied_as_a_whole_or_not_at_all(cluster: Cluster, workflow: str) -> None:
+    found = await cluster.get(WORKFLOWS, workflow)
+    assert found is not None
+    steps = [
+        {"op": "test", "path": "/metadata/uid", "value": found["metadata"]["uid"]},
+        {"op": "add", "path": "/metadata/finalizers/-", "value": "example.com/second"},
+        {"op": "add", "path": "/metadata/annotations", "value": {"example.com/a": "1", "example.com/b": "2"}},
+        {"op": "remove", "path": "/metadata/annotations/example.com~1a"},
+    ]
+    made = (await cluster.patch_json(WORKFLOWS, workflow, steps))["metadata"]
+    assert made["finalizers"] == [*found["metadata"]["finalizers"], "example.com/second"]
+    assert made["annotations"] == {"example.com/b": "2"}
+    for path in ("/metadata/uid", "/metadata/none"):
+        with pytest.raises(ClusterError) as refused:
+            wrong = {"op": "test", "path": path, "value": "another"}
+            await cluster.patch_json(WORKFLOWS, workflow, [{**steps[1], "value": "example.com/x"}, wrong])
+        assert refused.value.status == 422
+    assert (await cluster.get(WORKFLOWS, workflow) or {})["metadata"]["finalizers"] == made["finalizers"]
+    with pytest.raises(ObjectGone):
+        await cluster.patch_json(WORKFLOWS, "no-such", steps)
+
+
 async def test_the_status_is_written_apart_from_the_rest(cluster: Cluster, workflow: str) -> None:
     both = {"spec": {"stop": True}, "status": {"code": 20}}
     written = await cluster.patch(WORKFLOWS, workflow, both, status=True)
@@ -88,7 +119,11 @@ async def test_a_finalizer_holds_what_is_deleted(cluster: Cluster, workflow: str
 
 
 async def test_another_object_of_that_name_is_left_alone(cluster: Cluster, workflow: str) -> None:
-    assert not await cluster.delete(WORKFLOWS, workflow, uid="00000000-0000-0000-0000-000000000000")
+    another = "00000000-0000-0000-0000-000000000000"
+    assert not await cluster.delete(WORKFLOWS, workflow, uid=another)
+    with pytest.raises(ClusterError) as refused:
+        await cluster.patch(WORKFLOWS, workflow, {"metadata": {"uid": another}, "spec": {"stop": True}})
+    assert refused.value.status == 422
     found = await cluster.get(WORKFLOWS, workflow)
     assert found is not None
     assert "deletionTimestamp" not in found["metadata"]

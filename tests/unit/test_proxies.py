@@ -111,7 +111,7 @@ CLIENTS = {
     "registry and its token": "from sandbox.clusters.existing.registry import Registry\n"
     "Registry(URL).require()",
     "object store": "from sandbox.objectstore import ObjectStore\n"
-    "print(ObjectStore(URL, 'a', 'b')._send('GET', '/', 'UNSIGNED-PAYLOAD', b'').status_code)",
+    "print(ObjectStore(URL, 'a', 'b').client.send('GET').status_code)",
 }
 
 

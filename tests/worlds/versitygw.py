@@ -46,6 +46,14 @@ def versitygw_in(folder: Path, binary: Path) -> Iterator[ObjectStore]:
         process.wait(20)
 
 
+def send_request(
+    store: ObjectStore, method: str, path: str, body: bytes = b"", query: dict[str, str] | None = None
+) -> httpx.Response:
+    """Send a signed request for ``/bucket/key``, whatever the store makes of it."""
+    bucket, _, key = path.removeprefix("/").partition("/")
+    return store.client.send(method, bucket, key, body, query)
+
+
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     began = time.monotonic()
     while True:

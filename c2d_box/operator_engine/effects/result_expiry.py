@@ -13,7 +13,8 @@ import httpx
 
 from c2d_box.assets.results import object_key
 from c2d_box.kubernetes.port import ClusterError
-from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
+from c2d_box.storage.s3_client import S3Endpoint
+from c2d_box.storage.sigv4 import Credentials
 from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
@@ -37,12 +38,8 @@ async def delete_results(
             else:
                 found = {object_key(result.url, bucket=store.bucket, job=job) for result in results}
                 keys = sorted(key for key in found if key is not None)
-                await _delete_from_s3(
-                    client,
-                    store,
-                    Credentials(secret("s3-access-key"), secret("s3-secret-key"), store.region),
-                    keys,
-                )
+                credentials = Credentials(secret("s3-access-key"), secret("s3-secret-key"), store.region)
+                await _delete_from_s3(client, S3Endpoint(store.endpoint, credentials), store.bucket, keys)
     except httpx.HTTPError as error:
         raise ClusterError(f"the result store could not be reached ({type(error).__name__})") from error
 
@@ -61,10 +58,10 @@ async def _unpin_from_ipfs(client: httpx.AsyncClient, store: IpfsStore, token: s
 
 
 async def _delete_from_s3(
-    client: httpx.AsyncClient, store: S3Store, credentials: Credentials, keys: list[str]
+    client: httpx.AsyncClient, endpoint: S3Endpoint, bucket: str, keys: list[str]
 ) -> None:
     for key in keys:
-        url = store.endpoint.rstrip("/") + object_path(store.bucket, key)
-        answer = await client.delete(url, headers=signed_headers("DELETE", url, credentials))
+        request = endpoint.sign("DELETE", bucket, key)
+        answer = await client.delete(request.url, headers=request.headers)
         if answer.status_code not in (200, 204, 404):
             raise ClusterError(f"S3 answered {answer.status_code} to deleting a result")

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from c2d_box import limits
 from c2d_box.operator_engine.rules.stage_reports import PodAnswer
-from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
+from c2d_box.storage.s3_client import S3Endpoint
+from c2d_box.storage.sigv4 import Credentials
 from c2d_box.workflow.result_store import S3Store
 
 
@@ -36,8 +37,9 @@ class PresignedUploads:
 
     def __init__(self, store: S3Store, keys: Mapping[str, str]) -> None:
         """``keys`` holds ``accessKey`` and ``secretKey``."""
-        self._store = store
-        self._credentials = Credentials(keys["accessKey"], keys["secretKey"], store.region)
+        self._bucket = store.bucket
+        credentials = Credentials(keys["accessKey"], keys["secretKey"], store.region)
+        self._endpoint = S3Endpoint(store.endpoint, credentials)
 
     def sign_uploads(self, job: str, body: Mapping[str, Any]) -> dict[str, Mapping[str, str]] | PodAnswer:
         """Return for each path the headers of its PUT, or an answer that says why there are none."""
@@ -50,8 +52,8 @@ class PresignedUploads:
         return {file.path: self._signed(job, file) for file in wish.files}
 
     def _signed(self, job: str, file: _File) -> Mapping[str, str]:
-        url = self._store.endpoint.rstrip("/") + object_path(self._store.bucket, f"{job}/{file.path}")
-        return signed_headers("PUT", url, self._credentials, payload=file.sha256)
+        path = f"{job}/{file.path}"
+        return self._endpoint.sign("PUT", self._bucket, path, digest=file.sha256).headers
 
 
 def _inside(path: str) -> bool:

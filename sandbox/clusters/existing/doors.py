@@ -21,8 +21,8 @@ from pathlib import Path
 
 from c2d_box.files import replace_private_file
 from c2d_box.proxies import environment_without_proxy
+from sandbox.box_lock import is_locked
 from sandbox.clusters.child_process import dying_with_parent
-from sandbox.clusters.native.launching import is_locked
 
 AGAIN = 0.5
 """Seconds before a forward that ended is started once more: its pod may not run yet."""

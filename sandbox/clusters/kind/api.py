@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from c2d_box import timestamps
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
+from sandbox.clusters.node_readiness import node_is_ready
 
 
 def _workload(kind: str, container: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -41,22 +41,13 @@ def answers(kubeconfig: Path) -> bool:
         return False
 
 
-def node_is_ready(kubeconfig: Path, node: str, since: float) -> bool:
-    """Return whether the node is ready. ``since`` is in Unix seconds: an older report does not count, it may
-    be from before a restart.
-    """
+def reports_ready_node(kubeconfig: Path, node: str, since: float) -> bool:
+    """Return whether the node is ready by a report that is not older than ``since`` (Unix seconds)."""
     try:
         with KubeApi.of(kubeconfig, timeout=5.0) as kube:
-            found = kube.get(f"/api/v1/nodes/{node}") or {}
+            return node_is_ready(kube, node, since)
     except C2DError:
         return False
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(
-        item["type"] == "Ready"
-        and item["status"] == "True"
-        and timestamps.rfc3339_seconds(item["lastHeartbeatTime"]) >= int(since)
-        for item in conditions
-    )
 
 
 def settle(kubeconfig: Path) -> None:

@@ -18,11 +18,11 @@ from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_private_file
 from sandbox import docker_engine
 from sandbox.clusters.archive_names import read_archive
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.kind import addresses, api, configuration, node
 from sandbox.clusters.kind.record import Record
 from sandbox.clusters.kind.tool import Kind, Tool, installed
 from sandbox.clusters.layout import Layout
-from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
 from sandbox.home import Home
 from sandbox.progress import Event, Progress
@@ -300,7 +300,7 @@ class KindCluster:
         """Wait until the node is ready by a report after ``since`` (Unix seconds), so after a restart."""
         began = time.monotonic()
         yield Event("cluster.ready", "started", "waiting for the node")
-        while not api.node_is_ready(self.kubeconfig, record.node, since):
+        while not api.reports_ready_node(self.kubeconfig, record.node, since):
             if time.monotonic() - began > READY_PATIENCE:
                 raise Failed(
                     "C2D-NODE-NOT-READY",

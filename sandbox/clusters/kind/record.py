@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from c2d_box.files import replace_private_file
-from sandbox.clusters.driver_record import restored, runtime_classes, stored
-from sandbox.clusters.native.record import Options
+from sandbox.clusters.driver_record import Options, restored, runtime_classes, stored
 from sandbox.clusters.port import Isolation
 
 Phase = Literal["creating", "created"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
-import json
 import socket
 import ssl
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from c2d_box.errors import Failed
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.native.components import AliveCheck, Check, HttpCheck
 from sandbox.clusters.native.kubeconfigs import API_PORT
 
@@ -22,72 +25,31 @@ def tls_context(pki: Path, authority: str, certificate: str) -> ssl.SSLContext:
     return context
 
 
-class Api:
-    """A connection to the cluster's API server, opened anew for each call."""
+def connect_as_admin(node_ip: str, pki: Path) -> KubeApi:
+    """Return a client of the cluster's API server. The kubeconfig is not used: it belongs to the box's user,
+    and this process is root.
+    """
+    server = f"https://{node_ip}:{API_PORT}"
+    client = httpx.Client(
+        base_url=server, verify=tls_context(pki, "ca", "admin"), timeout=TIMEOUT, trust_env=False
+    )
+    return KubeApi(client)
 
-    def __init__(self, node_ip: str, pki: Path) -> None:
-        self._node_ip = node_ip
-        self._context = tls_context(pki, "ca", "admin")
 
-    def call(
-        self, method: str, path: str, body: Any = None, kind: str = "application/json"
-    ) -> tuple[int, Any]:
-        """Return the status and parsed answer of a call. Raises OSError where nobody answers."""
-        connection = http.client.HTTPSConnection(
-            self._node_ip, API_PORT, context=self._context, timeout=TIMEOUT
-        )
-        try:
-            text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": kind})
-            answer = connection.getresponse()
-            data = answer.read()
-        except http.client.HTTPException as cause:
-            raise OSError(str(cause)) from cause
-        finally:
-            connection.close()
-        try:
-            return answer.status, json.loads(data)
-        except ValueError:
-            return answer.status, None
+def mark_pods_unready(kube: KubeApi, node: str) -> None:
+    """Set every pod that claims to be ready to not ready.
 
-    def create(self, path: str, body: Any) -> bool:
-        """Create an object unless it exists; return False when the server is not ready for it."""
-        status, _ = self.call("POST", path, body)
-        return status in (200, 201, 409)
-
-    def node_is_ready(self, name: str, since: datetime) -> bool:
-        """Return whether the node is Ready by a report made after ``since``: a report from before a restart
-        does not count.
-        """
-        status, node = self.call("GET", f"/api/v1/nodes/{name}")
-        if status != 200:
-            return False
-        conditions = node.get("status", {}).get("conditions", [])
-        return any(
-            item["type"] == "Ready"
-            and item["status"] == "True"
-            and datetime.fromisoformat(item["lastHeartbeatTime"]) >= since
-            for item in conditions
-        )
-
-    def mark_pods_unready(self, node: str) -> int:
-        """Set every pod that claims to be ready to not ready; return their number.
-
-        Called after a restart of the node, before its kubelet reports: nothing runs yet, and a client that
-        waits for a pod must not believe a state from before the restart.
-        """
-        status, pods = self.call("GET", f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
-        claiming = [pod["metadata"] for pod in pods["items"] if _claims_ready(pod)] if status == 200 else []
-        wrong = [
-            {"type": kind, "status": "False", "reason": "NodeRestarted"}
-            for kind in ("Ready", "ContainersReady")
-        ]
-        for pod in claiming:
-            path = f"/api/v1/namespaces/{pod['namespace']}/pods/{pod['name']}/status"
-            self.call(
-                "PATCH", path, {"status": {"conditions": wrong}}, "application/strategic-merge-patch+json"
-            )
-        return len(claiming)
+    Called after a restart of the node, before its kubelet reports: nothing runs yet, and a client that
+    waits for a pod must not believe a state from before the restart.
+    """
+    wrong = [
+        {"type": kind, "status": "False", "reason": "NodeRestarted"} for kind in ("Ready", "ContainersReady")
+    ]
+    for pod in kube.items("/api/v1/pods", fieldSelector=f"spec.nodeName={node}"):
+        if _claims_ready(pod):
+            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
+            with contextlib.suppress(Failed):  # it was deleted meanwhile
+                kube.merge(path, {"status": {"conditions": wrong}}, strategic=True)
 
 
 def _claims_ready(pod: dict[str, Any]) -> bool:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageError
+from sandbox.box_lock import is_locked
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import control, host_ports, probes, ranges
-from sandbox.clusters.native.launching import as_root, invoking_user, is_locked, require_root
+from sandbox.clusters.native.launching import as_root, invoking_user, require_root
 from sandbox.clusters.native.processes import command_of, outer_numbers
-from sandbox.clusters.native.record import Options, Record
+from sandbox.clusters.native.record import Record
 from sandbox.clusters.native.supervision import tail
 from sandbox.clusters.native.sweep import holders
 from sandbox.clusters.port import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -57,21 +56,6 @@ def _not_started(status: int) -> C2DError:
         f"The supervisor could not be started (status {status}). {ROOT_REASON}",
         "Run the command as root, or as a user whom sudo lets run it.",
     )
-
-
-def is_locked(path: Path) -> bool:
-    """Return whether some process holds the lock; the lock is not kept."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def invoking_user() -> tuple[int, int]:

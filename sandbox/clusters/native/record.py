@@ -8,19 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.files import replace_private_file
-from sandbox.clusters.driver_record import restored, runtime_classes, stored
+from sandbox.clusters.driver_record import Options, restored, runtime_classes, stored
 from sandbox.clusters.native.ranges import Ranges
 from sandbox.clusters.port import Isolation
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options of a native or kind cluster that a user or a test chose."""
-
-    egress: bool = False
-    """Let service pods leave the machine. Job pods never can."""
-    isolation_off: bool = False
-    """Give job classes the ordinary pod network. For tests that must see themselves fail, never for users."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,22 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import C2DError, Failed
 from c2d_box.files import replace_private_file
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import cgroups, configuration, control, kubeconfigs, network, pki
-from sandbox.clusters.native.api import Api
+from sandbox.clusters.native.api import connect_as_admin, mark_pods_unready
 from sandbox.clusters.native.components import Component, components
 from sandbox.clusters.native.images import NodeImages
 from sandbox.clusters.native.record import Record
 from sandbox.clusters.native.resources import measured
 from sandbox.clusters.native.supervision import LAST_LINES, Supervised, tail
+from sandbox.clusters.node_readiness import node_is_ready
 from sandbox.clusters.port import Isolation
 from sandbox.progress import Event
 
@@ -91,7 +92,7 @@ class Supervisor:
         self.ended = asyncio.Event()
         self.gone = asyncio.Event()
         self.began = time.monotonic()
-        self.booted = datetime.now(UTC).replace(microsecond=0)
+        self.booted = time.time()
         self.phase = "starting"
         self.problem: C2DError | None = None
         self.done = {name: asyncio.Event() for name in (PAUSE, RULES, PODS_MARKED)}
@@ -217,14 +218,14 @@ class Supervisor:
     async def _await_node(self) -> None:
         for name in ("etcd", "kube-apiserver"):
             await self._ready(name)
-        api = Api(str(self.record.ranges.node_ip), self.layout.pki)
-        self._start(self._grant_dns(api))
-        await asyncio.to_thread(_quietly, lambda: api.mark_pods_unready(self.record.name) >= 0)
+        kube = connect_as_admin(str(self.record.ranges.node_ip), self.layout.pki)
+        self._start(self._grant_dns(kube))
+        await asyncio.to_thread(_succeeds, partial(mark_pods_unready, kube, self.record.name))
         self.done[PODS_MARKED].set()
         for name in ("kubelet", "kube-proxy", "forwarder"):
             await self._ready(name)
         end = time.monotonic() + NODE_DEADLINE
-        while not await asyncio.to_thread(_quietly, lambda: api.node_is_ready(self.record.name, self.booted)):
+        while not await asyncio.to_thread(node_is_ready, kube, self.record.name, self.booted):
             if time.monotonic() > end:
                 log = tail(self.layout.log("kubelet"), LAST_LINES)
                 raise Failed(
@@ -237,7 +238,7 @@ class Supervisor:
         for name in ("kube-controller-manager", "kube-scheduler"):
             await self._ready(name)
 
-    async def _grant_dns(self, api: Api) -> None:
+    async def _grant_dns(self, kube: KubeApi) -> None:
         """Let the name server read Services and their endpoints, nothing else."""
         kinds = "/apis/rbac.authorization.k8s.io/v1"
         name = "c2d-box:coredns"
@@ -259,7 +260,7 @@ class Supervisor:
         }
         for path, body in ((f"{kinds}/clusterroles", role), (f"{kinds}/clusterrolebindings", binding)):
             for _ in range(PERSISTENCE):
-                if await asyncio.to_thread(_quietly, partial(api.create, path, body)):
+                if await asyncio.to_thread(_succeeds, partial(kube.create, path, body)):
                     break
                 await asyncio.sleep(0.1)
 
@@ -390,8 +391,10 @@ class Supervisor:
         self._remember(changed)
 
 
-def _quietly(question: Callable[[], bool]) -> bool:
+def _succeeds(call: Callable[[], None]) -> bool:
+    """Return whether a call of the API server went through."""
     try:
-        return question()
-    except OSError:
+        call()
+    except C2DError:
         return False
+    return True

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import StateProblem, UsageError
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.layout import Layout
 from sandbox.clusters.native import configuration, firewall
 from sandbox.clusters.native.components import components
-from sandbox.clusters.native.record import Options, Record
+from sandbox.clusters.native.record import Record
 from sandbox.clusters.port import Endpoint, Isolation
 from sandbox.home import Home
 

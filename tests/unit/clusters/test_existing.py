@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from c2d_box.errors import C2DError
-from c2d_box.kubernetes.sync_client import KubeApi, _Context
+from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import names
 from sandbox.box import Box, open_box
 from sandbox.bundle.oci import image_archives
@@ -83,24 +83,6 @@ def test_a_context_that_will_not_do(
     with pytest.raises(C2DError) as problem:
         access.extract(str(written(tmp_path, **changes)), context)
     assert problem.value.code == code and problem.value.next_step
-
-
-def test_tokens_and_credential_plugins(tmp_path: Path) -> None:
-    path = written(tmp_path)
-    document = yaml.safe_load(path.read_text())
-    del document["clusters"][0]["cluster"]["certificate-authority"]
-    path.write_text(yaml.safe_dump(document))
-    assert _Context(path).headers == {"authorization": "Bearer abc"}
-    answer = json.dumps({"status": {"token": "fresh"}})
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "echo", "args": [answer]}
-    document["users"][0]["user"] = {"exec": plugin}
-    path.write_text(yaml.safe_dump(document))
-    assert _Context(path).headers == {"authorization": "Bearer fresh"}
-    document["users"][0]["user"] = {"exec": {**plugin, "command": "false"}}
-    path.write_text(yaml.safe_dump(document))
-    with pytest.raises(C2DError) as problem:
-        KubeApi.of(path)
-    assert problem.value.code == "C2D-KUBECONFIG-PLUGIN"
 
 
 # -- what everybody knows ----------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.kind import addresses, configuration, tool
 from sandbox.clusters.kind.firewall import rules
 from sandbox.clusters.kind.record import Record
-from sandbox.clusters.native.record import Options
 from sandbox.clusters.port import Isolation
 from sandbox.home import Home
 from sandbox.install import cluster_choice

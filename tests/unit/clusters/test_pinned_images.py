@@ -11,11 +11,11 @@ import pytest
 from c2d_box.errors import Failed
 from sandbox.clusters.archive_names import PINNED, ArchivedImage, listed, unpinned
 from sandbox.clusters.bundle_parts import BundleParts
+from sandbox.clusters.driver_record import Options
 from sandbox.clusters.kind import driver
 from sandbox.clusters.kind import node as kind_node
 from sandbox.clusters.native import configuration
 from sandbox.clusters.native.images import NodeImages
-from sandbox.clusters.native.record import Options
 from sandbox.home import Home
 from sandbox.progress import run
 from tests.unit.clusters.test_configuration import LAYOUT, record

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from c2d_box.volumes.api import ApiError
-from c2d_box.volumes.claims import Claim, Folder, StorageClass, claim, manifest, volume
+from c2d_box.kubernetes.memory import MemoryCluster
+from c2d_box.kubernetes.port import CLAIMS, NODES
+from c2d_box.volumes.claims import SELECTED_NODE, Claim, Folder, StorageClass, claim, manifest, volume
 from c2d_box.volumes.cluster import KEPT_SECONDS, WatchedCluster
 from c2d_box.volumes.controller import Controller
 from c2d_box.volumes.disks import Disks
@@ -75,57 +76,39 @@ async def test_a_node_without_room_gives_the_claim_back(tmp_path: Path) -> None:
     assert Disks(tmp_path).names() == set(), "a disk was begun"
 
 
-class Claims:
-    """An API server that has one claim; it answers patches as a real one does."""
-
-    def __init__(self, status: int = 0) -> None:
-        self.status, self.patches = status, list[Any]()
-
-    async def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        self.patches.append((method, path, body))
-        if self.status:
-            raise ApiError(self.status, "refused")
-        metadata = {"namespace": "c2d-jobs", "name": "job", "uid": "u1", "resourceVersion": "2"}
-        return {"metadata": metadata, "spec": {"storageClassName": "c2d-waiting"}}
-
-
 async def test_giving_back_takes_off_this_nodes_name_and_no_other() -> None:
-    api: Any = Claims()
-    cluster = WatchedCluster(api, ("c2d-jobs",), lambda name: None)
-    given = job("c2d-waiting", "here")
+    api = MemoryCluster()
+    metadata = {
+        "namespace": "c2d-jobs",
+        "name": "job",
+        "uid": "u1",
+        "annotations": {SELECTED_NODE: "here", "other": "stays"},
+    }
+    body = {"metadata": metadata, "spec": {"storageClassName": "c2d-waiting"}}
+    cluster = WatchedCluster({"c2d-jobs": api}, lambda name: None)
+    given = claim(await api.create(CLAIMS, body))
     await cluster.give_back(given)
-    ((method, path, patch),) = api.patches
-    assert (method, path) == ("PATCH", "/api/v1/namespaces/c2d-jobs/persistentvolumeclaims/job")
-    pointer = "/metadata/annotations/volume.kubernetes.io~1selected-node"
-    assert patch[1:] == [
-        {"op": "test", "path": pointer, "value": "here"},
-        {"op": "remove", "path": pointer},
-    ]
+    left = await api.get(CLAIMS, "job")
+    assert left is not None and left["metadata"]["annotations"] == {"other": "stays"}
     assert cluster.claims[given.volume_name].selected_node == ""
-    for status in (404, 422):
-        api.status = status
-        await cluster.give_back(given)
-
-
-class Nodes:
-    """An API server with so many nodes."""
-
-    def __init__(self, count: int) -> None:
-        self.count, self.asked = count, list[str]()
-
-    async def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        self.asked.append(f"{method} {path}")
-        return {"items": [{}] * min(self.count, 2)}
+    await api.patch(CLAIMS, "job", {"metadata": {"annotations": {SELECTED_NODE: "elsewhere"}}})
+    await cluster.give_back(given)
+    left = await api.get(CLAIMS, "job")
+    assert left is not None and left["metadata"]["annotations"][SELECTED_NODE] == "elsewhere"
+    await api.vanish(CLAIMS, "job")
+    await cluster.give_back(given)
 
 
 async def test_the_number_of_nodes_is_asked_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("c2d_box.volumes.cluster.time.monotonic", lambda: now)
-    nodes: Any = Nodes(1)
-    cluster = WatchedCluster(nodes, ("c2d-jobs",), lambda name: None)
-    assert await cluster.is_only_node() and await cluster.is_only_node()
-    assert nodes.asked == ["GET /api/v1/nodes?limit=2"]
-    nodes.count, now = 3, now + KEPT_SECONDS
+    nodes = MemoryCluster()
+    await nodes.create(NODES, {"metadata": {"name": "first"}})
+    cluster = WatchedCluster({"c2d-jobs": nodes}, lambda name: None)
+    assert await cluster.is_only_node()
+    await nodes.create(NODES, {"metadata": {"name": "second"}})
+    assert await cluster.is_only_node(), "asked again too soon"
+    now += KEPT_SECONDS
     assert not await cluster.is_only_node()
 
 

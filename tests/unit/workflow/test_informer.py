@@ -161,3 +161,16 @@ async def test_what_is_written_while_a_list_is_on_its_way_is_kept(informer: Info
     await slow.synced.wait()
     assert slow.get("written") is not None
     await slow.stop()
+
+
+async def test_an_object_that_was_replaced_unseen_is_told_as_deleted(
+    cluster: BreakingCluster, informer: Informer
+) -> None:
+    """A volume whose claim was deleted and made anew while the watch was down would never be erased."""
+    told: list[tuple[str, bool]] = []
+    informer.listen(lambda body, deleted: told.append((body["metadata"]["uid"], deleted)))
+    for version, uid in ("1", "old"), ("2", "new"):
+        informer.put({"metadata": {"name": "same", "resourceVersion": version, "uid": uid}})
+    informer.begin_list()
+    informer.replace_all([{"metadata": {"name": "same", "resourceVersion": "1", "uid": "restored"}}], "1")
+    assert told == [("old", False), ("old", True), ("new", False), ("new", True), ("restored", False)]

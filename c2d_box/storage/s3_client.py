@@ -1,0 +1,192 @@
+"""S3 as it is spoken here: path-style addresses, requests signed with SigV4, XML answers.
+
+An :class:`S3Endpoint` only signs, because its requests are sent in several ways: by the guarded fetcher where
+a stranger named the address, as an asynchronous stream, by a pod that holds no key. An :class:`S3Client`
+sends its requests itself and waits for the answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+import httpx
+
+from c2d_box.proxies import may_use_proxy
+from c2d_box.storage.http1 import HttpRequest
+from c2d_box.storage.sigv4 import EMPTY_SHA256, Credentials, object_path, signed_headers
+
+_CHUNK = 1 << 20
+_UNRESERVED = "-_.~"
+
+
+class S3Error(Exception):
+    """A call of the store failed."""
+
+
+class S3Unreachable(S3Error):
+    """The store could not be reached; the cause is httpx's error."""
+
+
+class S3Refused(S3Error):
+    """The store answered, and not with success."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        request = answer.request
+        super().__init__(f"{request.method} {request.url.path}: {answer.status_code} {answer.text[:200]}")
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class S3Endpoint:
+    """The address of a store and the key that its requests are signed with."""
+
+    address: str
+    credentials: Credentials
+
+    def sign(
+        self,
+        method: str,
+        bucket: str = "",
+        key: str = "",
+        query: Mapping[str, str] | None = None,
+        digest: str = EMPTY_SHA256,
+    ) -> HttpRequest:
+        """Return the signed request for an object, for a bucket, or for the store itself. It has no body;
+        the store accepts only one with the SHA-256 ``digest``. Redirects are not to be followed: a signature
+        is for one host, and the key must not travel.
+        """
+        asked = "&".join(
+            f"{name}={quote(value, safe=_UNRESERVED)}" for name, value in sorted((query or {}).items())
+        )
+        path = object_path(bucket, key) if bucket else "/"
+        url = f"{self.address.rstrip('/')}{path}{'?' if asked else ''}{asked}"
+        headers = signed_headers(method, url, self.credentials, payload=digest)
+        return HttpRequest(method, url, headers, follow=False)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Client:
+    """Synchronous calls, which raise S3Error."""
+
+    endpoint: S3Endpoint
+    timeout_seconds: float = 60.0
+    uses_proxies: bool = True
+    """True where a proxy of the environment may be used for an address outside."""
+
+    def create_bucket(self, bucket: str) -> None:
+        """Create ``bucket``; succeed also where it exists."""
+        _check(self.send("PUT", bucket), 200, 409)
+
+    def create_account(self, key: Credentials) -> None:
+        """Create a user of the store with this key (a call of versitygw); succeed also where it exists."""
+        account = {"Access": key.access_key_id, "Secret": key.secret_access_key, "Role": "user"}
+        fields = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in account.items())
+        answer = self.send("PATCH", "create-user", body=f"<Account>{fields}</Account>".encode())
+        _check(answer, 201, 409)
+
+    def put_policy(self, bucket: str, actions: Mapping[str, Sequence[str]]) -> None:
+        """Let the users of the access keys in ``actions`` do these with the objects of ``bucket``."""
+        _check(self.send("PUT", bucket, body=bucket_policy(bucket, actions), query={"policy": ""}), 200, 204)
+
+    def put_file(self, bucket: str, key: str, path: Path) -> None:
+        """Stream a file to ``bucket/key``; the store checks its SHA-256 on arrival."""
+        digest, size = hashlib.sha256(), 0
+        for chunk in _chunks(path):
+            digest.update(chunk)
+            size += len(chunk)
+        request = self.endpoint.sign("PUT", bucket, key, digest=digest.hexdigest())
+        _check(self._send(request, _chunks(path), size), 200)
+
+    def read(self, bucket: str, key: str) -> bytes:
+        return _check(self.send("GET", bucket, key), 200).content
+
+    def exists(self, bucket: str, key: str) -> bool:
+        """Return whether ``bucket/key`` exists and may be read."""
+        return self.send("HEAD", bucket, key).status_code == 200
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete ``bucket/key``; succeed also where it is missing."""
+        _check(self.send("DELETE", bucket, key))
+
+    def buckets(self) -> list[str]:
+        """Return the buckets that this key may see."""
+        return _texts(_check(self.send("GET")), "Name")
+
+    def keys(self, bucket: str) -> list[str]:
+        """Return every key of ``bucket``, however many pages that takes."""
+        found: list[str] = []
+        page = {"encoding-type": "url", "list-type": "2"}
+        while True:
+            answer = _check(self.send("GET", bucket, query=page))
+            is_encoded = _texts(answer, "EncodingType") == ["url"]
+            found += [unquote(key) if is_encoded else key for key in _texts(answer, "Key")]
+            following = _texts(answer, "NextContinuationToken")
+            if not following:
+                return found
+            page["continuation-token"] = following[0]
+
+    def send(
+        self,
+        method: str,
+        bucket: str = "",
+        key: str = "",
+        body: bytes = b"",
+        query: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send one request and return the answer, whatever its status."""
+        request = self.endpoint.sign(method, bucket, key, query, hashlib.sha256(body).hexdigest())
+        return self._send(request, body, len(body))
+
+    def _send(self, request: HttpRequest, body: bytes | Iterator[bytes], size: int) -> httpx.Response:
+        try:
+            return httpx.request(
+                request.method,
+                request.url,
+                headers={**request.headers, "content-length": str(size)},
+                content=body,
+                timeout=self.timeout_seconds,
+                trust_env=self.uses_proxies and may_use_proxy(request.url),
+            )
+        except httpx.TransportError as cause:
+            raise S3Unreachable(f"{request.method} {request.url.partition('?')[0]} failed") from cause
+
+
+def bucket_policy(bucket: str, actions: Mapping[str, Sequence[str]]) -> bytes:
+    """Return the policy that lets the users of some access keys do some things with a bucket's objects."""
+    statements: list[dict[str, Any]] = [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": [access_key]},
+            "Action": list(allowed),
+            "Resource": [f"arn:aws:s3:::{bucket}/*"],
+        }
+        for access_key, allowed in actions.items()
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}).encode()
+
+
+def _check(answer: httpx.Response, *statuses: int) -> httpx.Response:
+    """Return the answer if it has one of these statuses, by default any of success; else raise S3Refused."""
+    if answer.status_code in statuses or (not statuses and answer.is_success):
+        return answer
+    raise S3Refused(answer)
+
+
+def _texts(answer: httpx.Response, tag: str) -> list[str]:
+    """Return the texts of every ``tag`` of an answer, whatever its namespace."""
+    root = ElementTree.fromstring(answer.text)
+    return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == tag]
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk

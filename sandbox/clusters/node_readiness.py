@@ -1,0 +1,23 @@
+"""Asks the API server whether a node is ready."""
+
+from __future__ import annotations
+
+from c2d_box import timestamps
+from c2d_box.errors import C2DError
+from c2d_box.kubernetes.sync_client import KubeApi
+
+
+def node_is_ready(kube: KubeApi, node: str, since: float) -> bool:
+    """Return whether the node is ready; False also where the API server does not answer. ``since`` is in Unix
+    seconds: an older report does not count, it may be from before a restart.
+    """
+    try:
+        found = kube.get(f"/api/v1/nodes/{node}") or {}
+    except C2DError:
+        return False
+    return any(
+        item["type"] == "Ready"
+        and item["status"] == "True"
+        and timestamps.rfc3339_seconds(item["lastHeartbeatTime"]) >= int(since)
+        for item in found.get("status", {}).get("conditions", [])
+    )

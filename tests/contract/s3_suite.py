@@ -1,0 +1,101 @@
+"""The contract of the S3 client: an adapter's tests import it and have a fixture ``client``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from c2d_box.storage.s3_client import S3Client, S3Endpoint, S3Refused
+from c2d_box.storage.sigv4 import Credentials
+
+__all__ = [
+    "file",
+    "test_a_bucket_is_made_once_and_seen",
+    "test_a_key_of_its_own_does_what_the_policy_says",
+    "test_a_list_has_every_key_however_it_is_written",
+    "test_a_part_of_an_object_is_read_by_a_request_that_others_send",
+    "test_a_wrong_secret_is_refused",
+    "test_an_object_is_stored_read_and_deleted",
+    "test_another_body_than_the_signed_one_is_refused",
+]
+
+NAMES = ("plain", "job/outputs/a b.csv", "job/ü+%2B&=.txt", "job/~tilde_-.x")
+READER = Credentials("READER", "the reader's <&> secret", "us-east-1")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    return path
+
+
+def test_a_bucket_is_made_once_and_seen(client: S3Client) -> None:
+    for _ in range(2):
+        client.create_bucket("made")
+    assert "made" in client.buckets()
+
+
+def test_an_object_is_stored_read_and_deleted(client: S3Client, file: Path) -> None:
+    client.create_bucket("objects")
+    for name in NAMES:
+        assert not client.exists("objects", name)
+        client.put_file("objects", name, file)
+        assert client.exists("objects", name) and client.read("objects", name) == b"0123456789"
+        for _ in range(2):
+            client.delete("objects", name)
+        with pytest.raises(S3Refused, match="404"):
+            client.read("objects", name)
+
+
+def test_a_list_has_every_key_however_it_is_written(client: S3Client, file: Path) -> None:
+    """A store may answer with plain keys also where encoded ones are asked for, as versitygw does."""
+    client.create_bucket("listed")
+    for name in NAMES:
+        client.put_file("listed", name, file)
+    assert sorted(client.keys("listed")) == sorted(NAMES)
+    with pytest.raises(S3Refused, match="404"):
+        client.keys("missing")
+
+
+def test_a_part_of_an_object_is_read_by_a_request_that_others_send(client: S3Client, file: Path) -> None:
+    client.create_bucket("ranged")
+    client.put_file("ranged", "a b", file)
+    request = client.endpoint.sign("GET", "ranged", "a b")
+    assert not request.follow
+    answer = httpx.get(request.url, headers={**request.headers, "Range": "bytes=2-4"}, trust_env=False)
+    assert (answer.status_code, answer.content) == (206, b"234")
+
+
+def test_another_body_than_the_signed_one_is_refused(client: S3Client) -> None:
+    client.create_bucket("bodies")
+    request = client.endpoint.sign("PUT", "bodies", "x", digest="0" * 64)
+    answer = httpx.put(request.url, headers=request.headers, content=b"other", trust_env=False)
+    assert answer.status_code in (400, 403)
+    assert not client.exists("bodies", "x")
+
+
+def test_a_wrong_secret_is_refused(client: S3Client) -> None:
+    key = client.endpoint.credentials
+    wrong = Credentials(key.access_key_id, "wrong", key.region)
+    other = S3Client(S3Endpoint(client.endpoint.address, wrong))
+    with pytest.raises(S3Refused, match="403"):
+        other.buckets()
+    with pytest.raises(S3Refused, match="403"):
+        other.delete("objects", "x")
+
+
+def test_a_key_of_its_own_does_what_the_policy_says(client: S3Client, file: Path) -> None:
+    client.create_bucket("shared")
+    client.put_file("shared", "x", file)
+    for _ in range(2):
+        client.create_account(READER)
+    client.put_policy("shared", {READER.access_key_id: ["s3:GetObject"]})
+    reader = S3Client(S3Endpoint(client.endpoint.address, READER))
+    assert reader.read("shared", "x") == b"0123456789"
+    with pytest.raises(S3Refused, match="403"):
+        reader.put_file("shared", "y", file)
+    with pytest.raises(S3Refused, match="403"):
+        reader.keys("shared")
