@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # One worker waits for clusters most of the time; the other runs what needs none.
 WORKERS ?= -n 2 --dist loadgroup
+# The quick tests share nothing: one worker a core, up to four, since each collects all tests anew.
+UNIT_WORKERS ?= -n auto --maxprocesses 4 --dist loadgroup
 # A failed test is run once more; one that passes then is reported as flaky, by name, and put into tests/flaky.txt.
 RERUNS ?= --reruns 1
 
@@ -36,7 +38,7 @@ verify: $(STAMP)  ## every test in full
 	@$(BIN)/python -m pytest $(WORKERS) $(RERUNS) --full --durations=40 --durations-min=3
 
 unit: $(STAMP)  ## the quick tests: no root, no bundle, no cluster; T=provider/test_fields.py narrows
-	@$(BIN)/python -m pytest $(if $(T),,$(WORKERS) $(QUICK)) tests/unit/$(T)
+	@$(BIN)/python -m pytest $(if $(T),,$(UNIT_WORKERS) $(QUICK)) tests/unit/$(T)
 
 tui: $(STAMP)  ## the tests of the screens; T=test_screens.py narrows
 	@$(BIN)/python -m pytest $(if $(T),,$(WORKERS)) tests/tui/$(T)
@@ -46,7 +48,7 @@ cluster: $(STAMP)  ## the tests on a real cluster: root and a bundle; T=test_rea
 	@$(BIN)/python -m pytest --durations=25 --durations-min=3 $(if $(T),tests/cluster/$(T),tests/cluster tests/contract)
 
 coverage: $(STAMP)  ## which lines the quick tests do not run, in coverage/index.html
-	@$(BIN)/python -m pytest $(WORKERS) $(QUICK) --cov --cov-report=html:coverage --cov-report=term:skip-covered tests/unit
+	@$(BIN)/python -m pytest $(UNIT_WORKERS) $(QUICK) --cov --cov-report=html:coverage --cov-report=term:skip-covered tests/unit
 
 fmt: $(STAMP)  ## format, and mend what ruff can
 	@$(BIN)/ruff check --fix .

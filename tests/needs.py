@@ -44,6 +44,7 @@ NEEDS: dict[str, Need] = {
             "unit/service/test_each_service.py::test_an_idle_connection_outlives_the_clients",
             "unit/storage/test_slow_strangers.py",
             "unit/strict_json/test_recursion.py::test_importing_all_of_a_service_leaves_the_limit",
+            "unit/test_flaky_report.py::test_it_is_named_and_listed_and_a_failure_stays_a_failure",
             "unit/test_verification_commands.py",
             "unit/testchain/test_clients.py",
             "unit/testchain/test_crash.py",
