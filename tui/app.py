@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -14,7 +14,7 @@ from textual.command import Provider
 from textual.events import Event, Key
 from textual.screen import Screen
 
-from tui.backend.port import Source
+from tui.backend.port import Ddo, Job, Source
 from tui.live.change_watcher import Watcher
 from tui.live.feed import Clock
 from tui.live.feed_registry import Questions
@@ -88,7 +88,7 @@ class BoxApp(App[None]):
         self.feeds = Questions(source, lambda: self.consumer, clock, pace)
         self.watcher = Watcher(source, self.feeds)
         self.collecting = Collecting()
-        self._named: tuple[Any, dict[str, str]] = (None, {})
+        self._named: tuple[list[Ddo] | None, dict[str, str]] = (None, {})
         self.started = ""
         """The job started last, until the table of jobs has pointed at it."""
         for known in THEMES.values():
@@ -157,9 +157,9 @@ class BoxApp(App[None]):
             line.redraw()
         self.notify(f"acting as {who or 'publisher and consumer'}", timeout=2, markup=False)
 
-    def note_started(self, job: Mapping[str, Any] | None) -> None:
+    def note_started(self, job: Job) -> None:
         """Remember the job started last, so that the jobs table puts its cursor on it."""
-        self.started = str((job or {}).get("jobId", ""))
+        self.started = str(job["jobId"])
 
     @property
     def names(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.finding import Finding
 from sandbox.install.images import ContainerImage
-from sandbox.loop.running import Loop
+from sandbox.loop.running import Loop, Ran
 from sandbox.progress import Event, Progress
 from sandbox.verbs.accounts import Account
 from sandbox.verbs.assets import Offer
@@ -374,8 +374,9 @@ class Recorded:
     def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
         return self._do("revoke", who, dataset, algorithm)
 
-    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[None]:
-        return self._do("run", loop.who, str(loop.script), *loop.data)
+    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Ran]:
+        yield from self._do("run", loop.who, str(loop.script), *loop.data)
+        return Ran({"jobId": RUNNING, "status": 70}, loop.data, ALGORITHM, (), (), loop.folder, ())
 
     def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[None]:
         return self._do("trust", who, dataset, repr(wanted))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
     from sandbox.install.images import ContainerImage
-    from sandbox.loop.running import Loop
+    from sandbox.loop.running import Loop, Ran
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import Account
     from sandbox.verbs.assets import Offer
@@ -208,12 +208,12 @@ class Verbs:
 
         return simulate(self.box, who, dataset, algorithm)
 
-    def up(self, confirm: Confirm) -> Progress[Any]:
+    def up(self, confirm: Confirm) -> Progress[object]:
         from sandbox.verbs.up import up
 
         return up(self.box, confirm=confirm)
 
-    def down(self) -> Progress[Any]:
+    def down(self) -> Progress[object]:
         from sandbox.verbs.down import down
 
         return down(self.box)
@@ -228,7 +228,7 @@ class Verbs:
         parameters: Mapping[str, Any] | None = None,
         output: Output | None = None,
         spending: Spending = NO_LIMITS,
-    ) -> Progress[Any]:
+    ) -> Progress[Job]:
         from sandbox.verbs.jobs import start
 
         more = tuple(additional)
@@ -244,59 +244,59 @@ class Verbs:
             output=None if output is None else output.asked(),
         )
 
-    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Any]:
+    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Ran]:
         from sandbox.loop.running import run_script
 
         return run_script(self.box, loop, confirm)
 
-    def stop(self, who: str, job_id: str) -> Progress[Any]:
+    def stop(self, who: str, job_id: str) -> Progress[object]:
         from sandbox.verbs.jobs import stop
 
         return stop(self.box, who, job_id)
 
-    def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[Any]:
+    def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[object]:
         from sandbox.verbs.jobs import fetch
 
         return fetch(self.box, who, job_id, folder, index)
 
-    def publish_dataset(self, who: str, source: str, offer: Offer) -> Progress[Any]:
+    def publish_dataset(self, who: str, source: str, offer: Offer) -> Progress[object]:
         from sandbox.verbs.assets import publish_dataset
 
         return publish_dataset(self.box, who, source, offer)
 
     def publish_algorithm(
         self, who: str, source: str, image: str, entrypoint: str, offer: Offer
-    ) -> Progress[Any]:
+    ) -> Progress[object]:
         from sandbox.verbs.assets import publish_algorithm
 
         return publish_algorithm(self.box, who, source, image, entrypoint, offer)
 
-    def permit(self, who: str, dataset: str, algorithm: str) -> Progress[Any]:
+    def permit(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
         from sandbox.verbs.assets import permit
 
         return permit(self.box, who, dataset, algorithm)
 
-    def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[Any]:
+    def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
         from sandbox.verbs.assets import revoke
 
         return revoke(self.box, who, dataset, algorithm)
 
-    def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[Any]:
+    def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[object]:
         from sandbox.verbs.trust import trust
 
         return trust(self.box, who, dataset, wanted)
 
-    def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[Any]:
+    def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[object]:
         from sandbox.verbs.trust import edit
 
         return edit(self.box, who, did, name, description)
 
-    def end(self, who: str, did: str) -> Progress[Any]:
+    def end(self, who: str, did: str) -> Progress[object]:
         from sandbox.verbs.trust import end
 
         return end(self.box, who, did)
 
-    def faucet(self, who: str, eth: float, ocean: float) -> Progress[Any]:
+    def faucet(self, who: str, eth: float, ocean: float) -> Progress[object]:
         from sandbox.verbs.faucet import faucet
 
         return faucet(self.box, who, eth, ocean)

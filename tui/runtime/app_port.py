@@ -5,8 +5,8 @@ They stand below :mod:`tui.app`, which builds them, so they know it by this prot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tui.actions.action import Action
     from tui.actions.run import Run
-    from tui.backend.port import Source
+    from tui.backend.port import Job, Source
     from tui.live.feed import Clock
     from tui.live.feed_registry import Questions
     from tui.runtime.ui_state import Memory
@@ -67,7 +67,7 @@ class AppPort(Protocol):
         """Use a theme, now and in later runs."""
         ...
 
-    def note_started(self, job: Mapping[str, Any] | None) -> None:
+    def note_started(self, job: Job) -> None:
         """Remember the job started last."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,6 +12,7 @@ from textual.widgets import DataTable, Static
 from c2d_box.errors import UsageError
 from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
+from tui.live.feed import Feed
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.live_table import LiveTable, Row
 from tui.widgets.pane import Pane
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class AccountsPane(Pane):
     """The accounts of the box's mnemonic; ``known`` maps address to account."""
 
-    def __init__(self, title: str, *feeds: Any, id: str) -> None:
+    def __init__(self, title: str, *feeds: Feed[list[Account]], id: str) -> None:
         super().__init__(title, *feeds, id=id)
         self.known: dict[str, Account] = {}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tui.backend.port import Ddo
 from tui.widgets.live_table import Row
 from tui.widgets.text import one_line, short
 
@@ -27,7 +28,7 @@ class AssetView:
     orders: str
 
     @classmethod
-    def of(cls, ddo: Mapping[str, Any]) -> AssetView:
+    def of(cls, ddo: Ddo) -> AssetView:
         metadata, stats, nft = ddo["metadata"], ddo.get("stats") or {}, ddo.get("nft") or {}
         return cls(
             did=str(ddo["id"]),
@@ -64,6 +65,6 @@ def row(view: AssetView) -> Row:
     return Row(view.did, cells, "" if view.state == "active" else "quiet", f"{view.author} {view.owner}")
 
 
-def names(ddos: list[Mapping[str, Any]] | None) -> dict[str, str]:
+def names(ddos: list[Ddo] | None) -> dict[str, str]:
     """Return the names of assets by DID."""
     return {view.did: view.name for view in map(AssetView.of, ddos or [])}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from rich.syntax import Syntax
 from rich.text import Text
@@ -11,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView, row
 from tui.widgets.live_table import LiveTable
@@ -28,7 +28,7 @@ class AssetsPane(Pane):
     def on_mount(self) -> None:
         self.begin(self.query_one(LiveTable))
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Ddo]) -> None:
         views = [AssetView.of(ddo) for ddo in value]
         self.query_one(LiveTable).show(map(row, views))
         datasets = sum(view.kind == "dataset" for view in views)
@@ -40,7 +40,7 @@ class AssetsPane(Pane):
 class DdoPane(Pane):
     """One asset: its facts in words, then its DDO."""
 
-    def __init__(self, title: str, feed: Feed[Any], did: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Ddo]], did: str) -> None:
         super().__init__(title, feed, id="ddo")
         self._did = did
 
@@ -52,7 +52,7 @@ class DdoPane(Pane):
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Ddo]) -> None:
         found = next((ddo for ddo in value if ddo["id"] == self._did), None)
         if found is None:
             self.query_one("#words", Static).update("This asset is no longer in the cache.")
@@ -65,7 +65,7 @@ class DdoPane(Pane):
         )
 
 
-def _words(ddo: dict[str, Any]) -> Text:
+def _words(ddo: Ddo) -> Text:
     view = AssetView.of(ddo)
     lines = {
         "did": view.did,

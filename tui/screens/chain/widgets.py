@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -28,7 +28,7 @@ class TransactionsPane(Pane):
     class Came(Message):
         """The list of transactions was updated."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Transaction]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self.known: dict[str, Transaction] = {}
 
@@ -62,7 +62,7 @@ def _transaction(tx: Transaction) -> Row:
 class BlocksPane(Pane):
     """The newest blocks; ``known`` maps hash to block."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Block]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self.known: dict[str, Block] = {}
 

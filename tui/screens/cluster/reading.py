@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -27,12 +27,12 @@ class TextPane(Pane):
         view.following = False
         view.focus()
 
-    def show(self, value: Any) -> None:
+    def show(self, value: str) -> None:
         view = self.query_one(LogView)
         place, found = view.scroll_offset.y, view.found
         view.clear()
         view.found = found
-        view.extend(str(value).splitlines())
+        view.extend(value.splitlines())
         view.following = False
         view.scroll_to(y=place, animate=False)
 

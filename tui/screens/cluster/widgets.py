@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
@@ -29,7 +29,7 @@ def _mark(state: str) -> tuple[str, str]:
 class PodsPane(Pane):
     """Pods, youngest first; ``known`` maps namespace/name to pod."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Pod]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self.known: dict[str, Pod] = {}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.widgets import Sparkline, Static
 
+from tui.backend.port import Job
 from tui.live.feed import Feed
 from tui.screens.jobs.view import JobView, row
 from tui.widgets.live_table import LiveTable, Row
@@ -75,7 +76,7 @@ class LastJobsPane(Pane):
     def body(self) -> ComposeResult:
         yield LiveTable("job", "state", "took", id="recent")
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Job]) -> None:
         views = sorted(map(JobView.of, value), key=lambda view: -view.created)
         rows = [row(view, self.box_app.clock()) for view in views[:20]]
         self.query_one(LiveTable).show(
@@ -86,7 +87,7 @@ class LastJobsPane(Pane):
 class MemoryPane(Pane):
     """The box's memory, now and over the last minutes."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[ResourceReport], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._history: list[float] = []
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from c2d_box.workflow.states import State
+from tui.backend.port import Job
 from tui.widgets.live_table import Row
 from tui.widgets.text import lasting, moment, one_line, short
 
@@ -26,7 +26,7 @@ class JobView:
     stopping: bool
 
     @classmethod
-    def of(cls, job: Mapping[str, Any]) -> JobView:
+    def of(cls, job: Job) -> JobView:
         inputs = job.get("inputDID") or []
         return cls(
             id=str(job["jobId"]),

@@ -4,7 +4,8 @@ and evidence.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -12,6 +13,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from sandbox.verbs.job_timeline import overhead, stages
+from tui.backend.port import Ddo, Job
 from tui.live.feed import Feed
 from tui.screens.cluster.reading import ContainerLogs
 from tui.screens.jobs.view import JobView, row
@@ -20,6 +22,12 @@ from tui.widgets.log_view import LogView
 from tui.widgets.pane import Pane
 from tui.widgets.text import lasting, moment, plain, safe, short, size
 
+if TYPE_CHECKING:
+    from c2d_box.client.verification import Check, Verification
+    from sandbox.verbs.pods import Pod
+
+KnownJob = tuple[Job, JobView, Row]
+"""A job, as it was answered and as its row shows it."""
 BAR = 24
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}
 
@@ -27,10 +35,10 @@ AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○
 class JobsPane(Pane):
     """The table of all jobs, newest first; the feed ``assets`` gives the names of their algorithms."""
 
-    def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Job]], assets: Feed[list[Ddo]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._assets = assets
-        self._known: dict[str, tuple[dict[str, Any], JobView, Row]] = {}
+        self._known: dict[str, KnownJob] = {}
 
     def body(self) -> ComposeResult:
         yield LiveTable("job", "state", "algorithm", "took", "reason", "created", id="jobs-table")
@@ -54,7 +62,7 @@ class JobsPane(Pane):
         else:
             await super().take(feed)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Job]) -> None:
         """Rebuild only rows whose job has changed or still runs: there may be thousands."""
         app, before = self.box_app, self._known
         now, names = app.clock(), app.names
@@ -80,12 +88,7 @@ class JobsPane(Pane):
                 table.renew(row(known[1], now, names))
 
 
-def _worded(
-    job: dict[str, Any],
-    before: tuple[dict[str, Any], JobView, Row] | None,
-    now: float,
-    names: dict[str, str],
-) -> tuple[dict[str, Any], JobView, Row]:
+def _worded(job: Job, before: KnownJob | None, now: float, names: dict[str, str]) -> KnownJob:
     if before is not None and before[0] == job and not before[1].running:
         return before
     view = JobView.of(job)
@@ -99,11 +102,11 @@ class FactsPane(Pane):
         with VerticalScroll(can_focus=True):
             yield Static(id="facts", markup=False)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: Job) -> None:
         self.query_one("#facts", Static).update(facts(value, self.box_app.clock(), self.box_app.names))
 
 
-def facts(job: dict[str, Any], now: float, names: dict[str, str]) -> Text:
+def facts(job: Job, now: float, names: dict[str, str]) -> Text:
     """Return the job's facts in words, then a bar per stage."""
     view = JobView.of(job)
     lines = [
@@ -128,7 +131,7 @@ def _named(did: str, names: dict[str, str]) -> str:
     return f"{names[did]}  {short(did, 12)}" if did in names else did
 
 
-def _timeline(job: dict[str, Any]) -> Text:
+def _timeline(job: Job) -> Text:
     spent = stages(job)
     drawn = Text()
     longest = max(spent.values(), default=0.0) or 1.0
@@ -144,14 +147,14 @@ def _timeline(job: dict[str, Any]) -> Text:
 class ResultsPane(Pane):
     """The job's results; ``listed`` is the list as the Provider answered it."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[Job], id: str) -> None:
         super().__init__(title, feed, id=id)
         self.listed: list[dict[str, Any]] = []
 
     def body(self) -> ComposeResult:
         yield LiveTable("#", "file", "type", "size", id="results-table")
 
-    def show(self, value: Any) -> None:
+    def show(self, value: Job) -> None:
         self.listed = listed = value.get("results") or []
         self.query_one(LiveTable).show(
             Row(str(index), (str(index), entry["filename"], entry["type"], size(entry.get("filesize"))))
@@ -165,7 +168,7 @@ class JobLogPane(ContainerLogs):
     results.
     """
 
-    def __init__(self, title: str, logs: Feed[Any], pods: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, logs: Feed[Mapping[str, str]], pods: Feed[list[Pod]], id: str) -> None:
         super().__init__(title, id=id)
         self._logs, self._pods = logs, pods
         self.feeds = (pods, logs)
@@ -206,7 +209,7 @@ class ExplainPane(AskedPane):
         with VerticalScroll(can_focus=True):
             yield Static("asking …", id="explained", markup=False)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: str) -> None:
         self.query_one("#explained", Static).update(plain(value))
 
 
@@ -223,11 +226,11 @@ class EvidencePane(AskedPane):
     def body(self) -> ComposeResult:
         yield LiveTable("check", "agrees", "source", id="evidence-table")
 
-    def show(self, value: Any) -> None:
+    def show(self, value: Verification) -> None:
         self.query_one(LiveTable).show(map(_check, value.checks))
         self.border_title = f"Evidence: {VERDICTS[value.verdict]}"
 
 
-def _check(check: Any) -> Row:
+def _check(check: Check) -> Row:
     mark, word, tone = AGREES[check.ok]
     return Row(check.name, (f"{mark} {check.name}", word, check.text), tone)

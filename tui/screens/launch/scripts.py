@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from sandbox.loop.running import Loop
+from sandbox.loop.running import Loop, Ran
 from tui.actions.action import Action
 from tui.dialogs.form import Field, FormDialog, Values
 
@@ -25,6 +25,9 @@ def script_form(app: AppPort, data: str) -> FormDialog[Action]:
         Field("entrypoint", "Entrypoint", ENTRYPOINT),
     )
 
+    def noted(ran: Ran) -> None:
+        app.note_started(ran.job)
+
     def action(values: Values) -> Action:
         loop, source = _loop(app, values), app.source
         return Action(
@@ -38,7 +41,7 @@ def script_form(app: AppPort, data: str) -> FormDialog[Action]:
             ),
             proceed="Run",
             pokes=("jobs", "assets", "permissions", "accounts"),
-            done=lambda ran: app.note_started(getattr(ran, "job", None)),
+            done=noted,
         )
 
     return FormDialog("Run a script", fields, _preview, action)

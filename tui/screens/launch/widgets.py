@@ -15,6 +15,7 @@ from textual.widgets import Static
 from c2d_box.errors import C2DError, Refused
 from sandbox.verbs.output import Output
 from sandbox.verbs.sdk_connections import Spending
+from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView
 from tui.screens.launch.results import worded
@@ -97,7 +98,7 @@ def _price(price: Price, names: Mapping[str, str]) -> str:
 class ChoicePane(Pane):
     """Assets of one kind; the row under the cursor is the choice, ``added`` are further datasets."""
 
-    def __init__(self, title: str, feed: Feed[Any], kind: str, id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Ddo]], kind: str, id: str) -> None:
         super().__init__(title, feed, id=id)
         self._kind = kind
         self.added: list[str] = []
@@ -119,8 +120,8 @@ class ChoicePane(Pane):
             self.added.append(did)
         self.again()
 
-    def show(self, value: Any) -> None:
-        views = [view for view in map(AssetView.of, value or []) if view.kind == self._kind]
+    def show(self, value: list[Ddo]) -> None:
+        views = [view for view in map(AssetView.of, value) if view.kind == self._kind]
         rows = []
         for view in views:
             mark = "+ " if view.did in self.added else ""
@@ -140,7 +141,7 @@ class EnvironmentPane(Pane):
         row = self.query_one(LiveTable).selected
         return row.key if row else ""
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Mapping[str, Any]]) -> None:
         self.query_one(LiveTable).show(
             Row(
                 str(env["id"]),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from textual.app import ComposeResult
 
 from tui.live.feed import Feed
@@ -15,7 +13,7 @@ from tui.widgets.pane import Pane
 class LogsPane(Pane):
     """Appends new lines; the title says whether it follows."""
 
-    def __init__(self, title: str, feed: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[dict[str, list[str]]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._seen: dict[str, list[str]] = {}
 

@@ -127,7 +127,7 @@ class PreviewPane(Pane):
         tree = self.query_one(JsonTree)
         return tree if tree.display else self.query_one(VerticalScroll)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: bytes) -> None:
         tree = self.query_one(JsonTree)
         if self._file.endswith(".json") and tree.grow(self._file, value):
             focused = self.query_one(VerticalScroll).has_focus

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import DataTable
 
-from tui.backend.port import Job
+from tui.backend.port import Ddo, Job
 from tui.dialogs.line import AskLine
 from tui.live.feed import Feed
 from tui.screens.jobs.actions import saving
@@ -28,7 +28,7 @@ Entry = tuple[str, int | None, dict[str, Any]]
 class OutputsPane(Pane):
     """Jobs with results, newest first, their files below them."""
 
-    def __init__(self, title: str, feed: Feed[Any], assets: Feed[Any], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[Job]], assets: Feed[list[Ddo]], id: str) -> None:
         super().__init__(title, feed, assets, id=id)
         self.entries: dict[str, Entry] = {}
         self.jobs: dict[str, Job] = {}
@@ -45,7 +45,7 @@ class OutputsPane(Pane):
         else:  # names of assets, for the job under the cursor
             self.post_message(Listed())
 
-    def show(self, value: Any) -> None:
+    def show(self, value: list[Job]) -> None:
         jobs = sorted(value, key=lambda job: -float(job.get("dateCreated") or 0))
         self.entries, self.jobs, rows = {}, {str(job["jobId"]): job for job in jobs}, []
         for job in jobs:

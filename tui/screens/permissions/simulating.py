@@ -4,7 +4,7 @@ Nothing is paid.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -85,7 +85,7 @@ class SimulationScreen(BoxScreen):
         source, pair = self.box_app.source, (self.dataset, self.algorithm)
         who = list(dict.fromkeys([self.box_app.consumer, *ROLES]))
 
-        def ask() -> list[Any]:
+        def ask() -> list[Simulation]:
             return [source.simulate(role, *pair) for role in who]
 
         yield SimulationsPane(
